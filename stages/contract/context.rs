@@ -1,0 +1,169 @@
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{Artifact, Device, Event, Input, Optional, Output, Sink, StageError};
+
+/// A stage's only door: typed inputs and outputs, seed, device, progress, metrics, a folder for
+/// checkpoints, cancellation. What is not in here a stage cannot touch, and so cannot depend on.
+pub struct Context<'a> {
+    /// Wired inputs by port name.
+    pub inputs: &'a BTreeMap<String, PathBuf>,
+    /// Where each output goes, by port name. The paths do not exist yet; their parents do.
+    pub outputs: &'a BTreeMap<String, PathBuf>,
+    /// Where this node may keep what lets it resume: bound to its key, removed after success.
+    pub checkpoint: &'a Path,
+    /// The pipeline's seed mixed with the node's id.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// CPU threads to use, at least 1.
+    pub threads: usize,
+    /// Whether text of the corpus may be printed (`--show-text`).
+    pub show_text: bool,
+    /// Set when the runner wants the stage to stop.
+    pub cancelled: &'a AtomicBool,
+    /// Where events go.
+    pub sink: &'a dyn Sink,
+    /// Whether the stage's spec says that it measures.
+    pub measures: bool,
+}
+
+impl Context<'_> {
+    /// Reads an input whole.
+    ///
+    /// # Errors
+    /// When it is unreadable or malformed.
+    pub fn read<A: Artifact>(&self, input: &Input<A>) -> Result<A, StageError> {
+        A::load(self.input(input)?)
+    }
+
+    /// Reads an optional input, when it is wired.
+    ///
+    /// # Errors
+    /// When it is wired and unreadable or malformed.
+    pub fn read_optional<A: Artifact>(&self, input: &Optional<A>) -> Result<Option<A>, StageError> {
+        self.inputs.get(input.name()).map(|path| A::load(path)).transpose()
+    }
+
+    /// Where an input lies, for what is better read piece by piece.
+    ///
+    /// # Errors
+    /// When the runner did not wire it, which is a fault of ours.
+    pub fn input<A: Artifact>(&self, input: &Input<A>) -> Result<&Path, StageError> {
+        self.inputs
+            .get(input.name())
+            .map(PathBuf::as_path)
+            .ok_or_else(|| StageError::new(format!("input `{}` is not wired", input.name())))
+    }
+
+    /// Writes an output whole.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the output is not declared in the stage's spec.
+    pub fn write<A: Artifact>(&self, output: &Output<A>, value: &A) -> Result<(), StageError> {
+        let path = self
+            .outputs
+            .get(output.name())
+            .ok_or_else(|| StageError::new(format!("output `{}` is not declared", output.name())))?;
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|e| StageError::io("create", parent, e))?;
+        }
+        value.save(path)
+    }
+
+    /// Starts a step of the work that `ner-pipe run` shows with rate and time left. `total` 0 = unknown.
+    pub fn progress(&self, step: impl Into<String>, total: u64, unit: &str) -> Progress<'_> {
+        Progress::start(self, step.into(), total, unit)
+    }
+
+    /// Records a result: it stands beside the outputs and in `pipeline.lock`.
+    pub fn metric(&self, name: impl Into<String>, value: f64) {
+        self.sink.send(Event::Metric { name: name.into(), value, measured: false });
+    }
+
+    /// Records a value that differs from run to run (latency, memory): never in `pipeline.lock`.
+    pub fn measured(&self, name: impl Into<String>, value: f64) {
+        self.sink.send(Event::Metric { name: name.into(), value, measured: true });
+    }
+
+    /// Prints a line or a table for people.
+    pub fn show(&self, text: impl Into<String>) {
+        self.sink.send(Event::Show { text: text.into() });
+    }
+
+    /// Call between units of work.
+    ///
+    /// # Errors
+    /// [`StageError::Cancelled`] when the user wants to stop.
+    pub fn check_cancelled(&self) -> Result<(), StageError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(StageError::Cancelled) } else { Ok(()) }
+    }
+
+    /// The clock, for a stage whose spec says that it measures; all others must not know the time.
+    ///
+    /// # Errors
+    /// When the spec does not say so.
+    pub fn measure(&self) -> Result<Clock, StageError> {
+        if self.measures {
+            Ok(Clock(()))
+        } else {
+            Err(StageError::new("this stage's spec does not say that it measures"))
+        }
+    }
+}
+
+/// The right to know how long something takes.
+#[derive(Debug)]
+pub struct Clock(());
+
+impl Clock {
+    /// Runs `work` and tells how long it took.
+    pub fn time<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let start = Instant::now();
+        let value = work();
+        (value, start.elapsed())
+    }
+}
+
+/// A running step. Sends at most about ten events a second, so it may be advanced for every unit.
+pub struct Progress<'a> {
+    sink: &'a dyn Sink,
+    step: String,
+    unit: String,
+    done: u64,
+    total: u64,
+    sent: Option<Instant>,
+}
+
+impl<'a> Progress<'a> {
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    fn start(cx: &'a Context<'_>, step: String, total: u64, unit: &str) -> Self {
+        let mut progress = Self { sink: cx.sink, step, unit: unit.to_owned(), done: 0, total, sent: None };
+        progress.send();
+        progress
+    }
+
+    /// Counts `units` more as done.
+    pub fn advance(&mut self, units: u64) {
+        self.done += units;
+        if self.done == self.total || self.sent.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        self.sent = Some(Instant::now());
+        self.sink.send(Event::Progress {
+            step: self.step.clone(),
+            done: self.done,
+            total: self.total,
+            unit: self.unit.clone(),
+        });
+    }
+}

@@ -1,0 +1,103 @@
+use std::{error::Error, fmt, path::Path};
+
+/// A parameter or an input is wrong, and it was noticed before any work began.
+///
+/// `message` is a lower-case fragment that says what is wrong; `help` is an imperative with the thing to type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The parameter or input port it is about, to underline in `pipeline.toml`.
+    pub at: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Invalid {
+    /// Something is wrong with the stage as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { at: None, message: message.into(), help: None }
+    }
+
+    /// The parameter or input port it is about.
+    #[must_use]
+    pub fn at(mut self, name: impl Into<String>) -> Self {
+        self.at = Some(name.into());
+        self
+    }
+
+    /// What the user can do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Invalid {}
+
+/// Why a stage stopped: a chain from the general to the particular, and a way out.
+#[derive(Debug)]
+pub enum StageError {
+    /// The runner asked the stage to stop; what its checkpoint holds is kept.
+    Cancelled,
+    /// It cannot go on.
+    Failed {
+        /// A lower-case fragment.
+        message: String,
+        /// An imperative with the thing to type.
+        help: Option<String>,
+        /// What lies below.
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+}
+
+impl StageError {
+    /// Stops with a message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), help: None, source: None }
+    }
+
+    /// Stops because of `source`.
+    pub fn because(message: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed { message: message.into(), help: None, source: Some(source.into()) }
+    }
+
+    /// A file or folder could not be read or written.
+    pub fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
+        Self::because(format!("cannot {action} {}", path.display()), source)
+    }
+
+    /// What the user can do.
+    #[must_use]
+    pub fn help(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, source, .. } => Self::Failed { message, help: Some(text.into()), source },
+            Self::Cancelled => self,
+        }
+    }
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Failed { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl Error for StageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { source: Some(source), .. } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! THE AGREEMENT between the runner and a stage: what a stage declares, what it may touch while it
+//! runs, and how it speaks. No Burn and no cache in here, so that either side can be read, built and
+//! tested without the other.
+//!
+//! Read in this order: [`Stage`] (a stage is its parameters), [`Spec`] and its ports, [`Artifact`],
+//! [`Context`] (a stage's only door), [`Registry`] (all that a binary knows).
+
+mod artifact;
+mod context;
+mod device;
+mod error;
+mod event;
+mod port;
+mod registry;
+mod stage;
+mod tool;
+
+pub use artifact::{Artifact, Kind, Shape};
+pub use context::{Clock, Context, Progress};
+pub use device::{Device, DeviceRequest};
+pub use error::{Invalid, StageError};
+pub use event::{Event, Sink};
+pub use port::{Input, Optional, Output, Port};
+pub use registry::{AnyStage, BadParameter, Build, Registry, StageKind};
+pub use stage::{Available, Spec, Stage};
+pub use tool::{Tool, ToolContext};

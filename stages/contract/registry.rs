@@ -1,0 +1,156 @@
+use serde_json::Value;
+
+use crate::{Available, Context, Device, DeviceRequest, Invalid, Spec, Stage, StageError, Tool};
+
+/// A stage with its parameters set, whatever its type.
+pub trait AnyStage: Send + Sync {
+    /// All parameters with defaults filled in: content of the key.
+    fn parameters(&self) -> Value;
+    /// See [`Stage::check`].
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense.
+    fn check(&self) -> Result<(), Invalid>;
+    /// See [`Stage::preflight`].
+    ///
+    /// # Errors
+    /// What would make the stage fail later.
+    fn preflight(&self, inputs: &Available<'_>, device: Device) -> Result<(), Invalid>;
+    /// See [`Stage::run`].
+    ///
+    /// # Errors
+    /// Why it stopped.
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError>;
+}
+
+impl<S: Stage> AnyStage for S {
+    fn parameters(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+    fn check(&self) -> Result<(), Invalid> {
+        Stage::check(self)
+    }
+    fn preflight(&self, inputs: &Available<'_>, device: Device) -> Result<(), Invalid> {
+        Stage::preflight(self, inputs, device)
+    }
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        Stage::run(self, cx)
+    }
+}
+
+/// A parameter that does not fit the stage's fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadParameter {
+    /// Where, from the parameters' table down: `["weights", "0"]`.
+    pub path: Vec<String>,
+    /// What is wrong, as serde says it.
+    pub message: String,
+}
+
+/// One kind of stage that this binary can execute.
+#[derive(Clone, Copy)]
+pub struct StageKind {
+    /// What it declares.
+    pub spec: Spec,
+    /// JSON schema of its parameters: names, types, defaults and documentation.
+    pub schema: fn() -> Value,
+    /// Parameters as JSON to the stage; stops at the first that does not fit.
+    pub parse: fn(Value) -> Result<Box<dyn AnyStage>, BadParameter>,
+}
+
+impl StageKind {
+    fn of<S: Stage>() -> Self {
+        Self {
+            spec: S::SPEC,
+            schema: || schemars::schema_for!(S).to_value(),
+            parse: |value| match serde_path_to_error::deserialize::<_, S>(value) {
+                Ok(stage) => Ok(Box::new(stage)),
+                Err(error) => Err(BadParameter {
+                    path: error
+                        .path()
+                        .iter()
+                        .filter_map(|segment| match segment {
+                            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+                            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+                            serde_path_to_error::Segment::Enum { .. }
+                            | serde_path_to_error::Segment::Unknown => None,
+                        })
+                        .collect(),
+                    message: error.inner().to_string(),
+                }),
+            },
+        }
+    }
+}
+
+/// What this build is, beyond its stages.
+#[derive(Clone, Copy)]
+pub struct Build {
+    /// Fingerprint of the code that the stages' results depend on.
+    pub code: &'static str,
+    /// Turns `--device` into a device that is really there, and says what it took (`auto` only).
+    pub device: fn(DeviceRequest) -> Result<(Device, Option<String>), Invalid>,
+}
+
+/// All that a binary knows: stages, names of stages left out of this build, tools.
+#[derive(Clone)]
+pub struct Registry {
+    /// How results of this build differ from another's.
+    pub build: Build,
+    stages: Vec<StageKind>,
+    absent: Vec<&'static str>,
+    tools: Vec<Tool>,
+}
+
+impl Registry {
+    /// An empty registry.
+    #[must_use]
+    pub fn new(build: Build) -> Self {
+        Self { build, stages: Vec::new(), absent: Vec::new(), tools: Vec::new() }
+    }
+
+    /// Adds a stage.
+    #[must_use]
+    pub fn stage<S: Stage>(mut self) -> Self {
+        self.stages.push(StageKind::of::<S>());
+        self
+    }
+
+    /// Names a stage that exists, but not in this build.
+    #[must_use]
+    pub fn absent(mut self, names: &[&'static str]) -> Self {
+        self.absent.extend(names);
+        self
+    }
+
+    /// Adds a tool: a subcommand that is no stage.
+    #[must_use]
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// The stages, in the order they were added.
+    #[must_use]
+    pub fn stages(&self) -> &[StageKind] {
+        &self.stages
+    }
+
+    /// The stage of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&StageKind> {
+        self.stages.iter().find(|kind| kind.spec.name == name)
+    }
+
+    /// Whether the name is of a stage left out of this build.
+    #[must_use]
+    pub fn is_absent(&self, name: &str) -> bool {
+        self.absent.contains(&name)
+    }
+
+    /// The tools.
+    #[must_use]
+    pub fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+}

@@ -1,0 +1,84 @@
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Artifact, Context, Device, Input, Invalid, Optional, Port, StageError};
+
+/// What a stage declares about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// The name for `use = ".."`.
+    pub name: &'static str,
+    /// Raised by hand when the meaning of an output changes though no code did.
+    pub version: u32,
+    /// One line for `ner-pipe stages`.
+    pub doc: &'static str,
+    /// What it reads.
+    pub inputs: &'static [Port],
+    /// What it writes, all of it on every success.
+    pub outputs: &'static [Port],
+    /// It measures the machine (latency, memory): its key then includes device class, CPU and threads,
+    /// and only then does [`Context::measure`] give it a clock.
+    pub measures: bool,
+}
+
+/// A stage is its parameters: the fields are what `[stage.<id>.params]` may say, their doc comments
+/// the documentation, [`Default`] the defaults, and all of it content of the key.
+///
+/// Derive `Serialize, Deserialize, JsonSchema` with `#[serde(default, deny_unknown_fields)]`.
+pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
+    /// Name, version, ports.
+    const SPEC: Spec;
+
+    /// Checks the parameters by themselves, before any stage runs.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, by name.
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    /// Looks at the inputs that exist already, before any work begins and only when the stage is about to execute.
+    ///
+    /// # Errors
+    /// What would make the stage fail later.
+    fn preflight(&self, _inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// Why it stopped.
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError>;
+}
+
+/// The inputs that exist before a run: sources, and outputs of stages that will be reused.
+#[derive(Debug)]
+pub struct Available<'a> {
+    paths: &'a BTreeMap<String, PathBuf>,
+}
+
+impl<'a> Available<'a> {
+    /// For the runner: port name to path, for those that exist.
+    #[must_use]
+    pub fn new(paths: &'a BTreeMap<String, PathBuf>) -> Self {
+        Self { paths }
+    }
+
+    /// Where this input lies, when it exists already.
+    #[must_use]
+    pub fn path<A: Artifact>(&self, input: &Input<A>) -> Option<&'a Path> {
+        self.paths.get(input.name()).map(PathBuf::as_path)
+    }
+
+    /// Where this optional input lies, when it is wired and exists already.
+    #[must_use]
+    pub fn optional<A: Artifact>(&self, input: &Optional<A>) -> Option<&'a Path> {
+        self.paths.get(input.name()).map(PathBuf::as_path)
+    }
+}
