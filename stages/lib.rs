@@ -1,1 +1,11 @@
-//! x
+//! The machine-learning stages: tensors and text, no cache.
+
+pub mod ml;
+
+use stage_contract::{Build, Registry};
+
+/// Every stage and tool of this crate: one line each.
+#[must_use]
+pub fn registry() -> Registry {
+    Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+}

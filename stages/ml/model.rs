@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use burn::{module::Module, nn::Linear, tensor::{Device, Int, Tensor}};
+use burn::{
+    module::Module,
+    nn::Linear,
+    tensor::{Device, Int, Tensor},
+};
 use stage_contract::StageError;
 
 use crate::ml::{batch::Batch, config::Config, tokenizer::Tokenizer};

@@ -99,7 +99,12 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the tokenizer refuses.
-    pub fn windows(&self, text: &str, words: &[[usize; 2]], max_pieces: usize) -> Result<Vec<Window>, StageError> {
+    pub fn windows(
+        &self,
+        text: &str,
+        words: &[[usize; 2]],
+        max_pieces: usize,
+    ) -> Result<Vec<Window>, StageError> {
         let _ = (text, words, max_pieces);
         todo!()
     }
