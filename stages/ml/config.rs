@@ -1,10 +1,14 @@
 //! `config.json` of a token classifier: the stock keys, and `ner_pipe` for pruned shapes (FORMATS, "Student checkpoint").
 
-use std::path::Path;
+use std::{fs, path::Path};
 
+use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
-use crate::ml::labels::Labels;
+use crate::ml::{
+    labels::{Labels, Scheme},
+    tokenizer::Special,
+};
 
 /// Width of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,45 +32,342 @@ pub struct Config {
     pub head_dim: usize,
     /// Layers, first to last.
     pub layers: Vec<LayerShape>,
-    /// Entries of the position embedding, pad_id + 1 of them unused.
+    /// Entries of the position embedding, `pad + 1` of them unused.
     pub positions: usize,
     /// `<pad>`; the first position is `pad + 1`.
     pub pad: u32,
-    /// LayerNorm epsilon.
+    /// `LayerNorm` epsilon.
     pub eps: f64,
     /// Output columns.
     pub labels: Labels,
     /// Whether the checkpoint has CRF tensors.
     pub crf: bool,
     /// The config.json it came from, so that keys we do not use survive a round trip. Null for a new model.
-    pub stock: serde_json::Value,
+    pub stock: Value,
+}
+
+/// Version of the `ner_pipe` key that this code reads and writes.
+const FORMAT: u64 = 1;
+
+/// What `RobertaConfig` assumes for keys that config.json leaves out.
+mod default {
+    pub const PAD: usize = 1;
+    pub const EPS: f64 = 1e-12;
+    pub const ACTIVATION: &str = "gelu";
+    pub const POSITIONS: &str = "absolute";
+    /// `RobertaConfig` says 2; every CamemBERT and RoBERTa checkpoint says 1 itself, and so does a new model.
+    pub const TYPES: usize = 1;
 }
 
 impl Config {
     /// Reads config.json of a model folder.
     ///
     /// # Errors
-    /// Unreadable, a key missing or senseless, an architecture other than CamemBERT/RoBERTa, an activation other than gelu.
+    /// Unreadable, a key missing or senseless, an architecture other than `CamemBERT`/`RoBERTa`, an activation other
+    /// than gelu.
     pub fn load(model: &Path) -> Result<Self, StageError> {
-        let _ = model;
-        todo!()
+        let path = model.join("config.json");
+        let text = fs::read_to_string(&path).map_err(|e| {
+            StageError::io("read", &path, e)
+                .help("name a folder that holds config.json, model.safetensors and tokenizer.json")
+        })?;
+        let value = serde_json::from_str(&text)
+            .map_err(|e| StageError::because(format!("{} is not JSON", path.display()), e))?;
+        Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
     }
 
-    /// config.json's text.
+    /// Understands config.json.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(stock: Value) -> Result<Self, StageError> {
+        let keys = Keys::of(&stock)?;
+        keys.architecture()?;
+        let hidden = keys.positive("hidden_size")?;
+        let heads = keys.positive("num_attention_heads")?;
+        let labels = keys.labels()?;
+        let (head_dim, layers, crf) = match stock.get("ner_pipe") {
+            Some(own) => pruned(own, &labels)?,
+            None if !hidden.is_multiple_of(heads) => {
+                return Err(StageError::new(format!(
+                    "hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
+                )));
+            }
+            None => {
+                let ffn = keys.positive("intermediate_size")?;
+                let layers = (0..keys.positive("num_hidden_layers")?)
+                    .map(|layer| LayerShape { heads, ffn, from_teacher_layer: layer })
+                    .collect();
+                (hidden / heads, layers, false)
+            }
+        };
+        let config = Self {
+            vocab: keys.positive("vocab_size")?,
+            hidden,
+            head_dim,
+            layers,
+            positions: keys.positive("max_position_embeddings")?,
+            pad: u32::try_from(keys.number("pad_token_id")?.unwrap_or(default::PAD))
+                .map_err(|e| StageError::because("pad_token_id is too large", e))?,
+            eps: keys.0.get("layer_norm_eps").and_then(Value::as_f64).unwrap_or(default::EPS),
+            labels,
+            crf,
+            stock,
+        };
+        if config.positions <= config.pad as usize + 1 {
+            return Err(StageError::new(format!(
+                "max_position_embeddings {} leaves no position after pad_token_id {}",
+                config.positions, config.pad
+            )));
+        }
+        Ok(config)
+    }
+
+    /// Compares the special ids that config.json names with those of tokenizer.json.
+    ///
+    /// # Errors
+    /// Names the first key that disagrees.
+    pub fn check_special(&self, special: Special) -> Result<(), StageError> {
+        let named = |key: &str| self.stock.get(key).and_then(Value::as_u64);
+        let pad = named("pad_token_id").unwrap_or_else(|| u64::from(self.pad));
+        for (key, config, tokenizer) in [
+            ("pad_token_id", Some(pad), special.pad),
+            ("bos_token_id", named("bos_token_id"), special.bos),
+            ("eos_token_id", named("eos_token_id"), special.eos),
+        ] {
+            if let Some(config) = config.filter(|id| *id != u64::from(tokenizer)) {
+                return Err(StageError::new(format!(
+                    "config.json says {key} = {config}, but tokenizer.json gives it {tokenizer}"
+                ))
+                .help("use config.json and tokenizer.json of one and the same model"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the special ids that config.json left out.
+    pub fn name_special(&mut self, special: Special) {
+        if !self.stock.is_object() {
+            self.stock = Value::Object(Map::new());
+        }
+        if let Some(stock) = self.stock.as_object_mut() {
+            for (key, id) in [("bos_token_id", special.bos), ("eos_token_id", special.eos)] {
+                stock.entry(key).or_insert_with(|| id.into());
+            }
+        }
+    }
+
+    /// config.json's text: the stock keys in their order, those that we know brought up to date, `ner_pipe` last.
     #[must_use]
     pub fn json(&self) -> String {
-        todo!()
+        let mut keys = match &self.stock {
+            Value::Object(keys) => keys.clone(),
+            _ => Map::new(),
+        };
+        keys.entry("architectures").or_insert_with(|| json!(["CamembertForTokenClassification"]));
+        keys.entry("model_type").or_insert_with(|| json!("camembert"));
+        keys.entry("hidden_act").or_insert_with(|| json!(default::ACTIVATION));
+        keys.entry("type_vocab_size").or_insert_with(|| json!(default::TYPES));
+        let mut set = |key: &str, value: Value| {
+            keys.insert(key.to_owned(), value);
+        };
+        set("vocab_size", json!(self.vocab));
+        set("hidden_size", json!(self.hidden));
+        set("num_hidden_layers", json!(self.layers.len()));
+        set("max_position_embeddings", json!(self.positions));
+        set("pad_token_id", json!(self.pad));
+        set("layer_norm_eps", json!(self.eps));
+        set(
+            "id2label",
+            self.labels.names().iter().enumerate().map(|(i, n)| (i.to_string(), n.clone())).collect(),
+        );
+        set("label2id", self.labels.names().iter().enumerate().map(|(i, n)| (n.clone(), i)).collect());
+        // Transformers before 4.56 reads torch_dtype; weights are always saved in f32.
+        for key in ["dtype", "torch_dtype"] {
+            if keys.contains_key(key) {
+                keys.insert(key.to_owned(), json!("float32"));
+            }
+        }
+        // Layers of different widths cannot be told in stock keys: those then keep what they said.
+        for (key, width) in [
+            ("num_attention_heads", (|layer| layer.heads) as fn(&LayerShape) -> usize),
+            ("intermediate_size", |layer| layer.ffn),
+        ] {
+            let first = self.layers.first().map_or(0, width);
+            if self.layers.iter().all(|layer| width(layer) == first) || !keys.contains_key(key) {
+                keys.insert(key.to_owned(), json!(first));
+            }
+        }
+        let layers: Vec<_> = self
+            .layers
+            .iter()
+            .map(|l| json!({"heads": l.heads, "ffn": l.ffn, "from_teacher_layer": l.from_teacher_layer}))
+            .collect();
+        let scheme = scheme_name(self.labels.scheme());
+        keys.shift_remove("ner_pipe");
+        keys.insert(
+            "ner_pipe".to_owned(),
+            json!({
+                "format": FORMAT, "head_dim": self.head_dim, "layers": layers, "scheme": scheme, "crf": self.crf
+            }),
+        );
+        format!("{:#}\n", Value::Object(keys))
+    }
+
+    /// Rows of the token-type embedding in the checkpoint; folded into the positions on loading.
+    #[must_use]
+    pub fn types(&self) -> usize {
+        self.stock
+            .get("type_vocab_size")
+            .and_then(Value::as_u64)
+            .and_then(|types| usize::try_from(types).ok())
+            .filter(|types| *types > 0)
+            .unwrap_or(default::TYPES)
     }
 
     /// Encoder and head parameters in closed form, token types included, CRF not (ML.md §4).
     #[must_use]
     pub fn parameters(&self) -> usize {
-        todo!()
+        let h = self.hidden;
+        let norm = 2 * h;
+        let embeddings = (self.vocab + self.positions + self.types()) * h + norm;
+        let layers: usize = self
+            .layers
+            .iter()
+            .map(|layer| {
+                let a = layer.heads * self.head_dim;
+                let attention = 3 * (h * a + a) + (a * h + h) + norm;
+                let ffn = (h * layer.ffn + layer.ffn) + (layer.ffn * h + h) + norm;
+                attention + ffn
+            })
+            .sum();
+        embeddings + layers + h * self.labels.len() + self.labels.len()
+    }
+
+    /// Parameters of the CRF: transitions, start and end; 0 without one.
+    #[must_use]
+    pub fn crf_parameters(&self) -> usize {
+        if self.crf { self.labels.len() * (self.labels.len() + 2) } else { 0 }
     }
 
     /// Longest window with specials: 512, or less when there are fewer positions.
     #[must_use]
     pub fn max_pieces(&self) -> usize {
         (self.positions - self.pad as usize - 1).min(512)
+    }
+}
+
+fn scheme_name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Io => "io",
+        Scheme::Bio => "bio",
+    }
+}
+
+/// The `ner_pipe` key: head width, layers, CRF.
+fn pruned(own: &Value, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool), StageError> {
+    let keys = Keys::of(own)?;
+    let format = keys.positive("format")?;
+    if format as u64 != FORMAT {
+        return Err(StageError::new(format!("ner_pipe.format is {format}, and this build reads {FORMAT}"))
+            .help("use the ner-pipe that wrote this model"));
+    }
+    let scheme = keys.0.get("scheme").and_then(Value::as_str);
+    if scheme != Some(scheme_name(labels.scheme())) {
+        return Err(StageError::new(format!(
+            "ner_pipe.scheme is {}, but id2label is {}",
+            scheme.unwrap_or("missing"),
+            scheme_name(labels.scheme())
+        )));
+    }
+    let layers = keys.0.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if layers.is_empty() {
+        return Err(StageError::new("ner_pipe.layers is missing or empty"));
+    }
+    let layers = layers
+        .iter()
+        .map(|layer| {
+            let keys = Keys::of(layer)?;
+            Ok(LayerShape {
+                heads: keys.positive("heads")?,
+                ffn: keys.positive("ffn")?,
+                from_teacher_layer: keys
+                    .number("from_teacher_layer")?
+                    .ok_or_else(|| StageError::new("ner_pipe.layers names no from_teacher_layer"))?,
+            })
+        })
+        .collect::<Result<Vec<_>, StageError>>()?;
+    let crf = keys.0.get("crf").and_then(Value::as_bool).unwrap_or(false);
+    Ok((keys.positive("head_dim")?, layers, crf))
+}
+
+/// Typed access to a JSON object.
+struct Keys<'a>(&'a Map<String, Value>);
+
+impl<'a> Keys<'a> {
+    fn of(value: &'a Value) -> Result<Self, StageError> {
+        value.as_object().map(Self).ok_or_else(|| StageError::new("expected a JSON object"))
+    }
+
+    fn number(&self, key: &str) -> Result<Option<usize>, StageError> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value
+                .as_u64()
+                .and_then(|n| usize::try_from(n).ok())
+                .map(Some)
+                .ok_or_else(|| StageError::new(format!("{key} is {value}, expected a whole number"))),
+        }
+    }
+
+    fn positive(&self, key: &str) -> Result<usize, StageError> {
+        self.number(key)?
+            .filter(|n| *n > 0)
+            .ok_or_else(|| StageError::new(format!("{key} is missing or 0, expected a positive number")))
+    }
+
+    fn is(&self, key: &str, expected: &str) -> Result<(), StageError> {
+        match self.0.get(key).and_then(Value::as_str).unwrap_or(expected) {
+            found if found == expected => Ok(()),
+            found => Err(StageError::new(format!("{key} is {found}, and only {expected} is supported"))),
+        }
+    }
+
+    fn architecture(&self) -> Result<(), StageError> {
+        let kind = self.0.get("model_type").and_then(Value::as_str).unwrap_or("missing");
+        if !["camembert", "roberta", "xlm-roberta"].contains(&kind) {
+            return Err(StageError::new(format!("model_type is {kind}, expected camembert or roberta"))
+                .help("use a CamemBERT or RoBERTa token classifier"));
+        }
+        let names: Vec<_> = self
+            .0
+            .get("architectures")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        if !names.is_empty() && !names.iter().any(|name| name.ends_with("ForTokenClassification")) {
+            return Err(StageError::new(format!("{} is no token classifier", names.join(", ")))
+                .help("use a model fine-tuned for named entities, such as Jean-Baptiste/camembert-ner"));
+        }
+        if self.0.get("is_decoder").and_then(Value::as_bool) == Some(true) {
+            return Err(StageError::new("is_decoder is true, and only encoders are supported"));
+        }
+        self.is("hidden_act", default::ACTIVATION)?;
+        self.is("position_embedding_type", default::POSITIONS)
+    }
+
+    fn labels(&self) -> Result<Labels, StageError> {
+        let map = self.0.get("id2label").and_then(Value::as_object).ok_or_else(|| {
+            StageError::new("id2label is missing, so the labels have no names")
+                .help("add id2label to config.json: {\"0\": \"O\", \"1\": \"I-PER\", ..}")
+        })?;
+        let names = (0..map.len())
+            .map(|column| {
+                map.get(&column.to_string()).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+                    StageError::new(format!("id2label has {} labels, but none for {column}", map.len()))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Labels::parse(&names)
     }
 }

@@ -1,6 +1,11 @@
 //! From word logits to tags and entities: argmax over types for an IO model, Viterbi for a student's CRF.
 
-use crate::ml::{crf::Crf, infer::WordLogits, labels::Labels};
+use crate::ml::{
+    crf::{Crf, repair},
+    infer::WordLogits,
+    labels::{Labels, Scheme, Tag, spans},
+    losses::softmax,
+};
 
 /// Decoded words of one text.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,11 +16,141 @@ pub struct Decoded {
     pub score: Vec<f64>,
 }
 
+/// An entity over the words of a text, with how sure the model is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    /// Type name: `PER`.
+    pub kind: String,
+    /// First word.
+    pub start_word: usize,
+    /// One past the last word.
+    pub end_word: usize,
+    /// Mean over its words of the probability (CRF: marginal) of its type.
+    pub score: f64,
+}
+
+impl Decoded {
+    /// The entities, first to last.
+    #[must_use]
+    pub fn entities(&self) -> Vec<Entity> {
+        spans(&self.tags, Scheme::Bio)
+            .into_iter()
+            .map(|span| Entity {
+                score: mean(&self.score[span.start..span.end]),
+                kind: span.kind,
+                start_word: span.start,
+                end_word: span.end,
+            })
+            .collect()
+    }
+}
+
 /// Decodes one text. IO: argmax over types at T = 1, then B- where the type differs from the previous word's, else I-.
 /// BIO with a CRF: Viterbi, marginals. BIO without: argmax, repaired to legal BIO.
 /// `outside` names types that become O before the argmax decides (the MISC policy): their probability joins O's.
+///
+/// With a CRF a label's worth depends on its neighbours, so there `outside` applies to the path that Viterbi found; the
+/// score of an O is then the marginal of O and of those types together. Ties go to O, then to the lower label.
 #[must_use]
 pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: &[&str]) -> Decoded {
-    let _ = (labels, crf, logits, outside);
-    todo!()
+    let decoder = Decoder {
+        labels,
+        dropped: labels.types().iter().map(|name| outside.contains(&name.as_str())).collect(),
+    };
+    let columns = labels.len();
+    if let Some(crf) = crf {
+        let path = crf.viterbi(&logits.values);
+        let marginals = crf.marginals(&logits.values);
+        return decoder.decoded(path, marginals.chunks_exact(columns));
+    }
+    let rows: Vec<Vec<f64>> = (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect();
+    let path = match labels.scheme() {
+        Scheme::Io => {
+            let kinds: Vec<_> = rows.iter().map(|row| decoder.most_probable_kind(row)).collect();
+            return decoder.of_kinds(&kinds, &rows);
+        }
+        Scheme::Bio => {
+            let mut path: Vec<_> = rows.iter().map(|row| decoder.most_probable_label(row)).collect();
+            repair(labels, &mut path);
+            path
+        }
+    };
+    decoder.decoded(path, rows.iter().map(Vec::as_slice))
 }
+
+struct Decoder<'a> {
+    labels: &'a Labels,
+    /// By type: becomes O.
+    dropped: Vec<bool>,
+}
+
+impl Decoder<'_> {
+    /// The type that a tag stands for after the MISC policy.
+    fn kind(&self, tag: Tag) -> Option<usize> {
+        match tag {
+            Tag::Outside => None,
+            Tag::Begin(kind) | Tag::Inside(kind) => (!self.dropped[kind]).then_some(kind),
+        }
+    }
+
+    /// Probability of a type (`None`: O) in a row of label probabilities.
+    fn probability(&self, row: &[f64], kind: Option<usize>) -> f64 {
+        row.iter().zip(self.labels.tags()).filter(|(_, tag)| self.kind(**tag) == kind).map(|(p, _)| p).sum()
+    }
+
+    fn most_probable_kind(&self, row: &[f64]) -> Option<usize> {
+        let kinds = (0..self.dropped.len()).filter(|kind| !self.dropped[*kind]).map(Some);
+        let outside = (None, self.probability(row, None));
+        kinds
+            .map(|kind| (kind, self.probability(row, kind)))
+            .fold(outside, |best, next| if next.1 > best.1 { next } else { best })
+            .0
+    }
+
+    fn most_probable_label(&self, row: &[f64]) -> usize {
+        let outside = (self.labels.outside(), self.probability(row, None));
+        let entities = self.labels.tags().iter().enumerate().filter(|(_, tag)| self.kind(**tag).is_some());
+        entities
+            .map(|(label, _)| (label, row[label]))
+            .fold(outside, |best, next| if next.1 > best.1 { next } else { best })
+            .0
+    }
+
+    /// Tags for types without boundaries: B- where the type differs from the word before.
+    fn of_kinds(&self, kinds: &[Option<usize>], rows: &[Vec<f64>]) -> Decoded {
+        let mut before = None;
+        let tag = |&kind: &Option<usize>| {
+            let tag = match kind {
+                None => "O".to_owned(),
+                Some(kind) if before == Some(kind) => format!("I-{}", self.labels.types()[kind]),
+                Some(kind) => format!("B-{}", self.labels.types()[kind]),
+            };
+            before = kind;
+            tag
+        };
+        Decoded {
+            tags: kinds.iter().map(tag).collect(),
+            score: rows.iter().zip(kinds).map(|(row, kind)| self.probability(row, *kind)).collect(),
+        }
+    }
+
+    /// Tags for a path of labels.
+    fn decoded<'r>(&self, path: Vec<usize>, rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
+        let kinds = path.iter().map(|label| self.kind(self.labels.tags()[*label]));
+        let score = rows.zip(kinds.clone()).map(|(row, kind)| self.probability(row, kind)).collect();
+        let tags = path
+            .iter()
+            .zip(kinds)
+            .map(|(label, kind)| kind.map_or_else(|| "O".to_owned(), |_| self.labels.names()[*label].clone()))
+            .collect();
+        Decoded { tags, score }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an entity has far fewer than 2^52 words")]
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,38 +1,84 @@
-//! The encoder: RoBERTa/CamemBERT token classifier on packed rows `[tokens, hidden]`.
+//! The encoder: RoBERTa/CamemBERT token classifier on packed rows `[tokens, hidden]` (Liu et al. 2019, Martin et al. 2020).
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use burn::{
-    module::Module,
-    nn::Linear,
-    tensor::{Device, Int, Tensor},
+    module::{Module, Param},
+    nn::{Embedding, LayerNorm, Linear},
+    tensor::{
+        Device, Tensor,
+        activation::{gelu, softmax},
+        module::attention,
+        ops::AttentionModuleOptions,
+    },
 };
-use stage_contract::StageError;
+use stage_contract::{Artifact, Kind, StageError};
 
-use crate::ml::{batch::Batch, config::Config, tokenizer::Tokenizer};
+pub use crate::ml::packed::Packed;
+use crate::ml::{
+    config::Config,
+    crf::Crf,
+    layout::host,
+    losses::CrfWeights,
+    packed::Grid,
+    tokenizer::Tokenizer,
+    weights::{self, Weights},
+};
 
 /// Network and CRF weights. Hidden states are counted as FORMATS does: 0 = embeddings, i + 1 = after layer i.
+///
+/// `train()` moves it to autodiff and `valid()` back; parameter ids follow from the tensors' names
+/// ([`crate::ml::layout::parameter_id`]).
 #[derive(Module, Debug)]
 pub struct Network {
+    /// Sub-words `[vocab, hidden]`.
+    pub word: Embedding,
+    /// Positions with the token type folded in `[positions, hidden]`.
+    pub position: Embedding,
+    /// Normalises the embeddings.
+    pub norm: LayerNorm,
+    /// First to last.
+    pub layers: Vec<Layer>,
     /// Classifier `[hidden, labels]`.
     pub head: Linear,
+    /// A student's CRF.
+    pub crf: Option<CrfParameters>,
 }
 
-/// A batch on a device. Attention alone pads, through `gather`/`scatter` indices made once a batch.
-pub struct Packed {
-    /// `[tokens]`
-    pub ids: Tensor<1, Int>,
-    /// `[words]` rows to read words off.
-    pub rows: Tensor<1, Int>,
+/// One encoder layer, post-LayerNorm; `a` = heads * `head_dim`.
+#[derive(Module, Debug)]
+pub struct Layer {
+    /// `[hidden, a]`
+    pub query: Linear,
+    /// `[hidden, a]`
+    pub key: Linear,
+    /// `[hidden, a]`
+    pub value: Linear,
+    /// `[a, hidden]`
+    pub attention_output: Linear,
+    /// After the attention's residual.
+    pub attention_norm: LayerNorm,
+    /// `[hidden, ffn]`
+    pub up: Linear,
+    /// `[ffn, hidden]`
+    pub down: Linear,
+    /// After the FFN's residual.
+    pub ffn_norm: LayerNorm,
+    pub(crate) heads: usize,
 }
 
-impl Packed {
-    /// Uploads a batch.
-    #[must_use]
-    pub fn new(batch: &Batch, config: &Config, device: &Device) -> Self {
-        let _ = (batch, config, device);
-        todo!()
-    }
+/// Weights of the CRF (FORMATS, "CRF"); illegal moves are masked and so have weights without effect.
+#[derive(Module, Debug)]
+pub struct CrfParameters {
+    /// `[labels, labels]` as [from, to]
+    pub transitions: Param<Tensor<2>>,
+    /// `[labels]`
+    pub start: Param<Tensor<1>>,
+    /// `[labels]`
+    pub end: Param<Tensor<1>>,
 }
 
 /// What a forward pass gives.
@@ -43,12 +89,120 @@ pub struct Output {
     pub hidden: Vec<Tensor<2>>,
 }
 
+/// Factors on what pruning may remove, one entry a layer.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    /// `[heads]` on each head's context.
+    pub heads: Vec<Tensor<1>>,
+    /// `[ffn]` on each neuron after GELU.
+    pub ffn: Vec<Tensor<1>>,
+}
+
 impl Network {
     /// Forward pass. `hidden` names the states wanted (0 = embeddings).
     #[must_use]
     pub fn forward(&self, batch: &Packed, hidden: &[usize]) -> Output {
-        let _ = (batch, hidden);
-        todo!()
+        self.forward_gated(batch, hidden, None)
+    }
+
+    /// Forward pass with a factor on each head and neuron.
+    #[must_use]
+    pub fn forward_gated(&self, batch: &Packed, hidden: &[usize], gates: Option<&Gates>) -> Output {
+        let words = self.word.weight.val().select(0, batch.ids.clone());
+        let positions = self.position.weight.val().select(0, batch.positions.clone());
+        let mut x = self.norm.forward(words + positions);
+        let mut states = vec![None; self.layers.len() + 1];
+        let keep = |states: &mut Vec<Option<Tensor<2>>>, state: usize, x: &Tensor<2>| {
+            if hidden.contains(&state) {
+                states[state] = Some(x.clone());
+            }
+        };
+        keep(&mut states, 0, &x);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let gates = gates.map(|gates| (gates.heads[index].clone(), gates.ffn[index].clone()));
+            x = layer.forward(x, &batch.grid, gates);
+            keep(&mut states, index + 1, &x);
+        }
+        Output {
+            logits: self.head.forward(x),
+            hidden: hidden.iter().filter_map(|state| states[*state].clone()).collect(),
+        }
+    }
+
+    /// The CRF's weights as the loss needs them.
+    #[must_use]
+    pub fn crf_weights(&self) -> Option<CrfWeights> {
+        self.crf.as_ref().map(|crf| CrfWeights {
+            transitions: crf.transitions.val(),
+            start: crf.start.val(),
+            end: crf.end.val(),
+        })
+    }
+}
+
+impl Layer {
+    /// `[tokens, hidden]` -> `[tokens, hidden]`
+    fn forward(&self, x: Tensor<2>, grid: &Grid, gates: Option<(Tensor<1>, Tensor<1>)>) -> Tensor<2> {
+        let (head_gates, neuron_gates) = gates.unzip();
+        let context = self.context(x.clone(), grid, head_gates);
+        let x = self.attention_norm.forward(self.attention_output.forward(context) + x);
+        let mut neurons = gelu(self.up.forward(x.clone()));
+        if let Some(gates) = neuron_gates {
+            neurons = neurons * gates.unsqueeze();
+        }
+        self.ffn_norm.forward(self.down.forward(neurons) + x)
+    }
+
+    /// Multi-head attention (Vaswani et al. 2017, eq. 1): `[tokens, hidden]` -> `[tokens, heads * head_dim]`
+    fn context(&self, x: Tensor<2>, grid: &Grid, gates: Option<Tensor<1>>) -> Tensor<2> {
+        let heads = |linear: &Linear| {
+            let rows = linear.forward(x.clone());
+            let [_, width] = rows.dims();
+            let rows = match &grid.ragged {
+                Some(ragged) => rows.select(0, ragged.gather.clone()),
+                None => rows,
+            };
+            rows.reshape([grid.windows, grid.length, self.heads, width / self.heads]).swap_dims(1, 2)
+        };
+        let (query, key, value) = (heads(&self.query), heads(&self.key), heads(&self.value));
+        let [windows, count, length, width] = query.dims();
+        let bias = grid.ragged.as_ref().map(|ragged| ragged.bias.clone());
+        let context = if grid.fused {
+            let bias = bias.map(|bias| bias.expand([windows, 1, length, length]));
+            attention(query, key, value, None, bias, AttentionModuleOptions::default())
+        } else {
+            #[expect(clippy::cast_precision_loss, reason = "a head is some tens wide")]
+            let scale = 1.0 / (width as f64).sqrt();
+            let mut scores = (query * scale).matmul(key.swap_dims(2, 3));
+            if let Some(bias) = bias {
+                scores = scores + bias;
+            }
+            softmax(scores, 3).matmul(value)
+        };
+        let mut context = context.swap_dims(1, 2);
+        if let Some(gates) = gates {
+            context = context * gates.reshape([1, 1, count, 1]);
+        }
+        let context = context.reshape([windows * length, count * width]);
+        match &grid.ragged {
+            Some(ragged) => context.select(0, ragged.scatter.clone()),
+            None => context,
+        }
+    }
+}
+
+impl Gates {
+    /// All 1: the network as it is. On an autodiff device they take gradients.
+    #[must_use]
+    pub fn open(network: &Network, device: &Device) -> Self {
+        let ones = |size| {
+            let gates = Tensor::<1>::ones([size], device);
+            if device.is_autodiff() { gates.require_grad() } else { gates }
+        };
+        Self {
+            heads: network.layers.iter().map(|layer| ones(layer.heads)).collect(),
+            ffn: network.layers.iter().map(|layer| ones(layer.up.weight.dims()[1])).collect(),
+        }
     }
 }
 
@@ -69,16 +223,100 @@ impl Model {
     /// # Errors
     /// Names the file and tensor that is missing, of another shape, or unused.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, StageError> {
-        let _ = (folder, device);
-        todo!()
+        let (config, tokenizer) = outside(folder)?;
+        let weights = Weights::load(&folder.join(weights::FILE))?;
+        let network = Network::from_weights(&config, weights, device)?;
+        Ok(Self { config, network, tokenizer })
     }
 
-    /// Writes the same three files, weights in f32 under Hugging Face's names, CRF as `crf.*`.
+    /// Writes the same three files, weights in f32 under Hugging Face's names, CRF as `crf.*`. The folder may exist.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self, folder: &Path) -> Result<(), StageError> {
-        let _ = folder;
-        todo!()
+        fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
+        let mut config = self.config.clone();
+        config.name_special(self.tokenizer.special());
+        for (name, bytes) in
+            [("config.json", config.json().as_bytes()), ("tokenizer.json", self.tokenizer.json())]
+        {
+            let path = folder.join(name);
+            fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
+        }
+        self.network.weights(&self.config).save(&folder.join(weights::FILE))
+    }
+
+    /// The CRF on the host, when there is one.
+    #[must_use]
+    pub fn crf(&self) -> Option<Crf> {
+        let weights = self.network.crf_weights()?;
+        let (transitions, start, end) = (host(weights.transitions), host(weights.start), host(weights.end));
+        Some(Crf::new(&self.config.labels, &transitions, &start, &end))
+    }
+}
+
+/// What a model folder says apart from its weights: quick to read, so that mistakes show before any work.
+///
+/// # Errors
+/// A file is unreadable, or the two disagree about the special ids or the vocabulary.
+pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
+    let config = Config::load(folder)?;
+    let tokenizer = Tokenizer::load(folder)?;
+    config.check_special(tokenizer.special())?;
+    if tokenizer.vocab_size() > config.vocab {
+        return Err(StageError::new(format!(
+            "tokenizer.json of {} has {} entries, but config.json makes room for {}",
+            folder.display(),
+            tokenizer.vocab_size(),
+            config.vocab
+        ))
+        .help("use config.json and tokenizer.json of one and the same model"));
+    }
+    Ok((config, tokenizer))
+}
+
+/// A model on the edge of the graph: where it lies, so that a stage reads as much of it as it needs, on its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFolder {
+    /// The folder.
+    pub path: PathBuf,
+}
+
+impl ModelFolder {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn open(&self, device: &Device) -> Result<Model, StageError> {
+        Model::load(&self.path, device)
+    }
+
+    /// blake3 of model.safetensors, in hex: whose word a silver tag is.
+    ///
+    /// # Errors
+    /// When it is unreadable.
+    pub fn digest(&self) -> Result<String, StageError> {
+        let path = self.path.join(weights::FILE);
+        let mut hasher = blake3::Hasher::new();
+        let file = fs::File::open(&path).map_err(|e| StageError::io("read", &path, e))?;
+        hasher.update_reader(file).map_err(|e| StageError::io("read", &path, e))?;
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+impl Artifact for ModelFolder {
+    const KIND: Kind = Kind::MODEL;
+
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Ok(Self { path: path.to_owned() })
+    }
+
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        fs::create_dir_all(path).map_err(|e| StageError::io("create", path, e))?;
+        for name in ["config.json", weights::FILE, "tokenizer.json"] {
+            let (from, to) = (self.path.join(name), path.join(name));
+            fs::copy(&from, &to).map_err(|e| StageError::io("copy", &from, e))?;
+        }
+        Ok(())
     }
 }

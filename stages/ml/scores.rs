@@ -1,7 +1,7 @@
 //! Strict entity-level precision, recall and F1 (CoNLL 2003: type and both boundaries), as seqeval's
 //! `mode="strict", scheme=IOB2`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,24 @@ pub struct Counts {
     pub found: usize,
     /// Entities there are.
     pub gold: usize,
+}
+
+impl Counts {
+    /// Precision, recall and F1; a division by 0 gives 0, as seqeval's default does.
+    #[must_use]
+    pub fn score(self) -> Score {
+        let precision = ratio(self.correct, self.found);
+        let recall = ratio(self.correct, self.gold);
+        let sum = precision + recall;
+        let f1 = if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 };
+        Score { precision, recall, f1, support: self.gold }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.correct += other.correct;
+        self.found += other.found;
+        self.gold += other.gold;
+    }
 }
 
 /// Precision, recall, F1 as fractions 0-1.
@@ -36,15 +54,61 @@ pub struct Score {
 pub struct Scores {
     /// All entities pooled.
     pub micro: Score,
-    /// Unweighted mean over types.
+    /// Unweighted mean over the types that occur in gold or prediction (seqeval's); 0 when none does.
+    #[serde(rename = "macro")]
     pub macro_: Score,
-    /// By type name.
+    /// By type name: every type that occurs in gold or prediction.
     pub per_type: BTreeMap<String, Score>,
 }
 
 /// Compares predicted with gold entities, sentence by sentence.
+///
+/// # Panics
+/// When the two have different numbers of sentences.
 #[must_use]
 pub fn score(gold: &[Vec<Span>], found: &[Vec<Span>]) -> Scores {
-    let _ = (gold, found);
-    todo!()
+    assert_eq!(gold.len(), found.len(), "one prediction for each sentence");
+    let mut types: BTreeMap<&str, Counts> = BTreeMap::new();
+    for (gold, found) in gold.iter().zip(found) {
+        let gold: BTreeSet<&Span> = gold.iter().collect();
+        let found: BTreeSet<&Span> = found.iter().collect();
+        for span in &gold {
+            types.entry(&span.kind).or_default().gold += 1;
+        }
+        for span in &found {
+            let counts = types.entry(&span.kind).or_default();
+            counts.found += 1;
+            counts.correct += usize::from(gold.contains(span));
+        }
+    }
+    let mut all = Counts::default();
+    types.values().for_each(|counts| all.add(*counts));
+    let per_type: BTreeMap<_, _> =
+        types.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.score())).collect();
+    let mean = |of: fn(&Score) -> f64| match per_type.len() {
+        0 => 0.0,
+        types => per_type.values().map(of).sum::<f64>() / float(types),
+    };
+    Scores {
+        micro: all.score(),
+        macro_: Score {
+            precision: mean(|s| s.precision),
+            recall: mean(|s| s.recall),
+            f1: mean(|s| s.f1),
+            support: all.gold,
+        },
+        per_type,
+    }
 }
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { float(part) / float(whole) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 entities")]
+fn float(number: usize) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Tokens per second of the encoder: `cargo bench -p stages --bench encoder [-- LAYERS HIDDEN HEADS FFN WINDOWS LENGTH]`.
+//! Windows of equal and of mixed lengths; forward, and forward with backward.
+#![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+
+use std::time::Instant;
+
+use burn::{
+    module::Module,
+    optim::GradientsParams,
+    tensor::{Device, activation::log_softmax},
+};
+use stages::ml::{
+    batch::Batch,
+    config::{Config, LayerShape},
+    labels::Labels,
+    model::{Network, Packed},
+};
+
+const ROUNDS: usize = 9;
+
+fn main() {
+    let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let number = |place: usize, default: usize| given.get(place).copied().unwrap_or(default);
+    let (layers, hidden, heads, ffn) = (number(0, 12), number(1, 384), number(2, 12), number(3, 1536));
+    let (windows, length) = (number(4, 32), number(5, 32));
+    let config = Config {
+        vocab: 15_000,
+        hidden,
+        head_dim: hidden / heads,
+        layers: (0..layers).map(|i| LayerShape { heads, ffn, from_teacher_layer: i }).collect(),
+        positions: 514,
+        pad: 1,
+        eps: 1e-5,
+        labels: Labels::student(false),
+        crf: false,
+        stock: serde_json::Value::Null,
+    };
+    let device = Device::flex();
+    let network = Network::init(&config, 42, &device);
+    // Mixed: as a bucket has them, within an eighth of the longest.
+    let equal = batch(&config, &vec![length; windows]);
+    let mixed: Vec<_> = (0..windows).map(|i| length - i % (length / 8 + 1)).collect();
+    let mixed = batch(&config, &mixed);
+    println!("{layers} x {hidden}, {heads} heads, FFN {ffn}, {windows} windows of {length}");
+    for (name, batch) in [("equal", &equal), ("mixed", &mixed)] {
+        rate(&format!("{name} forward"), batch.ids.len(), || {
+            let packed = Packed::new(batch, &config, &device);
+            assert!(network.forward(&packed, &[]).logits.sum().into_scalar::<f32>().is_finite());
+        });
+        let training = network.clone().train();
+        let autodiff = device.clone().autodiff();
+        rate(&format!("{name} forward and backward"), batch.ids.len(), || {
+            let packed = Packed::new(batch, &config, &autodiff);
+            let logits = training.forward(&packed, &[]).logits;
+            let loss = log_softmax(logits, 1).mean().neg();
+            assert!(!GradientsParams::from_grads(loss.backward(), &training).is_empty());
+        });
+    }
+}
+
+fn batch(config: &Config, lengths: &[usize]) -> Batch {
+    let tokens: usize = lengths.iter().sum();
+    let starts = [0].into_iter().chain(lengths.iter().scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    }));
+    Batch {
+        ids: (0..tokens).map(|i| index(5 + i * 7919 % (config.vocab - 5))).collect(),
+        starts: starts.map(index).collect(),
+        ..Batch::default()
+    }
+}
+
+fn index(value: usize) -> u32 {
+    u32::try_from(value).expect("benchmarks are small")
+}
+
+fn rate(name: &str, tokens: usize, mut work: impl FnMut()) {
+    work();
+    let mut seconds: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    let (best, median) = (seconds[0], seconds[ROUNDS / 2]);
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = tokens as f64 / median;
+    println!("{name:28} {:8.1} ms median {:8.1} ms best {rate:8.0} tokens/s", median * 1e3, best * 1e3);
+}

@@ -1,0 +1,105 @@
+//! The CRF's likelihood as a loss on the device.
+
+use burn::tensor::{Device, Tensor, TensorData, Transaction};
+use rayon::prelude::*;
+
+use crate::ml::{
+    crf::{Crf, CrfGradient, repair},
+    labels::Labels,
+    losses::{count, matrix, narrow},
+};
+
+/// CRF weights on the device, as the loss needs them.
+#[derive(Clone, Debug)]
+pub struct CrfWeights {
+    /// `[labels, labels]` as [from, to]
+    pub transitions: Tensor<2>,
+    /// `[labels]`
+    pub start: Tensor<1>,
+    /// `[labels]`
+    pub end: Tensor<1>,
+}
+
+/// CRF negative log-likelihood per word: (1/N) Σ_texts nll. Emissions `[N, labels]`, `gold [N]`, `texts [texts + 1]`
+/// the first word of each text. -> `[1]`
+///
+/// Value and gradient are exact: computed on the host in f64 and put back as the linear form of the same gradient.
+/// Taking words that own no sub-word out of a text may leave an I- without its B-: such gold becomes legal by [`repair`].
+///
+/// # Panics
+/// When `gold` is not N long or `texts` does not end at N.
+#[must_use]
+pub fn crf_nll(
+    emissions: Tensor<2>,
+    weights: &CrfWeights,
+    gold: &[usize],
+    texts: &[u32],
+    labels: &Labels,
+) -> Tensor<1> {
+    let [words, columns] = emissions.dims();
+    let device = emissions.device();
+    assert_eq!(gold.len(), words, "one gold label for each word");
+    assert_eq!(texts.last().map_or(0, |&end| end as usize), words, "texts end with the last word");
+    if words == 0 {
+        return Tensor::zeros([1], &device);
+    }
+    let [rows, transitions, start, end] = read(&emissions, weights);
+    let crf = Crf::new(labels, &transitions, &start, &end);
+
+    let texts: Vec<_> = texts.windows(2).map(|text| text[0] as usize..text[1] as usize).collect();
+    let results: Vec<_> = texts
+        .into_par_iter()
+        .map(|text| {
+            let mut path = gold[text.clone()].to_vec();
+            repair(labels, &mut path);
+            let mut by_emission = vec![0.0; path.len() * columns];
+            let mut by_weight = CrfGradient::zero(columns);
+            let rows = &rows[text.start * columns..text.end * columns];
+            let nll = crf.nll(rows, &path, &mut by_emission, &mut by_weight);
+            (nll, by_emission, by_weight)
+        })
+        .collect();
+
+    // Summed in the order of texts, whatever thread was faster: the same bits every time.
+    let mut nll = 0.0;
+    let mut by_emission = Vec::with_capacity(words * columns);
+    let mut by_weight = CrfGradient::zero(columns);
+    for (value, emission, weight) in results {
+        nll += value;
+        by_emission.extend(emission);
+        by_weight.add(&weight);
+    }
+
+    let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| narrow(sum / count(words))).collect::<Vec<f32>>();
+    linear(emissions, matrix(mean(by_emission), [words, columns], &device))
+        + linear(
+            weights.transitions.clone(),
+            matrix(mean(by_weight.transitions), [columns, columns], &device),
+        )
+        + linear(weights.start.clone(), vector(mean(by_weight.start), &device))
+        + linear(weights.end.clone(), vector(mean(by_weight.end), &device))
+        + nll / count(words)
+}
+
+/// Emissions, transitions, start and end, in one transfer.
+fn read(emissions: &Tensor<2>, weights: &CrfWeights) -> [Vec<f32>; 4] {
+    let data = Transaction::default()
+        .register(emissions.clone())
+        .register(weights.transitions.clone())
+        .register(weights.start.clone())
+        .register(weights.end.clone())
+        .execute();
+    let mut data = data.into_iter().map(|data| data.iter::<f32>().collect::<Vec<_>>());
+    std::array::from_fn(|_| data.next().unwrap_or_default())
+}
+
+/// A term of value 0 and gradient `gradient`.
+fn linear<const D: usize>(tensor: Tensor<D>, gradient: Tensor<D>) -> Tensor<1> {
+    let here = tensor.clone().detach();
+    ((tensor - here) * gradient).sum()
+}
+
+fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), device)
+}

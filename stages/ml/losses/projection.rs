@@ -1,0 +1,156 @@
+//! From the teacher's IO labels to the student's BIO labels (ML.md §2).
+
+use crate::ml::{
+    labels::{Labels, Scheme, Tag},
+    losses::narrow,
+};
+
+/// The teacher's soft targets for the words of a batch, projected from IO to BIO (ML.md §2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    /// `[words, student labels]` q at temperature T; each row sums to 1.
+    pub q: Vec<f32>,
+    /// `[words]` whether the word counts in any loss: false under `ignore` where the teacher's hard tag (T = 1) is of a
+    /// type that the student lacks, true everywhere else.
+    pub counts: Vec<bool>,
+}
+
+/// What becomes of the teacher's MISC (and of any other type that the student lacks).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Misc {
+    /// MISC becomes O (default).
+    #[default]
+    Outside,
+    /// Words tagged MISC by the teacher are masked out of every loss.
+    Ignore,
+    /// B-MISC and I-MISC are kept: 9 labels.
+    Keep,
+}
+
+/// Projects teacher word logits `[words, teacher labels]` to the student's BIO labels at `temperature`.
+/// `texts` are the `[texts + 1]` starts of texts, so that c = p of the previous word of the *text* (0 at its first).
+///
+/// p = softmax(z/T), c = `p_{t-1}(k)`: q(B-k) = p(k)·(1 - c), q(I-k) = p(k)·c, so that q(B-k) + q(I-k) = p(k): the
+/// type marginals are the teacher's. A teacher that has B- labels itself is taken at its word.
+///
+/// Types that the student lacks:
+/// - `outside`, `keep`: their probability joins O's. (`keep` gives the student MISC, so nothing of MISC is left over.)
+/// - `ignore`: a word whose most probable type is such a type does not count ([`Projection::counts`]). In all other
+///   words that probability is left out and the rest rescaled to sum to 1, which keeps the ratios of all types. c is not
+///   rescaled: it is the probability that the previous word was k, whatever else it may have been.
+#[must_use]
+pub fn project(
+    teacher: &Labels,
+    student: &Labels,
+    logits: &[f32],
+    texts: &[u32],
+    temperature: f64,
+    misc: Misc,
+) -> Projection {
+    let columns = teacher.len();
+    let words = logits.len() / columns;
+    let targets = Targets::new(teacher, student);
+    let mut projection =
+        Projection { q: Vec::with_capacity(words * student.len()), counts: vec![true; words] };
+    let mut before: Option<Vec<f64>> = None;
+    for (word, row) in logits.chunks_exact(columns).enumerate() {
+        if u32::try_from(word).is_ok_and(|word| texts.binary_search(&word).is_ok()) {
+            before = None;
+        }
+        let p = softmax(row, temperature);
+        let types = targets.by_type(&p);
+        let mut q = vec![0.0; student.len()];
+        for (column, tag) in teacher.tags().iter().enumerate() {
+            let Some((begin, inside)) = targets.of_tag(*tag) else {
+                if *tag == Tag::Outside || misc != Misc::Ignore {
+                    q[targets.outside] += p[column];
+                }
+                continue;
+            };
+            let c = match (teacher.scheme(), *tag) {
+                (Scheme::Io, Tag::Inside(kind)) => before.as_ref().map_or(0.0, |types| types[kind]),
+                (_, Tag::Inside(_)) => 1.0,
+                (_, Tag::Begin(_) | Tag::Outside) => 0.0,
+            };
+            q[begin] += p[column] * (1.0 - c);
+            q[inside] += p[column] * c;
+        }
+        if misc == Misc::Ignore {
+            projection.counts[word] = !targets.lost(&softmax(row, 1.0));
+            let kept: f64 = q.iter().sum();
+            if kept > 0.0 {
+                q.iter_mut().for_each(|q| *q /= kept);
+            } else {
+                // The teacher is wholly certain of a type that is left out: the word does not count, but its row must
+                // still be a distribution.
+                q[targets.outside] = 1.0;
+            }
+        }
+        projection.q.extend(q.into_iter().map(narrow));
+        before = Some(types);
+    }
+    projection
+}
+
+/// Where the teacher's types go in the student.
+struct Targets<'a> {
+    teacher: &'a Labels,
+    /// By teacher type: the student's columns of B- and I-.
+    columns: Vec<Option<(usize, usize)>>,
+    outside: usize,
+}
+
+impl<'a> Targets<'a> {
+    fn new(teacher: &'a Labels, student: &Labels) -> Self {
+        let column = |tag| student.tags().iter().position(|t| *t == tag);
+        let columns = teacher.types().iter().map(|name| {
+            let kind = student.type_index(name)?;
+            let inside = column(Tag::Inside(kind))?;
+            Some((column(Tag::Begin(kind)).unwrap_or(inside), inside))
+        });
+        Self { teacher, columns: columns.collect(), outside: student.outside() }
+    }
+
+    /// The student's columns for B- and I- of a teacher's tag; `None` for O and for a type that the student lacks.
+    fn of_tag(&self, tag: Tag) -> Option<(usize, usize)> {
+        match tag {
+            Tag::Outside => None,
+            Tag::Begin(kind) | Tag::Inside(kind) => self.columns[kind],
+        }
+    }
+
+    /// `[teacher types]` probability of each type.
+    fn by_type(&self, p: &[f64]) -> Vec<f64> {
+        let mut types = vec![0.0; self.columns.len()];
+        for (p, tag) in p.iter().zip(self.teacher.tags()) {
+            if let Tag::Begin(kind) | Tag::Inside(kind) = *tag {
+                types[kind] += p;
+            }
+        }
+        types
+    }
+
+    /// Whether the most probable type is one that the student lacks; ties go to O, then to the first type.
+    fn lost(&self, p: &[f64]) -> bool {
+        let outside = p[self.teacher.outside()];
+        let best = self
+            .by_type(p)
+            .into_iter()
+            .enumerate()
+            .fold((None, outside), |best, (kind, p)| if p > best.1 { (Some(kind), p) } else { best });
+        best.0.is_some_and(|kind| self.columns[kind].is_none())
+    }
+}
+
+/// softmax(z / T) in f64.
+pub(crate) fn softmax(row: &[f32], temperature: f64) -> Vec<f64> {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut p: Vec<f64> =
+        row.iter().map(|z| ((f64::from(*z) - f64::from(max)) / temperature).exp()).collect();
+    let sum: f64 = p.iter().sum();
+    p.iter_mut().for_each(|p| *p /= sum);
+    p
+}

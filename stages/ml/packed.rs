@@ -1,0 +1,99 @@
+//! A batch on a device: everything that a forward pass needs and that is made once a batch.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::ml::{batch::Batch, config::Config};
+
+/// A batch on a device. Attention alone pads, through indices made once a batch.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// `[tokens]`
+    pub ids: Tensor<1, Int>,
+    /// `[tokens]` position = pad + 1 + place in its own window.
+    pub positions: Tensor<1, Int>,
+    /// `[words]` rows to read words off.
+    pub rows: Tensor<1, Int>,
+    /// How attention sees the rows.
+    pub(crate) grid: Grid,
+}
+
+/// The windows of a batch as a rectangle `[windows, length]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Grid {
+    pub windows: usize,
+    /// Tokens of the longest window.
+    pub length: usize,
+    /// `None` when all windows are equally long: then the packed rows are the rectangle already.
+    pub ragged: Option<Ragged>,
+    /// Whether the backend computes attention in one piece, without gradients.
+    pub fused: bool,
+}
+
+/// How rows travel to the rectangle and back when windows differ in length.
+#[derive(Clone, Debug)]
+pub(crate) struct Ragged {
+    /// `[windows * length]` packed row of each cell; padding repeats the window's last row.
+    pub gather: Tensor<1, Int>,
+    /// `[tokens]` cell of each packed row.
+    pub scatter: Tensor<1, Int>,
+    /// `[windows, 1, 1, length]` 0 for a token and -inf for padding: exp(-inf) is exactly 0.
+    pub bias: Tensor<4>,
+}
+
+impl Packed {
+    /// Uploads a batch. On an autodiff device attention is computed in differentiable pieces.
+    #[must_use]
+    pub fn new(batch: &Batch, config: &Config, device: &Device) -> Self {
+        let windows: Vec<_> = batch.starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+        let first = config.pad + 1;
+        let positions: Vec<_> =
+            windows.iter().flat_map(|rows| (0..rows.end - rows.start).map(|i| first + i)).collect();
+        Self {
+            ids: indices(&batch.ids, device),
+            positions: indices(&positions, device),
+            rows: indices(&batch.rows, device),
+            grid: Grid::new(&windows, device),
+        }
+    }
+}
+
+impl Grid {
+    fn new(windows: &[std::ops::Range<u32>], device: &Device) -> Self {
+        let longest = windows.iter().map(|rows| rows.end - rows.start).max().unwrap_or(0);
+        let uniform = windows.iter().all(|rows| rows.end - rows.start == longest);
+        Self {
+            windows: windows.len(),
+            length: longest as usize,
+            ragged: (!uniform).then(|| Ragged::new(windows, longest, device)),
+            fused: !device.is_autodiff() && *device == Device::flex(),
+        }
+    }
+}
+
+impl Ragged {
+    fn new(windows: &[std::ops::Range<u32>], length: u32, device: &Device) -> Self {
+        let cells = windows.len() * length as usize;
+        let (mut gather, mut bias) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        let mut scatter = Vec::new();
+        for (rows, top) in windows.iter().zip((0..).step_by(length as usize)) {
+            let tokens = rows.end - rows.start;
+            gather.extend(rows.clone());
+            gather.extend((tokens..length).map(|_| rows.end.saturating_sub(1)));
+            bias.extend((0..length).map(|i| if i < tokens { 0.0 } else { f32::NEG_INFINITY }));
+            scatter.extend(top..top + tokens);
+        }
+        let shape = [windows.len(), 1, 1, length as usize];
+        Self {
+            gather: indices(&gather, device),
+            scatter: indices(&scatter, device),
+            bias: Tensor::from_data(TensorData::new(bias, shape), device),
+        }
+    }
+}
+
+/// `[values]` on the device.
+pub(crate) fn indices(values: &[u32], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<_> = values.iter().map(|value| i64::from(*value)).collect();
+    let shape = [values.len()];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}

@@ -1,0 +1,177 @@
+//! Weights on the host, under Hugging Face's names: safetensors in and out.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors, View, serialize_to_file};
+use stage_contract::StageError;
+
+/// File name of the weights in a model folder.
+pub const FILE: &str = "model.safetensors";
+
+/// A tensor on the host, row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Length of each axis, outermost first.
+    pub shape: Vec<usize>,
+    /// `shape` multiplied out.
+    pub values: Vec<f32>,
+}
+
+/// Named tensors. Linear weights are `[out, in]`, as `PyTorch` has them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    origin: PathBuf,
+    arrays: BTreeMap<String, Array>,
+}
+
+/// Tensors that checkpoints carry along and a token classifier does not use.
+const UNUSED: [&str; 4] =
+    ["lm_head.", "roberta.pooler.", "roberta.embeddings.position_ids", "roberta.embeddings.token_type_ids"];
+
+impl Weights {
+    /// Reads a safetensors file in f32, f16 or bf16; everything becomes f32.
+    ///
+    /// # Errors
+    /// Unreadable, damaged, or of another number type; names the file and the tensor.
+    pub fn load(path: &Path) -> Result<Self, StageError> {
+        let bytes = fs::read(path).map_err(|e| {
+            StageError::io("read", path, e)
+                .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
+        })?;
+        let damaged =
+            |e| StageError::because(format!("{} is not a whole safetensors file", path.display()), e);
+        let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let arrays = tensors
+            .iter()
+            .filter(|(name, _)| !UNUSED.iter().any(|unused| name.starts_with(unused)))
+            .map(|(name, view)| {
+                let values = floats(view.dtype(), view.data()).ok_or_else(|| {
+                    StageError::new(format!("{}: {name} is {:?}", path.display(), view.dtype()))
+                        .help("save the model in float32, float16 or bfloat16")
+                })?;
+                Ok((name.to_owned(), Array { shape: view.shape().to_vec(), values }))
+            })
+            .collect::<Result<_, StageError>>()?;
+        Ok(Self { origin: path.to_owned(), arrays })
+    }
+
+    /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, path: &Path) -> Result<(), StageError> {
+        // transformers refuses a file without this entry.
+        let information = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        serialize_to_file(&self.arrays, Some(information), path)
+            .map_err(|e| StageError::because(format!("cannot write {}", path.display()), e))
+    }
+
+    /// Adds a tensor or replaces it.
+    pub fn insert(&mut self, name: impl Into<String>, array: Array) {
+        self.arrays.insert(name.into(), array);
+    }
+
+    /// The tensor of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.get(name)
+    }
+
+    /// The tensor of this name, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Array> {
+        self.arrays.get_mut(name)
+    }
+
+    /// Takes a tensor out.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, StageError> {
+        let array = self.arrays.remove(name).ok_or_else(|| {
+            let error = StageError::new(format!("{}has no tensor {name}, expected {shape:?}", self.place()));
+            if name.starts_with("classifier.") {
+                error.help("use a model fine-tuned for token classification")
+            } else {
+                error.help("use a checkpoint and a config.json of one and the same model")
+            }
+        })?;
+        if array.shape != shape {
+            let found = array.shape;
+            return Err(StageError::new(format!(
+                "{}tensor {name} is {found:?}, but config.json makes it {shape:?}",
+                self.place()
+            ))
+            .help("use a checkpoint and a config.json of one and the same model"));
+        }
+        Ok(array.values)
+    }
+
+    /// Checks that every tensor was taken.
+    ///
+    /// # Errors
+    /// Names those that are left.
+    pub fn finish(self) -> Result<(), StageError> {
+        if self.arrays.is_empty() {
+            return Ok(());
+        }
+        let mut names: Vec<_> = self.arrays.keys().map(String::as_str).take(5).collect();
+        if self.arrays.len() > names.len() {
+            names.push("..");
+        }
+        let (count, names) = (self.arrays.len(), names.join(", "));
+        Err(StageError::new(format!("{}config.json has no place for {count} tensors: {names}", self.place()))
+            .help("use a checkpoint and a config.json of one and the same model"))
+    }
+
+    /// Numbers in all tensors.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.arrays.values().map(|array| array.values.len()).sum()
+    }
+
+    fn place(&self) -> String {
+        if self.origin.as_os_str().is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", self.origin.display())
+        }
+    }
+}
+
+/// Little-endian numbers as f32; `None` for a type that is no float of at most 32 bits.
+fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    let half = |convert: fn([u8; 2]) -> f32| {
+        let (numbers, _) = bytes.as_chunks::<2>();
+        numbers.iter().map(|n| convert(*n)).collect()
+    };
+    match dtype {
+        Dtype::F32 => Some(bytes.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect()),
+        Dtype::F16 => Some(half(|n| f16::from_le_bytes(n).to_f32())),
+        Dtype::BF16 => Some(half(|n| bf16::from_le_bytes(n).to_f32())),
+        _ => None,
+    }
+}
+
+impl View for &Array {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * size_of::<f32>()
+    }
+}
