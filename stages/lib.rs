@@ -1,5 +1,7 @@
 //! The machine-learning stages: tensors and text, no cache.
 
+mod distill;
+mod finetune;
 pub mod ml;
 
 use stage_contract::{Build, Registry};

@@ -1,19 +1,24 @@
 //! What stages share. Never imports a stage.
 
 pub mod batch;
+pub mod checkpoint;
 pub mod config;
 pub mod corpus;
 pub mod crf;
 pub mod decode;
 pub mod device;
+pub mod distillation;
 pub mod infer;
 pub mod labels;
 pub mod layout;
 pub mod losses;
 pub mod model;
+pub mod optimizer;
 pub mod packed;
 pub mod random;
 pub mod scores;
+pub mod student;
 pub mod tokenizer;
+pub mod trainer;
 pub mod weights;
 pub mod words;

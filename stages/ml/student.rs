@@ -11,7 +11,7 @@ use crate::ml::{
     config::{Config, LayerShape},
     labels::{Labels, Tag},
     losses::Bigram,
-    model::{CrfParams, Model, Network},
+    model::{CrfParameters, Model, Network},
 };
 
 /// `keep` (2 or more) of `layers` layers: the first and the last, the dropped ones spread evenly in between. 10 of 12 gives
@@ -102,12 +102,12 @@ fn inside(labels: &Labels, kind: &str) -> Option<usize> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-fn crf(labels: &Labels, bigram: &Bigram, device: &Device) -> CrfParams {
+fn crf(labels: &Labels, bigram: &Bigram, device: &Device) -> CrfParameters {
     let n = labels.len();
     // Illegal moves are a constant mask and not weights: any finite number does here.
     let scores: Vec<f32> = bigram.scores.iter().map(|&s| if s.is_finite() { s as f32 } else { 0.0 }).collect();
     let (transitions, start) = scores.split_at(n * n);
-    CrfParams {
+    CrfParameters {
         transitions: Param::from_tensor(Tensor::from_data(TensorData::new(transitions.to_vec(), [n, n]), device)),
         start: Param::from_tensor(Tensor::from_data(TensorData::from(start), device)),
         end: Param::from_tensor(Tensor::zeros([n], device)),
