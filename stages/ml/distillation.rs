@@ -268,7 +268,7 @@ impl Distillation<'_> {
         let packed = Packed::new(batch, &self.teacher.config, self.device);
         let output = self.teacher.network.forward(&packed, &wanted);
         let logits = output.logits.select(0, packed.rows).into_data();
-        let logits = logits.to_vec().expect("logits are f32");
+        let logits: Vec<f32> = logits.try_to_vec().expect("logits are f32");
         let from = &self.teacher.config.labels;
         let to = &self.student.config.labels;
         let projection =

@@ -21,4 +21,5 @@ pub mod student;
 pub mod tokenizer;
 pub mod trainer;
 pub mod weights;
+pub mod vocabulary;
 pub mod words;
