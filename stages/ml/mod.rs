@@ -20,6 +20,6 @@ pub mod scores;
 pub mod student;
 pub mod tokenizer;
 pub mod trainer;
-pub mod weights;
 pub mod vocabulary;
+pub mod weights;
 pub mod words;
