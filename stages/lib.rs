@@ -3,6 +3,7 @@
 mod distill;
 mod finetune;
 pub mod ml;
+mod teach;
 
 use stage_contract::{Build, Registry};
 
@@ -10,4 +11,7 @@ use stage_contract::{Build, Registry};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+        .stage::<teach::Teach>()
+        .stage::<distill::Distill>()
+        .stage::<finetune::Finetune>()
 }

@@ -1,19 +1,18 @@
 //! A CamemBERT-shaped tokenizer.json from text: Unigram (Kudo 2018) over NFKC words. Equal text gives equal bytes, in
 //! every process and on any number of threads, which the crate's own trainer does not promise: it walks hash maps.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-};
+use std::{collections::BTreeMap, error::Error};
 
 use rayon::ThreadPoolBuilder;
 use stage_contract::StageError;
 use tokenizers::{
-    AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior, Tokenizer,
+    AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior,
+    Tokenizer,
     models::unigram::{Unigram, UnigramTrainer},
     normalizers::unicode::NFKC,
     pre_tokenizers::{
-        PreTokenizerWrapper, digits::Digits, metaspace::Metaspace, punctuation::Punctuation, sequence::Sequence,
+        PreTokenizerWrapper, digits::Digits, metaspace::Metaspace, punctuation::Punctuation,
+        sequence::Sequence,
     },
     processors::template::TemplateProcessing,
 };
@@ -29,7 +28,8 @@ const MASK: &str = "<mask>";
 /// `size` is too small for the characters of the texts.
 pub fn train<S: AsRef<str>>(texts: &[S], size: usize) -> Result<Vec<u8>, StageError> {
     let failed = |e: Box<dyn Error + Send + Sync>| {
-        StageError::because("cannot train the vocabulary", e).help("raise `vocab`: every character needs an entry")
+        StageError::because("cannot train the vocabulary", e)
+            .help("raise `vocab`: every character needs an entry")
     };
     let pre = pre_tokenizer();
     let counts = count(texts, &pre).map_err(failed)?;
@@ -134,7 +134,9 @@ mod tests {
         let towns = ["Angers", "Saint-Étienne", "Le Mans", "L'Haÿ-les-Roses"];
         names
             .iter()
-            .flat_map(|name| towns.iter().map(move |town| format!("Mme {name} habite à {town} depuis 12 ans.")))
+            .flat_map(|name| {
+                towns.iter().map(move |town| format!("Mme {name} habite à {town} depuis 12 ans."))
+            })
             .collect()
     }
 
