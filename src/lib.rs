@@ -1,3 +1,7 @@
 //! The runner.
 
+pub mod problem;
+
+pub mod manifest;
+
 pub mod pipeline;
