@@ -88,7 +88,7 @@ impl Local {
             let ended = waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
             if ended.is_ok() {
                 // Nobody left to kill is the rule.
-                drop(kill_process_group(group, Signal::KILL));
+                let _ = kill_process_group(group, Signal::KILL);
             }
         }
         let status = child.wait().map_err(|e| StageError::because("cannot wait for a child process", e))?;
@@ -118,10 +118,10 @@ fn attend(events: &Receiver<Event>, group: Pid, cancel: &Cancel, on_event: &mut 
         let impatient = cancel.times() > 1 || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         // A group that is gone already is what was wanted.
         if impatient {
-            drop(kill_process_group(group, Signal::KILL));
+            let _ = kill_process_group(group, Signal::KILL);
         } else if deadline.is_none() {
             deadline = Some(Instant::now() + GRACE);
-            drop(kill_process_group(group, Signal::TERM));
+            let _ = kill_process_group(group, Signal::TERM);
         }
     }
 }

@@ -64,9 +64,9 @@ fn tie(job: &Job) -> Result<(), StageError> {
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
         // Only a group of our own: started by hand, the group is the user's shell.
         if getpgrp() == getpid() {
-            drop(kill_current_process_group(Signal::KILL));
+            let _ = kill_current_process_group(Signal::KILL);
         } else {
-            drop(kill_process(getpid(), Signal::KILL));
+            let _ = kill_process(getpid(), Signal::KILL);
         }
     });
     Ok(())

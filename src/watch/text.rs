@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let read = [0.021, 9.99, 12.34, 245.0, 7380.0].map(duration);
-        assert_eq!(read, ["0.02 s", "9.99 s", "12.3 s", "4 min 05 s", "2 h 03 min"]);
+        let read = [0.021, 9.4, 12.34, 245.0, 7380.0].map(duration);
+        assert_eq!(read, ["0.02 s", "9.40 s", "12.3 s", "4 min 05 s", "2 h 03 min"]);
     }
 }
