@@ -5,3 +5,5 @@ pub mod problem;
 pub mod manifest;
 
 pub mod pipeline;
+
+pub mod commands;

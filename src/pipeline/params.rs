@@ -222,9 +222,9 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
         Ok(_) => format!("`{value}`"),
         Err(_) => format!("`{} = {value}`", parameter.name),
     };
-    let help = match (meant, &parameter.default) {
+    let help = match (meant, schema::literal(&parameter.default)) {
         (Some(meant), _) => format!("write {}", assign(&meant)),
-        (None, Some(default)) => format!("write a value like the default, {}", assign(default)),
+        (None, Some(default)) => format!("write a value like the default, {}", assign(&default)),
         (None, None) => format!("write a value of that type, or remove `{}`", parameter.name),
     };
     problem.at(at, format!("takes: {}", parameter.takes)).help(help)

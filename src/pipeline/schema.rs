@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 use stage_contract::StageKind;
 
 /// One parameter of a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// Its key.
     pub name: String,
     /// What it takes, in words: `number`, `list of 4 numbers`, `one of "a", "b"`.
     pub takes: String,
-    /// The default as TOML writes it; `None` when it may be left out and then is not set.
-    pub default: Option<String>,
+    /// The default; null when it may be left out and then is not set.
+    pub default: Value,
     /// What it does.
     pub doc: String,
     /// The values of a closed set, with what each means.
@@ -62,7 +62,7 @@ fn read(name: &str, property: &Value, schema: &Value, default: Option<&Value>) -
     Parameter {
         name: name.to_owned(),
         takes: takes(property, schema),
-        default: default.and_then(literal),
+        default: default.cloned().unwrap_or_default(),
         doc: text(property, "description"),
         variants: variants(property, schema),
         fields: properties(resolve(property, schema)).map(|(name, _)| name.clone()).collect(),
