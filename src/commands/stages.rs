@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use stage_contract::{Kind, Port, Registry, StageKind};
 
 use crate::{
-    pipeline::schema::{self, Parameter},
+    pipeline::{
+        SOURCE_KINDS,
+        schema::{self, Parameter},
+    },
     problem::{Code, Problem},
 };
 
@@ -79,9 +82,10 @@ fn text(stages: &[&StageKind], command: bool, whole: Option<&Registry>) -> Strin
             page.paragraph(2, &registry.absent_stages().join(", "));
         }
         page.heading("kinds", "what flows from stage to stage, and what a source may be");
-        let kinds: Vec<_> =
-            Kind::ALL.iter().map(|kind| [kind.name.to_owned(), kind.doc.to_owned()]).collect();
-        page.table("", &kinds);
+        let source = |kind: &Kind| SOURCE_KINDS.iter().any(|known| known.name == kind.name);
+        let doc =
+            |kind: &Kind| format!("{}{}", kind.doc, if source(kind) { "" } else { " (never a source)" });
+        page.table("", &Kind::ALL.map(|kind| [kind.name.to_owned(), doc(&kind)]));
     }
     page.text
 }
@@ -96,14 +100,14 @@ impl Page {
     fn stage(&mut self, kind: &StageKind) {
         let spec = &kind.spec;
         self.heading(spec.name, spec.doc);
-        self.table("inputs", &spec.inputs.iter().map(port_row).collect::<Vec<_>>());
-        self.table("outputs", &spec.outputs.iter().map(port_row).collect::<Vec<_>>());
+        self.table("inputs", &port_rows(spec.inputs));
+        self.table("outputs", &port_rows(spec.outputs));
         let parameters = schema::parameters(kind);
         if !parameters.is_empty() {
             self.paragraph(2, "parameters");
         }
         for parameter in &parameters {
-            self.parameter(parameter);
+            self.parameter(4, parameter);
         }
         if spec.measures {
             self.paragraph(
@@ -113,21 +117,25 @@ impl Page {
         }
     }
 
-    fn parameter(&mut self, parameter: &Parameter) {
-        let Parameter { name, takes, default, doc, variants, .. } = parameter;
-        let takes = if variants.is_empty() { takes } else { "one of" };
-        self.paragraph(
-            4,
-            &match schema::literal(default) {
-                Some(default) => format!("{name} = {default}  ({takes})"),
-                None => format!("{name}  ({takes}; not set)"),
-            },
-        );
+    fn parameter(&mut self, indent: usize, parameter: &Parameter) {
+        let Parameter { name, takes, default, doc, variants, fields } = parameter;
+        let takes = if variants.is_empty() { takes } else { "one of these" };
+        let default = if fields.is_empty() { schema::literal(default) } else { None };
+        let set = if fields.is_empty() { "; not set" } else { "" };
+        let head = match default {
+            Some(default) => format!("{name} = {default}  ({takes})"),
+            None => format!("{name}  ({takes}{set})"),
+        };
+        self.wrap(&format!("{:indent$}", ""), indent + 2, &head);
         for paragraph in doc.lines() {
-            self.paragraph(8, paragraph);
+            self.paragraph(indent + 4, paragraph);
         }
+        let widest = variants.iter().map(|(name, _)| name.chars().count() + 2).max().unwrap_or(0);
         for (name, doc) in variants {
-            self.entry(8, &format!("\"{name}\""), doc);
+            self.entry(indent + 4, &format!("{:widest$}", format!("\"{name}\"")), doc);
+        }
+        for field in fields {
+            self.parameter(indent + 4, field);
         }
     }
 
@@ -188,7 +196,7 @@ impl Page {
     }
 
     fn paragraph(&mut self, indent: usize, text: &str) {
-        self.wrap(&format!("{:indent$}", ""), indent + 2, text);
+        self.wrap(&format!("{:indent$}", ""), indent, text);
     }
 
     fn wrap(&mut self, first: &str, hang: usize, text: &str) {
@@ -210,9 +218,14 @@ impl Page {
     }
 }
 
-fn port_row(port: &Port) -> [String; 2] {
-    let optional = if port.required { "" } else { ", optional" };
-    [format!("{}  {}{optional}", port.name, port.kind.name), port.doc.to_owned()]
+/// Name and kind in columns of their own, then the documentation.
+fn port_rows(ports: &[Port]) -> Vec<[String; 2]> {
+    let widest = ports.iter().map(|port| port.name.len()).max().unwrap_or(0);
+    let row = |port: &Port| {
+        let optional = if port.required { "" } else { ", optional" };
+        [format!("{:widest$}  {}{optional}", port.name, port.kind.name), port.doc.to_owned()]
+    };
+    ports.iter().map(row).collect()
 }
 
 fn json(stages: &[&StageKind], command: bool, registry: &Registry) -> Value {
@@ -233,16 +246,6 @@ fn json(stages: &[&StageKind], command: bool, registry: &Registry) -> Value {
 
 fn stage_json(kind: &StageKind) -> Value {
     let port = |port: &Port| json!({ "name": port.name, "kind": port.kind.name, "required": port.required, "doc": port.doc });
-    let parameter = |parameter: Parameter| {
-        let variants = parameter.variants.iter().map(|(name, doc)| json!({ "value": name, "doc": doc }));
-        json!({
-            "name": parameter.name,
-            "type": parameter.takes,
-            "default": parameter.default,
-            "doc": parameter.doc,
-            "variants": variants.collect::<Vec<_>>(),
-        })
-    };
     json!({
         "name": kind.spec.name,
         "version": kind.spec.version,
@@ -250,7 +253,19 @@ fn stage_json(kind: &StageKind) -> Value {
         "measures": kind.spec.measures,
         "inputs": kind.spec.inputs.iter().map(port).collect::<Vec<_>>(),
         "outputs": kind.spec.outputs.iter().map(port).collect::<Vec<_>>(),
-        "parameters": schema::parameters(kind).into_iter().map(parameter).collect::<Vec<_>>(),
+        "parameters": schema::parameters(kind).iter().map(parameter_json).collect::<Vec<_>>(),
         "schema": (kind.schema)(),
+    })
+}
+
+fn parameter_json(parameter: &Parameter) -> Value {
+    let variants = parameter.variants.iter().map(|(name, doc)| json!({ "value": name, "doc": doc }));
+    json!({
+        "name": parameter.name,
+        "type": parameter.takes,
+        "default": parameter.default,
+        "doc": parameter.doc,
+        "variants": variants.collect::<Vec<_>>(),
+        "fields": parameter.fields.iter().map(parameter_json).collect::<Vec<_>>(),
     })
 }

@@ -203,7 +203,7 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
             format!("parameter `{}` has no key `{inner}`", parameter.name),
         )
         .at(place.parameters.key(&bad.path).unwrap_or(at), "unknown")
-        .help(offer(inner, parameter.fields.iter().map(String::as_str)));
+        .help(offer(inner, parameter.fields.iter().map(|field| field.name.as_str())));
     }
     let written = path.iter().skip(1).try_fold(value, |value, key| value.get(key));
     let problem = match written.and_then(schema::literal) {
