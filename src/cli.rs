@@ -8,13 +8,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stage_contract::{Registry, StageError, Tool, ToolContext};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    commands::{Exit, Machine, exec_node::ExecNode, log::Log, run::Run, status::Status, why::Why},
+    commands::{Exit, Machine, exec_node, init, log, run, stages, status, why, working_folder},
     executor::causes,
+    problem::Problems,
     runner::Stop,
 };
 
@@ -28,7 +29,7 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 struct Global {
     /// The project's folder, in place of the working folder
     #[arg(short = 'C', value_name = "DIR", global = true)]
@@ -40,12 +41,14 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(Run),
-    Status(Status),
-    Why(Why),
-    Log(Log),
+    Run(run::Args),
+    Status(status::Args),
+    Why(why::Args),
+    Log(log::Args),
+    Stages(stages::Args),
+    Init(init::Args),
     #[command(hide = true)]
-    ExecNode(ExecNode),
+    ExecNode(exec_node::Args),
 }
 
 /// The whole program: reads the command line, does it, and says with which exit code to end.
@@ -61,7 +64,7 @@ pub fn main(registry: &Registry) -> ExitCode {
                 Some(tool) => run_tool(tool, inner),
                 None => Cli::from_arg_matches(&matches)
                     .map_err(|error| error.exit())
-                    .and_then(|cli| run(&cli.command, registry)),
+                    .and_then(|cli| dispatch(&cli.command, registry)),
             },
             None => Ok(Exit::Wrong.code()),
         });
@@ -88,14 +91,23 @@ fn prepare(global: &Global) -> Result<(), Stop> {
     Ok(())
 }
 
-fn run(command: &Command, registry: &Registry) -> Result<u8, Stop> {
-    match command {
-        Command::Run(run) => run.run(registry).map(Exit::code),
-        Command::Status(status) => status.run(registry).map(Exit::code),
-        Command::Why(why) => why.run(registry).map(Exit::code),
-        Command::Log(log) => log.run(registry).map(Exit::code),
-        Command::ExecNode(job) => job.run(registry),
-    }
+fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
+    let exit = match command {
+        Command::Run(args) => run::run(args, registry)?,
+        Command::Status(args) => status::run(args, registry)?,
+        Command::Why(args) => why::run(args, registry)?,
+        Command::Log(args) => log::run(args, registry)?,
+        Command::Stages(args) => {
+            stages::run(args, registry, &mut io::stdout()).map_err(Problems::from)?;
+            Exit::Ok
+        }
+        Command::Init(args) => {
+            init::run(args, &working_folder()?, &mut io::stdout())?;
+            Exit::Ok
+        }
+        Command::ExecNode(args) => return exec_node::run(args, registry),
+    };
+    Ok(exit.code())
 }
 
 fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {

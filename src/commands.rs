@@ -1,8 +1,10 @@
 //! One file per subcommand: its arguments, and what it does with them.
 
 pub mod exec_node;
+pub mod init;
 pub mod log;
 pub mod run;
+pub mod stages;
 pub mod status;
 pub mod why;
 
@@ -10,10 +12,9 @@ use std::{
     env,
     io::{self, ErrorKind, Write},
     num::NonZero,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use clap::Args;
 use stage_contract::{DeviceRequest, Registry, StageError};
 
 use crate::{
@@ -60,7 +61,7 @@ impl Exit {
 }
 
 /// On what to compute.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Machine {
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
@@ -84,8 +85,15 @@ fn device(text: &str) -> Result<DeviceRequest, String> {
 
 /// The project in the working folder.
 fn open<'r>(registry: &'r Registry, file: &Path, set: &[Override], wish: Wish) -> Result<Project<'r>, Stop> {
-    let root = env::current_dir().map_err(|e| StageError::because("cannot tell the working folder", e))?;
-    Project::open(registry, &root, file, set, wish)
+    Project::open(registry, &working_folder()?, file, set, wish)
+}
+
+/// The project's folder: `-C` has been followed.
+///
+/// # Errors
+/// When it was removed.
+pub fn working_folder() -> Result<PathBuf, StageError> {
+    env::current_dir().map_err(|e| StageError::because("cannot tell the working folder", e))
 }
 
 /// The node of this id.

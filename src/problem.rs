@@ -112,6 +112,8 @@ codes! {
     BadOverride = "bad_override",
     /// A stage looked at its inputs and will not start.
     Preflight = "preflight",
+    /// `init` would overwrite something, or lacks what the project is to start from.
+    CannotInit = "cannot_init",
 }
 
 impl Display for Code {
@@ -310,8 +312,8 @@ impl Problems {
             text.push('\n');
         }
         text.push_str(&match self.len() {
-            1 => "1 problem, and nothing was run\n".to_owned(),
-            n => format!("{n} problems, and nothing was run\n"),
+            1 => "1 problem; nothing was done\n".to_owned(),
+            n => format!("{n} problems; nothing was done\n"),
         });
         text
     }

@@ -199,6 +199,10 @@ impl Run<'_, '_> {
         ending.seconds = begun.elapsed().as_secs_f64();
         match result {
             Ok((outcome, entry)) => {
+                let file = &self.project.pipeline.file;
+                if let Err(error) = self.project.store.forget_failure(file, &ending.stage) {
+                    self.watch.note(&format!("an old log stays: {error}"));
+                }
                 ending.outcome = outcome;
                 ending.gates.clone_from(&entry.record.gates);
                 self.results[node] = Some(entry);

@@ -98,9 +98,12 @@ fn every_bad_file_says_what_to_type() {
 
 #[test]
 fn every_code_has_its_bad_file() {
-    // A file that is missing cannot be there.
-    let about: BTreeSet<_> =
-        cases().iter().filter_map(|name| code_of(name)).chain([Code::MissingPipeline]).collect();
+    // A file that is missing cannot be there, and `init` reads none.
+    let about: BTreeSet<_> = cases()
+        .iter()
+        .filter_map(|name| code_of(name))
+        .chain([Code::MissingPipeline, Code::CannotInit])
+        .collect();
     let without: Vec<_> =
         Code::ALL.iter().filter(|code| !about.contains(code)).map(Code::to_string).collect();
     assert!(without.is_empty(), "no file in tests/diagnostics for {without:?}");

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use stage_contract::Registry;
 
 use crate::{executor, runner::Stop};
 
 /// Execute one job; `ner-pipe run` starts this for every stage
-#[derive(Debug, Args)]
-pub struct ExecNode {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// The job, as JSON
     job: PathBuf,
     /// End when standard input does: whoever holds it is the runner
@@ -17,12 +16,10 @@ pub struct ExecNode {
     tied: bool,
 }
 
-impl ExecNode {
-    /// Does it, and says with which exit code to end.
-    ///
-    /// # Errors
-    /// When the job cannot be read.
-    pub fn run(&self, registry: &Registry) -> Result<u8, Stop> {
-        Ok(executor::serve(registry, &self.job, self.tied)?)
-    }
+/// Does it, and says with which exit code to end.
+///
+/// # Errors
+/// When the job cannot be read.
+pub fn run(args: &Args, registry: &Registry) -> Result<u8, Stop> {
+    Ok(executor::serve(registry, &args.job, args.tied)?)
 }

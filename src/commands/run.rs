@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 
-use clap::Args;
 use serde_json::json;
 use stage_contract::Registry;
 
@@ -15,8 +14,8 @@ use crate::{
 };
 
 /// Run the pipeline: execute what changed, take the rest from the cache
-#[derive(Debug, Args)]
-pub struct Run {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// Run these stages and what they need; all of them when none is named
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
@@ -48,25 +47,24 @@ pub struct Run {
     show_text: bool,
 }
 
-impl Run {
-    /// Does it.
-    ///
-    /// # Errors
-    /// When the run cannot begin.
-    pub fn run(&self, registry: &Registry) -> Result<Exit, Stop> {
-        let mut project = open(registry, &self.file, &self.set, self.machine.wish())?;
-        let order = self.order(&project.pipeline)?;
-        if self.dry_run {
-            return self.announce(&mut project, &order);
-        }
-        let cancel = Cancel::listen()?;
-        let ids: Vec<String> =
-            order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
-        let mut watch = watch(self.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
-        let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
-        Ok(self.exit(&finished, &cancel))
+/// Does it.
+///
+/// # Errors
+/// When the run cannot begin.
+pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    let mut project = open(registry, &args.file, &args.set, args.machine.wish())?;
+    let order = args.order(&project.pipeline)?;
+    if args.dry_run {
+        return args.announce(&mut project, &order);
     }
+    let cancel = Cancel::listen()?;
+    let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
+    let mut watch = watch(args.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
+    Ok(args.exit(&finished, &cancel))
+}
 
+impl Args {
     fn order(&self, pipeline: &Pipeline) -> Result<Order, Stop> {
         let named = self.stages.iter().map(|id| find(pipeline, id)).collect::<Result<Vec<_>, _>>()?;
         let forced = self.force.iter().map(|id| find(pipeline, id)).collect::<Result<BTreeSet<_>, _>>()?;

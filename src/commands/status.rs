@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use stage_contract::Registry;
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// Show every stage: whether its result is up to date, and if not, why
-#[derive(Debug, Args)]
-pub struct Status {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// The pipeline file
     #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
     file: PathBuf,
@@ -42,26 +42,24 @@ enum Shape {
     Mermaid,
 }
 
-impl Status {
-    /// Does it.
-    ///
-    /// # Errors
-    /// When the pipeline file is wrong, or a source cannot be read.
-    pub fn run(&self, registry: &Registry) -> Result<Exit, Stop> {
-        let mut project = open(registry, &self.file, &[], self.machine.wish())?;
-        let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
-        let survey = survey(&mut project, &all, &BTreeSet::new())?;
-        let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
-        let lines = match self.format {
-            Shape::Text => text(&project, &outlooks),
-            Shape::Json => vec![as_json(&project, &outlooks).to_string()],
-            Shape::Dot => dot(&project, &outlooks),
-            Shape::Mermaid => mermaid(&project, &outlooks),
-        };
-        emit(&mut io::stdout(), lines)?;
-        let fresh = outlooks.iter().all(|outlook| outlook.state == State::Fresh);
-        Ok(if self.check && !fresh { Exit::Stale } else { Exit::Ok })
-    }
+/// Does it.
+///
+/// # Errors
+/// When the pipeline file is wrong, or a source cannot be read.
+pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    let mut project = open(registry, &args.file, &[], args.machine.wish())?;
+    let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
+    let survey = survey(&mut project, &all, &BTreeSet::new())?;
+    let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
+    let lines = match args.format {
+        Shape::Text => text(&project, &outlooks),
+        Shape::Json => vec![as_json(&project, &outlooks).to_string()],
+        Shape::Dot => dot(&project, &outlooks),
+        Shape::Mermaid => mermaid(&project, &outlooks),
+    };
+    emit(&mut io::stdout(), lines)?;
+    let fresh = outlooks.iter().all(|outlook| outlook.state == State::Fresh);
+    Ok(if args.check && !fresh { Exit::Stale } else { Exit::Ok })
 }
 
 fn text(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {

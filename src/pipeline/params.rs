@@ -203,7 +203,7 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
             format!("parameter `{}` has no key `{inner}`", parameter.name),
         )
         .at(place.parameters.key(&bad.path).unwrap_or(at), "unknown")
-        .help(offer(inner, parameter.fields.iter().map(String::as_str)));
+        .help(offer(inner, parameter.fields.iter().map(|field| field.name.as_str())));
     }
     let written = path.iter().skip(1).try_fold(value, |value, key| value.get(key));
     let problem = match written.and_then(schema::literal) {
@@ -222,9 +222,9 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
         Ok(_) => format!("`{value}`"),
         Err(_) => format!("`{} = {value}`", parameter.name),
     };
-    let help = match (meant, &parameter.default) {
+    let help = match (meant, schema::literal(&parameter.default)) {
         (Some(meant), _) => format!("write {}", assign(&meant)),
-        (None, Some(default)) => format!("write a value like the default, {}", assign(default)),
+        (None, Some(default)) => format!("write a value like the default, {}", assign(&default)),
         (None, None) => format!("write a value of that type, or remove `{}`", parameter.name),
     };
     problem.at(at, format!("takes: {}", parameter.takes)).help(help)

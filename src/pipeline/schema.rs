@@ -3,33 +3,46 @@
 use serde_json::{Map, Value};
 use stage_contract::StageKind;
 
+/// How many tables inside of each other are described: a schema may contain itself.
+const DEPTH: usize = 4;
+
 /// One parameter of a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// Its key.
     pub name: String,
     /// What it takes, in words: `number`, `list of 4 numbers`, `one of "a", "b"`.
     pub takes: String,
-    /// The default as TOML writes it; `None` when it may be left out and then is not set.
-    pub default: Option<String>,
+    /// The default; null when it may be left out and then is not set.
+    pub default: Value,
     /// What it does.
     pub doc: String,
     /// The values of a closed set, with what each means.
     pub variants: Vec<(String, String)>,
     /// The keys of a table.
-    pub fields: Vec<String>,
+    pub fields: Vec<Parameter>,
 }
 
 /// All parameters of a stage, in the order of its fields.
 #[must_use]
 pub fn parameters(kind: &StageKind) -> Vec<Parameter> {
     let (schema, defaults) = ((kind.schema)(), defaults(kind));
-    let mut found: Vec<_> = properties(&schema)
-        .map(|(name, property)| read(name, property, &schema, defaults.get(name)))
+    fields(&schema, &schema, Some(&defaults), DEPTH)
+}
+
+/// The keys of a table. A schema may be sorted by name; the defaults, being the struct itself, are in
+/// the order of its fields.
+fn fields(table: &Value, schema: &Value, defaults: Option<&Value>, depth: usize) -> Vec<Parameter> {
+    if depth == 0 {
+        return Vec::new();
+    }
+    let mut found: Vec<_> = properties(resolve(table, schema))
+        .map(|(name, property)| {
+            read(name, property, schema, defaults.and_then(|values| values.get(name)), depth)
+        })
         .collect();
-    // A schema may be sorted by name; the defaults, being the struct itself, are in the order of its fields.
-    if let Value::Object(fields) = &defaults {
-        found.sort_by_key(|p| fields.keys().position(|name| *name == p.name).unwrap_or(usize::MAX));
+    if let Some(Value::Object(values)) = defaults {
+        found.sort_by_key(|field| values.keys().position(|name| *name == field.name).unwrap_or(usize::MAX));
     }
     found
 }
@@ -47,7 +60,7 @@ pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
         here = inner;
         default =
             default.and_then(|value| value.get(name).or_else(|| value.get(name.parse::<usize>().ok()?)));
-        found = Some(read(name, inner, &schema, default));
+        found = Some(read(name, inner, &schema, default, DEPTH));
     }
     found
 }
@@ -58,14 +71,14 @@ pub fn defaults(kind: &StageKind) -> Value {
     (kind.parse)(Value::Object(Map::new())).map_or(Value::Null, |stage| stage.parameters())
 }
 
-fn read(name: &str, property: &Value, schema: &Value, default: Option<&Value>) -> Parameter {
+fn read(name: &str, property: &Value, schema: &Value, default: Option<&Value>, depth: usize) -> Parameter {
     Parameter {
         name: name.to_owned(),
         takes: takes(property, schema),
-        default: default.and_then(literal),
+        default: default.cloned().unwrap_or_default(),
         doc: text(property, "description"),
         variants: variants(property, schema),
-        fields: properties(resolve(property, schema)).map(|(name, _)| name.clone()).collect(),
+        fields: fields(property, schema, default, depth - 1),
     }
 }
 
@@ -131,12 +144,7 @@ fn takes(schema: &Value, root: &Value) -> String {
         Some("boolean") => "true or false".to_owned(),
         Some("string") => "string".to_owned(),
         Some("array") => list(schema, root),
-        Some("object") => {
-            let keys: Vec<_> = properties(schema)
-                .map(|(name, property)| format!("{name} = {}", takes(property, root)))
-                .collect();
-            if keys.is_empty() { "table".to_owned() } else { format!("table {{ {} }}", keys.join(", ")) }
-        }
+        Some("object") => "table".to_owned(),
         _ => "any value".to_owned(),
     }
 }
@@ -149,9 +157,18 @@ fn list(schema: &Value, root: &Value) -> String {
     let item = schema.get("items").map_or_else(|| "any value".to_owned(), |items| takes(items, root));
     let bound = |key| schema.get(key).and_then(Value::as_u64);
     match (bound("minItems"), bound("maxItems")) {
-        (Some(least), Some(most)) if least == most => format!("list of {least} x {item}"),
-        _ => format!("list of {item}"),
+        (Some(least), Some(most)) if least == most => format!("list of {least} {}", plural(&item)),
+        _ => format!("list of {}", plural(&item)),
     }
+}
+
+fn plural(words: &str) -> String {
+    for word in ["number", "string", "table", "list"] {
+        if words.contains(word) {
+            return words.replacen(word, &format!("{word}s"), 1);
+        }
+    }
+    words.to_owned()
 }
 
 /// The names of an enum without content, with their documentation.

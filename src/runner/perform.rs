@@ -46,15 +46,12 @@ impl Run<'_, '_> {
         fingerprint: &Fingerprint,
         slot: Slot,
     ) -> Result<Entry, Loss> {
-        let id = self.project.pipeline.nodes[node].id.clone();
-        let result = self.attempt(node, fingerprint, &slot);
-        let (record, checkpoint) = match result {
+        let (record, checkpoint) = match self.attempt(node, fingerprint, &slot) {
             Ok(done) => done,
             Err(loss) => return Err(self.explain(node, &slot, loss)),
         };
         let entry = slot.commit(&fingerprint.manifest, &record, &ASIDE)?;
         remove(&checkpoint)?;
-        self.project.store.forget_failure(&self.project.pipeline.file, &id)?;
         Ok(entry)
     }
 
@@ -194,10 +191,10 @@ impl Run<'_, '_> {
         let id = self.project.pipeline.nodes[node].id.clone();
         fault.log = last_lines(&slot.log(), LAST_LINES);
         let before = self.results.iter().flatten().count();
-        if before > 0 {
-            let results = if before == 1 { "the result" } else { "the results" };
-            let stages = if before == 1 { "stage" } else { "stages" };
-            fault.kept.push(format!("{results} of the {before} {stages} before it"));
+        match before {
+            0 => {}
+            1 => fault.kept.push("the result of the stage before it".to_owned()),
+            _ => fault.kept.push(format!("the results of the {before} stages before it")),
         }
         let checkpoint = self.project.store.checkpoint(&slot.key());
         if fs::read_dir(&checkpoint).is_ok_and(|mut entries| entries.next().is_some()) {

@@ -108,7 +108,11 @@ fn a_damaged_artifact_is_repaired_and_what_it_was_is_kept() {
     project.write("out/sorted.txt", "a\nB\nc\n");
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(0));
-    assert!(ended.err.contains("out/sorted.txt was not a result of ner-pipe; it is now cache/displaced/"), "{}", ended.err);
+    assert!(
+        ended.err.contains("out/sorted.txt was not a result of ner-pipe; it is now cache/displaced/"),
+        "{}",
+        ended.err
+    );
     assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
     let displaced = fs::read_dir(project.path("cache/displaced")).expect("is there").next().expect("has one");
     let kept = displaced.expect("is readable").path().join("sorted.txt");

@@ -118,7 +118,10 @@ fn an_output_keeps_the_file_name_that_it_is_published_under() {
 fn a_folder_is_published_with_all_that_is_in_it() {
     let outputs = r#"{ out = { path = "out/dossier", kind = "folder" } }"#;
     let run = "mkdir -p {out}/'sous dossier'/vide; cp {data} {out}/'sous dossier/été.txt'; printf '#!/bin/sh' > {out}/run; chmod +x {out}/run; ln -s run {out}/link";
-    let project = Project::new(&stage(outputs, run).replace(r#"copy = "out/copy""#, r#"copy = { path = "out/copy", kind = "folder" }"#));
+    let project = Project::new(
+        &stage(outputs, run)
+            .replace(r#"copy = "out/copy""#, r#"copy = { path = "out/copy", kind = "folder" }"#),
+    );
     project.ok(&["run"]);
     assert_eq!(project.read("out/dossier/sous dossier/été.txt"), "b\na\nc\n");
     assert!(project.exists("out/dossier/sous dossier/vide"));

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -42,6 +42,16 @@ pub struct Ended {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
+}
+
+/// The program under test: `ner-pipe`, or this very binary (see `tests/registry.rs`).
+pub fn program() -> Command {
+    if env!("CARGO_CRATE_NAME") == "registry" {
+        let mut command = Command::new(env::current_exe().expect("is a file"));
+        command.env("NER_PIPE_UNDER_TEST", "1");
+        return command;
+    }
+    Command::new(env!("CARGO_BIN_EXE_ner-pipe"))
 }
 
 impl Project {
@@ -90,7 +100,7 @@ impl Project {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ner-pipe"));
+        let mut command = program();
         command.args(arguments).current_dir(self.dir.path()).env_remove("RUST_LOG").stdin(Stdio::null());
         command
     }
@@ -217,8 +227,10 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
 /// Waits until a process is gone; a zombie that nobody waits for is gone too.
 pub fn gone(pid: Pid) {
     until(&format!("the end of process {pid:?}"), || {
-        let state = fs::read_to_string(Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("stat"));
-        let zombie = state.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z')));
+        let state =
+            fs::read_to_string(Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("stat"));
+        let zombie =
+            state.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z')));
         zombie || test_kill_process(pid).is_err()
     });
 }
