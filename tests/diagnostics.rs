@@ -153,3 +153,19 @@ fn a_source_may_be_a_link_out_of_the_project() {
     let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &[]);
     assert!(loaded.is_ok(), "{}", loaded.err().unwrap_or_default());
 }
+
+#[test]
+fn a_file_that_breaks_off_anywhere_is_reported_and_nothing_panics() {
+    let project = tempfile::tempdir().expect("a folder");
+    for name in ["many", "cycle", "bad_placeholder", "wrong_type", "bad_name"] {
+        let whole = fs::read_to_string(root().join(format!("{name}.toml"))).expect("readable");
+        for (end, _) in whole.char_indices().skip(1).step_by(5) {
+            fs::write(project.path().join("pipeline.toml"), &whole[..end]).expect("written");
+            let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &[]);
+            if let Err(problems) = loaded {
+                let shown = problems.render(false);
+                assert!(!shown.contains("Failed to read"), "{name} up to byte {end}:\n{shown}");
+            }
+        }
+    }
+}

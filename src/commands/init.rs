@@ -1,6 +1,7 @@
 //! `ner-pipe init`: a new project.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     ops::Range,
@@ -160,12 +161,12 @@ impl Project {
         let mut said = String::new();
         for (path, content) in &self.files {
             create(&root.join(path))?.write_all(content.as_bytes())?;
-            said.push_str(&format!("wrote {}\n", path.display()));
+            let _ = writeln!(said, "wrote {}", path.display());
         }
         for (link, target) in &self.links {
             parent(&root.join(link))?;
             std::os::unix::fs::symlink(target, root.join(link))?;
-            said.push_str(&format!("linked {} -> {}\n", link.display(), target.display()));
+            let _ = writeln!(said, "linked {} -> {}", link.display(), target.display());
         }
         said.push_str(&ignore(root)?);
         Ok(said)
@@ -224,7 +225,7 @@ fn without_source(content: &str, source: &str) -> String {
     for (section, value) in sections {
         match section {
             "sources" => {
-                spans.extend(entries(value).filter(|(name, ..)| *name == source).map(|(_, span, _)| span))
+                spans.extend(entries(value).filter(|(name, ..)| *name == source).map(|(_, span, _)| span));
             }
             "stage" => spans.extend(
                 entries(value)
