@@ -80,11 +80,11 @@ fn syntax(text: &Text, error: &toml::de::Error) -> Problem {
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problem {
     let valid = error.utf8_error().valid_up_to();
     let bytes = error.as_bytes();
-    let line = bytes[..valid].iter().filter(|&&byte| byte == b'\n').count() + 1;
     let byte = bytes.get(valid).copied().unwrap_or_default();
     // The file cannot be shown as it is; what is replaced has another length, so the place is searched anew.
     let shown = String::from_utf8_lossy(bytes);
     let at = shown.find(char::REPLACEMENT_CHARACTER).unwrap_or_default();
+    let line = shown[..at].matches('\n').count() + 1;
     Problem::new(Code::NotUtf8, format!("`{name}` is not UTF-8: line {line} has the byte 0x{byte:02x}"))
         .at(
             &Text::new(name, &shown).place(at..at + char::REPLACEMENT_CHARACTER.len_utf8()),

@@ -29,6 +29,7 @@ use crate::problem::{Code, Place, Problem};
 pub use claim::MARKER;
 pub use command::{Piece, Template};
 pub use keys::SOURCE_KINDS;
+pub(crate) use keys::offer;
 pub use overrides::Override;
 
 /// A whole pipeline file, checked.

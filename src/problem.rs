@@ -3,7 +3,7 @@
 use std::{
     cmp::Reverse,
     error::Error,
-    fmt::{self, Display},
+    fmt::{self, Display, Write as _},
     ops::Range,
     sync::Arc,
 };
@@ -163,7 +163,11 @@ pub struct Place {
 
 /// One mistake: what is wrong, where, and what to type.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// Boxed: problems are rare, and the results that could hold one are many.
+#[derive(Clone, Debug)]
+struct Parts {
     code: Code,
     message: String,
     help: Option<String>,
@@ -174,7 +178,7 @@ pub struct Problem {
 impl Problem {
     /// A mistake of this sort; `message` is a lower-case fragment.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None, text: None, labels: Vec::new() }
+        Self(Box::new(Parts { code, message: message.into(), help: None, text: None, labels: Vec::new() }))
     }
 
     /// What a stage has against its parameters or inputs; it is still to be placed.
@@ -190,40 +194,38 @@ impl Problem {
     /// Underlines a place. All places of one problem lie in one text; the first decides its order.
     #[must_use]
     pub fn at(mut self, place: &Place, label: impl Into<String>) -> Self {
-        self.text.get_or_insert_with(|| place.text.clone());
-        // An empty span shows no line at all.
-        let length = place.span.len().max(1);
-        self.labels.push(LabeledSpan::new(Some(label.into()), place.span.start, length));
+        self.0.text.get_or_insert_with(|| place.text.clone());
+        self.0.labels.push(LabeledSpan::new(Some(label.into()), place.span.start, place.span.len()));
         self
     }
 
     /// What to do, as an imperative with the thing to type.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     /// What sort of mistake it is.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The name of the text it points into.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
-        self.text.as_ref().map(Text::name)
+        self.0.text.as_ref().map(Text::name)
     }
 
     fn offset(&self) -> usize {
-        self.labels.first().map_or(0, LabeledSpan::offset)
+        self.0.labels.first().map_or(0, LabeledSpan::offset)
     }
 }
 
 impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -231,16 +233,16 @@ impl Error for Problem {}
 
 impl Diagnostic for Problem {
     fn code(&self) -> Option<Box<dyn Display + '_>> {
-        Some(Box::new(self.code))
+        Some(Box::new(self.0.code))
     }
     fn help(&self) -> Option<Box<dyn Display + '_>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn Display>)
+        self.0.help.as_ref().map(|help| Box::new(help) as Box<dyn Display>)
     }
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.text.as_ref().map(|text| &text.0 as &dyn SourceCode)
+        self.0.text.as_ref().map(|text| &text.0 as &dyn SourceCode)
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        if self.labels.is_empty() { None } else { Some(Box::new(self.labels.iter().cloned())) }
+        if self.0.labels.is_empty() { None } else { Some(Box::new(self.0.labels.iter().cloned())) }
     }
 }
 
@@ -311,10 +313,8 @@ impl Problems {
             text.push_str(&Rendered { handler: handler.as_ref(), problem }.to_string());
             text.push('\n');
         }
-        text.push_str(&match self.len() {
-            1 => "1 problem; nothing was done\n".to_owned(),
-            n => format!("{n} problems; nothing was done\n"),
-        });
+        let many = if self.len() == 1 { "" } else { "s" };
+        let _ = writeln!(text, "{} problem{many}; nothing was done", self.len());
         text
     }
 }

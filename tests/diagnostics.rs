@@ -153,3 +153,43 @@ fn a_source_may_be_a_link_out_of_the_project() {
     let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &[]);
     assert!(loaded.is_ok(), "{}", loaded.err().unwrap_or_default());
 }
+
+#[test]
+fn a_file_that_breaks_off_anywhere_is_reported_and_nothing_panics() {
+    let project = tempfile::tempdir().expect("a folder");
+    for name in ["many", "cycle", "bad_placeholder", "wrong_type", "bad_name"] {
+        let whole = fs::read_to_string(root().join(format!("{name}.toml"))).expect("readable");
+        for (end, _) in whole.char_indices().skip(1).step_by(5) {
+            fs::write(project.path().join("pipeline.toml"), &whole[..end]).expect("written");
+            let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &[]);
+            if let Err(problems) = loaded {
+                let shown = problems.render(false);
+                assert!(!shown.contains("Failed to read"), "{name} up to byte {end}:\n{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn set_changes_one_key_of_a_nested_parameter_and_leaves_the_rest() {
+    let project = tempfile::tempdir().expect("a folder");
+    fs::create_dir(project.path().join("teacher")).expect("created");
+    fs::write(project.path().join("records"), "").expect("written");
+    let content = "[sources]\nr = { path = \"records\", kind = \"records\" }\n\
+                   t = { path = \"teacher\", kind = \"model\" }\n[stage.distill]\n\
+                   inputs = { train = \"sources.r\", dev = \"sources.r\", teacher = \"sources.t\" }\n\
+                   params = { schedule = { warmup = 0.2, kind = \"cosine\" } }\n";
+    let load = |content: &str, set: &[&str]| {
+        fs::write(project.path().join("pipeline.toml"), content).expect("written");
+        let set: Vec<Override> = set.iter().map(|text| text.parse().expect("well formed")).collect();
+        let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &set);
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).nodes[0].parameters()
+    };
+    let set = ["distill.schedule.warmup=0.3", "distill.epochs=5"];
+    let given = load(content, &set);
+    assert_eq!(given["schedule"], serde_json::json!({ "warmup": 0.3, "kind": "cosine" }));
+    assert_eq!(given["epochs"], 5);
+    assert_eq!(given["temperature"], 2.5);
+    let bare = content.split("params").next().expect("a start");
+    assert_eq!(load(bare, &set)["schedule"], serde_json::json!({ "warmup": 0.3, "kind": "linear" }));
+}

@@ -8,7 +8,7 @@ use stage_contract::{Kind, Port, Registry, StageKind};
 
 use crate::{
     pipeline::{
-        SOURCE_KINDS,
+        SOURCE_KINDS, offer,
         schema::{self, Parameter},
     },
     problem::{Code, Problem},
@@ -64,8 +64,8 @@ fn expect_known(name: Option<&str>, registry: &Registry) -> Result<(), Problem> 
         return Err(Problem::new(Code::AbsentStage, format!("stage `{name}` is not in this build"))
             .help("build with the default features: `cargo build --release`"));
     }
-    Err(Problem::new(Code::UnknownStage, format!("there is no stage `{name}`"))
-        .help("list them all with `ner-pipe stages`"))
+    let known = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]);
+    Err(Problem::new(Code::UnknownStage, format!("there is no stage `{name}`")).help(offer(name, known)))
 }
 
 fn text(stages: &[&StageKind], command: bool, whole: Option<&Registry>) -> String {

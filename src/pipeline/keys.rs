@@ -126,7 +126,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> O
 }
 
 /// A help line that says which words are known, the one that was probably meant first.
-pub(super) fn offer<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+pub(crate) fn offer<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let near = nearest(word, known.clone()).map(str::to_owned);
     choose(near.as_deref(), known).unwrap_or_else(|| format!("remove `{word}`"))
 }

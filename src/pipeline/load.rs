@@ -49,7 +49,8 @@ impl Pipeline {
 }
 
 fn locate(root: &Path, file: &Path) -> Result<PathBuf, Problem> {
-    let inner = file.strip_prefix(root).unwrap_or(file);
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+    let inner = file.strip_prefix(absolute).unwrap_or(file);
     paths::inside(inner).filter(|clean| !clean.as_os_str().is_empty()).ok_or_else(|| {
         Problem::new(Code::OutsideProject, format!("`{}` is not a file of this project", file.display()))
             .help("name a file below the working folder, or change it with `-C DIR`")

@@ -102,7 +102,7 @@ impl Given {
         for (key, value) in table.entries {
             let path = vec![key.get_ref().to_string()];
             let mut reader = Reader { text: table.text, shift: 0, places: &mut self.places, problems };
-            if let Some(json) = reader.read(path, &key.span(), value) {
+            if let Some(json) = reader.read(&path, &key.span(), value) {
                 self.values.insert(key.get_ref().to_string(), json);
             }
         }
@@ -116,14 +116,14 @@ impl Given {
         self.places.set(path, key.clone(), key.clone());
         let mut reader =
             Reader { text: change.text(), shift: change.start(), places: &mut self.places, problems };
-        let value = reader.read(path.to_vec(), &key.span, &change.value());
+        let value = reader.read(path, &key.span, &change.value());
         self.broken |= problems.len() > before;
         let (Some(value), [first, inner @ ..]) = (value, path) else { return };
         let mut slot = self
             .values
             .entry(first.clone())
             .or_insert_with(|| defaults.get(first).cloned().unwrap_or_default());
-        if !inner.is_empty() && self.places.0.get(&path[..1]).is_none() {
+        if !inner.is_empty() && !self.places.0.contains_key(&path[..1]) {
             self.places.0.insert(path[..1].to_vec(), (key.clone(), key));
         }
         for name in inner {
@@ -259,10 +259,10 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, path: Vec<String>, key: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Option<Json> {
+    fn read(&mut self, path: &[String], key: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Option<Json> {
         let span = value.span().start + self.shift..value.span().end + self.shift;
         let place = self.text.place(span);
-        self.places.0.insert(path.clone(), (self.text.place(key.clone()), place.clone()));
+        self.places.0.insert(path.to_vec(), (self.text.place(key.clone()), place.clone()));
         let inner = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
         match value.get_ref() {
             DeValue::String(text) => Some(Json::String(text.to_string())),
@@ -273,16 +273,16 @@ impl Reader<'_> {
                 let json = i64::from_str_radix(digits, radix)
                     .map(Number::from)
                     .or_else(|_| u64::from_str_radix(digits, radix).map(Number::from));
-                self.number(json.ok(), &path, &place)
+                self.number(json.ok(), path, &place)
             }
             DeValue::Float(number) => {
                 let number: Option<f64> = number.as_str().parse().ok();
-                self.number(number.and_then(Number::from_f64), &path, &place)
+                self.number(number.and_then(Number::from_f64), path, &place)
             }
             DeValue::Array(items) => {
                 let mut list = Vec::new();
                 for (index, item) in items.iter().enumerate() {
-                    list.push(self.read(inner(&index.to_string()), &item.span(), item));
+                    list.push(self.read(&inner(&index.to_string()), &item.span(), item));
                 }
                 list.into_iter().collect::<Option<_>>().map(Json::Array)
             }
@@ -290,7 +290,7 @@ impl Reader<'_> {
                 let mut map = Vec::new();
                 for (name, item) in entries {
                     let shifted = name.span().start + self.shift..name.span().end + self.shift;
-                    let json = self.read(inner(name.get_ref()), &shifted, item);
+                    let json = self.read(&inner(name.get_ref()), &shifted, item);
                     map.push(json.map(|json| (name.get_ref().to_string(), json)));
                 }
                 map.into_iter().collect::<Option<_>>().map(Json::Object)

@@ -39,7 +39,7 @@ impl World<'_> {
         for wire in &draft.wires {
             let port = ports.and_then(|ports| ports.iter().find(|port| port.name == wire.port));
             if let (Some(ports), None) = (ports, port) {
-                problems.push(self.unknown_port(draft, ports, wire));
+                problems.push(unknown_port(draft, ports, wire));
             }
             let Some((from, name)) = &wire.from else { continue };
             let found = if from == "sources" {
@@ -129,25 +129,6 @@ impl World<'_> {
             || wanted.name == Kind::FOLDER.name && shape == Shape::Folder
     }
 
-    fn unknown_port(&self, draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {
-        let free = ports.iter().filter(|port| !wired(draft, port));
-        let help = if ports.is_empty() {
-            "remove it: this stage reads nothing".to_owned()
-        } else {
-            // What is wired already was not meant.
-            match nearest(&wire.port, free.map(|port| port.name)) {
-                Some(near) => format!("write `{near}`; see `ner-pipe stages {}`", draft.uses.name()),
-                None => offer(&wire.port, ports.iter().map(|port| port.name)),
-            }
-        };
-        Problem::new(
-            Code::UnknownInput,
-            format!("stage `{}` has no input `{}`", draft.uses.name(), wire.port),
-        )
-        .at(&wire.key, "unknown")
-        .help(help)
-    }
-
     fn wrong_kind(&self, draft: &Draft, port: &Port, found: Kind, wire: &DraftWire) -> Problem {
         Problem::new(
             Code::WrongKind,
@@ -221,6 +202,22 @@ impl World<'_> {
             }
         }
     }
+}
+
+fn unknown_port(draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {
+    let free = ports.iter().filter(|port| !wired(draft, port));
+    let help = if ports.is_empty() {
+        "remove it: this stage reads nothing".to_owned()
+    } else {
+        // What is wired already was not meant.
+        match nearest(&wire.port, free.map(|port| port.name)) {
+            Some(near) => format!("write `{near}`; see `ner-pipe stages {}`", draft.uses.name()),
+            None => offer(&wire.port, ports.iter().map(|port| port.name)),
+        }
+    };
+    Problem::new(Code::UnknownInput, format!("stage `{}` has no input `{}`", draft.uses.name(), wire.port))
+        .at(&wire.key, "unknown")
+        .help(help)
 }
 
 fn wired(draft: &Draft, port: &Port) -> bool {
