@@ -34,7 +34,7 @@ struct Global {
     /// The project's folder, in place of the working folder
     #[arg(short = 'C', value_name = "DIR", global = true)]
     folder: Option<PathBuf>,
-    /// Say more on standard error; twice for all (or set RUST_LOG)
+    /// Say more on standard error; twice for all (or set `RUST_LOG`)
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
 }
@@ -133,11 +133,11 @@ fn complain(stop: &Stop) -> Exit {
 }
 
 fn explain(error: &StageError) -> String {
-    let below: String =
-        causes(error as &dyn Error).into_iter().map(|cause| format!("  because: {cause}\n")).collect();
-    let help = match error {
-        StageError::Failed { help: Some(help), .. } => format!("  help: {help}\n"),
-        _ => String::new(),
-    };
-    format!("error: {error}\n{below}{help}")
+    let mut lines = vec![format!("error: {error}")];
+    lines.extend(causes(error as &dyn Error).into_iter().map(|cause| format!("  because: {cause}")));
+    if let StageError::Failed { help: Some(help), .. } = error {
+        lines.push(format!("  help: {help}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }

@@ -235,14 +235,14 @@ mod tests {
             |m| m.version = 2,
             |m| m.code = None,
             |m| m.params = json!({"temperature": 3.0, "layers": [1, 2]}),
-            |m| drop(m.inputs.insert("dev".into(), Digest::of(b"c"))),
+            |m| m.inputs.extend([("dev".to_owned(), Digest::of(b"c"))]),
             |m| m.seed = Some(1),
             |m| m.machine = Some(Machine { device: "cpu".into(), processor: "x".into(), threads: 2 }),
         ];
         for change in changes {
-            let mut changed = manifest();
-            change(&mut changed);
-            assert_ne!(changed.key(), base, "{changed:?}");
+            let mut other = manifest();
+            change(&mut other);
+            assert_ne!(other.key(), base, "{other:?}");
         }
     }
 

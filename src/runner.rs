@@ -338,9 +338,9 @@ impl Run<'_, '_> {
         project.lock.record(&item.id, locked, &ids)?;
         drop(held);
         for (path, home) in &published.displaced {
-            let note =
+            let said =
                 format!("{} was not a result of ner-pipe; it is now {}", path.display(), self.shown(home));
-            self.watch.note(&note);
+            self.watch.note(&said);
         }
         Ok(Some(published.placed))
     }

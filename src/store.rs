@@ -285,8 +285,14 @@ impl Store {
 
 /// `<folder>/<name>.<n>` with the first free n.
 fn free_name(folder: &Path, name: &str) -> PathBuf {
-    let taken = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
-    (1_u32..).map(|n| folder.join(format!("{name}.{n}"))).find(|path| !taken(path)).unwrap_or_default()
+    let mut n = 1_u32;
+    loop {
+        let path = folder.join(format!("{name}.{n}"));
+        if fs::symlink_metadata(&path).is_err() {
+            return path;
+        }
+        n += 1;
+    }
 }
 
 /// Bytes free for us on the file system of `path`.

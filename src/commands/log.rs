@@ -1,6 +1,7 @@
 //! `ner-pipe log STAGE`.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Write},
     path::PathBuf,
@@ -35,12 +36,11 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         log
     } else {
         let recorded = project.lock.get(&id).and_then(|locked| project.store.peek(&locked.key));
-        let entry = match recorded {
-            Some(entry) => Some(entry),
-            None => {
-                let wanted = project.pipeline.closure(&[node]);
-                survey(&mut project, &wanted, &[].into())?.results[node].take()
-            }
+        let entry = if recorded.is_some() {
+            recorded
+        } else {
+            let wanted = project.pipeline.closure(&[node]);
+            survey(&mut project, &wanted, &BTreeSet::new())?.results[node].take()
         };
         let missing = || {
             Stop::wrong(format!("`{id}` has no log: it has no result"), format!("type `ner-pipe run {id}`"))

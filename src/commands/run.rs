@@ -15,6 +15,7 @@ use crate::{
 
 /// Run the pipeline: execute what changed, take the rest from the cache
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Args {
     /// Run these stages and what they need; all of them when none is named
     #[arg(value_name = "STAGE")]

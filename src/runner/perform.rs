@@ -180,14 +180,14 @@ impl Run<'_, '_> {
 
     /// Says what was kept and what to do, and keeps the log.
     fn explain(&mut self, node: usize, slot: &Slot, loss: Loss) -> Loss {
+        /// The end of a log mostly says it; the rest is for `ner-pipe log`.
+        const LAST_LINES: usize = 12;
         let (mut fault, panicked) = match loss {
             Loss::Fault(fault) => (fault, false),
             Loss::Panicked(fault) => (fault, true),
             // Kept all the same, but nobody asks why.
             Loss::Cancelled | Loss::Busy => return loss,
         };
-        /// The end of a log mostly says it; the rest is for `ner-pipe log`.
-        const LAST_LINES: usize = 12;
         let id = self.project.pipeline.nodes[node].id.clone();
         fault.log = last_lines(&slot.log(), LAST_LINES);
         let before = self.results.iter().flatten().count();

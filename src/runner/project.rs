@@ -95,9 +95,9 @@ impl<'r> Project<'r> {
     pub fn claim(&self) -> Result<(), StageError> {
         let (marker, text) = self.pipeline.marker();
         let path = self.pipeline.root.join(marker);
-        let marked = fs::read_to_string(&path).is_ok_and(|there| there == text);
+        let is_ours = fs::read_to_string(&path).is_ok_and(|there| there == text);
         let folder = path.parent().filter(|folder| folder.is_dir());
-        if marked || folder.is_none() || self.pipeline.artifacts == Path::new("artifacts") {
+        if is_ours || folder.is_none() || self.pipeline.artifacts == Path::new("artifacts") {
             return Ok(());
         }
         write_whole(&path, text.as_bytes())

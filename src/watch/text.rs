@@ -1,5 +1,7 @@
 //! The words that terminal and plain lines share.
 
+use std::fmt::Write;
+
 use super::{Ending, Fault, Outcome, Summary};
 
 /// Seconds for people: `0.02 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`.
@@ -22,16 +24,17 @@ pub fn duration(seconds: f64) -> String {
 /// The closing line of a node.
 #[must_use]
 pub fn closing(ending: &Ending, width: usize) -> String {
+    // A `String` takes everything that is written to it.
     let mut line = format!("{:width$}  {:9}", ending.stage, ending.outcome.name());
     if matches!(ending.outcome, Outcome::Executed | Outcome::Failed | Outcome::Restored) {
-        line.push_str(&format!("  {}", duration(ending.seconds)));
+        let _ = write!(line, "  {}", duration(ending.seconds));
     }
     if ending.outcome == Outcome::Executed && !ending.reasons.is_empty() {
-        line.push_str(&format!("  ({})", tell(&ending.reasons)));
+        let _ = write!(line, "  ({})", tell(&ending.reasons));
     }
     for (gate, verdict) in &ending.gates {
         if verdict != "pass" {
-            line.push_str(&format!("  gate {gate}: {verdict}"));
+            let _ = write!(line, "  gate {gate}: {verdict}");
         }
     }
     line.trim_end().to_owned()
@@ -44,7 +47,7 @@ pub fn tell(reasons: &[String]) -> String {
     const SHOWN: usize = 3;
     let mut text = reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
     if reasons.len() > SHOWN {
-        text.push_str(&format!("; and {} more", reasons.len() - SHOWN));
+        let _ = write!(text, "; and {} more", reasons.len() - SHOWN);
     }
     text
 }

@@ -152,7 +152,7 @@ impl Probe {
             }
             End::Hang => {
                 tell();
-                thread::sleep(Duration::from_secs(600));
+                thread::sleep(Duration::from_mins(10));
                 Ok(())
             }
         }

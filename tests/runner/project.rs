@@ -219,7 +219,7 @@ impl Drop for Running {
 pub fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited in vain: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
