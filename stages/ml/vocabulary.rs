@@ -108,7 +108,7 @@ fn tokenizer(pieces: Vec<(String, f64)>, pre: PreTokenizerWrapper) -> Fallible<T
         SPECIALS.iter().map(special).chain(pieces).chain([special(&MASK)]).collect();
     let unknown = SPECIALS.iter().position(|s| *s == "<unk>");
     let mut tokenizer = Tokenizer::new(Unigram::from(vocabulary, unknown, false)?);
-    tokenizer.with_normalizer(Some(NFKC));
+    tokenizer.with_normalizer(Some(NFKC))?;
     tokenizer.with_pre_tokenizer(Some(pre));
     tokenizer.with_decoder(Some(Metaspace::default()));
     let template = TemplateProcessing::builder()
@@ -118,8 +118,8 @@ fn tokenizer(pieces: Vec<(String, f64)>, pre: PreTokenizerWrapper) -> Fallible<T
         .build()?;
     tokenizer.with_post_processor(Some(template));
     let added: Vec<AddedToken> = SPECIALS.iter().map(|s| AddedToken::from(*s, true)).collect();
-    tokenizer.add_special_tokens(added);
-    tokenizer.add_special_tokens([AddedToken::from(MASK, true).lstrip(true)]);
+    tokenizer.add_special_tokens(added)?;
+    tokenizer.add_special_tokens([AddedToken::from(MASK, true).lstrip(true)])?;
     Ok(tokenizer)
 }
 
