@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, process,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -12,6 +12,9 @@ use signal_hook::{
     iterator::Signals,
 };
 use stage_contract::StageError;
+
+/// The first time stops the stage, the second kills it, and now this process ends where it stands.
+const ENOUGH: usize = 3;
 
 /// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,11 @@ impl Cancel {
         thread::spawn(move || {
             for _ in signals.forever() {
                 told.ask();
+                // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
+                // a child notices that we are gone.
+                if told.times() >= ENOUGH {
+                    process::exit(130);
+                }
             }
         });
         Ok(cancel)
