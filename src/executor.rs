@@ -11,7 +11,7 @@ mod job;
 mod local;
 mod node;
 
-pub use cancel::Cancel;
+pub use cancel::{Cancel, Patience};
 pub use command::killed;
 pub use job::{Answer, Job, Task, causes};
 pub use local::{Local, Verdict};

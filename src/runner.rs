@@ -196,6 +196,9 @@ impl Run<'_, '_> {
             return ending;
         }
         let result = self.result(node, &mut ending);
+        for note in self.project.notes.drain(..) {
+            self.watch.note(&note);
+        }
         ending.seconds = begun.elapsed().as_secs_f64();
         match result {
             Ok((outcome, entry)) => {

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
         return ner_pipe::cli::main(&fake::registry());
     }
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 13] = [
         ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
         (
             "metrics_go_into_the_lock_and_measured_values_do_not",
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         ("a_cancelled_stage_writes_its_checkpoint", a_cancelled_stage_writes_its_checkpoint),
         ("a_killed_runner_leaves_no_stage", a_killed_runner_leaves_no_stage),
         ("preflight_stops_everything_before_it_begins", preflight_stops_everything_before_it_begins),
+        ("a_changed_default_is_named_exactly", a_changed_default_is_named_exactly),
         ("a_measuring_stage_belongs_to_its_machine", a_measuring_stage_belongs_to_its_machine),
     ];
     let trials = tests.map(|(name, test)| {
@@ -219,4 +220,22 @@ fn a_measuring_stage_belongs_to_its_machine() {
     let said = project.ok(&["why", "clock", "--threads", "2"]);
     assert!(said.contains("threads 1 -> 2"), "{said}");
     assert!(project.ok(&["why", "clock", "--threads", "1"]).contains("is fresh"));
+}
+
+fn a_changed_default_is_named_exactly() {
+    let project = probe("");
+    project.ok(&["run"]);
+    let first = |project: &Project| project.stages()[0]["reasons"].as_array().expect("is a list").clone();
+    project.replace("pipeline.toml", "params = {  }", "params = { temperature = 3.0 }");
+    assert_eq!(first(&project), ["params.temperature 2.5 -> 3.0"]);
+    assert!(
+        project
+            .ok(&["why", "after"])
+            .contains("input probe.report may change (probe: params.temperature 2.5 -> 3.0)")
+    );
+    assert!(project.ok(&["run"]).contains("(params.temperature 2.5 -> 3.0)"));
+    let (_, outcomes) = project.run(&["--set", "probe.temperature=2.5"]);
+    assert_eq!(outcomes["probe"], "restored", "that was made before");
+    project.remove("cache");
+    assert_eq!(first(&project)[0], "params.temperature 2.5 -> 3.0", "the lock alone knows");
 }

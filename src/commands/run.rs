@@ -7,7 +7,7 @@ use stage_contract::Registry;
 
 use super::{Exit, Machine, emit, find, open};
 use crate::{
-    executor::Cancel,
+    executor::{Cancel, Patience},
     pipeline::{Override, Pipeline},
     runner::{self, Finished, Order, Outlook, Project, Stop, survey},
     watch::{Format, Outcome, tell, watch},
@@ -58,7 +58,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if args.dry_run {
         return args.announce(&mut project, &order);
     }
-    let cancel = Cancel::listen()?;
+    let cancel = Cancel::listen(Patience::Three)?;
     let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;

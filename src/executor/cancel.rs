@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, process,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,6 +13,16 @@ use signal_hook::{
 };
 use stage_contract::StageError;
 
+/// What a process does that is asked again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The runner: the first time stops the stage, the second kills it, the third ends this process
+    /// where it stands.
+    Three,
+    /// The child: it has its own children to see to, and the runner to kill it.
+    Endless,
+}
+
 /// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel {
@@ -25,7 +35,7 @@ impl Cancel {
     ///
     /// # Errors
     /// When the system refuses a handler.
-    pub fn listen() -> Result<Self, StageError> {
+    pub fn listen(patience: Patience) -> Result<Self, StageError> {
         let cancel = Self::default();
         let ignored = ignored_signals();
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored(*signal));
@@ -35,6 +45,11 @@ impl Cancel {
         thread::spawn(move || {
             for _ in signals.forever() {
                 told.ask();
+                // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
+                // a child notices that we are gone.
+                if patience == Patience::Three && told.times() >= 3 {
+                    process::exit(130);
+                }
             }
         });
         Ok(cancel)

@@ -16,7 +16,7 @@ use rustix::process::{
 use stage_contract::{Context, Event, Registry, Sink, StageError};
 
 use super::{
-    Cancel, command,
+    Cancel, Patience, command,
     job::{Answer, Job, Task, read, write},
 };
 use crate::store::Flock;
@@ -27,7 +27,7 @@ use crate::store::Flock;
 /// # Errors
 /// When the job cannot be read or the answer cannot be written.
 pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
-    let cancel = Cancel::listen()?;
+    let cancel = Cancel::listen(Patience::Endless)?;
     let job: Job = read(job_file)?;
     if tied {
         tie(&job)?;
@@ -51,14 +51,12 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
 
 /// Makes sure that this process does not outlive the runner, however that ends.
 fn tie(job: &Job) -> Result<(), StageError> {
-    // A stage has no children and can be killed at once. A command has: then it is this process that
-    // must see to them (below), and SIGTERM only asks.
-    let signal = match job.task {
-        Task::Stage { .. } => Signal::KILL,
-        Task::Command { .. } => Signal::TERM,
-    };
-    set_parent_process_death_signal(Some(signal))
-        .map_err(|e| StageError::because("cannot tie to the runner", e))?;
+    // A stage has no children, so the kernel may kill it at once. A command has, and the kernel would
+    // leave them alone: then it is this process that must see to them, below.
+    if matches!(job.task, Task::Stage { .. }) {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|e| StageError::because("cannot tie to the runner", e))?;
+    }
     thread::spawn(|| {
         let mut byte = [0];
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}

@@ -101,6 +101,8 @@ fn short(value: &toml::Value) -> String {
         toml::Value::Array(items) => {
             format!("[{}]", items.iter().map(short).collect::<Vec<_>>().join(", "))
         }
+        // On one line, whatever it contains; TOML would write a long text on many.
+        toml::Value::String(text) => serde_json::Value::from(text.as_str()).to_string(),
         other => other.to_string(),
     }
 }
@@ -113,9 +115,9 @@ mod tests {
 
     #[test]
     fn values_read_as_they_were_written() {
-        let json = json!({"a": 2.3_f32, "b": {"c": [1, 2.5], "d": "x"}, "e": true, "f": 3.0});
+        let json = json!({"a": 2.3_f32, "b": {"c": [1, 2.5], "d": "x\ny"}, "e": true, "f": 3.0});
         let said: Vec<_> =
             flat(&params(&json)).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(said, ["a=2.3", "b.c=[1, 2.5]", "b.d=\"x\"", "e=true", "f=3.0"]);
+        assert_eq!(said, ["a=2.3", "b.c=[1, 2.5]", "b.d=\"x\\ny\"", "e=true", "f=3.0"]);
     }
 }

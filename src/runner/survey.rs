@@ -179,7 +179,9 @@ pub fn explain(
         reasons.push("forced".to_owned());
     }
     let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) else {
-        reasons.push("never run".to_owned());
+        let failed =
+            project.store.failure(&project.pipeline.file, &project.pipeline.nodes[node].id).is_some();
+        reasons.push(if failed { "its last attempt failed" } else { "never run" }.to_owned());
         return reasons;
     };
     let differences = differences(project, node, locked, fingerprint, survey);

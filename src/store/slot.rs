@@ -2,7 +2,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use rustix::fs::RenameFlags;
@@ -10,7 +10,7 @@ use stage_contract::StageError;
 
 use super::{
     Entry, Flock, Record, Store, remove,
-    tree::{make_durable, private_folder, write_whole},
+    tree::{make_durable, private_folder, write_private},
 };
 use crate::fingerprint::{Key, Manifest};
 
@@ -89,8 +89,8 @@ impl Slot {
         for name in aside {
             remove(&self.aside(name))?;
         }
-        write_whole(&self.aside("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
-        write_whole(&self.aside("entry.json"), &serde_json::to_vec_pretty(record).map_err(json)?)?;
+        write_private(&self.aside("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
+        write_private(&self.aside("entry.json"), &serde_json::to_vec_pretty(record).map_err(json)?)?;
         drop(self.open_log()?);
         make_durable(&self.folder)?;
         self.rename_home()?;
@@ -113,9 +113,8 @@ impl Slot {
                 Err(_) => remove(&self.home)?,
             }
         }
-        fs::rename(&self.folder, &self.home).map_err(failed)?;
-        let parent = self.home.parent().unwrap_or(Path::new("."));
-        File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed)
+        // Should the power fail now, the result is there or not there, but whole.
+        fs::rename(&self.folder, &self.home).map_err(failed)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Files and folders: made private, copied, removed, written through.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
+    thread,
 };
 
 use stage_contract::StageError;
@@ -16,6 +17,15 @@ use stage_contract::StageError;
 pub fn private_folder(path: &Path) -> Result<(), StageError> {
     let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
     made.map_err(|e| StageError::io("create", path, e))
+}
+
+/// Writes a new file that only its owner may read.
+///
+/// # Errors
+/// When it is there already, or the disk refuses.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StageError> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(content)).map_err(|e| StageError::io("write", path, e))
 }
 
 /// Replaces a file as a whole, through to the disk: a reader sees the old or the new one.
@@ -117,8 +127,13 @@ pub fn make_durable(folder: &Path) -> Result<(), StageError> {
         let root = File::open(folder).map_err(failed)?;
         return rustix::fs::syncfs(&root).map_err(|e| failed(e.into()));
     }
-    for entry in paths {
-        File::open(entry.path()).and_then(|file| file.sync_all()).map_err(failed)?;
-    }
-    Ok(())
+    // All at once, because a journal then commits once for all of them and not once for each.
+    let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+    thread::scope(|scope| {
+        let syncs: Vec<_> = paths.iter().map(|entry| scope.spawn(move || sync(entry.path()))).collect();
+        syncs
+            .into_iter()
+            .try_for_each(|sync| sync.join().unwrap_or_else(|_| Err(io::Error::other("a thread died"))))
+    })
+    .map_err(failed)
 }

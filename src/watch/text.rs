@@ -45,11 +45,20 @@ pub fn closing(ending: &Ending, width: usize) -> String {
 pub fn tell(reasons: &[String]) -> String {
     /// More than these make a line that nobody reads; `ner-pipe why` has them all.
     const SHOWN: usize = 3;
-    let mut text = reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    let mut text = reasons.iter().take(SHOWN).map(|reason| cut(reason)).collect::<Vec<_>>().join("; ");
     if reasons.len() > SHOWN {
         let _ = write!(text, "; and {} more", reasons.len() - SHOWN);
     }
     text
+}
+
+/// The start of a long reason: a whole command line may be in it.
+fn cut(reason: &str) -> String {
+    const LONGEST: usize = 160;
+    match reason.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}..", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 /// Why a node gave no result, as a paragraph below its closing line.

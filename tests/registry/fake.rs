@@ -72,11 +72,12 @@ enum End {
 struct Probe {
     end: End,
     gate: String,
+    temperature: f32,
 }
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { end: End::Well, gate: "pass".to_owned() }
+        Self { end: End::Well, gate: "pass".to_owned(), temperature: 2.5 }
     }
 }
 
@@ -113,6 +114,7 @@ impl Stage for Probe {
             &Report(json!({
                 "text": text,
                 "seed": cx.seed,
+                "temperature": self.temperature,
                 "threads": cx.threads,
                 "rayon": env::var("RAYON_NUM_THREADS").ok(),
                 "device": cx.device.to_string(),

@@ -157,6 +157,23 @@ fn moving_the_project_executes_nothing() {
     assert_eq!(elsewhere.trace(), BOTH);
 }
 
+#[test]
+fn a_files_name_counts_only_where_it_says_something() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    let rename = |from: &str, to: &str| {
+        fs::rename(project.path(from), project.path(to)).expect("renames");
+        project.replace("pipeline.toml", from, to);
+    };
+    rename("data/in.txt", "data/other.txt");
+    expect(&project, "reused", "reused");
+    // Of a text, the file's name is the name of the source.
+    project.replace("pipeline.toml", "kind = \"file\"", "kind = \"text\"");
+    expect(&project, "executed", "reused");
+    rename("data/other.txt", "data/in.txt");
+    expect(&project, "executed", "reused");
+}
+
 fn walk(project: &Project, folder: &str) -> Vec<String> {
     let found = walkdir::WalkDir::new(project.path(folder)).into_iter();
     found.map(|entry| entry.expect("is readable").path().display().to_string()).collect()

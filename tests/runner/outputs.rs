@@ -46,10 +46,11 @@ const OUT: &str = r#"{ out = "out/made.txt" }"#;
 
 #[test]
 fn another_exit_code_than_0_fails_the_stage() {
-    let (_, said) = fails(OUT, "cp {data} {out}; echo oh no; exit 3");
+    let (project, said) = fails(OUT, "cp {data} {out}; echo oh no; exit 3");
     assert!(said.contains("the command ended with exit code 3"), "{said}");
     assert!(said.contains("| oh no"), "the end of the log is shown: {said}");
     assert!(said.contains("`ner-pipe log make`") && said.contains("`ner-pipe run`"), "{said}");
+    assert_eq!(project.stages()[0]["reasons"][0], "its last attempt failed");
 }
 
 #[test]
