@@ -320,3 +320,8 @@ impl Artifact for ModelFolder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod parity;
+#[cfg(test)]
+pub(crate) mod tests;
