@@ -1,6 +1,8 @@
 //! The machine-learning stages: tensors and text, no cache.
 
+pub mod evaluate;
 pub mod ml;
+pub mod predict;
 
 use stage_contract::{Build, Registry};
 
@@ -8,4 +10,6 @@ use stage_contract::{Build, Registry};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+        .stage::<evaluate::Evaluate>()
+        .tool(predict::PREDICT)
 }

@@ -6,8 +6,11 @@ pub mod corpus;
 pub mod crf;
 pub mod decode;
 pub mod device;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod infer;
 pub mod labels;
+pub mod latency;
 pub mod layout;
 pub(crate) mod links;
 pub mod losses;
