@@ -1,9 +1,12 @@
-//! The machine-learning stages: tensors and text, no cache.
+//! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in [`ml`].
 
-mod distill;
-mod finetune;
+pub mod distill;
+pub mod evaluate;
+pub mod finetune;
 pub mod ml;
-mod teach;
+pub mod predict;
+pub mod prune;
+pub mod teach;
 
 use stage_contract::{Build, Registry};
 
@@ -13,5 +16,8 @@ pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
         .stage::<teach::Teach>()
         .stage::<distill::Distill>()
+        .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
+        .stage::<evaluate::Evaluate>()
+        .tool(predict::PREDICT)
 }

@@ -8,8 +8,11 @@ pub mod crf;
 pub mod decode;
 pub mod device;
 pub mod distillation;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod infer;
 pub mod labels;
+pub mod latency;
 pub mod layout;
 mod links;
 pub mod losses;
