@@ -10,6 +10,7 @@ pub mod device;
 pub mod distillation;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod importance;
 pub mod infer;
 pub mod labels;
 pub mod latency;
@@ -22,6 +23,7 @@ pub mod packed;
 pub mod random;
 pub mod scores;
 pub mod student;
+pub mod surgery;
 pub mod tokenizer;
 pub mod trainer;
 pub mod vocabulary;
