@@ -1,11 +1,12 @@
 //! The machine-learning stages: tensors and text, no cache.
 
 pub mod ml;
+pub mod split;
 
 use stage_contract::{Build, Registry};
 
 /// Every stage and tool of this crate: one line each.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+    Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve }).stage::<split::Split>()
 }

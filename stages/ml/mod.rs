@@ -1,6 +1,8 @@
 //! What stages share. Never imports a stage.
 
 pub mod batch;
+pub mod clean;
+pub mod cluster;
 pub mod config;
 pub mod corpus;
 pub mod crf;
@@ -11,8 +13,11 @@ pub mod labels;
 pub(crate) mod links;
 pub mod losses;
 pub mod model;
+pub mod mojibake;
 pub mod random;
 pub mod scores;
 pub mod tokenizer;
+pub(crate) mod unigram;
+pub mod vocabulary;
 pub(crate) mod window;
 pub mod words;
