@@ -6,6 +6,7 @@ pub mod finetune;
 pub mod ml;
 pub mod predict;
 pub mod prune;
+pub mod split;
 pub mod teach;
 
 use stage_contract::{Build, Registry};
@@ -15,6 +16,7 @@ use stage_contract::{Build, Registry};
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
         .stage::<teach::Teach>()
+        .stage::<split::Split>()
         .stage::<distill::Distill>()
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()

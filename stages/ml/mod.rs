@@ -2,6 +2,8 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod clean;
+pub mod cluster;
 pub mod config;
 pub mod corpus;
 pub mod crf;
@@ -18,6 +20,7 @@ pub mod layout;
 mod links;
 pub mod losses;
 pub mod model;
+pub mod mojibake;
 pub mod optimizer;
 pub mod packed;
 pub mod random;
@@ -28,5 +31,5 @@ pub mod tokenizer;
 pub mod trainer;
 pub mod vocabulary;
 pub mod weights;
-mod window;
+pub(crate) mod window;
 pub mod words;
