@@ -1,5 +1,6 @@
 //! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in [`ml`].
 
+pub mod annotate;
 pub mod distill;
 pub mod evaluate;
 pub mod finetune;
@@ -16,6 +17,7 @@ use stage_contract::{Build, Registry};
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
         .stage::<teach::Teach>()
+        .stage::<annotate::Annotate>()
         .stage::<split::Split>()
         .stage::<distill::Distill>()
         .stage::<prune::Prune>()
