@@ -37,7 +37,7 @@ pub struct Distill {
     /// Which of the teacher's layers they are: uniform or top-drop.
     pub layers: Layers,
     /// Passes over the train part.
-    pub epochs: usize,
+    pub epochs: u32,
     /// Weights of CE, KD, hidden and CRF in epoch 1.
     pub weights_first: Weights,
     /// Weights of CE, KD, hidden and CRF from epoch 2 on.
@@ -85,10 +85,14 @@ impl Stage for Distill {
         check_weights("weights_first", &self.weights_first)?;
         check_weights("weights", &self.weights)?;
         if self.epochs == 0 {
-            return Err(Invalid::new("`epochs` is 0: nothing would be learnt").at("epochs").help("use 1 or more"));
+            return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
+                .at("epochs")
+                .help("use 1 or more"));
         }
         if self.keep_layers == 1 {
-            return Err(Invalid::new("`keep_layers` is 1").at("keep_layers").help("keep 2 layers or more, or 0 for all"));
+            return Err(Invalid::new("`keep_layers` is 1")
+                .at("keep_layers")
+                .help("keep 2 layers or more, or 0 for all"));
         }
         Ok(())
     }
@@ -110,7 +114,8 @@ impl Stage for Distill {
         let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
         let (train, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let records: Vec<&Record> = train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
+        let records: Vec<&Record> =
+            train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
 
         let shape = Model {
             config: Config { labels: student_labels(self.training.misc), ..teacher.config.clone() },

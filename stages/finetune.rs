@@ -20,7 +20,7 @@ use crate::ml::{
 #[serde(default)]
 pub struct Finetune {
     /// Passes over the train part.
-    pub epochs: usize,
+    pub epochs: u32,
     /// Weights of CE, KD, hidden and CRF.
     pub weights: Weights,
     /// Pairs [student's, teacher's] of hidden states, 0 = embeddings; empty = from where each layer came from.
@@ -32,7 +32,12 @@ pub struct Finetune {
 
 impl Default for Finetune {
     fn default() -> Self {
-        Self { epochs: 2, weights: [1.0, 0.8, 0.15, 0.15], hidden_pairs: Vec::new(), training: Training::default() }
+        Self {
+            epochs: 2,
+            weights: [1.0, 0.8, 0.15, 0.15],
+            hidden_pairs: Vec::new(),
+            training: Training::default(),
+        }
     }
 }
 
@@ -58,7 +63,9 @@ impl Stage for Finetune {
         self.training.check()?;
         check_weights("weights", &self.weights)?;
         if self.epochs == 0 {
-            return Err(Invalid::new("`epochs` is 0: nothing would be learnt").at("epochs").help("use 1 or more"));
+            return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
+                .at("epochs")
+                .help("use 1 or more"));
         }
         Ok(())
     }
@@ -69,12 +76,15 @@ impl Stage for Finetune {
         let student = Model::load(cx.input(&MODEL)?, &device)?;
         if student.config.labels != student_labels(self.training.misc) {
             let labels = student.config.labels.names().join(", ");
-            return Err(StageError::new(format!("the model's labels {labels} do not fit `misc` of this stage"))
-                .help("give `finetune` the same `misc` as `distill`"));
+            return Err(StageError::new(format!(
+                "the model's labels {labels} do not fit `misc` of this stage"
+            ))
+            .help("give `finetune` the same `misc` as `distill`"));
         }
         let (train, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let records: Vec<&Record> = train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
+        let records: Vec<&Record> =
+            train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
         let train = Examples::new(&student, &records, &self.training)?;
         let dev = Examples::new(&student, &dev.records.iter().collect::<Vec<_>>(), &self.training)?;
 

@@ -41,7 +41,7 @@ pub struct Teach {
     /// Longest input in pieces, specials counted.
     pub positions: usize,
     /// Passes over the gold sentences.
-    pub epochs: usize,
+    pub epochs: u32,
     /// Peak learning rate.
     pub lr: f64,
     /// Tokens in a batch.
@@ -90,7 +90,7 @@ impl Stage for Teach {
             ("layers", self.layers),
             ("heads", self.heads),
             ("ffn", self.ffn),
-            ("epochs", self.epochs),
+            ("epochs", self.epochs as usize),
             ("batch_tokens", self.batch_tokens),
         ] {
             if value == 0 {
@@ -98,9 +98,12 @@ impl Stage for Teach {
             }
         }
         if !self.hidden.is_multiple_of(self.heads) {
-            return Err(Invalid::new(format!("`hidden` {} is no multiple of `heads` {}", self.hidden, self.heads))
-                .at("heads")
-                .help("choose heads that divide the hidden width"));
+            return Err(Invalid::new(format!(
+                "`hidden` {} is no multiple of `heads` {}",
+                self.hidden, self.heads
+            ))
+            .at("heads")
+            .help("choose heads that divide the hidden width"));
         }
         if self.positions < 16 {
             let message = format!("`positions` is {}: too short for a sentence", self.positions);
@@ -114,8 +117,11 @@ impl Stage for Teach {
         let (gold, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
         let text = cx.read_optional(&TEXT)?.unwrap_or_default();
         let records: Vec<&Record> = gold.sets.iter().flat_map(|s| &s.records).collect();
-        let lines: Vec<&str> =
-            records.iter().map(|r| r.text.as_str()).chain(text.lines.iter().map(|l| l.text.as_str())).collect();
+        let lines: Vec<&str> = records
+            .iter()
+            .map(|r| r.text.as_str())
+            .chain(text.lines.iter().map(|l| l.text.as_str()))
+            .collect();
         let tokenizer = Tokenizer::from_json(vocabulary::train(&lines, self.vocab)?)?;
         let config = self.config(&tokenizer)?;
         let network = Network::init(&config, cx.seed, &device);
@@ -177,8 +183,11 @@ impl Sentences {
         let column = |record: &Record, tag: &str| {
             let io = tag.replacen("B-", "I-", 1);
             labels.column(&io).map(Some).ok_or_else(|| {
-                StageError::new(format!("gold record {} has the tag {tag}, which the teacher does not learn", record.id))
-                    .help(format!("use entity types among {}", labels.types().join(", ")))
+                StageError::new(format!(
+                    "gold record {} has the tag {tag}, which the teacher does not learn",
+                    record.id
+                ))
+                .help(format!("use entity types among {}", labels.types().join(", ")))
             })
         };
         let tags: Result<Vec<_>, _> =
@@ -201,7 +210,7 @@ struct Lesson {
 }
 
 impl Objective for Lesson {
-    fn terms(&self, network: &Network, members: &[usize], _epoch: usize) -> Result<Vec<Term>, StageError> {
+    fn terms(&self, network: &Network, members: &[usize], _epoch: u32) -> Result<Vec<Term>, StageError> {
         let batch = Batch::pack(&self.train.encoded, members);
         let autodiff = self.device.clone().autodiff();
         let output = network.forward(&Packed::new(&batch, &self.model.config, &autodiff), &[]);
@@ -222,6 +231,9 @@ impl Objective for Lesson {
             .iter()
             .map(|text| spans(&decode(&model.config.labels, None, text, &[]).tags, Scheme::Bio))
             .collect();
-        Ok(Dev { score: score(&self.dev.gold, &found).micro, loss: mean_cross_entropy(&self.dev.tags, &logits) })
+        Ok(Dev {
+            score: score(&self.dev.gold, &found).micro,
+            loss: mean_cross_entropy(&self.dev.tags, &logits),
+        })
     }
 }

@@ -8,10 +8,13 @@ use std::{
 
 use burn::{module::Module, optim::ModuleOptimizer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use stage_contract::StageError;
 
-use crate::ml::{corpus::History, model::Network, scores::Score};
+use crate::ml::{
+    corpus::{Epoch, History, Step},
+    model::Network,
+    scores::Score,
+};
 
 /// How well a network does on the dev part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,19 +29,17 @@ pub struct Dev {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// 1-based epoch under way.
-    pub epoch: usize,
+    pub epoch: u32,
     /// Batches of that epoch that are done.
     pub batch: usize,
     /// Steps done in all.
     pub step: usize,
     /// 1-based epoch with the best dev F1; 0 = none yet.
-    pub best_epoch: usize,
+    pub best_epoch: u32,
     best: Option<Dev>,
     loss_sum: f64,
-    last_rate: f64,
-    last_loss: f64,
-    steps: Vec<Value>,
-    epochs: Vec<String>,
+    steps: Vec<Step>,
+    epochs: Vec<Epoch>,
 }
 
 impl Default for State {
@@ -50,8 +51,6 @@ impl Default for State {
             best_epoch: 0,
             best: None,
             loss_sum: 0.0,
-            last_rate: 0.0,
-            last_loss: 0.0,
             steps: Vec::new(),
             epochs: Vec::new(),
         }
@@ -61,36 +60,31 @@ impl Default for State {
 impl State {
     /// Whether `patience` epochs have passed without a better one.
     #[must_use]
-    pub fn stopped(&self, patience: usize) -> bool {
+    pub fn stopped(&self, patience: u32) -> bool {
         patience > 0 && self.best_epoch > 0 && self.epoch > self.best_epoch + patience
     }
 
     /// Counts a step and keeps its line.
-    pub fn record(&mut self, mut row: Value, norm: f64) {
+    pub fn record(&mut self, step: Step) {
         self.step += 1;
         self.batch += 1;
-        self.loss_sum += row["loss"].as_f64().unwrap_or(f64::NAN);
-        self.last_rate = row["lr"].as_f64().unwrap_or(f64::NAN);
-        row["gradient_norm"] = norm.into();
-        self.steps.push(row);
+        self.loss_sum += step.loss;
+        self.steps.push(step);
     }
 
-    /// Ends an epoch of `batches` steps; true when it is the best so far. `pruned` is the share of the teacher's heads
-    /// that are gone.
+    /// Ends an epoch; true when it is the best so far. `pruned` is the share of the teacher's heads that are gone.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    pub fn finish_epoch(&mut self, dev: Dev, batches: usize, pruned: f64) -> bool {
-        self.last_loss = self.loss_sum / batches.max(1) as f64;
-        self.epochs.push(format!(
-            "{},{},{},{},{},{},{},{}",
-            self.epoch,
-            self.last_loss,
-            dev.loss,
-            dev.score.f1,
-            dev.score.precision,
-            dev.score.recall,
-            self.last_rate,
-            pruned
-        ));
+    pub fn finish_epoch(&mut self, dev: Dev, pruned: f64) -> bool {
+        self.epochs.push(Epoch {
+            epoch: self.epoch,
+            train_loss: self.loss_sum / self.batch.max(1) as f64,
+            val_loss: dev.loss,
+            val_f1: dev.score.f1,
+            val_precision: dev.score.precision,
+            val_recall: dev.score.recall,
+            lr: self.steps.last().map_or(0.0, |step| step.lr),
+            pruning_ratio: pruned,
+        });
         let better = self.best.is_none_or(|best| dev.score.f1 > best.score.f1);
         if better {
             self.best = Some(dev);
@@ -105,7 +99,7 @@ impl State {
     /// Mean loss of the last epoch that ended.
     #[must_use]
     pub fn train_loss(&self) -> f64 {
-        self.last_loss
+        self.epochs.last().map_or(0.0, |epoch| epoch.train_loss)
     }
 
     /// Scores of the best epoch.
@@ -176,7 +170,12 @@ impl Checkpoint {
             like.clone().try_load_file(&path).map_err(|e| damaged(&path, e))
         };
         let best = if folder.join("best.bpk").is_file() { Some(read("best.bpk")?) } else { None };
-        Ok(Some(Saved { network: read("network.bpk")?, best, state, optimizer: folder.join("optimizer.bpk") }))
+        Ok(Some(Saved {
+            network: read("network.bpk")?,
+            best,
+            state,
+            optimizer: folder.join("optimizer.bpk"),
+        }))
     }
 
     /// Replaces the checkpoint.
@@ -209,7 +208,8 @@ impl Checkpoint {
         let path = self.part.join("optimizer.bpk");
         optimizer.save(&path).map_err(burn(&path))?;
         let path = self.part.join("state.json");
-        let text = serde_json::to_string(state).map_err(|e| StageError::because("cannot write the state", e))?;
+        let text =
+            serde_json::to_string(state).map_err(|e| StageError::because("cannot write the state", e))?;
         fs::write(&path, text).map_err(io(&path))?;
         remove(&self.old)?;
         if self.whole.is_dir() {

@@ -371,3 +371,6 @@ impl<'a> Keys<'a> {
         Labels::parse(&names)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,7 +135,7 @@ impl Crf {
     }
 
     /// Expected path score under marginals made elsewhere: `words` `[words, labels]` and `pairs`
-    /// `[words - 1, labels, labels]`. With a teacher's marginals this is E_T[score_S] of ML.md §3.
+    /// `[words - 1, labels, labels]`. With a teacher's marginals this is `E_T[score_S]` of ML.md §3.
     /// -inf when they put weight on an illegal move.
     #[must_use]
     pub fn expected_score(&self, emissions: &[f32], words: &[f64], pairs: &[f64]) -> f64 {
@@ -219,14 +219,14 @@ impl Crf {
         let n = self.labels;
         let mut alpha = Vec::with_capacity(emissions.len());
         for (word, row) in emissions.chunks_exact(n).enumerate() {
-            for to in 0..n {
+            for (to, emission) in row.iter().enumerate() {
                 let sum = if word == 0 {
                     self.start[to]
                 } else {
                     let before = &alpha[(word - 1) * n..][..n];
                     log_sum((0..n).map(|from| before[from] + self.transitions[from * n + to]))
                 };
-                alpha.push(sum + row[to]);
+                alpha.push(sum + emission);
             }
         }
         let log_z = alpha

@@ -61,7 +61,7 @@ pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: 
     if let Some(crf) = crf {
         let path = crf.viterbi(&logits.values);
         let marginals = crf.marginals(&logits.values);
-        return decoder.decoded(path, marginals.chunks_exact(columns));
+        return decoder.decoded(&path, marginals.chunks_exact(columns));
     }
     let rows: Vec<Vec<f64>> = (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect();
     let path = match labels.scheme() {
@@ -75,7 +75,7 @@ pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: 
             path
         }
     };
-    decoder.decoded(path, rows.iter().map(Vec::as_slice))
+    decoder.decoded(&path, rows.iter().map(Vec::as_slice))
 }
 
 struct Decoder<'a> {
@@ -135,7 +135,7 @@ impl Decoder<'_> {
     }
 
     /// Tags for a path of labels.
-    fn decoded<'r>(&self, path: Vec<usize>, rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
+    fn decoded<'r>(&self, path: &[usize], rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
         let kinds = path.iter().map(|label| self.kind(self.labels.tags()[*label]));
         let score = rows.zip(kinds.clone()).map(|(row, kind)| self.probability(row, kind)).collect();
         let tags = path

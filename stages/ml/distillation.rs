@@ -66,7 +66,7 @@ pub struct Training {
     /// Tokens in a batch.
     pub batch_tokens: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
-    pub patience: usize,
+    pub patience: u32,
 }
 
 impl Default for Training {
@@ -97,14 +97,16 @@ impl Training {
     /// The first parameter out of range, by name.
     pub fn check(&self) -> Result<(), Invalid> {
         let positive = |name, value: f64| {
-            (value > 0.0 && value.is_finite())
-                .then_some(())
-                .ok_or_else(|| Invalid::new(format!("`{name}` is {value}, not above 0")).at(name).help("use a positive number"))
+            (value > 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
+                Invalid::new(format!("`{name}` is {value}, not above 0"))
+                    .at(name)
+                    .help("use a positive number")
+            })
         };
         let not_negative = |name, value: f64| {
-            (value >= 0.0 && value.is_finite())
-                .then_some(())
-                .ok_or_else(|| Invalid::new(format!("`{name}` is {value}, below 0")).at(name).help("use 0 or more"))
+            (value >= 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
+                Invalid::new(format!("`{name}` is {value}, below 0")).at(name).help("use 0 or more")
+            })
         };
         positive("temperature", self.temperature)?;
         positive("lr", self.lr)?;
@@ -124,14 +126,16 @@ impl Training {
                 .help("use a number from 0 up to but not including 1, such as 0.1"));
         }
         if self.batch_tokens == 0 {
-            return Err(Invalid::new("`batch_tokens` is 0").at("batch_tokens").help("use 1024, or less to save memory"));
+            return Err(Invalid::new("`batch_tokens` is 0")
+                .at("batch_tokens")
+                .help("use 1024, or less to save memory"));
         }
         Ok(())
     }
 
     /// The loop's part of it.
     #[must_use]
-    pub fn plan(&self, epochs: usize, pruned: f64) -> Plan {
+    pub fn plan(&self, epochs: u32, pruned: f64) -> Plan {
         Plan {
             epochs,
             rate: self.lr,
@@ -156,7 +160,9 @@ pub fn check_weights(name: &'static str, weights: &Weights) -> Result<(), Invali
         return Err(Invalid::new(format!("`{name}` has a weight below 0")).at(name).help(help));
     }
     if weights.iter().sum::<f64>() == 0.0 {
-        return Err(Invalid::new(format!("all weights of `{name}` are 0: nothing would be learnt")).at(name).help(help));
+        return Err(Invalid::new(format!("all weights of `{name}` are 0: nothing would be learnt"))
+            .at(name)
+            .help(help));
     }
     Ok(())
 }
@@ -194,7 +200,8 @@ impl Examples {
         };
         for record in records {
             let columns = columns(record, labels, training.misc)?;
-            let names: Vec<&str> = columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
+            let names: Vec<&str> =
+                columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
             examples.gold.push(spans(&names, Scheme::Bio));
             examples.tags.push(columns);
             examples.weight.push(match record.provenance {
@@ -224,8 +231,11 @@ fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<us
     let column = |tag: &String| match labels.column(tag) {
         Some(column) => Ok(Some(column)),
         None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
-        None => Err(StageError::new(format!("record {} has the tag {tag}, which the student does not know", record.id))
-            .help(format!("its labels are {}", labels.names().join(", ")))),
+        None => Err(StageError::new(format!(
+            "record {} has the tag {tag}, which the student does not know",
+            record.id
+        ))
+        .help(format!("its labels are {}", labels.names().join(", ")))),
     };
     record.tags.iter().map(column).collect()
 }
@@ -243,7 +253,7 @@ pub struct Distillation<'a> {
     /// Parameters.
     pub training: &'a Training,
     /// Weights of an epoch, 1-based.
-    pub weights: &'a dyn Fn(usize) -> Weights,
+    pub weights: &'a dyn Fn(u32) -> Weights,
     /// Pairs of hidden states, student's and teacher's (0 = embeddings).
     pub pairs: &'a [(usize, usize)],
     /// The teacher's transitions.
@@ -257,7 +267,7 @@ impl Distillation<'_> {
     ///
     /// # Errors
     /// See [`train`].
-    pub fn run(&self, cx: &Context<'_>, epochs: usize, pruned: f64) -> Result<Trained, StageError> {
+    pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
         let plan = self.training.plan(epochs, pruned);
         train(cx, &plan, self.student.network.clone(), self.train.encoded(), self)
     }
@@ -293,8 +303,7 @@ struct Targets {
 
 impl Targets {
     fn new(batch: &Batch, examples: &Examples) -> Self {
-        let mut targets =
-            Self { rows: vec![], words: vec![], tags: vec![], weight: vec![], texts: vec![0] };
+        let mut targets = Self { rows: vec![], words: vec![], tags: vec![], weight: vec![], texts: vec![0] };
         for (&member, span) in batch.members.iter().zip(batch.texts.windows(2)) {
             for (place, word) in (span[0] as usize..span[1] as usize).enumerate() {
                 if let (true, Some(tag)) = (batch.owned[word], examples.tags[member][place]) {
@@ -311,15 +320,18 @@ impl Targets {
 }
 
 impl Objective for Distillation<'_> {
-    fn terms(&self, network: &Network, members: &[usize], epoch: usize) -> Result<Vec<Term>, StageError> {
+    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
         let [ce, kd, hidden, crf] = (self.weights)(epoch);
         let batch = Batch::pack(self.train.encoded(), members);
         let targets = Targets::new(&batch, self.train);
         let labels = &self.student.config.labels;
         let autodiff = self.device.clone().autodiff();
 
-        let (q, teacher_hidden) =
-            if kd > 0.0 || hidden > 0.0 { self.teach(&batch, hidden > 0.0) } else { (Vec::new(), Vec::new()) };
+        let (q, teacher_hidden) = if kd > 0.0 || hidden > 0.0 {
+            self.teach(&batch, hidden > 0.0)
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let wanted: Vec<usize> =
             if hidden > 0.0 { self.pairs.iter().map(|p| p.0).collect() } else { Vec::new() };
         let output = network.forward(&Packed::new(&batch, &self.student.config, &autodiff), &wanted);
@@ -334,7 +346,8 @@ impl Objective for Distillation<'_> {
         }];
         if kd > 0.0 {
             let n = labels.len();
-            let q: Vec<f32> = targets.words.iter().flat_map(|word| &q[word * n..(word + 1) * n]).copied().collect();
+            let q: Vec<f32> =
+                targets.words.iter().flat_map(|word| &q[word * n..(word + 1) * n]).copied().collect();
             let (temperature, boundary) = (self.training.temperature, self.training.boundary);
             let loss = losses::distillation(logits.clone(), &q, labels, temperature, boundary);
             terms.push(Term { name: "kd", weight: kd, loss });
@@ -409,14 +422,18 @@ pub fn check_pairs(pairs: &[(usize, usize)], student: &Model, teacher: &Model) -
     }
     let distinct: BTreeSet<_> = pairs.iter().collect();
     if distinct.len() < pairs.len() {
-        return Err(StageError::new("a hidden pair is given twice").help("give each pair once in `hidden_pairs`"));
+        return Err(
+            StageError::new("a hidden pair is given twice").help("give each pair once in `hidden_pairs`")
+        );
     }
     if student.config.hidden != teacher.config.hidden {
         return Err(StageError::new(format!(
             "the student's hidden width {} is not the teacher's {}",
             student.config.hidden, teacher.config.hidden
         ))
-        .help("set the third weight (hidden) to 0, or use the model the student was made from as its teacher"));
+        .help(
+            "set the third weight (hidden) to 0, or use the model the student was made from as its teacher",
+        ));
     }
     Ok(())
 }

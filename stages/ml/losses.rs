@@ -20,7 +20,7 @@ pub use self::{
 use crate::ml::labels::{Labels, Tag};
 
 /// Squared norms below this count as this, so that a zero vector has no infinite gradient; hidden states that a
-/// LayerNorm made are far above.
+/// layer norm made are far above.
 const LEAST_SQUARED_NORM: f64 = 1e-12;
 
 /// CE: -(1/N) Σ w log s(y). `logits [N, labels]`, `gold [N]`, `weight [N]` -> `[1]`.

@@ -2,9 +2,7 @@
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamGroup},
-    optim::{
-        AdamW, AdamWConfig, AdamWState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer,
-    },
+    optim::{AdamW, AdamWConfig, AdamWState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer},
     tensor::{Device, Tensor},
 };
 
@@ -62,11 +60,7 @@ pub fn adamw(groups: Groups) -> ModuleOptimizer {
             Scaled::new(0.0, 1.0),
             None,
         )
-        .with_group(
-            ParamGroup::from_path("head.weight"),
-            Scaled::new(groups.weight_decay, groups.head),
-            None,
-        )
+        .with_group(ParamGroup::from_path("head.weight"), Scaled::new(groups.weight_decay, groups.head), None)
         .with_group(ParamGroup::from_path("head.bias"), Scaled::new(0.0, groups.head), None)
         .with_group(ParamGroup::from_predicate("crf"), Scaled::new(0.0, groups.crf), None)
 }

@@ -1,4 +1,4 @@
-//! Strict entity-level precision, recall and F1 (CoNLL 2003: type and both boundaries), as seqeval's
+//! Strict entity-level precision, recall and F1 (`CoNLL` 2003: type and both boundaries), as seqeval's
 //! `mode="strict", scheme=IOB2`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,9 @@ pub fn score(gold: &[Vec<Span>], found: &[Vec<Span>]) -> Scores {
         }
     }
     let mut all = Counts::default();
-    types.values().for_each(|counts| all.add(*counts));
+    for counts in types.values() {
+        all.add(*counts);
+    }
     let per_type: BTreeMap<_, _> =
         types.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.score())).collect();
     let mean = |of: fn(&Score) -> f64| match per_type.len() {

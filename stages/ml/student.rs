@@ -61,7 +61,8 @@ pub fn from_teacher(
         crf: Some(crf(&labels, transitions, device)),
         ..old.clone()
     };
-    let shapes = layers.iter().map(|&layer| LayerShape { from_teacher_layer: layer, ..teacher.config.layers[layer] });
+    let shapes =
+        layers.iter().map(|&layer| LayerShape { from_teacher_layer: layer, ..teacher.config.layers[layer] });
     let config = Config { layers: shapes.collect(), labels, crf: true, ..teacher.config.clone() };
     Ok(Model { config, network, tokenizer: teacher.tokenizer.clone() })
 }
@@ -88,10 +89,9 @@ fn head(teacher: &Model, labels: &Labels, prior: &[f64], device: &Device) -> Res
     let index = Tensor::from_data(TensorData::from(columns.as_slice()), device);
     let old = &teacher.network.head;
     let weight = old.weight.val().select(1, index.clone());
-    let bias = old
-        .bias
-        .as_ref()
-        .map(|bias| bias.val().select(0, index) + Tensor::from_data(TensorData::from(shift.as_slice()), device));
+    let bias = old.bias.as_ref().map(|bias| {
+        bias.val().select(0, index) + Tensor::from_data(TensorData::from(shift.as_slice()), device)
+    });
     Ok(Linear { weight: Param::from_tensor(weight), bias: bias.map(Param::from_tensor) })
 }
 
@@ -105,10 +105,14 @@ fn inside(labels: &Labels, kind: &str) -> Option<usize> {
 fn crf(labels: &Labels, bigram: &Bigram, device: &Device) -> CrfParameters {
     let n = labels.len();
     // Illegal moves are a constant mask and not weights: any finite number does here.
-    let scores: Vec<f32> = bigram.scores.iter().map(|&s| if s.is_finite() { s as f32 } else { 0.0 }).collect();
+    let scores: Vec<f32> =
+        bigram.scores.iter().map(|&s| if s.is_finite() { s as f32 } else { 0.0 }).collect();
     let (transitions, start) = scores.split_at(n * n);
     CrfParameters {
-        transitions: Param::from_tensor(Tensor::from_data(TensorData::new(transitions.to_vec(), [n, n]), device)),
+        transitions: Param::from_tensor(Tensor::from_data(
+            TensorData::new(transitions.to_vec(), [n, n]),
+            device,
+        )),
         start: Param::from_tensor(Tensor::from_data(TensorData::from(start), device)),
         end: Param::from_tensor(Tensor::zeros([n], device)),
     }

@@ -1,22 +1,15 @@
 //! The training loop: batches by token budget, warm-up and decay, clipping, the best epoch by strict dev F1,
 //! checkpoints from which a killed run goes on to the same bytes.
 
-use std::collections::BTreeMap;
-
-use burn::{
-    module::Module,
-    optim::GradientsParams,
-    tensor::Tensor,
-};
+use burn::{module::Module, optim::GradientsParams, tensor::Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use stage_contract::{Context, StageError};
 
 use crate::ml::{
     batch::{Encoded, buckets},
     checkpoint::{Checkpoint, Dev, State},
-    corpus::History,
+    corpus::{self, History, Step},
     model::Network,
     optimizer::{self, Groups},
 };
@@ -38,7 +31,7 @@ pub enum Decay {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Passes over the texts.
-    pub epochs: usize,
+    pub epochs: u32,
     /// Peak learning rate.
     pub rate: f64,
     /// Factors and weight decay.
@@ -52,7 +45,7 @@ pub struct Plan {
     /// Tokens in a batch.
     pub batch_tokens: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
-    pub patience: usize,
+    pub patience: u32,
     /// For the `pruning_ratio` column of the history: share of the teacher's heads that are gone.
     pub pruned: f64,
 }
@@ -92,7 +85,7 @@ pub trait Objective {
     ///
     /// # Errors
     /// When a batch cannot be made.
-    fn terms(&self, network: &Network, members: &[usize], epoch: usize) -> Result<Vec<Term>, StageError>;
+    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError>;
 
     /// Scores a network (no autodiff) on the dev part.
     ///
@@ -108,7 +101,7 @@ pub struct Trained {
     /// Its dev scores.
     pub dev: Dev,
     /// Its 1-based epoch.
-    pub epoch: usize,
+    pub epoch: u32,
     /// The curves.
     pub history: History,
 }
@@ -120,7 +113,6 @@ const CHECKPOINT_STEPS: usize = 100;
 ///
 /// # Errors
 /// Cancelled, an objective's error, a loss that is no number, or a disk that refuses checkpoints.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub fn train(
     cx: &Context<'_>,
     plan: &Plan,
@@ -128,7 +120,7 @@ pub fn train(
     texts: &[Encoded],
     objective: &dyn Objective,
 ) -> Result<Trained, StageError> {
-    let order = |epoch: usize| buckets(texts, plan.batch_tokens, Some(cx.seed.wrapping_add(epoch as u64)));
+    let order = |epoch: u32| buckets(texts, plan.batch_tokens, Some(cx.seed.wrapping_add(u64::from(epoch))));
     // Shuffling changes how texts fall into batches, so each epoch has its own number of steps.
     let epochs: Vec<usize> = (1..=plan.epochs).map(|epoch| order(epoch).len()).collect();
     let steps: usize = epochs.iter().sum();
@@ -157,11 +149,10 @@ pub fn train(
             let rate = plan.rate_at(state.step, steps);
             let terms = objective.terms(&network, members, state.epoch)?;
             let loss = sum(&terms);
-            let row = row(&state, rate, &terms, &loss)?;
             let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
             let norm = optimizer::clip(&network, &mut gradients, plan.clip);
+            state.record(step(&state, rate, norm, &terms, &loss)?);
             network = optimizer.step(rate, network, gradients);
-            state.record(row, norm);
             progress.advance(1);
             if state.step.is_multiple_of(CHECKPOINT_STEPS) && state.batch < batches.len() {
                 checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
@@ -170,7 +161,7 @@ pub fn train(
         let valid = network.valid();
         let dev = objective.dev(&valid)?;
         let epoch = state.epoch;
-        if state.finish_epoch(dev, batches.len(), plan.pruned) {
+        if state.finish_epoch(dev, plan.pruned) {
             best = Some(valid);
         }
         cx.show(format!(
@@ -183,7 +174,8 @@ pub fn train(
         ));
         checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
     }
-    let network = best.ok_or_else(|| StageError::new("no epoch was trained").help("set `epochs` to 1 or more"))?;
+    let network =
+        best.ok_or_else(|| StageError::new("no epoch was trained").help("set `epochs` to 1 or more"))?;
     Ok(Trained { network, dev: state.best_dev(), epoch: state.best_epoch, history: state.into_history() })
 }
 
@@ -194,28 +186,29 @@ fn sum(terms: &[Term]) -> Tensor<1> {
 }
 
 /// A line of the history: each term raw and weighted.
-fn row(state: &State, rate: f64, terms: &[Term], loss: &Tensor<1>) -> Result<Value, StageError> {
-    let loss = f64::from(loss.clone().into_scalar::<f32>());
-    if !loss.is_finite() {
-        return Err(StageError::new(format!("the loss is {loss} at epoch {}, step {}", state.epoch, state.step + 1))
-            .help("lower `lr`, or raise `warmup`"));
+fn step(state: &State, lr: f64, norm: f64, terms: &[Term], loss: &Tensor<1>) -> Result<Step, StageError> {
+    let value = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
+    let step = state.step as u64 + 1;
+    let loss = value(loss);
+    if !(loss.is_finite() && norm.is_finite()) {
+        let message =
+            format!("the loss is {loss} and its gradient {norm} at epoch {}, step {step}", state.epoch);
+        return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
     }
-    let raw: BTreeMap<_, _> =
-        terms.iter().map(|t| (t.name, f64::from(t.loss.clone().into_scalar::<f32>()))).collect();
-    let weighted: BTreeMap<_, _> = terms.iter().map(|t| (t.name, t.weight * raw[t.name])).collect();
-    Ok(json!({
-        "step": state.step + 1, "epoch": state.epoch, "lr": rate, "loss": loss, "raw": raw, "weighted": weighted,
-    }))
+    let term = |term: &Term| {
+        let raw = value(&term.loss);
+        (term.name.to_owned(), corpus::Term { raw, weighted: term.weight * raw })
+    };
+    Ok(Step { step, epoch: state.epoch, lr, grad_norm: norm, loss, terms: terms.iter().map(term).collect() })
 }
 
 impl Trained {
     /// Records the best epoch's dev scores.
-    #[expect(clippy::cast_precision_loss, reason = "a count of epochs")]
     pub fn report(&self, cx: &Context<'_>) {
         cx.metric("dev.f1", self.dev.score.f1);
         cx.metric("dev.precision", self.dev.score.precision);
         cx.metric("dev.recall", self.dev.score.recall);
         cx.metric("dev.loss", self.dev.loss);
-        cx.metric("best_epoch", self.epoch as f64);
+        cx.metric("best_epoch", f64::from(self.epoch));
     }
 }

@@ -1,19 +1,18 @@
 //! A CamemBERT-shaped tokenizer.json from text: Unigram (Kudo 2018) over NFKC words. Equal text gives equal bytes, in
 //! every process and on any number of threads, which the crate's own trainer does not promise: it walks hash maps.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-};
+use std::{collections::{BTreeMap, BTreeSet}, error::Error};
 
 use rayon::ThreadPoolBuilder;
 use stage_contract::StageError;
 use tokenizers::{
-    AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior, Tokenizer,
+    AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior,
+    Tokenizer,
     models::unigram::{Unigram, UnigramTrainer},
     normalizers::unicode::NFKC,
     pre_tokenizers::{
-        PreTokenizerWrapper, digits::Digits, metaspace::Metaspace, punctuation::Punctuation, sequence::Sequence,
+        PreTokenizerWrapper, digits::Digits, metaspace::Metaspace, punctuation::Punctuation,
+        sequence::Sequence,
     },
     processors::template::TemplateProcessing,
 };
@@ -29,11 +28,12 @@ const MASK: &str = "<mask>";
 /// `size` is too small for the characters of the texts.
 pub fn train<S: AsRef<str>>(texts: &[S], size: usize) -> Result<Vec<u8>, StageError> {
     let failed = |e: Box<dyn Error + Send + Sync>| {
-        StageError::because("cannot train the vocabulary", e).help("raise `vocab`: every character needs an entry")
+        StageError::because("cannot train the vocabulary", e)
+            .help("raise `vocab`: every character needs an entry")
     };
     let pre = pre_tokenizer();
     let counts = count(texts, &pre).map_err(failed)?;
-    let pieces = pieces(&counts, size.saturating_sub(SPECIALS.len() + 1)).map_err(failed)?;
+    let pieces = pieces(counts, size.saturating_sub(SPECIALS.len() + 1)).map_err(failed)?;
     let tokenizer = tokenizer(pieces, pre).map_err(failed)?;
     Ok(tokenizer.to_string(true).map_err(failed)?.into_bytes())
 }
@@ -68,38 +68,24 @@ fn count<S: AsRef<str>>(texts: &[S], pre: &PreTokenizerWrapper) -> Fallible<BTre
     Ok(counts)
 }
 
-/// Pieces with log probabilities, the most probable first.
-fn pieces(counts: &BTreeMap<String, u32>, size: usize) -> Fallible<Vec<(String, f64)>> {
+/// Pieces with log probabilities, the most probable first, equal ones by text.
+fn pieces(mut counts: BTreeMap<String, u32>, size: usize) -> Fallible<Vec<(String, f64)>> {
+    // As a word of its own no character is rare enough to be dropped: dropped ones would come back in a hash map's
+    // order, and pieces that hold them could not be pruned, so that training might never end.
+    let characters: BTreeSet<String> = counts.keys().flat_map(|word| word.chars()).map(String::from).collect();
+    for character in characters {
+        *counts.entry(character).or_default() += 1;
+    }
     let trainer = UnigramTrainer::builder().show_progress(false).vocab_size(u32::try_from(size)?).build()?;
-    let words: Vec<(String, u32)> = counts.iter().map(|(word, count)| (word.clone(), *count)).collect();
     // Sums of floats depend on how threads share the words: one thread, one order.
     let pool = ThreadPoolBuilder::new().num_threads(1).build()?;
     let model = pool.install(|| {
         let mut model = Unigram::default();
-        trainer.do_train(words, &mut model).map(|_| model)
+        trainer.do_train(counts.into_iter().collect(), &mut model).map(|_| model)
     })?;
-    Ok(canonical(model.iter().cloned().collect()))
-}
-
-/// Undoes what the trainer takes from a hash map's order: characters that training dropped come back at the lowest
-/// score plus 0.0001 for each, in any order. They, and any other character as improbable, get scores by code point.
-#[expect(clippy::cast_precision_loss, reason = "a vocabulary is far below 2^52 entries")]
-fn canonical(mut pieces: Vec<(String, f64)>) -> Vec<(String, f64)> {
-    const STEP: f64 = 0.0001;
-    let single = |piece: &str| piece.chars().nth(1).is_none();
-    let lowest = pieces.iter().map(|(_, score)| *score).fold(f64::INFINITY, f64::min);
-    let count = pieces.iter().filter(|(piece, _)| single(piece)).count();
-    let ceiling = lowest + STEP * count as f64;
-    pieces.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut rank = 0.0;
-    for (piece, score) in &mut pieces {
-        if single(piece) && *score <= ceiling {
-            rank += 1.0;
-            *score = lowest - STEP * rank;
-        }
-    }
+    let mut pieces: Vec<(String, f64)> = model.iter().cloned().collect();
     pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    pieces
+    Ok(pieces)
 }
 
 fn tokenizer(pieces: Vec<(String, f64)>, pre: PreTokenizerWrapper) -> Fallible<Tokenizer> {
@@ -108,7 +94,7 @@ fn tokenizer(pieces: Vec<(String, f64)>, pre: PreTokenizerWrapper) -> Fallible<T
         SPECIALS.iter().map(special).chain(pieces).chain([special(&MASK)]).collect();
     let unknown = SPECIALS.iter().position(|s| *s == "<unk>");
     let mut tokenizer = Tokenizer::new(Unigram::from(vocabulary, unknown, false)?);
-    tokenizer.with_normalizer(Some(NFKC));
+    tokenizer.with_normalizer(Some(NFKC))?;
     tokenizer.with_pre_tokenizer(Some(pre));
     tokenizer.with_decoder(Some(Metaspace::default()));
     let template = TemplateProcessing::builder()
@@ -118,8 +104,8 @@ fn tokenizer(pieces: Vec<(String, f64)>, pre: PreTokenizerWrapper) -> Fallible<T
         .build()?;
     tokenizer.with_post_processor(Some(template));
     let added: Vec<AddedToken> = SPECIALS.iter().map(|s| AddedToken::from(*s, true)).collect();
-    tokenizer.add_special_tokens(added);
-    tokenizer.add_special_tokens([AddedToken::from(MASK, true).lstrip(true)]);
+    tokenizer.add_special_tokens(added)?;
+    tokenizer.add_special_tokens([AddedToken::from(MASK, true).lstrip(true)])?;
     Ok(tokenizer)
 }
 
@@ -134,7 +120,9 @@ mod tests {
         let towns = ["Angers", "Saint-Étienne", "Le Mans", "L'Haÿ-les-Roses"];
         names
             .iter()
-            .flat_map(|name| towns.iter().map(move |town| format!("Mme {name} habite à {town} depuis 12 ans.")))
+            .flat_map(|name| {
+                towns.iter().map(move |town| format!("Mme {name} habite à {town} depuis 12 ans."))
+            })
             .collect()
     }
 
@@ -153,6 +141,15 @@ mod tests {
             let ids = tokenizer.encode(text.as_str(), false).expect("encodes");
             assert!(!ids.get_ids().contains(&3), "{:?}", ids.get_tokens());
         }
+    }
+
+    #[test]
+    fn a_vocabulary_of_hardly_more_than_the_characters_is_trained() {
+        let characters: BTreeSet<char> = texts().iter().flat_map(|text| text.chars()).collect();
+        // `▁` stands for the space.
+        let least = characters.len() + SPECIALS.len() + 1;
+        let json = train(&texts(), least).expect("trains");
+        assert_eq!(Tokenizer::from_bytes(json).expect("loads").get_vocab_size(true), least);
     }
 
     #[test]

@@ -175,3 +175,76 @@ impl View for &Array {
         self.values.len() * size_of::<f32>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights() -> Weights {
+        let mut weights = Weights::default();
+        weights
+            .insert("b", Array { shape: vec![2, 3], values: vec![0.5, -0.0, 1e-38, f32::MAX, -2.0, 3.25] });
+        weights.insert("a", Array { shape: vec![1], values: vec![1.0] });
+        weights
+    }
+
+    #[test]
+    fn a_round_trip_keeps_every_bit_and_equal_weights_give_equal_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (first, second) = (folder.path().join("1"), folder.path().join("2"));
+        weights().save(&first).expect("written");
+        let read = Weights::load(&first).expect("read");
+        let bits = |array: &Array| array.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(read.get("b").map(bits), weights().get("b").map(bits));
+        read.save(&second).expect("written");
+        assert_eq!(fs::read(first).expect("bytes"), fs::read(second).expect("bytes"));
+    }
+
+    #[test]
+    fn half_precision_is_read_exactly_and_integers_are_refused() {
+        let halves: Vec<u8> = [1.5_f32, -0.25].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        assert_eq!(floats(Dtype::F16, &halves), Some(vec![1.5, -0.25]));
+        let halves: Vec<u8> =
+            [1.5_f32, -0.25].iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
+        assert_eq!(floats(Dtype::BF16, &halves), Some(vec![1.5, -0.25]));
+        assert_eq!(floats(Dtype::I32, &[0; 4]), None);
+    }
+
+    #[test]
+    fn errors_name_file_tensor_and_shapes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        weights().save(&path).expect("written");
+        let mut read = Weights::load(&path).expect("read");
+        let place = path.display();
+        let error = read.take("classifier.weight", &[7, 4]).expect_err("missing").to_string();
+        assert_eq!(error, format!("{place}: has no tensor classifier.weight, expected [7, 4]"));
+        let error = read.clone().take("b", &[3, 2]).expect_err("transposed").to_string();
+        assert_eq!(error, format!("{place}: tensor b is [2, 3], but config.json makes it [3, 2]"));
+        read.take("b", &[2, 3]).expect("there");
+        let error = read.finish().expect_err("a is left").to_string();
+        assert_eq!(error, format!("{place}: config.json has no place for 1 tensors: a"));
+        fs::write(&path, "no").expect("written");
+        assert!(
+            Weights::load(&path)
+                .expect_err("damaged")
+                .to_string()
+                .ends_with("is not a whole safetensors file")
+        );
+    }
+
+    #[test]
+    fn what_checkpoints_carry_along_is_ignored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        let mut weights = weights();
+        for name in ["roberta.pooler.dense.weight", "lm_head.bias", "roberta.embeddings.position_ids"] {
+            weights.insert(name, Array { shape: vec![1], values: vec![0.0] });
+        }
+        weights.save(&path).expect("written");
+        let mut read = Weights::load(&path).expect("read");
+        read.take("a", &[1]).expect("there");
+        read.take("b", &[2, 3]).expect("there");
+        read.finish().expect("nothing else counts");
+    }
+}

@@ -20,7 +20,7 @@ pub struct CrfWeights {
     pub end: Tensor<1>,
 }
 
-/// CRF negative log-likelihood per word: (1/N) Σ_texts nll. Emissions `[N, labels]`, `gold [N]`, `texts [texts + 1]`
+/// CRF negative log-likelihood per word: (1/N) `Σ_texts` nll. Emissions `[N, labels]`, `gold [N]`, `texts [texts + 1]`
 /// the first word of each text. -> `[1]`
 ///
 /// Value and gradient are exact: computed on the host in f64 and put back as the linear form of the same gradient.

@@ -82,7 +82,9 @@ pub fn project(
             projection.counts[word] = !targets.lost(&softmax(row, 1.0));
             let kept: f64 = q.iter().sum();
             if kept > 0.0 {
-                q.iter_mut().for_each(|q| *q /= kept);
+                for q in &mut q {
+                    *q /= kept;
+                }
             } else {
                 // The teacher is wholly certain of a type that is left out: the word does not count, but its row must
                 // still be a distribution.
@@ -151,6 +153,8 @@ pub(crate) fn softmax(row: &[f32], temperature: f64) -> Vec<f64> {
     let mut p: Vec<f64> =
         row.iter().map(|z| ((f64::from(*z) - f64::from(max)) / temperature).exp()).collect();
     let sum: f64 = p.iter().sum();
-    p.iter_mut().for_each(|p| *p /= sum);
+    for p in &mut p {
+        *p /= sum;
+    }
     p
 }

@@ -1,0 +1,160 @@
+use burn::tensor::{Device, Tensor};
+
+use super::*;
+use crate::ml::{batch::Batch, config::LayerShape, labels::Labels, layout::name};
+
+/// A network small enough for tests, with layers of different widths.
+pub(crate) fn tiny() -> Config {
+    Config {
+        vocab: 50,
+        hidden: 16,
+        head_dim: 4,
+        layers: vec![
+            LayerShape { heads: 4, ffn: 24, from_teacher_layer: 0 },
+            LayerShape { heads: 3, ffn: 16, from_teacher_layer: 2 },
+        ],
+        positions: 20,
+        pad: 1,
+        eps: 1e-5,
+        labels: Labels::student(false),
+        crf: true,
+        stock: serde_json::Value::Null,
+    }
+}
+
+/// Windows of the given lengths, each a text of its own, whose words own every row.
+pub(crate) fn batch(lengths: &[u32]) -> Batch {
+    let mut batch = Batch { starts: vec![0], texts: vec![0], ..Batch::default() };
+    for (text, length) in lengths.iter().enumerate() {
+        let first = u32::try_from(batch.ids.len()).expect("small");
+        batch.ids.extend((0..*length).map(|i| 2 + (first * 7 + i * 13) % 48));
+        batch.rows.extend(first..first + length);
+        batch.starts.push(first + length);
+        batch.texts.push(first + length);
+        batch.members.push(text);
+    }
+    batch.owned = vec![true; batch.rows.len()];
+    batch.covered = batch.owned.clone();
+    batch
+}
+
+pub(crate) fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Larger weights than a new network has, so that attention is far from uniform and every part counts.
+pub(crate) fn trained(config: &Config, device: &Device) -> Network {
+    let mut weights = Network::init(config, 7, device).weights(config);
+    let matrices = [name::QUERY, name::KEY, name::VALUE, name::ATTENTION_OUTPUT, name::UP, name::DOWN];
+    let layers = (0..config.layers.len()).flat_map(|i| matrices.map(|part| name::layer(i, part)));
+    for matrix in layers.chain([name::HEAD.to_owned()]) {
+        let array = weights.get_mut(&format!("{matrix}.weight")).expect("there");
+        array.values.iter_mut().for_each(|value| *value *= 20.0);
+    }
+    Network::from_weights(config, weights, device).expect("the same shapes")
+}
+
+#[test]
+fn a_packed_batch_gives_what_each_window_gives_alone() {
+    let (config, device) = (tiny(), Device::flex());
+    let network = trained(&config, &device);
+    for lengths in [vec![5, 9, 1, 18], vec![6, 6], vec![3]] {
+        let all = batch(&lengths);
+        for device in [device.clone(), device.clone().autodiff()] {
+            let network = if device.is_autodiff() { network.clone().train() } else { network.clone() };
+            let together = network.forward(&Packed::new(&all, &config, &device), &[1, 2]);
+            let (logits, states) =
+                (host(together.logits), together.hidden.into_iter().map(host).collect::<Vec<_>>());
+            for (window, length) in lengths.iter().enumerate() {
+                let rows = all.starts[window] as usize..all.starts[window + 1] as usize;
+                let alone = Batch {
+                    ids: all.ids[rows.clone()].to_vec(),
+                    starts: vec![0, *length],
+                    ..Batch::default()
+                };
+                let alone = network.forward(&Packed::new(&alone, &config, &device), &[1, 2]);
+                let part =
+                    |values: &[f32], width: usize| values[rows.start * width..rows.end * width].to_vec();
+                assert!(furthest(&part(&logits, 7), &host(alone.logits)) < 1e-5);
+                for (state, alone) in states.iter().zip(alone.hidden) {
+                    assert!(furthest(&part(state, 16), &host(alone)) < 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hidden_states_come_in_the_order_asked_and_end_before_the_classifier() {
+    let (config, device) = (tiny(), Device::flex());
+    let network = trained(&config, &device);
+    let packed = Packed::new(&batch(&[4, 7]), &config, &device);
+    let output = network.forward(&packed, &[2, 0]);
+    let [last, first] = <[Tensor<2>; 2]>::try_from(output.hidden).expect("two");
+    assert_eq!(host(network.head.forward(last)), host(output.logits));
+    assert_eq!(host(first), host(network.forward(&packed, &[0]).hidden.remove(0)));
+}
+
+#[test]
+fn a_new_network_depends_on_its_seed_alone() {
+    let (config, device) = (tiny(), Device::flex());
+    let weights = |seed| Network::init(&config, seed, &device).weights(&config);
+    assert_eq!(weights(1), weights(1));
+    assert_ne!(weights(1), weights(2));
+    let word = &weights(1).get("roberta.embeddings.word_embeddings.weight").expect("there").values.clone();
+    let deviation = (word.iter().map(|v| v * v).sum::<f32>() / 800.0).sqrt();
+    assert!((deviation - 0.02).abs() < 0.002, "{deviation}");
+    assert_eq!(weights(1).get("roberta.embeddings.LayerNorm.weight").expect("there").values, vec![1.0; 16]);
+}
+
+#[test]
+fn the_closed_form_counts_what_a_checkpoint_holds() {
+    let (config, device) = (tiny(), Device::flex());
+    let network = Network::init(&config, 1, &device);
+    assert_eq!(network.weights(&config).parameters(), config.parameters() + config.crf_parameters());
+    // The token types are folded into the positions.
+    assert_eq!(network.num_params(), config.parameters() + config.crf_parameters() - config.hidden);
+}
+
+#[test]
+fn weights_survive_any_number_of_round_trips_bit_by_bit() {
+    let (config, device) = (tiny(), Device::flex());
+    let mut weights = Network::init(&config, 1, &device).weights(&config);
+    let types = "roberta.embeddings.token_type_embeddings.weight";
+    weights.get_mut(types).expect("there").values = (0_u8..16).map(f32::from).collect();
+    let position =
+        weights.get("roberta.embeddings.position_embeddings.weight").expect("there").values.clone();
+    let once = Network::from_weights(&config, weights, &device).expect("whole").weights(&config);
+    let folded = &once.get("roberta.embeddings.position_embeddings.weight").expect("there").values;
+    assert_eq!(folded[17].to_bits(), (position[17] + 1.0).to_bits());
+    assert_eq!(once.get(types).expect("there").values, vec![0.0; 16]);
+    let twice = Network::from_weights(&config, once.clone(), &device).expect("whole").weights(&config);
+    assert_eq!(once, twice);
+}
+
+#[test]
+fn a_checkpoint_without_its_classifier_is_refused() {
+    let (config, device) = (tiny(), Device::flex());
+    let mut weights = Network::init(&config, 1, &device).weights(&config);
+    weights.take("classifier.weight", &[7, 16]).expect("there");
+    let error = Network::from_weights(&config, weights, &device).expect_err("no classifier");
+    assert_eq!(error.to_string(), "has no tensor classifier.weight, expected [7, 16]");
+}
+
+#[test]
+fn training_and_validation_networks_agree() {
+    let (config, device) = (tiny(), Device::flex());
+    let network = trained(&config, &device);
+    let batch = batch(&[5, 9]);
+    let plain = host(network.forward(&Packed::new(&batch, &config, &device), &[]).logits);
+    let autodiff = device.clone().autodiff();
+    let training = network.train();
+    let tracked = training.forward(&Packed::new(&batch, &config, &autodiff), &[]).logits;
+    assert!(furthest(&host(tracked.clone()), &plain) < 1e-5);
+    let gradients = tracked.sum().backward();
+    let gradient = training.layers[0].query.weight.val().grad(&gradients).expect("a gradient");
+    assert!(host(gradient.abs().sum())[0] > 0.0);
+    let back = training.valid();
+    assert_eq!(host(back.forward(&Packed::new(&batch, &config, &device), &[]).logits), plain);
+}

@@ -1,0 +1,221 @@
+//! `ner-pipe predict`: entities of texts, by any model.
+
+mod lines;
+mod output;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::Device;
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use stage_contract::{Invalid, StageError, Tool, ToolContext};
+
+use self::{lines::Lines, output::Output};
+use crate::ml::{
+    crf::Crf,
+    decode::{Entity, decode},
+    device,
+    infer::{encode, word_logits},
+    model::Model,
+    weights,
+    words::words,
+};
+
+/// The subcommand.
+pub const PREDICT: Tool = Tool { name: "predict", command, run };
+
+/// Tokens that the model reads at once.
+const BATCH_TOKENS: usize = 2048;
+
+/// What a model folder must hold.
+const FILES: [&str; 3] = ["config.json", weights::FILE, "tokenizer.json"];
+
+/// Find the entities of texts.
+///
+/// Reads the texts given, else one text a line from --input or standard input. Writes a table on a terminal, else one
+/// JSON object a line: `{"text","entities":[{"type","text","start","end","score"}]}`, offsets in characters, end
+/// exclusive.
+#[derive(Debug, Args)]
+struct Arguments {
+    /// Take the model in this folder: config.json, model.safetensors, tokenizer.json
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Read texts from this file, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    input: Option<PathBuf>,
+    /// Write a table or JSON lines, whatever standard output is
+    #[arg(long)]
+    format: Option<Format>,
+    /// Texts
+    text: Vec<String>,
+}
+
+/// How entities are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// One JSON object for each text.
+    Jsonl,
+}
+
+fn command() -> Command {
+    Arguments::augment_args(Command::new("predict"))
+}
+
+fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), StageError> {
+    let arguments = Arguments::from_arg_matches(matches)
+        .map_err(|e| StageError::because("the arguments cannot be understood", e))?;
+    check(&arguments.model)?;
+    let mut source = source(&arguments)?;
+    let (device, note) = device::resolve(cx.device).map_err(stop)?;
+    if let Some(note) = note {
+        tracing::info!("{note}");
+    }
+    let predictor = Predictor::open(&arguments.model, &device::burn(device))?;
+    let format = arguments.format.unwrap_or(if cx.terminal { Format::Table } else { Format::Jsonl });
+    let mut output = Output::new(BufWriter::new(io::stdout().lock()), format);
+    predictor.copy(&mut source, &mut output).or_else(Stop::outcome)
+}
+
+/// Says what is missing before anything is read.
+fn check(model: &Path) -> Result<(), StageError> {
+    const HELP: &str =
+        "name a folder in Hugging Face layout: config.json, model.safetensors and tokenizer.json";
+    let shown = model.display();
+    if !model.exists() {
+        return Err(StageError::new(format!("there is no model folder {shown}")).help(HELP));
+    }
+    if !model.is_dir() {
+        return Err(StageError::new(format!("the model {shown} is not a folder")).help(HELP));
+    }
+    let missing: Vec<_> = FILES.into_iter().filter(|name| !model.join(name).is_file()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(StageError::new(format!("the model folder {shown} lacks {}", missing.join(", "))).help(HELP))
+}
+
+/// Where texts come from.
+enum Source {
+    Given(std::vec::IntoIter<String>),
+    Read(Lines<BufReader<Box<dyn Read>>>),
+}
+
+fn source(arguments: &Arguments) -> Result<Source, StageError> {
+    let read = |name: &str, reader: Box<dyn Read>| Source::Read(Lines::new(name, BufReader::new(reader)));
+    match &arguments.input {
+        None if !arguments.text.is_empty() => Ok(Source::Given(arguments.text.clone().into_iter())),
+        None if io::stdin().is_terminal() => Err(StageError::new("there is no text to read")
+            .help("ner-pipe predict --model DIR \"text\", or --input FILE, or pipe lines in")),
+        Some(path) if path.as_os_str() != "-" => {
+            let file = File::open(path).map_err(|e| StageError::io("read", path, e))?;
+            if file.metadata().is_ok_and(|file| file.is_dir()) {
+                return Err(StageError::new(format!("{} is a folder", path.display()))
+                    .help("name a file with one text a line"));
+            }
+            Ok(read(&path.display().to_string(), Box::new(file)))
+        }
+        _ => Ok(read("standard input", Box::new(io::stdin().lock()))),
+    }
+}
+
+impl Source {
+    /// The next texts, at least one; none at the end. Texts before a bad line come before its error.
+    fn next(&mut self) -> Result<Vec<String>, StageError> {
+        match self {
+            Self::Given(texts) => Ok(texts.by_ref().take(lines::MOST).collect()),
+            Self::Read(lines) => lines.next(),
+        }
+    }
+}
+
+/// Why copying ended early.
+enum Stop {
+    Write(io::Error),
+    Stage(StageError),
+}
+
+impl Stop {
+    fn outcome(self) -> Result<(), StageError> {
+        match self {
+            // Whoever read us has enough, as `head` has.
+            Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Self::Write(error) => Err(StageError::because("cannot write the entities", error)),
+            Self::Stage(error) => Err(error),
+        }
+    }
+}
+
+/// A model ready to read texts.
+struct Predictor {
+    model: Model,
+    crf: Option<Crf>,
+    device: Device,
+}
+
+/// An entity with its place in the text, in Unicode scalar values.
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    kind: String,
+    start: usize,
+    end: usize,
+    score: f64,
+}
+
+impl Predictor {
+    fn open(folder: &Path, device: &Device) -> Result<Self, StageError> {
+        let model = Model::load(folder, device)?;
+        Ok(Self { crf: model.crf(), model, device: device.clone() })
+    }
+
+    /// Reads, predicts and writes piece by piece: what was read is answered before more is awaited.
+    fn copy(&self, source: &mut Source, output: &mut Output<impl Write>) -> Result<(), Stop> {
+        loop {
+            let texts = source.next().map_err(Stop::Stage)?;
+            if texts.is_empty() {
+                return Ok(());
+            }
+            for (text, entities) in texts.iter().zip(self.entities(&texts).map_err(Stop::Stage)?) {
+                output.text(text, &entities).map_err(Stop::Write)?;
+            }
+            output.flush().map_err(Stop::Write)?;
+        }
+    }
+
+    /// Entities of each text, with types as the model has them.
+    fn entities(&self, texts: &[String]) -> Result<Vec<Vec<Found>>, StageError> {
+        let words: Vec<_> = texts.iter().map(|text| words(text)).collect();
+        let pairs = texts.iter().zip(&words).map(|(text, words)| (text.as_str(), words.as_slice()));
+        let encoded = encode(&self.model, pairs)?;
+        let logits = word_logits(&self.model, &encoded, BATCH_TOKENS, &self.device, None);
+        let labels = &self.model.config.labels;
+        let found = logits.iter().zip(&words).map(|(logits, words)| {
+            let entities = decode(labels, self.crf.as_ref(), logits, &[]).entities();
+            entities.into_iter().map(|entity| place(entity, words)).collect()
+        });
+        Ok(found.collect())
+    }
+}
+
+fn place(entity: Entity, words: &[[usize; 2]]) -> Found {
+    Found {
+        kind: entity.kind,
+        start: words[entity.start_word][0],
+        end: words[entity.end_word - 1][1],
+        score: entity.score,
+    }
+}
+
+fn stop(invalid: Invalid) -> StageError {
+    let error = StageError::new(invalid.message);
+    match invalid.help {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}

@@ -1,0 +1,85 @@
+//! Entities for people and for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Format, Found};
+
+/// Where entities are written.
+pub(super) struct Output<W> {
+    writer: W,
+    format: Format,
+    /// Texts written so far.
+    number: usize,
+}
+
+/// FORMATS, "predict".
+#[derive(Serialize)]
+struct Object<'a> {
+    text: &'a str,
+    entities: Vec<Entity<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entity<'a> {
+    r#type: &'a str,
+    text: &'a str,
+    start: usize,
+    end: usize,
+    score: f64,
+}
+
+impl<W: Write> Output<W> {
+    pub fn new(writer: W, format: Format) -> Self {
+        Self { writer, format, number: 0 }
+    }
+
+    /// Writes one text with its entities.
+    pub fn text(&mut self, text: &str, found: &[Found]) -> io::Result<()> {
+        self.number += 1;
+        let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
+        let entities = found
+            .iter()
+            .map(|found| Entity {
+                r#type: &found.kind,
+                text: &text[bytes[found.start]..bytes[found.end]],
+                start: found.start,
+                end: found.end,
+                score: (found.score * 1e6).round() / 1e6,
+            })
+            .collect();
+        match self.format {
+            Format::Jsonl => {
+                serde_json::to_writer(&mut self.writer, &Object { text, entities })?;
+                self.writer.write_all(b"\n")
+            }
+            Format::Table => self.table(text, &entities),
+        }
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
+    fn table(&mut self, text: &str, entities: &[Entity<'_>]) -> io::Result<()> {
+        let line = format!("{}  {}", self.number, harmless(text));
+        writeln!(self.writer, "{}", line.trim_end())?;
+        if entities.is_empty() {
+            writeln!(self.writer, "   no entities")?;
+        }
+        let widest = |of: fn(&Entity<'_>) -> usize| entities.iter().map(of).max().unwrap_or(0);
+        let (kinds, texts) = (widest(|e| e.r#type.chars().count()), widest(|e| e.text.chars().count()));
+        for entity in entities {
+            let (kind, text) = (entity.r#type, harmless(entity.text));
+            let place = format!("{}-{}", entity.start, entity.end);
+            writeln!(self.writer, "   {kind:kinds$}  {text:texts$}  {place:>9}  {:.3}", entity.score)?;
+        }
+        Ok(())
+    }
+}
+
+/// Control characters of a text must not command a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
