@@ -1,12 +1,15 @@
 //! The machine-learning stages: tensors and text, no cache.
 
 pub mod ml;
-pub mod prune;
+mod prune;
+mod split;
 
 use stage_contract::{Build, Registry};
 
 /// Every stage and tool of this crate: one line each.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve }).stage::<prune::Prune>()
+    Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+        .stage::<split::Split>()
+        .stage::<prune::Prune>()
 }

@@ -1,6 +1,8 @@
 //! What stages share. Never imports a stage.
 
 pub mod batch;
+pub mod clean;
+pub mod cluster;
 pub mod config;
 pub mod corpus;
 pub mod crf;
@@ -13,11 +15,14 @@ pub mod layout;
 pub(crate) mod links;
 pub mod losses;
 pub mod model;
+pub mod mojibake;
 pub mod packed;
 pub mod random;
 pub mod scores;
 pub mod surgery;
 pub mod tokenizer;
+pub(crate) mod unigram;
+pub mod vocabulary;
 pub mod weights;
 pub(crate) mod window;
 pub mod words;
