@@ -1,5 +1,6 @@
 //! The machine-learning stages: tensors and text, no cache.
 
+mod annotate;
 pub mod ml;
 mod prune;
 mod split;
@@ -10,6 +11,7 @@ use stage_contract::{Build, Registry};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+        .stage::<annotate::Annotate>()
         .stage::<split::Split>()
         .stage::<prune::Prune>()
 }

@@ -1,0 +1,304 @@
+//! `annotate`: raw text becomes records, tagged by the teacher.
+//!
+//! Lines are cleaned, split into words and read by the teacher in batches of similar length. Its IO labels become BIO
+//! tags by FORMATS: the most probable type at T = 1 after the MISC policy, B- where it differs from the previous word's.
+
+use std::collections::BTreeMap;
+
+use rand::seq::index::sample;
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use stage_contract::{Available, Context, Device, Input, Invalid, Output, Spec, Stage, StageError};
+
+use crate::ml::{
+    batch::Encoded,
+    clean::{Counts, Rules, clean},
+    corpus::{Corpus, Line, Provenance, Record, Report, Text},
+    decode::{Decoded, decode},
+    device,
+    infer::{WordLogits, encode, word_logits},
+    labels::{Labels, Scheme, spans},
+    losses::Misc,
+    model::{self, Model, ModelFolder},
+    random,
+    words::words,
+};
+
+const TEXT: Input<Text> = Input::new("text", "raw sentences");
+const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model whose word is taken");
+const RECORDS: Output<Corpus> =
+    Output::new("records", "the sentences with their words, tags and confidences");
+const REPORT: Output<Report> = Output::new("report", "what was cleaned away, and what the teacher found");
+
+/// Types that a student knows; a teacher must know them too.
+const TYPES: [&str; 3] = ["PER", "LOC", "ORG"];
+const MISC: &str = "MISC";
+
+/// Sentences between two looks at whether to stop.
+const STRIDE: usize = 512;
+
+/// Tags raw text with a teacher.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Annotate {
+    /// What becomes of the teacher's MISC: `outside` (it becomes O), `ignore` (its tags stay, and such words are out of
+    /// every loss) or `keep` (the student learns it).
+    pub misc: Misc,
+    /// Sentences to take, drawn from all sources in proportion; 0 takes all. For a rehearsal.
+    pub sample: usize,
+    /// Tokens a batch, at most.
+    pub tokens: usize,
+    /// What a line must be to be kept.
+    pub clean: Rules,
+}
+
+impl Default for Annotate {
+    fn default() -> Self {
+        Self { misc: Misc::Outside, sample: 0, tokens: 2048, clean: Rules::default() }
+    }
+}
+
+impl Stage for Annotate {
+    const SPEC: Spec = Spec {
+        name: "annotate",
+        version: 1,
+        doc: "cleans raw text and tags it with the teacher",
+        inputs: &[TEXT.port(), TEACHER.port()],
+        outputs: &[RECORDS.port(), REPORT.port()],
+        measures: false,
+    };
+
+    fn check(&self) -> Result<(), Invalid> {
+        if self.tokens == 0 {
+            return Err(Invalid::new("tokens is 0").at("tokens").help("tokens = 2048"));
+        }
+        if self.clean.shortest > self.clean.longest {
+            let Rules { shortest, longest, .. } = self.clean;
+            return Err(Invalid::new(format!(
+                "no line has at least {shortest} and at most {longest} characters"
+            ))
+            .at("clean")
+            .help("clean = { shortest = 15, longest = 350 }"));
+        }
+        if !(0.0..=1.0).contains(&self.clean.letters) {
+            return Err(Invalid::new(format!("letters = {} is no share", self.clean.letters))
+                .at("clean")
+                .help("clean = { letters = 0.5 }"));
+        }
+        Ok(())
+    }
+
+    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        if let Some(path) = inputs.path(&TEACHER) {
+            let understood =
+                model::outside(path).and_then(|(config, _)| outside(&config.labels, self.misc).map(|_| ()));
+            understood.map_err(|e| model::invalid(&e).at("teacher"))?;
+        }
+        if let Some(path) = inputs.path(&TEXT) {
+            <Text as stage_contract::Artifact>::load(path).map_err(|e| model::invalid(&e).at("text"))?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let folder = cx.read(&TEACHER)?;
+        let teacher = folder.open(&device::burn(cx.device))?;
+        let outside = outside(&teacher.config.labels, self.misc)?;
+        let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
+        let lines = draw(cleaned.lines, self.sample, cx.seed);
+        if lines.is_empty() {
+            return Err(StageError::new("no line is left after cleaning").help(
+                "check the text, or loosen `clean`: `ner-pipe stages annotate` lists what a line must be",
+            ));
+        }
+        let places: Vec<_> = lines.par_iter().map(|line| words(&line.text)).collect();
+        let texts =
+            encode(&teacher, lines.iter().map(|l| l.text.as_str()).zip(places.iter().map(Vec::as_slice)))?;
+        let logits = infer(cx, &teacher, &texts, self.tokens)?;
+        let crf = teacher.crf();
+        let decoded: Vec<Decoded> = logits
+            .par_iter()
+            .map(|logits| decode(&teacher.config.labels, crf.as_ref(), logits, &outside))
+            .collect();
+
+        let provenance = Provenance::Silver { model: folder.digest()? };
+        let records: Vec<_> = lines
+            .into_iter()
+            .zip(places)
+            .zip(decoded)
+            .map(|((line, words), decoded)| record(line, words, decoded, &provenance))
+            .collect();
+        let found = Found::of(&records, &texts, &logits);
+        cx.metric("sentences", count(found.sentences));
+        cx.metric("entities", count(found.entities.values().sum()));
+        cx.metric("confidence", found.confidence());
+        let report = json!({
+            "teacher": {"provenance": provenance, "labels": teacher.config.labels.names(), "misc": self.misc, "outside": outside},
+            "cleaning": {"total": Counts::total(cleaned.counts.values()), "by_source": cleaned.counts},
+            "found": found.json(),
+            "by_source": Found::by_source(&records, &texts, &logits),
+        });
+        cx.write(&RECORDS, &Corpus { records })?;
+        cx.write(&REPORT, &Report(report))
+    }
+}
+
+/// The teacher's types that become O.
+///
+/// # Errors
+/// The teacher lacks a type that students know.
+fn outside(labels: &Labels, misc: Misc) -> Result<Vec<&str>, StageError> {
+    let needed = TYPES.iter().chain((misc == Misc::Keep).then_some(&MISC));
+    let missing: Vec<_> = needed.copied().filter(|kind| labels.type_index(kind).is_none()).collect();
+    if !missing.is_empty() {
+        return Err(StageError::new(format!(
+            "the teacher has no label for {}, only {}",
+            missing.join(", "),
+            labels.names().join(", ")
+        ))
+        .help(
+            "use a teacher with the types PER, LOC and ORG, or rename its labels in config.json's id2label",
+        ));
+    }
+    let known = |kind: &str| TYPES.contains(&kind) || (kind == MISC && misc != Misc::Outside);
+    Ok(labels.types().iter().map(String::as_str).filter(|kind| !known(kind)).collect())
+}
+
+/// `number` lines in their order, drawn from each source by its share (largest remainders); 0 takes all.
+fn draw(lines: Vec<Line>, number: usize, seed: u64) -> Vec<Line> {
+    if number == 0 || number >= lines.len() {
+        return lines;
+    }
+    let mut sources: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, line) in lines.iter().enumerate() {
+        sources.entry(&line.source).or_default().push(index);
+    }
+    let mut shares: Vec<_> = sources
+        .into_iter()
+        .map(|(source, own)| {
+            let share = own.len() * number;
+            (source, share / lines.len(), share % lines.len(), own)
+        })
+        .collect();
+    let left = number - shares.iter().map(|(_, whole, ..)| whole).sum::<usize>();
+    shares.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
+    let mut kept = vec![false; lines.len()];
+    for (place, (source, whole, _, own)) in shares.into_iter().enumerate() {
+        let number = whole + usize::from(place < left);
+        let mut rng = random::rng(seed, &format!("sample/{source}"));
+        sample(&mut rng, own.len(), number).into_iter().for_each(|drawn| kept[own[drawn]] = true);
+    }
+    lines.into_iter().zip(kept).filter_map(|(line, kept)| kept.then_some(line)).collect()
+}
+
+/// Word logits in the order of `texts`, with a look at whether to stop from time to time.
+fn infer(
+    cx: &Context<'_>,
+    teacher: &Model,
+    texts: &[Encoded],
+    tokens: usize,
+) -> Result<Vec<WordLogits>, StageError> {
+    let mut progress = cx.progress("annotating", texts.len() as u64, "sentences");
+    let device = device::burn(cx.device);
+    // Longest first over all texts, so that a batch holds equals although it is cut from one stride.
+    let mut order: Vec<_> = (0..texts.len()).collect();
+    order.sort_by_key(|&text| std::cmp::Reverse(texts[text].tokens()));
+    let mut logits: Vec<(usize, WordLogits)> = Vec::with_capacity(texts.len());
+    for stride in order.chunks(STRIDE) {
+        cx.check_cancelled()?;
+        let some: Vec<_> = stride.iter().map(|&text| texts[text].clone()).collect();
+        let found = word_logits(teacher, &some, tokens, &device, Some(&mut progress));
+        logits.extend(stride.iter().copied().zip(found));
+    }
+    logits.sort_by_key(|(text, _)| *text);
+    Ok(logits.into_iter().map(|(_, logits)| logits).collect())
+}
+
+fn record(line: Line, words: Vec<[usize; 2]>, decoded: Decoded, provenance: &Provenance) -> Record {
+    let id = format!("{}-{}", line.source, line.number);
+    // A millionth is finer than float32 gives after twelve layers, and shorter to write.
+    let score = decoded.score.into_iter().map(|score| (score * 1e6).round() / 1e6).collect();
+    Record {
+        group: id.clone(),
+        id,
+        text: line.text,
+        source: line.source,
+        words,
+        tags: decoded.tags,
+        score,
+        provenance: provenance.clone(),
+    }
+}
+
+/// What the teacher found in some of the sentences.
+#[derive(Default)]
+struct Found {
+    sentences: usize,
+    /// More than sentences where texts are long.
+    windows: usize,
+    words: usize,
+    /// Words that own no sub-word: out of every loss.
+    without_piece: usize,
+    score: f64,
+    tags: BTreeMap<String, usize>,
+    entities: BTreeMap<String, usize>,
+}
+
+impl Found {
+    fn of(records: &[Record], texts: &[Encoded], logits: &[WordLogits]) -> Self {
+        let mut found = Self::default();
+        for ((record, text), logits) in records.iter().zip(texts).zip(logits) {
+            found.add(record, text, logits);
+        }
+        found
+    }
+
+    fn by_source(records: &[Record], texts: &[Encoded], logits: &[WordLogits]) -> BTreeMap<String, Value> {
+        let mut sources: BTreeMap<String, Self> = BTreeMap::new();
+        for ((record, text), logits) in records.iter().zip(texts).zip(logits) {
+            sources.entry(record.source.clone()).or_default().add(record, text, logits);
+        }
+        sources.into_iter().map(|(source, found)| (source, found.json())).collect()
+    }
+
+    fn add(&mut self, record: &Record, text: &Encoded, logits: &WordLogits) {
+        self.sentences += 1;
+        self.windows += text.windows.len();
+        self.words += record.words.len();
+        self.without_piece += logits.owned.iter().filter(|owned| !**owned).count();
+        self.score += record.score.iter().sum::<f64>();
+        for tag in &record.tags {
+            *self.tags.entry(tag.clone()).or_default() += 1;
+        }
+        for span in spans(&record.tags, Scheme::Bio) {
+            *self.entities.entry(span.kind).or_default() += 1;
+        }
+    }
+
+    /// Mean probability of the tags' types.
+    fn confidence(&self) -> f64 {
+        self.score / count(self.words.max(1))
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "sentences": self.sentences,
+            "windows": self.windows,
+            "words": self.words,
+            "words_without_piece": self.without_piece,
+            "confidence": self.confidence(),
+            "entities": self.entities,
+            "tags": self.tags,
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 words")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+use std::{collections::BTreeMap, fs, path::Path, sync::atomic::AtomicBool};
+
+use stage_contract::Artifact;
+
+use super::*;
+use crate::ml::{
+    config::{Config, LayerShape},
+    layout::name,
+    model::{
+        Network,
+        tests::{Quiet, tokenizer},
+    },
+};
+
+const WORDS: [(&str, &str); 9] = [
+    ("Jean", "I-PER"),
+    ("Durand", "I-PER"),
+    ("habite", "O"),
+    ("Paris", "I-LOC"),
+    ("Lyon", "I-LOC"),
+    ("et", "O"),
+    ("CHU", "I-ORG"),
+    ("Noël", "I-MISC"),
+    ("travaille", "O"),
+];
+
+/// A teacher that knows each word by heart: one dimension a word, layers that add nothing, a classifier that reads it off.
+fn teacher(names: &[&str]) -> Model {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let config = Config {
+        vocab: 13,
+        hidden: 16,
+        head_dim: 4,
+        layers: vec![LayerShape { heads: 4, ffn: 8, from_teacher_layer: 0 }],
+        positions: 514,
+        pad: 1,
+        eps: 1e-12,
+        labels: Labels::parse(&names).expect("labels"),
+        crf: false,
+        stock: Value::Null,
+    };
+    let device = ::burn::tensor::Device::flex();
+    let mut weights = Network::init(&config, 1, &device).weights(&config);
+    let mut set = |name: &str, entries: &[(usize, f32)]| {
+        let array = weights.get_mut(&format!("{name}.weight")).expect("there");
+        array.values.fill(0.0);
+        entries.iter().for_each(|(place, value)| array.values[*place] = *value);
+    };
+    set(name::POSITION, &[]);
+    set(&name::layer(0, name::ATTENTION_OUTPUT), &[]);
+    set(&name::layer(0, name::DOWN), &[]);
+    set(name::WORD, &(0..13).map(|id| (id * 16 + id, 10.0)).collect::<Vec<_>>());
+    let votes = WORDS.iter().enumerate().filter_map(|(word, (_, label))| {
+        let label = names.iter().position(|name| name == label)?;
+        Some((label * 16 + 4 + word, 3.0))
+    });
+    set(name::HEAD, &votes.collect::<Vec<_>>());
+    let network = Network::from_weights(&config, weights, &device).expect("whole");
+    Model { config, network, tokenizer: tokenizer(&WORDS.map(|(word, _)| word)) }
+}
+
+const IO: [&str; 5] = ["O", "I-LOC", "I-PER", "I-MISC", "I-ORG"];
+
+fn prepare(root: &Path) {
+    teacher(&IO).save(&root.join("teacher")).expect("saved");
+    fs::create_dir(root.join("text")).expect("a folder");
+    let press = "Jean Durand habite Paris Lyon\ntrop court\nJean travaille et Noël travaille CHU\n";
+    fs::write(root.join("text/press.txt"), press).expect("written");
+    let web: String = (0..20).map(|i| format!("{}\n", "travaille ".repeat(i + 2))).collect();
+    fs::write(root.join("text/web.txt"), web).expect("written");
+}
+
+fn run(stage: &Annotate, root: &Path, out: &str) -> Result<(Corpus, Value), StageError> {
+    let paths = |ports: [(&str, String); 2]| -> BTreeMap<_, _> {
+        ports.into_iter().map(|(port, name)| (port.to_owned(), root.join(name))).collect()
+    };
+    let outputs = paths([("records", format!("{out}.jsonl")), ("report", format!("{out}.json"))]);
+    stage.run(&Context {
+        inputs: &paths([("text", "text".to_owned()), ("teacher", "teacher".to_owned())]),
+        outputs: &outputs,
+        checkpoint: &root.join("checkpoint"),
+        seed: 5,
+        device: Device::Cpu,
+        threads: 2,
+        show_text: false,
+        cancelled: &AtomicBool::new(false),
+        sink: &Quiet,
+        measures: false,
+    })?;
+    Ok((Corpus::load(&outputs["records"])?, Report::load(&outputs["report"])?.0))
+}
+
+fn tags(corpus: &Corpus, id: &str) -> Vec<String> {
+    corpus.records.iter().find(|record| record.id == id).expect("there").tags.clone()
+}
+
+#[test]
+fn io_labels_become_bio_tags_with_confidences() {
+    let root = tempfile::tempdir().expect("a folder");
+    prepare(root.path());
+    let (corpus, report) = run(&Annotate::default(), root.path(), "out").expect("annotated");
+    assert_eq!(tags(&corpus, "press-1"), ["B-PER", "I-PER", "O", "B-LOC", "I-LOC"]);
+    assert_eq!(tags(&corpus, "press-3"), ["B-PER", "O", "O", "O", "O", "B-ORG"]);
+    let record = &corpus.records[0];
+    assert_eq!((record.source.as_str(), &record.words[1]), ("press", &[5, 11]));
+    assert!(record.score.iter().all(|score| *score > 0.9 && *score <= 1.0), "{:?}", record.score);
+    let digest = blake3::hash(&fs::read(root.path().join("teacher/model.safetensors")).expect("weights"));
+    assert_eq!(record.provenance, Provenance::Silver { model: digest.to_hex().to_string() });
+
+    assert_eq!(report["cleaning"]["by_source"]["press"]["short"], 1);
+    assert_eq!(report["by_source"]["press"]["entities"], json!({"LOC": 1, "ORG": 1, "PER": 2}));
+    assert_eq!(report["found"]["tags"]["B-PER"], 2);
+    assert_eq!(report["found"]["sentences"], corpus.records.len());
+    assert_eq!(report["found"]["words_without_piece"], 0);
+    assert_eq!(report["teacher"]["outside"], json!(["MISC"]));
+}
+
+#[test]
+fn misc_is_kept_where_the_policy_says_so() {
+    let root = tempfile::tempdir().expect("a folder");
+    prepare(root.path());
+    for misc in [Misc::Keep, Misc::Ignore] {
+        let stage = Annotate { misc, ..Annotate::default() };
+        let (corpus, _) = run(&stage, root.path(), &format!("{misc:?}")).expect("annotated");
+        assert_eq!(tags(&corpus, "press-3"), ["B-PER", "O", "O", "B-MISC", "O", "B-ORG"]);
+    }
+}
+
+#[test]
+fn two_runs_write_the_same_bytes() {
+    let root = tempfile::tempdir().expect("a folder");
+    prepare(root.path());
+    for out in ["a", "b"] {
+        run(&Annotate { sample: 9, tokens: 40, ..Annotate::default() }, root.path(), out).expect("annotated");
+    }
+    for kind in ["json", "jsonl"] {
+        let bytes = |out: &str| fs::read(root.path().join(format!("{out}.{kind}"))).expect("written");
+        assert_eq!(bytes("a"), bytes("b"));
+    }
+}
+
+#[test]
+fn batches_do_not_show_in_tags_and_hardly_in_confidences() {
+    let root = tempfile::tempdir().expect("a folder");
+    prepare(root.path());
+    let (one, _) =
+        run(&Annotate { tokens: 1, ..Annotate::default() }, root.path(), "one").expect("annotated");
+    let (all, _) = run(&Annotate::default(), root.path(), "all").expect("annotated");
+    assert_eq!(one.records.len(), all.records.len());
+    for (one, all) in one.records.iter().zip(&all.records) {
+        assert_eq!((&one.id, &one.tags), (&all.id, &all.tags));
+        assert!(one.score.iter().zip(&all.score).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+}
+
+#[test]
+fn a_sample_keeps_proportions_and_order() {
+    let line = |source: &str, number| Line { source: source.to_owned(), number, text: String::new() };
+    let lines: Vec<_> = [("a", 60), ("b", 30), ("c", 10)]
+        .into_iter()
+        .flat_map(|(source, count)| (1..=count).map(move |number| line(source, number)))
+        .collect();
+    let drawn = draw(lines.clone(), 25, 7);
+    let of = |source: &str| drawn.iter().filter(|line| line.source == source).count();
+    // 15, 7.5 and 2.5: the remainders are equal, so the first name gets the one that is left.
+    assert_eq!([of("a"), of("b"), of("c")], [15, 8, 2]);
+    assert!(
+        drawn.windows(2).all(|pair| (&pair[0].source, pair[0].number) < (&pair[1].source, pair[1].number))
+    );
+    assert_eq!(drawn, draw(lines.clone(), 25, 7));
+    assert_ne!(drawn, draw(lines.clone(), 25, 8));
+    assert_eq!(draw(lines.clone(), 0, 7).len(), 100);
+    assert_eq!(draw(lines, 500, 7).len(), 100);
+}
+
+#[test]
+fn what_would_fail_later_is_found_before_any_work() {
+    let root = tempfile::tempdir().expect("a folder");
+    prepare(root.path());
+    let wired = |port: &str, name: &str| BTreeMap::from([(port.to_owned(), root.path().join(name))]);
+    let preflight =
+        |wired: &BTreeMap<_, _>, stage: &Annotate| stage.preflight(&Available::new(wired), Device::Cpu);
+    let stage = Annotate::default();
+    preflight(&wired("teacher", "teacher"), &stage).expect("all well");
+    preflight(&wired("text", "text"), &stage).expect("all well");
+
+    fs::write(root.path().join("latin.txt"), b"caf\xe9 au lait du matin\n").expect("written");
+    let error = preflight(&wired("text", "latin.txt"), &stage).expect_err("not UTF-8");
+    assert_eq!(error.at.as_deref(), Some("text"));
+    assert!(!error.message.contains("au lait"), "{}", error.message);
+    fs::write(root.path().join("empty.txt"), "\n\n").expect("written");
+    preflight(&wired("text", "empty.txt"), &stage).expect_err("empty");
+
+    teacher(&["O", "I-LOC", "I-PER"]).save(&root.path().join("poor")).expect("saved");
+    let error = preflight(&wired("teacher", "poor"), &stage).expect_err("no ORG");
+    assert_eq!(error.message, "the teacher has no label for ORG, only O, I-LOC, I-PER");
+    assert_eq!(error.at.as_deref(), Some("teacher"));
+    teacher(&["O", "I-LOC", "I-PER", "I-ORG"]).save(&root.path().join("plain")).expect("saved");
+    preflight(&wired("teacher", "plain"), &stage).expect("MISC is not needed");
+    let keep = Annotate { misc: Misc::Keep, ..Annotate::default() };
+    preflight(&wired("teacher", "plain"), &keep).expect_err("but it is here");
+}
+
+#[test]
+fn parameters_that_make_no_sense_are_named() {
+    let at = |stage: Annotate| stage.check().expect_err("no sense").at.expect("a name");
+    assert_eq!(at(Annotate { tokens: 0, ..Annotate::default() }), "tokens");
+    let clean = Rules { shortest: 20, longest: 10, ..Rules::default() };
+    assert_eq!(at(Annotate { clean, ..Annotate::default() }), "clean");
+    let clean = Rules { letters: 1.5, ..Rules::default() };
+    assert_eq!(at(Annotate { clean, ..Annotate::default() }), "clean");
+}
