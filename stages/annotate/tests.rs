@@ -44,7 +44,9 @@ fn teacher(names: &[&str]) -> Model {
     let mut set = |name: &str, entries: &[(usize, f32)]| {
         let array = weights.get_mut(&format!("{name}.weight")).expect("there");
         array.values.fill(0.0);
-        entries.iter().for_each(|(place, value)| array.values[*place] = *value);
+        for (place, value) in entries {
+            array.values[*place] = *value;
+        }
     };
     set(name::POSITION, &[]);
     set(&name::layer(0, name::ATTENTION_OUTPUT), &[]);
@@ -66,8 +68,8 @@ fn prepare(root: &Path) {
     fs::create_dir(root.join("text")).expect("a folder");
     let press = "Jean Durand habite Paris Lyon\ntrop court\nJean travaille et Noël travaille CHU\n";
     fs::write(root.join("text/press.txt"), press).expect("written");
-    let web: String = (0..20).map(|i| format!("{}\n", "travaille ".repeat(i + 2))).collect();
-    fs::write(root.join("text/web.txt"), web).expect("written");
+    let web: Vec<_> = (0..20).map(|i| "travaille ".repeat(i + 2)).collect();
+    fs::write(root.join("text/web.txt"), web.join("\n")).expect("written");
 }
 
 fn run(stage: &Annotate, root: &Path, out: &str) -> Result<(Corpus, Value), StageError> {

@@ -154,7 +154,9 @@ impl Importance {
         for scores in self.heads.iter_mut().chain(&mut self.ffn) {
             let norm = scores.iter().map(|score| score * score).sum::<f64>().sqrt();
             if norm > 0.0 {
-                scores.iter_mut().for_each(|score| *score /= norm);
+                for score in scores {
+                    *score /= norm;
+                }
             }
         }
         self
