@@ -1,5 +1,5 @@
 //! Tokens per second of the encoder: `cargo bench -p stages --bench encoder [-- LAYERS HIDDEN HEADS FFN WINDOWS LENGTH]`.
-//! Windows of equal and of mixed lengths; forward, and forward with backward.
+//! Windows of equal and of mixed lengths; forward, forward with backward, and that in two halves at once.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 
 use std::time::Instant;
@@ -9,6 +9,7 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, activation::log_softmax},
 };
+use rayon::prelude::*;
 use stages::ml::{
     batch::Batch,
     config::{Config, LayerShape},
@@ -55,6 +56,16 @@ fn main() {
             let loss = log_softmax(logits, 1).mean().neg();
             assert!(!GradientsParams::from_grads(loss.backward(), &training).is_empty());
         });
+        // Element-wise operations use one core, so two halves at once should win where matrix products do not fill all.
+        let halves = halves(batch);
+        rate(&format!("{name} in two halves at once"), batch.ids.len(), || {
+            halves.par_iter().for_each(|batch| {
+                let training = training.clone().fork(&autodiff);
+                let packed = Packed::new(batch, &config, &autodiff);
+                let loss = log_softmax(training.forward(&packed, &[]).logits, 1).mean().neg();
+                assert!(!GradientsParams::from_grads(loss.backward(), &training).is_empty());
+            });
+        });
     }
 }
 
@@ -69,6 +80,18 @@ fn batch(config: &Config, lengths: &[usize]) -> Batch {
         starts: starts.map(index).collect(),
         ..Batch::default()
     }
+}
+
+fn halves(batch: &Batch) -> Vec<Batch> {
+    let middle = batch.starts.len() / 2;
+    [&batch.starts[..=middle], &batch.starts[middle..]]
+        .into_iter()
+        .map(|starts| Batch {
+            ids: batch.ids[starts[0] as usize..starts[starts.len() - 1] as usize].to_vec(),
+            starts: starts.iter().map(|start| start - starts[0]).collect(),
+            ..Batch::default()
+        })
+        .collect()
 }
 
 fn index(value: usize) -> u32 {

@@ -55,7 +55,7 @@ mod default {
     pub const EPS: f64 = 1e-12;
     pub const ACTIVATION: &str = "gelu";
     pub const POSITIONS: &str = "absolute";
-    /// `RobertaConfig` says 2; every CamemBERT and RoBERTa checkpoint says 1 itself, and so does a new model.
+    /// `RobertaConfig` says 2; every `CamemBERT` and `RoBERTa` checkpoint says 1 itself, and so does a new model.
     pub const TYPES: usize = 1;
 }
 

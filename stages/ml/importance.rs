@@ -52,8 +52,8 @@ pub struct Importance {
 pub struct Labelled {
     /// Windows of each record.
     pub texts: Vec<Encoded>,
-    /// Output column of each word of each record.
-    pub gold: Vec<Vec<usize>>,
+    /// Output column of each word of each record; `None` for a word that is out of every loss.
+    pub gold: Vec<Vec<Option<usize>>>,
 }
 
 impl Importance {
@@ -154,7 +154,9 @@ impl Importance {
         for scores in self.heads.iter_mut().chain(&mut self.ffn) {
             let norm = scores.iter().map(|score| score * score).sum::<f64>().sqrt();
             if norm > 0.0 {
-                scores.iter_mut().for_each(|score| *score /= norm);
+                for score in scores {
+                    *score /= norm;
+                }
             }
         }
         self
@@ -186,21 +188,23 @@ impl Labelled {
         Ok(batches)
     }
 
-    /// Reads each tag as a column of `labels`.
+    /// Reads each tag as a column of `labels`. MISC is out of every loss where the model does not know it: such tags
+    /// remain only under the policy `ignore`.
     ///
     /// # Errors
     /// Names a record by its id and the tag for which the model has no label.
     pub fn new(texts: Vec<Encoded>, records: &[Record], labels: &Labels) -> Result<Self, StageError> {
-        let column = |record: &Record, tag: &String| {
+        let column = |record: &Record, tag: &str| {
             let inside = || tag.strip_prefix("B-").map(|kind| format!("I-{kind}"));
             let io = || if labels.scheme() == Scheme::Io { labels.column(&inside()?) } else { None };
-            labels.column(tag).or_else(io).ok_or_else(|| {
-                StageError::new(format!(
+            match labels.column(tag).or_else(io) {
+                None if !tag.ends_with("-MISC") => Err(StageError::new(format!(
                     "record {} is tagged {tag}, for which the model has no label",
                     record.id
                 ))
-                .help(format!("use records with the model's own types: {}", labels.types().join(", ")))
-            })
+                .help(format!("use records with the model's own types: {}", labels.types().join(", ")))),
+                column => Ok(column),
+            }
         };
         let gold = records
             .iter()
@@ -225,18 +229,16 @@ fn gradients(
     device: &Device,
 ) -> Option<Gradients> {
     let batch = Batch::pack(&records.texts, members);
-    let owned: Vec<_> = (0..batch.rows.len()).filter(|word| batch.owned[*word]).collect();
-    if owned.is_empty() {
+    let (used, gold) = supervised(&batch, records);
+    if used.is_empty() {
         return None;
     }
-    let gold: Vec<_> = members.iter().flat_map(|&text| records.gold[text].iter().copied()).collect();
-    let gold: Vec<_> = owned.iter().map(|&word| gold[word]).collect();
     let gates = Gates::open(network, device);
     let logits = network.forward_gated(&Packed::new(&batch, config, device), &[], Some(&gates)).logits;
-    let rows: Vec<_> = owned.iter().map(|&word| batch.rows[word]).collect();
+    let rows: Vec<_> = used.iter().map(|&word| batch.rows[word]).collect();
     let logits = logits.select(0, indices(&rows, device));
     let loss = match network.crf_weights() {
-        Some(crf) => crf_nll(logits, &crf, &gold, &starts(&batch), &config.labels),
+        Some(crf) => crf_nll(logits, &crf, &gold, &starts(&batch, &used), &config.labels),
         None => cross_entropy(logits, &gold, &vec![1.0; gold.len()]),
     };
     let gradients = loss.backward();
@@ -252,14 +254,17 @@ fn gradients(
     Some(Gradients { heads: of(gates.heads), ffn: of(gates.ffn) })
 }
 
-/// `[texts + 1]` first owned word of each text.
-fn starts(batch: &Batch) -> Vec<u32> {
-    let owned = batch.texts.windows(2).scan(0, |end, words| {
-        let own = &batch.owned[words[0] as usize..words[1] as usize];
-        *end += own.iter().map(|owned| u32::from(*owned)).sum::<u32>();
-        Some(*end)
-    });
-    [0].into_iter().chain(owned).collect()
+/// The words of a batch that count, and their output columns.
+fn supervised(batch: &Batch, records: &Labelled) -> (Vec<usize>, Vec<usize>) {
+    let gold = batch.members.iter().flat_map(|&text| &records.gold[text]);
+    let words = gold.enumerate().filter(|(word, _)| batch.owned[*word]);
+    words.filter_map(|(word, column)| Some((word, (*column)?))).unzip()
+}
+
+/// `[texts + 1]` how many of the words in `used` come before each text.
+fn starts(batch: &Batch, used: &[usize]) -> Vec<u32> {
+    let before = |first: &u32| used.partition_point(|word| *word < *first as usize);
+    batch.texts.iter().map(|first| u32::try_from(before(first)).expect("no more words than rows")).collect()
 }
 
 #[cfg(test)]

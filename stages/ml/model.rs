@@ -145,7 +145,7 @@ impl Layer {
     /// `[tokens, hidden]` -> `[tokens, hidden]`
     fn forward(&self, x: Tensor<2>, grid: &Grid, gates: Option<(Tensor<1>, Tensor<1>)>) -> Tensor<2> {
         let (head_gates, neuron_gates) = gates.unzip();
-        let context = self.context(x.clone(), grid, head_gates);
+        let context = self.context(&x, grid, head_gates);
         let x = self.attention_norm.forward(self.attention_output.forward(context) + x);
         let mut neurons = gelu(self.up.forward(x.clone()));
         if let Some(gates) = neuron_gates {
@@ -155,7 +155,7 @@ impl Layer {
     }
 
     /// Multi-head attention (Vaswani et al. 2017, eq. 1): `[tokens, hidden]` -> `[tokens, heads * head_dim]`
-    fn context(&self, x: Tensor<2>, grid: &Grid, gates: Option<Tensor<1>>) -> Tensor<2> {
+    fn context(&self, x: &Tensor<2>, grid: &Grid, gates: Option<Tensor<1>>) -> Tensor<2> {
         let heads = |linear: &Linear| {
             let rows = linear.forward(x.clone());
             let [_, width] = rows.dims();

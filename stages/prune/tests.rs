@@ -1,41 +1,14 @@
 use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
-use stage_contract::{Artifact, Event, Sink};
+use stage_contract::Artifact;
 
 use super::*;
 use crate::ml::{
     config::LayerShape,
     corpus::{Provenance, Record},
     labels::Labels,
-    tokenizer::Tokenizer,
+    model::tests::{Quiet, tokenizer},
 };
-
-struct Quiet;
-
-impl Sink for Quiet {
-    fn send(&self, _event: Event) {}
-}
-
-/// A tokenizer of whole words.
-fn tokenizer() -> Tokenizer {
-    let words = ["<s>", "<pad>", "</s>", "<unk>", "Jean", "Durand", "habite", "Paris", "Lyon", "et"];
-    let vocabulary: serde_json::Map<_, _> =
-        words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), json!(id))).collect();
-    let special: Vec<_> = words[..4]
-        .iter()
-        .enumerate()
-        .map(|(id, word)| {
-            json!({"id": id, "content": word, "single_word": false, "lstrip": false, "rstrip": false,
-                   "normalized": false, "special": true})
-        })
-        .collect();
-    let json = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special, "normalizer": null,
-        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}
-    });
-    Tokenizer::from_json(json.to_string().into_bytes()).expect("a tokenizer")
-}
 
 fn model(crf: bool) -> Model {
     let config = Config {
@@ -51,7 +24,7 @@ fn model(crf: bool) -> Model {
         stock: Value::Null,
     };
     let network = Network::init(&config, 11, &::burn::tensor::Device::flex());
-    Model { config, network, tokenizer: tokenizer() }
+    Model { config, network, tokenizer: tokenizer(&["Jean", "Durand", "habite", "Paris", "Lyon", "et"]) }
 }
 
 fn records() -> Corpus {

@@ -7,7 +7,8 @@ use crate::ml::{
     tokenizer::{Anchor, Window},
 };
 
-/// Texts of the given lengths, a word for every row but the specials; the second word of each owns no piece.
+/// Texts of the given lengths, a word for every row but the specials; the second word of each owns no piece,
+/// and the fifth has a tag that the model does not know.
 fn labelled(lengths: &[usize]) -> Labelled {
     let text = |length: &usize| {
         let ids = (0..*length).map(|i| u32::try_from(2 + i * 7 % 48).expect("small")).collect();
@@ -15,7 +16,7 @@ fn labelled(lengths: &[usize]) -> Labelled {
         Encoded { windows: vec![Window { ids, anchors }], words: length - 2 }
     };
     // O B-PER I-PER, again and again.
-    let gold = |length: &usize| (0..length - 2).map(|word| word % 3).collect();
+    let gold = |length: &usize| (0..length - 2).map(|word| Some(word % 3).filter(|_| word != 4)).collect();
     Labelled { texts: lengths.iter().map(text).collect(), gold: lengths.iter().map(gold).collect() }
 }
 
@@ -32,15 +33,15 @@ fn a_gates_gradient_equals_the_finite_difference_of_the_loss() {
         let found = gradients(&config, &training, &records, &members, &autodiff).expect("words");
 
         let batch = Batch::pack(&records.texts, &members);
-        let owned: Vec<_> = (0..batch.rows.len()).filter(|word| batch.owned[*word]).collect();
-        let gold: Vec<_> = owned.iter().map(|&word| records.gold.concat()[word]).collect();
-        let rows: Vec<_> = owned.iter().map(|&word| batch.rows[word]).collect();
+        let (used, gold) = supervised(&batch, &records);
+        assert_eq!(starts(&batch, &used), [0, 3, 11]);
+        let rows: Vec<_> = used.iter().map(|&word| batch.rows[word]).collect();
         let packed = Packed::new(&batch, &config, &device);
         let loss = |gates: &Gates| -> f64 {
             let logits =
                 network.forward_gated(&packed, &[], Some(gates)).logits.select(0, indices(&rows, &device));
             let loss = match network.crf_weights() {
-                Some(crf) => crf_nll(logits, &crf, &gold, &starts(&batch), &config.labels),
+                Some(crf) => crf_nll(logits, &crf, &gold, &starts(&batch, &used), &config.labels),
                 None => cross_entropy(logits, &gold, &vec![1.0; gold.len()]),
             };
             f64::from(loss.into_scalar::<f32>())
@@ -151,10 +152,10 @@ fn tags_are_matched_by_name_and_an_unknown_type_is_named() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let io = Labels::parse(&names(&["O", "I-LOC", "I-PER"])).expect("labels");
     let read = Labelled::new(Vec::new(), &[record(&["B-LOC", "I-LOC", "O"])], &io).expect("known");
-    assert_eq!(read.gold, [vec![1, 1, 0]]);
+    assert_eq!(read.gold, [vec![Some(1), Some(1), Some(0)]]);
     let bio = Labels::student(false);
-    let read = Labelled::new(Vec::new(), &[record(&["B-LOC", "I-LOC", "O"])], &bio).expect("known");
-    assert_eq!(read.gold, [vec![3, 4, 0]]);
-    let error = Labelled::new(Vec::new(), &[record(&["B-MISC"])], &bio).expect_err("unknown");
-    assert_eq!(error.to_string(), "record press-7 is tagged B-MISC, for which the model has no label");
+    let read = Labelled::new(Vec::new(), &[record(&["B-LOC", "I-LOC", "B-MISC"])], &bio).expect("known");
+    assert_eq!(read.gold, [vec![Some(3), Some(4), None]]);
+    let error = Labelled::new(Vec::new(), &[record(&["B-DATE"])], &bio).expect_err("unknown");
+    assert_eq!(error.to_string(), "record press-7 is tagged B-DATE, for which the model has no label");
 }

@@ -1,4 +1,6 @@
 use burn::tensor::{Device, Tensor};
+use serde_json::json;
+use stage_contract::{Event, Sink};
 
 use super::*;
 use crate::ml::{batch::Batch, config::LayerShape, labels::Labels, layout::name};
@@ -20,6 +22,30 @@ pub(crate) fn tiny() -> Config {
         crf: true,
         stock: serde_json::Value::Null,
     }
+}
+
+/// Hears nothing.
+pub(crate) struct Quiet;
+
+impl Sink for Quiet {
+    fn send(&self, _event: Event) {}
+}
+
+/// A tokenizer of whole words: ids 0 to 3 are `<s>`, `<pad>`, `</s>`, `<unk>`, and the words follow.
+pub(crate) fn tokenizer(words: &[&str]) -> Tokenizer {
+    let words = [&["<s>", "<pad>", "</s>", "<unk>"], words].concat();
+    let vocabulary: serde_json::Map<_, _> =
+        words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), json!(id))).collect();
+    let special = words[..4].iter().enumerate().map(|(id, word)| {
+        json!({"id": id, "content": word, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": true})
+    });
+    let json = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special.collect::<Vec<_>>(),
+        "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}
+    });
+    Tokenizer::from_json(json.to_string().into_bytes()).expect("a tokenizer")
 }
 
 /// Windows of the given lengths, each a text of its own, whose words own every row.
