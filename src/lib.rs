@@ -1,3 +1,56 @@
-//! The runner.
+//! The runner: it knows graphs, keys and folders, and no tensor. This is the path of `ner-pipe run`, in
+//! order; each module uses only those before it.
+//!
+//! 1. [`problem`] what is wrong in a pipeline file, where, and what to do.
+//! 2. [`manifest`] the file's text, parsed, with the place of everything kept.
+//! 3. [`pipeline`] the text understood: sources, nodes, wires, in the order of work.
+//! 4. [`fingerprint`] everything that a node's result depends on, and its hash: the key.
+//! 5. [`store`] `cache/`: a key finds a result (hit) or the right to make it (miss, a slot).
+//! 6. [`lock`] `pipeline.lock`: the committed record of the last good state.
+//! 7. [`publish`] `artifacts/` from the cache, verified.
+//! 8. [`executor`] one node in a child process.
+//! 9. [`watch`] what a run tells, to people and to programs.
+//! 10. [`runner`] node after node: fingerprint, look up, execute, commit, publish, record.
+//! 11. [`commands`] one file per subcommand.
+//! 12. [`cli`] the command line.
+
+pub mod problem;
+
+pub mod manifest;
 
 pub mod pipeline;
+
+pub mod fingerprint;
+
+pub mod store;
+
+pub mod lock;
+
+pub mod publish;
+
+pub mod executor;
+
+pub mod watch;
+
+pub mod runner;
+
+pub mod commands;
+
+pub mod cli;
+
+use stage_contract::{Build, Device, DeviceRequest, Invalid, Registry};
+
+/// The registry of a build without the machine learning (`--no-default-features`): the stage `command`
+/// alone, and the names of what is missing.
+#[must_use]
+pub fn without_ml() -> Registry {
+    const ABSENT: [&str; 8] =
+        ["annotate", "split", "distill", "prune", "finetune", "evaluate", "generate", "teach"];
+    let device = |request| match request {
+        DeviceRequest::Auto | DeviceRequest::Exactly(Device::Cpu) => Ok((Device::Cpu, None)),
+        DeviceRequest::Exactly(device) => {
+            Err(Invalid::new(format!("this build has no {device}")).help("write `--device cpu`"))
+        }
+    };
+    Registry::new(Build { code: "", device }).absent(&ABSENT)
+}

@@ -1,8 +1,36 @@
 //! The pipeline, understood: typed, wired, in the order of work. petgraph stays in here.
+//!
+//! [`Pipeline::load`] is the whole way from the file to this; below it, one file per thing it understands.
 
-use std::path::PathBuf;
+mod claim;
+mod command;
+mod graph;
+mod keys;
+mod load;
+mod outputs;
+mod overrides;
+mod params;
+mod paths;
+pub mod schema;
+mod sources;
+mod stages;
+mod wires;
 
-use stage_contract::{AnyStage, Kind, StageKind};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use serde_json::{Value, json};
+use stage_contract::{AnyStage, Invalid, Kind, StageKind};
+
+use crate::problem::{Code, Place, Problem};
+
+pub use claim::MARKER;
+pub use command::{Piece, Template};
+pub use keys::SOURCE_KINDS;
+pub(crate) use keys::offer;
+pub use overrides::Override;
 
 /// A whole pipeline file, checked.
 pub struct Pipeline {
@@ -20,6 +48,69 @@ pub struct Pipeline {
     pub sources: Vec<Source>,
     /// In topological order, ties in file order.
     pub nodes: Vec<Node>,
+    /// Where each node stands in its file, in the order of `nodes`.
+    places: Vec<NodePlace>,
+}
+
+/// Where to underline what is said about a node.
+struct NodePlace {
+    header: Place,
+    inputs: BTreeMap<String, Place>,
+    parameters: params::Places,
+}
+
+impl Pipeline {
+    /// The node of this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| node.id == id)
+    }
+
+    /// The nodes that this one reads from, each once, in the order of work.
+    #[must_use]
+    pub fn upstream(&self, node: usize) -> Vec<usize> {
+        let origins = self.nodes[node].inputs.iter().filter_map(|wire| match &wire.from {
+            Origin::Output { node, .. } => Some(*node),
+            Origin::Source(_) => None,
+        });
+        origins.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// These nodes and all that they need, directly or not.
+    #[must_use]
+    pub fn closure(&self, nodes: &[usize]) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open = nodes.to_vec();
+        while let Some(node) = open.pop() {
+            if found.insert(node) {
+                open.extend(self.upstream(node));
+            }
+        }
+        found
+    }
+
+    /// What a stage has against its inputs or parameters, underlined where the file speaks of it.
+    #[must_use]
+    pub fn problem(&self, node: usize, invalid: &Invalid) -> Problem {
+        let id = &self.nodes[node].id;
+        self.places[node].blame(Code::Preflight, invalid, &format!("stage `{id}` will not start"))
+    }
+}
+
+impl NodePlace {
+    /// Underlines the input, else the parameter that `invalid` names, else the stage's header.
+    fn blame(&self, code: Code, invalid: &Invalid, otherwise: &str) -> Problem {
+        let named = invalid.at.as_deref();
+        let input = named.and_then(|name| self.inputs.get(name));
+        let place = input.or_else(|| self.parameters.value(&named?.split('.').collect::<Vec<_>>()));
+        let problem = Problem::invalid(code, invalid);
+        match (place, named) {
+            (Some(place), _) => problem.at(place, "this"),
+            // A default: the file does not say it, so the message must name it.
+            (None, Some(name)) => problem.at(&self.header, format!("{otherwise}: `{name}`")),
+            (None, None) => problem.at(&self.header, otherwise),
+        }
+    }
 }
 
 /// One entry of `[sources]`.
@@ -44,6 +135,17 @@ pub struct Node {
     pub inputs: Vec<Wire>,
     /// Outputs, in declared order.
     pub outputs: Vec<Out>,
+}
+
+impl Node {
+    /// All parameters, defaults filled in.
+    #[must_use]
+    pub fn parameters(&self) -> Value {
+        match &self.work {
+            Work::Stage { stage, .. } => stage.parameters(),
+            Work::Command { run } => json!({ "run": run }),
+        }
+    }
 }
 
 /// What a node does.

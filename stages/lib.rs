@@ -1,8 +1,13 @@
-//! The machine-learning stages: tensors and text, no cache.
+//! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in [`ml`].
 
+pub mod distill;
 pub mod evaluate;
+pub mod finetune;
 pub mod ml;
 pub mod predict;
+pub mod prune;
+pub mod split;
+pub mod teach;
 
 use stage_contract::{Build, Registry};
 
@@ -10,6 +15,11 @@ use stage_contract::{Build, Registry};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+        .stage::<teach::Teach>()
+        .stage::<split::Split>()
+        .stage::<distill::Distill>()
+        .stage::<prune::Prune>()
+        .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()
         .tool(predict::PREDICT)
 }

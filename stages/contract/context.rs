@@ -61,11 +61,11 @@ impl Context<'_> {
             .ok_or_else(|| StageError::new(format!("input `{}` is not wired", input.name())))
     }
 
-    /// Writes an output whole.
+    /// Where an output goes, for what is better written piece by piece. Its parent exists.
     ///
     /// # Errors
-    /// When the disk refuses, or the output is not declared in the stage's spec.
-    pub fn write<A: Artifact>(&self, output: &Output<A>, value: &A) -> Result<(), StageError> {
+    /// When the output is not declared in the stage's spec, or the disk refuses its parent.
+    pub fn output<A: Artifact>(&self, output: &Output<A>) -> Result<&Path, StageError> {
         let path = self
             .outputs
             .get(output.name())
@@ -73,7 +73,15 @@ impl Context<'_> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|e| StageError::io("create", parent, e))?;
         }
-        value.save(path)
+        Ok(path)
+    }
+
+    /// Writes an output whole.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the output is not declared in the stage's spec.
+    pub fn write<A: Artifact>(&self, output: &Output<A>, value: &A) -> Result<(), StageError> {
+        value.save(self.output(output)?)
     }
 
     /// Starts a step of the work that `ner-pipe run` shows with rate and time left. `total` 0 = unknown.

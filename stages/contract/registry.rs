@@ -148,6 +148,12 @@ impl Registry {
         self.absent.contains(&name)
     }
 
+    /// Names of the stages that exist, but not in this build.
+    #[must_use]
+    pub fn absent_stages(&self) -> &[&'static str] {
+        &self.absent
+    }
+
     /// The tools.
     #[must_use]
     pub fn tools(&self) -> &[Tool] {

@@ -1,24 +1,35 @@
 //! What stages share. Never imports a stage.
 
 pub mod batch;
+pub mod checkpoint;
+pub mod clean;
+pub mod cluster;
 pub mod config;
 pub mod corpus;
 pub mod crf;
 pub mod decode;
 pub mod device;
+pub mod distillation;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod importance;
 pub mod infer;
 pub mod labels;
 pub mod latency;
 pub mod layout;
-pub(crate) mod links;
+mod links;
 pub mod losses;
 pub mod model;
+pub mod mojibake;
+pub mod optimizer;
 pub mod packed;
 pub mod random;
 pub mod scores;
+pub mod student;
+pub mod surgery;
 pub mod tokenizer;
+pub mod trainer;
+pub mod vocabulary;
 pub mod weights;
 pub(crate) mod window;
 pub mod words;

@@ -1,6 +1,7 @@
 //! The encoder: RoBERTa/CamemBERT token classifier on packed rows `[tokens, hidden]` (Liu et al. 2019, Martin et al. 2020).
 
 use std::{
+    error::Error,
     fs,
     path::{Path, PathBuf},
 };
@@ -15,7 +16,7 @@ use burn::{
         ops::AttentionModuleOptions,
     },
 };
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Invalid, Kind, StageError};
 
 pub use crate::ml::packed::Packed;
 use crate::ml::{
@@ -255,6 +256,20 @@ impl Model {
     }
 }
 
+/// A model that a stage writes; one that it reads is a [`ModelFolder`], because only the stage knows on which device.
+impl Artifact for Model {
+    const KIND: Kind = Kind::MODEL;
+
+    /// On the CPU.
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Self::load(path, &Device::flex())
+    }
+
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        self.save(path)
+    }
+}
+
 /// What a model folder says apart from its weights: quick to read, so that mistakes show before any work.
 ///
 /// # Errors
@@ -273,6 +288,21 @@ pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
         .help("use config.json and tokenizer.json of one and the same model"));
     }
     Ok((config, tokenizer))
+}
+
+/// The same mistake before any work: message and causes in one line.
+#[must_use]
+pub fn invalid(error: &StageError) -> Invalid {
+    let mut message = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        message = format!("{message}: {cause}");
+        below = cause.source();
+    }
+    match error {
+        StageError::Failed { help: Some(help), .. } => Invalid::new(message).help(help),
+        _ => Invalid::new(message),
+    }
 }
 
 /// A model on the edge of the graph: where it lies, so that a stage reads as much of it as it needs, on its device.

@@ -45,7 +45,7 @@ pub struct Term {
 }
 
 /// One row of `epochs.csv`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: u32,

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::*;
-use crate::ml::{batch::Batch, config::LayerShape, labels::Labels};
+use crate::ml::{batch::Batch, config::LayerShape, labels::Labels, layout::name};
 
 /// A network small enough for tests, with layers of different widths.
 pub(crate) fn tiny() -> Config {
@@ -43,15 +43,14 @@ pub(crate) fn furthest(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Larger weights than a new network has, so that attention is far from uniform.
+/// Larger weights than a new network has, so that attention is far from uniform and every part counts.
 pub(crate) fn trained(config: &Config, device: &Device) -> Network {
     let mut weights = Network::init(config, 7, device).weights(config);
-    for index in 0..config.layers.len() {
-        for part in ["attention.self.query", "attention.self.key", "intermediate.dense", "output.dense"] {
-            let name = crate::ml::layout::name::layer(index, &format!("{part}.weight"));
-            let array = weights.get_mut(&name).expect("there");
-            array.values.iter_mut().for_each(|value| *value *= 20.0);
-        }
+    let matrices = [name::QUERY, name::KEY, name::VALUE, name::ATTENTION_OUTPUT, name::UP, name::DOWN];
+    let layers = (0..config.layers.len()).flat_map(|i| matrices.map(|part| name::layer(i, part)));
+    for matrix in layers.chain([name::HEAD.to_owned()]) {
+        let array = weights.get_mut(&format!("{matrix}.weight")).expect("there");
+        array.values.iter_mut().for_each(|value| *value *= 20.0);
     }
     Network::from_weights(config, weights, device).expect("the same shapes")
 }

@@ -1,0 +1,143 @@
+//! The command line: which subcommand, and how the process ends.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
+use stage_contract::{Registry, StageError, Tool, ToolContext};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    commands::{Exit, Machine, exec_node, init, log, run, stages, status, why, working_folder},
+    executor::causes,
+    problem::Problems,
+    runner::Stop,
+};
+
+/// Turns a large named-entity model into a small, fast one, and proves what you got
+#[derive(Debug, Parser)]
+#[command(name = "ner-pipe", version, propagate_version = false)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The project's folder, in place of the working folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    folder: Option<PathBuf>,
+    /// Say more on standard error; twice for all (or set `RUST_LOG`)
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Status(status::Args),
+    Why(why::Args),
+    Log(log::Args),
+    Stages(stages::Args),
+    Init(init::Args),
+    #[command(hide = true)]
+    ExecNode(exec_node::Args),
+}
+
+/// The whole program: reads the command line, does it, and says with which exit code to end.
+#[must_use]
+pub fn main(registry: &Registry) -> ExitCode {
+    let tools = registry.tools().iter().map(|tool| Machine::augment_args((tool.command)().name(tool.name)));
+    let matches = Cli::command().subcommands(tools).get_matches();
+    let result = Global::from_arg_matches(&matches)
+        .map_err(|error| error.exit())
+        .and_then(|global| prepare(&global))
+        .and_then(|()| match matches.subcommand() {
+            Some((name, inner)) => match registry.tools().iter().find(|tool| tool.name == name) {
+                Some(tool) => run_tool(tool, inner),
+                None => Cli::from_arg_matches(&matches)
+                    .map_err(|error| error.exit())
+                    .and_then(|cli| dispatch(&cli.command, registry)),
+            },
+            None => Ok(Exit::Wrong.code()),
+        });
+    ExitCode::from(result.unwrap_or_else(|stop| complain(&stop).code()))
+}
+
+fn prepare(global: &Global) -> Result<(), Stop> {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // The only one in this process.
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init());
+    if let Some(folder) = &global.folder {
+        env::set_current_dir(folder).map_err(|error| {
+            Stop::wrong(
+                format!("cannot work in {}: {error}", folder.display()),
+                "name a folder that exists: `-C DIR`",
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
+    let exit = match command {
+        Command::Run(args) => run::run(args, registry)?,
+        Command::Status(args) => status::run(args, registry)?,
+        Command::Why(args) => why::run(args, registry)?,
+        Command::Log(args) => log::run(args, registry)?,
+        Command::Stages(args) => {
+            stages::run(args, registry, &mut io::stdout()).map_err(Problems::from)?;
+            Exit::Ok
+        }
+        Command::Init(args) => {
+            init::run(args, &working_folder()?, &mut io::stdout())?;
+            Exit::Ok
+        }
+        Command::ExecNode(args) => return exec_node::run(args, registry),
+    };
+    Ok(exit.code())
+}
+
+fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
+    let wish = Machine::from_arg_matches(matches).unwrap_or_default().wish();
+    let terminal = io::stdout().is_terminal();
+    let context = ToolContext { device: wish.device, threads: wish.threads(), terminal };
+    (tool.run)(matches, &context)?;
+    Ok(Exit::Ok.code())
+}
+
+/// Says on standard error what is wrong, and which exit code that means.
+fn complain(stop: &Stop) -> Exit {
+    let mut err = io::stderr();
+    let (text, exit) = match stop {
+        Stop::Problems(problems) => (problems.render(err.is_terminal()), Exit::Wrong),
+        Stop::Wrong { message, help } => (format!("error: {message}\n  help: {help}\n"), Exit::Wrong),
+        Stop::Failed(StageError::Cancelled) => ("cancelled\n".to_owned(), Exit::Cancelled),
+        Stop::Failed(error) => (explain(error), Exit::Failed),
+    };
+    // Standard error is closed: nobody wants to know.
+    drop(err.write_all(text.as_bytes()));
+    exit
+}
+
+fn explain(error: &StageError) -> String {
+    let mut lines = vec![format!("error: {error}")];
+    lines.extend(causes(error as &dyn Error).into_iter().map(|cause| format!("  because: {cause}")));
+    if let StageError::Failed { help: Some(help), .. } = error {
+        lines.push(format!("  help: {help}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

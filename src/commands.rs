@@ -1,0 +1,126 @@
+//! One file per subcommand: its arguments, and what it does with them.
+
+pub mod exec_node;
+pub mod init;
+pub mod log;
+pub mod run;
+pub mod stages;
+pub mod status;
+pub mod why;
+
+use std::{
+    env,
+    io::{self, ErrorKind, Write},
+    num::NonZero,
+    path::{Path, PathBuf},
+};
+
+use stage_contract::{DeviceRequest, Registry, StageError};
+
+use crate::{
+    pipeline::{Override, Pipeline},
+    runner::{Project, Stop, Wish},
+};
+
+/// How the process ends (FORMATS.md, ARCHITECTURE.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Ok,
+    /// A stage failed.
+    Failed,
+    /// The pipeline file or the command line is wrong.
+    Wrong,
+    /// Something is stale, under `--check`.
+    Stale,
+    /// Another run makes a result, under `--no-wait`.
+    WouldWait,
+    /// A gate says fail.
+    GateFailed,
+    /// We are wrong.
+    Internal,
+    /// The user stopped it.
+    Cancelled,
+}
+
+impl Exit {
+    /// The process's exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Wrong => 2,
+            Self::Stale => 3,
+            Self::WouldWait => 4,
+            Self::GateFailed => 6,
+            Self::Internal => 101,
+            Self::Cancelled => 130,
+        }
+    }
+}
+
+/// On what to compute.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Machine {
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
+    device: DeviceRequest,
+    /// CPU threads; all of them when not given
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
+}
+
+impl Machine {
+    /// For the runner.
+    #[must_use]
+    pub fn wish(&self) -> Wish {
+        Wish { device: self.device, threads: self.threads }
+    }
+}
+
+fn device(text: &str) -> Result<DeviceRequest, String> {
+    text.parse()
+}
+
+/// The project in the working folder.
+fn open<'r>(registry: &'r Registry, file: &Path, set: &[Override], wish: Wish) -> Result<Project<'r>, Stop> {
+    Project::open(registry, &working_folder()?, file, set, wish)
+}
+
+/// The project's folder: `-C` has been followed.
+///
+/// # Errors
+/// When it was removed.
+pub fn working_folder() -> Result<PathBuf, StageError> {
+    env::current_dir().map_err(|e| StageError::because("cannot tell the working folder", e))
+}
+
+/// The node of this id.
+fn find(pipeline: &Pipeline, id: &str) -> Result<usize, Stop> {
+    pipeline.find(id).ok_or_else(|| {
+        let ids = pipeline.nodes.iter().map(|node| node.id.as_str());
+        let nearest = ids.clone().min_by_key(|known| strsim::damerau_levenshtein(known, id));
+        let close = nearest.filter(|known| strsim::damerau_levenshtein(known, id) <= 1 + id.len() / 3);
+        let help = match close {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => {
+                format!("choose one of {}", ids.map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "))
+            }
+        };
+        Stop::wrong(format!("no stage `{id}` in {}", pipeline.file.display()), help)
+    })
+}
+
+/// Writes lines; a reader that has seen enough (`| head`) is no error.
+fn emit(out: &mut impl Write, lines: impl IntoIterator<Item = String>) -> Result<(), StageError> {
+    let written = lines.into_iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+    forgive(written).map_err(|e| StageError::because("cannot write the output", e))
+}
+
+fn forgive(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

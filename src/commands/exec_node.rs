@@ -1,0 +1,25 @@
+//! The child process of `ner-pipe run`.
+
+use std::path::PathBuf;
+
+use stage_contract::Registry;
+
+use crate::{executor, runner::Stop};
+
+/// Execute one job; `ner-pipe run` starts this for every stage
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job, as JSON
+    job: PathBuf,
+    /// End when standard input does: whoever holds it is the runner
+    #[arg(long)]
+    tied: bool,
+}
+
+/// Does it, and says with which exit code to end.
+///
+/// # Errors
+/// When the job cannot be read.
+pub fn run(args: &Args, registry: &Registry) -> Result<u8, Stop> {
+    Ok(executor::serve(registry, &args.job, args.tied)?)
+}

@@ -1,0 +1,122 @@
+//! `ner-pipe run`.
+
+use std::{collections::BTreeSet, io, path::PathBuf};
+
+use serde_json::json;
+use stage_contract::Registry;
+
+use super::{Exit, Machine, emit, find, open};
+use crate::{
+    executor::{Cancel, Patience},
+    pipeline::{Override, Pipeline},
+    runner::{self, Finished, Order, Outlook, Project, Stop, survey},
+    watch::{Format, Outcome, tell, watch},
+};
+
+/// Run the pipeline: execute what changed, take the rest from the cache
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct Args {
+    /// Run these stages and what they need; all of them when none is named
+    #[arg(value_name = "STAGE")]
+    stages: Vec<String>,
+    /// The pipeline file
+    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
+    file: PathBuf,
+    /// Say what would be done and why, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Execute this stage though its result is in the cache
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<String>,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Change a parameter for this run; the result has its own key
+    #[arg(long, value_name = "STAGE.PARAM=VALUE")]
+    set: Vec<Override>,
+    #[command(flatten)]
+    machine: Machine,
+    /// Do not wait for another run that makes a result needed here: end with exit code 4
+    #[arg(long)]
+    no_wait: bool,
+    /// Let an inconclusive gate count as a failed one
+    #[arg(long)]
+    strict: bool,
+    /// Allow stages to print text of the corpus
+    #[arg(long)]
+    show_text: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the run cannot begin.
+pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    let mut project = open(registry, &args.file, &args.set, args.machine.wish())?;
+    let order = args.order(&project.pipeline)?;
+    if args.dry_run {
+        return args.announce(&mut project, &order);
+    }
+    let cancel = Cancel::listen(Patience::Three)?;
+    let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
+    let mut watch = watch(args.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
+    Ok(args.exit(&finished, &cancel))
+}
+
+impl Args {
+    fn order(&self, pipeline: &Pipeline) -> Result<Order, Stop> {
+        let named = self.stages.iter().map(|id| find(pipeline, id)).collect::<Result<Vec<_>, _>>()?;
+        let forced = self.force.iter().map(|id| find(pipeline, id)).collect::<Result<BTreeSet<_>, _>>()?;
+        let all = (0..pipeline.nodes.len()).collect();
+        let wanted = if named.is_empty() { all } else { pipeline.closure(&named) };
+        if let Some(&stray) = forced.difference(&wanted).next() {
+            let id = &pipeline.nodes[stray].id;
+            return Err(Stop::wrong(
+                format!("`--force {id}`, but the stages to run do not need `{id}`"),
+                format!("name it too: `ner-pipe run {} {id} --force {id}`", self.stages.join(" ")),
+            ));
+        }
+        Ok(Order { wanted, forced, no_wait: self.no_wait, show_text: self.show_text })
+    }
+
+    fn exit(&self, finished: &Finished, cancel: &Cancel) -> Exit {
+        let summary = &finished.summary;
+        let cancelled = summary.count(Outcome::Cancelled) > 0;
+        let missed =
+            !summary.gates("fail").is_empty() || (self.strict && !summary.gates("inconclusive").is_empty());
+        match () {
+            () if cancelled && cancel.is_asked() => Exit::Cancelled,
+            () if finished.panicked => Exit::Internal,
+            () if summary.count(Outcome::Failed) > 0 => Exit::Failed,
+            () if finished.busy => Exit::WouldWait,
+            () if missed => Exit::GateFailed,
+            () => Exit::Ok,
+        }
+    }
+
+    fn announce(&self, project: &mut Project<'_>, order: &Order) -> Result<Exit, Stop> {
+        let survey = survey(project, &order.wanted, &order.forced)?;
+        let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
+        let id = |outlook: &Outlook| project.pipeline.nodes[outlook.node].id.clone();
+        let width = outlooks.iter().map(|outlook| id(outlook).len()).max().unwrap_or(0);
+        let lines = outlooks.iter().map(|outlook| match self.format {
+            Format::Json => json!({
+                "event": "plan",
+                "stage": id(outlook),
+                "next": outlook.next.name(),
+                "key": outlook.key,
+                "reasons": outlook.reasons,
+            })
+            .to_string(),
+            Format::Text => {
+                let why = tell(&outlook.reasons);
+                let why = if why.is_empty() { why } else { format!("  ({why})") };
+                format!("{:width$}  {:8}{why}", id(outlook), outlook.next.name()).trim_end().to_owned()
+            }
+        });
+        emit(&mut io::stdout(), lines)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,169 @@
+//! `ner-pipe status`.
+
+use std::{collections::BTreeSet, io, path::PathBuf};
+
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+use stage_contract::Registry;
+
+use super::{Exit, Machine, emit, open};
+use crate::{
+    pipeline::{Origin, Pipeline},
+    runner::{Next, Outlook, Project, State, Stop, survey},
+};
+
+/// Show every stage: whether its result is up to date, and if not, why
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pipeline file
+    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
+    file: PathBuf,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    format: Shape,
+    /// End with exit code 3 unless every stage is fresh
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// How to show a graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// For Graphviz: `ner-pipe status --format dot | dot -Tsvg`.
+    Dot,
+    /// For Markdown: a `mermaid` block.
+    Mermaid,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the pipeline file is wrong, or a source cannot be read.
+pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    let mut project = open(registry, &args.file, &[], args.machine.wish())?;
+    let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
+    let survey = survey(&mut project, &all, &BTreeSet::new())?;
+    let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
+    let lines = match args.format {
+        Shape::Text => text(&project, &outlooks),
+        Shape::Json => vec![as_json(&project, &outlooks).to_string()],
+        Shape::Dot => dot(&project, &outlooks),
+        Shape::Mermaid => mermaid(&project, &outlooks),
+    };
+    emit(&mut io::stdout(), lines)?;
+    let fresh = outlooks.iter().all(|outlook| outlook.state == State::Fresh);
+    Ok(if args.check && !fresh { Exit::Stale } else { Exit::Ok })
+}
+
+fn text(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
+    let nodes = &project.pipeline.nodes;
+    let width = outlooks.iter().map(|outlook| nodes[outlook.node].id.len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for outlook in outlooks {
+        let node = &nodes[outlook.node];
+        let next = if outlook.next == Next::Reuse { "" } else { outlook.next.name() };
+        let needs = node.inputs.iter().map(|wire| project.origin(wire)).collect::<Vec<_>>().join(", ");
+        let arrow = if needs.is_empty() { "" } else { "<- " };
+        let line = format!("{:width$}  {:9}  {next:7}  {arrow}{needs}", node.id, outlook.state.name());
+        lines.push(line.trim_end().to_owned());
+        lines.extend(outlook.reasons.iter().map(|reason| format!("{:width$}    {reason}", "")));
+    }
+    lines
+}
+
+fn as_json(project: &Project<'_>, outlooks: &[&Outlook]) -> Value {
+    let stages = outlooks.iter().map(|outlook| {
+        let node = &project.pipeline.nodes[outlook.node];
+        let inputs: Map<String, Value> =
+            node.inputs.iter().map(|wire| (wire.port.clone(), project.origin(wire).into())).collect();
+        json!({
+            "id": node.id,
+            "use": node.uses,
+            "state": outlook.state.name(),
+            "next": outlook.next.name(),
+            "key": outlook.key,
+            "reasons": outlook.reasons,
+            "inputs": inputs,
+        })
+    });
+    json!({ "stages": stages.collect::<Vec<_>>() })
+}
+
+/// Sources and nodes with the names that both graph languages use for them, and the edges.
+struct Graph {
+    sources: Vec<(String, String)>,
+    nodes: Vec<(String, String, State)>,
+    edges: Vec<(String, String, String)>,
+}
+
+impl Graph {
+    fn of(pipeline: &Pipeline, outlooks: &[&Outlook]) -> Self {
+        let mut used = BTreeSet::new();
+        let mut edges = Vec::new();
+        for outlook in outlooks {
+            for wire in &pipeline.nodes[outlook.node].inputs {
+                let (from, label) = match &wire.from {
+                    Origin::Source(source) => {
+                        used.insert(*source);
+                        (format!("s{source}"), wire.port.clone())
+                    }
+                    Origin::Output { node, output } => (format!("n{node}"), output.clone()),
+                };
+                edges.push((from, format!("n{}", outlook.node), label));
+            }
+        }
+        let sources =
+            used.into_iter().map(|source| (format!("s{source}"), pipeline.sources[source].id.clone()));
+        let nodes = outlooks.iter().map(|outlook| {
+            let id = pipeline.nodes[outlook.node].id.clone();
+            (format!("n{}", outlook.node), id, outlook.state)
+        });
+        Self { sources: sources.collect(), nodes: nodes.collect(), edges }
+    }
+}
+
+fn colour(state: State) -> &'static str {
+    match state {
+        State::Fresh => "#c7e9c0",
+        State::Stale => "#fdae6b",
+        State::Maybe => "#fee6ce",
+        State::NeverRun => "#eeeeee",
+    }
+}
+
+fn dot(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
+    let graph = Graph::of(&project.pipeline, outlooks);
+    let mut lines = vec!["digraph pipeline {".to_owned(), "  rankdir=LR;".to_owned()];
+    lines.extend(graph.sources.iter().map(|(name, id)| format!("  {name} [label=\"{id}\", shape=ellipse];")));
+    for (name, id, state) in &graph.nodes {
+        let (state, fill) = (state.name(), colour(*state));
+        lines.push(format!(
+            "  {name} [label=\"{id}\\n{state}\", shape=box, style=filled, fillcolor=\"{fill}\"];"
+        ));
+    }
+    lines
+        .extend(graph.edges.iter().map(|(from, to, label)| format!("  {from} -> {to} [label=\"{label}\"];")));
+    lines.push("}".to_owned());
+    lines
+}
+
+fn mermaid(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
+    let graph = Graph::of(&project.pipeline, outlooks);
+    let mut lines = vec!["flowchart LR".to_owned()];
+    lines.extend(graph.sources.iter().map(|(name, id)| format!("  {name}([\"{id}\"])")));
+    for (name, id, state) in &graph.nodes {
+        lines.push(format!("  {name}[\"{id}<br/>{}\"]:::{}", state.name(), state.name()));
+    }
+    lines.extend(graph.edges.iter().map(|(from, to, label)| format!("  {from} -->|{label}| {to}")));
+    for state in [State::Fresh, State::Stale, State::Maybe, State::NeverRun] {
+        lines.push(format!("  classDef {} fill:{},color:#000", state.name(), colour(state)));
+    }
+    lines
+}

@@ -1,0 +1,89 @@
+use std::{
+    fs, process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use stage_contract::StageError;
+
+/// What a process does that is asked again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The runner: the first time stops the stage, the second kills it, the third ends this process
+    /// where it stands.
+    Three,
+    /// The child: it has its own children to see to, and the runner to kill it.
+    Endless,
+}
+
+/// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel {
+    asked: Arc<AtomicUsize>,
+    flag: Arc<AtomicBool>,
+}
+
+impl Cancel {
+    /// Listens to the signals of this process. What `nohup` or a shell's `&` ignores stays ignored.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn listen(patience: Patience) -> Result<Self, StageError> {
+        let cancel = Self::default();
+        let ignored = ignored_signals();
+        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored(*signal));
+        let mut signals =
+            Signals::new(wanted).map_err(|e| StageError::because("cannot listen to signals", e))?;
+        let told = cancel.clone();
+        thread::spawn(move || {
+            for _ in signals.forever() {
+                told.ask();
+                // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
+                // a child notices that we are gone.
+                if patience == Patience::Three && told.times() >= 3 {
+                    process::exit(130);
+                }
+            }
+        });
+        Ok(cancel)
+    }
+
+    /// Asks once more.
+    pub fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.flag.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.times() > 0
+    }
+
+    /// How often; from the second time on the user is out of patience.
+    #[must_use]
+    pub fn times(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// For [`stage_contract::Context::cancelled`].
+    #[must_use]
+    pub fn flag(&self) -> &AtomicBool {
+        &self.flag
+    }
+}
+
+/// Which signals this process was started with as ignored; only Linux tells.
+fn ignored_signals() -> impl Fn(i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    move |signal| mask >> (signal - 1) & 1 == 1
+}

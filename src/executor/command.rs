@@ -1,0 +1,126 @@
+//! The runner's own stage `command`: any program, by `sh -c` in the project root.
+
+use std::{
+    io::{self, Write},
+    os::{fd::AsFd, unix::process::ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+};
+
+use stage_contract::StageError;
+
+use super::{Cancel, job::Job};
+use crate::pipeline::Template;
+
+/// Runs the command line with the paths filled in. What it prints is the log; it reads nothing.
+pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> {
+    let line = fill(run, job)?;
+    let failed = |e: io::Error| StageError::because("cannot start `sh`", e);
+    let mut log = io::stderr();
+    writeln!(log, "$ {line}").map_err(failed)?;
+    let named =
+        |sort: &'static str| move |(name, path): (&String, &PathBuf)| (variable(sort, name), path.clone());
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(&line)
+        .current_dir(&job.root)
+        .envs(job.inputs.iter().map(named("IN")))
+        .envs(job.outputs.iter().map(named("OUT")))
+        .stdin(Stdio::null())
+        .stdout(log.as_fd().try_clone_to_owned().map_err(failed)?)
+        .status()
+        .map_err(failed)?;
+    if status.success() {
+        Ok(())
+    } else if cancel.is_asked() {
+        Err(StageError::Cancelled)
+    } else {
+        Err(explain(status))
+    }
+}
+
+/// `NER_PIPE_IN_<NAME>`: a shell's variable has no `-`.
+fn variable(sort: &str, name: &str) -> String {
+    format!("NER_PIPE_{sort}_{}", name.to_uppercase().replace('-', "_"))
+}
+
+fn fill(run: &str, job: &Job) -> Result<String, StageError> {
+    let wrong =
+        || StageError::new(format!("`{run}` is not a command line with {{name}} for inputs and outputs"));
+    let template = Template::parse(run).map_err(|_| wrong())?;
+    let mut complete = true;
+    let line = template.fill(|name| {
+        let path = job.inputs.get(name).or_else(|| job.outputs.get(name));
+        complete &= path.is_some();
+        path.map_or_else(String::new, |path| quote(path))
+    });
+    if complete { Ok(line) } else { Err(wrong()) }
+}
+
+/// As one word for the shell, whatever it contains.
+fn quote(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+fn explain(status: ExitStatus) -> StageError {
+    /// A shell reports a program that a signal ended as 128 and the signal's number.
+    const SIGNALLED: i32 = 128;
+    let code = status.code();
+    let signal =
+        status.signal().or_else(|| code.and_then(|code| code.checked_sub(SIGNALLED)).filter(|s| *s > 0));
+    match (signal, code) {
+        (Some(signal), None) => killed("the command", signal),
+        (Some(signal), Some(code)) if signal < 32 => {
+            let StageError::Failed { message, help, source } = killed("a program of the command", signal)
+            else {
+                return StageError::Cancelled;
+            };
+            StageError::Failed { message: format!("{message} (exit code {code})"), help, source }
+        }
+        (_, Some(code)) => {
+            let error = StageError::new(format!("the command ended with exit code {code}"));
+            match code {
+                126 => error.help("make the program executable (`chmod +x`), or write `sh {code}`"),
+                127 => error.help("install the program, or write its path"),
+                _ => error,
+            }
+        }
+        (_, None) => StageError::new("the command ended for no known reason"),
+    }
+}
+
+/// A process that a signal ended.
+pub fn killed(what: &str, signal: i32) -> StageError {
+    let name =
+        signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
+    let error = StageError::new(format!("{what} was killed by {name}"));
+    if name == "SIGKILL" {
+        return StageError::Failed {
+            message: format!("{what} was killed by SIGKILL: often the kernel's out-of-memory killer"),
+            help: Some(
+                "free memory or give the stage less to hold at once, then type `ner-pipe run`".to_owned(),
+            ),
+            source: None,
+        };
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_the_shell() {
+        assert_eq!(quote(Path::new("/a b/l'été $x")), r"'/a b/l'\''été $x'");
+    }
+
+    #[test]
+    fn how_a_command_ended_is_said_plainly() {
+        let said = |raw| explain(ExitStatus::from_raw(raw)).to_string();
+        assert_eq!(said(3 << 8), "the command ended with exit code 3");
+        assert!(said(9).starts_with("the command was killed by SIGKILL: often the kernel's out-of-memory"));
+        assert_eq!(said(143 << 8), "a program of the command was killed by SIGTERM (exit code 143)");
+        assert_eq!(said(200 << 8), "the command ended with exit code 200");
+    }
+}

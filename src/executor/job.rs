@@ -1,0 +1,113 @@
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stage_contract::{Device, StageError};
+
+/// All that a child process needs to execute one node. Paths are absolute.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The node's id.
+    pub node: String,
+    /// What to do.
+    pub task: Task,
+    /// The project root: the working folder of commands.
+    pub root: PathBuf,
+    /// Inputs by port.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// Where outputs go: the parents exist, the paths do not.
+    pub outputs: BTreeMap<String, PathBuf>,
+    /// What lets the stage resume.
+    pub checkpoint: PathBuf,
+    /// The node's seed.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// CPU threads.
+    pub threads: usize,
+    /// `--show-text`.
+    pub show_text: bool,
+    /// Held while the job is executed: no two processes may do it at once.
+    pub lock: PathBuf,
+    /// Where the child writes its [`Answer`].
+    pub answer: PathBuf,
+}
+
+/// What a job does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// A stage of the registry.
+    Stage {
+        /// Its name.
+        name: String,
+        /// Its parameters.
+        params: Value,
+    },
+    /// The runner's own stage `command`.
+    Command {
+        /// The command line as written in the pipeline file.
+        run: String,
+    },
+}
+
+/// What became of a job, told by the child that survived it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+pub enum Answer {
+    /// All outputs are written.
+    Done,
+    /// It was asked to stop and did.
+    Cancelled,
+    /// It cannot go on.
+    Failed {
+        /// A lower-case fragment.
+        message: String,
+        /// What lies below, from the general to the particular.
+        causes: Vec<String>,
+        /// What the user can do.
+        help: Option<String>,
+    },
+    /// The stage's code is wrong.
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+}
+
+impl Answer {
+    /// Of a stage that stopped.
+    #[must_use]
+    pub fn of(error: &StageError) -> Self {
+        let StageError::Failed { message, help, .. } = error else { return Self::Cancelled };
+        Self::Failed { message: message.clone(), causes: causes(error), help: help.clone() }
+    }
+}
+
+/// What lies below an error, from the general to the particular.
+#[must_use]
+pub fn causes(error: &dyn Error) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        found.push(cause.to_string());
+        below = cause.source();
+    }
+    found
+}
+
+pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, StageError> {
+    let bytes = std::fs::read(path).map_err(|e| StageError::io("read", path, e))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| StageError::because(format!("cannot understand {}", path.display()), e))
+}
+
+pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), StageError> {
+    let bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| StageError::because(format!("cannot write {}", path.display()), e))?;
+    std::fs::write(path, bytes).map_err(|e| StageError::io("write", path, e))
+}

@@ -1,0 +1,133 @@
+//! What happens in the child process.
+
+use std::{
+    any::Any,
+    io::{self, Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{
+    Signal, getpgrp, getpid, kill_current_process_group, kill_process, set_parent_process_death_signal,
+};
+use stage_contract::{Context, Event, Registry, Sink, StageError};
+
+use super::{
+    Cancel, Patience, command,
+    job::{Answer, Job, Task, read, write},
+};
+use crate::store::Flock;
+
+/// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
+/// pipe that the runner holds, and its end is the end of this process and all that it started.
+///
+/// # Errors
+/// When the job cannot be read or the answer cannot be written.
+pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
+    let cancel = Cancel::listen(Patience::Endless)?;
+    let job: Job = read(job_file)?;
+    if tied {
+        tie(&job)?;
+    }
+    let answer = match wait_for_turn(&job, &cancel) {
+        Ok(lock) => {
+            let answer = execute(registry, &job, &cancel);
+            lock.remove();
+            answer
+        }
+        Err(error) => Answer::of(&error),
+    };
+    write(&job.answer, &answer)?;
+    Ok(match answer {
+        Answer::Done => 0,
+        Answer::Failed { .. } => 1,
+        Answer::Panicked { .. } => 101,
+        Answer::Cancelled => 130,
+    })
+}
+
+/// Makes sure that this process does not outlive the runner, however that ends.
+fn tie(job: &Job) -> Result<(), StageError> {
+    // A stage has no children, so the kernel may kill it at once. A command has, and the kernel would
+    // leave them alone: then it is this process that must see to them, below.
+    if matches!(job.task, Task::Stage { .. }) {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|e| StageError::because("cannot tie to the runner", e))?;
+    }
+    thread::spawn(|| {
+        let mut byte = [0];
+        while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
+        // Only a group of our own: started by hand, the group is the user's shell.
+        if getpgrp() == getpid() {
+            let _ = kill_current_process_group(Signal::KILL);
+        } else {
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
+    });
+    Ok(())
+}
+
+/// The child of a run that was killed may take a moment to die, and must not meet us in the checkpoint.
+fn wait_for_turn(job: &Job, cancel: &Cancel) -> Result<Flock, StageError> {
+    const POLL: Duration = Duration::from_millis(20);
+    loop {
+        if let Some(lock) = Flock::try_exclusive(&job.lock)? {
+            return Ok(lock);
+        }
+        if cancel.is_asked() {
+            return Err(StageError::Cancelled);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn execute(registry: &Registry, job: &Job, cancel: &Cancel) -> Answer {
+    let result = catch_unwind(AssertUnwindSafe(|| match &job.task {
+        Task::Command { run } => command::execute(run, job, cancel),
+        Task::Stage { name, params } => {
+            let kind = registry.find(name);
+            let kind = kind.ok_or_else(|| StageError::new(format!("stage `{name}` is not in this build")))?;
+            let stage = (kind.parse)(params.clone()).map_err(|bad| {
+                StageError::new(format!("parameter `{}`: {}", bad.path.join("."), bad.message))
+            })?;
+            stage.run(&Context {
+                inputs: &job.inputs,
+                outputs: &job.outputs,
+                checkpoint: &job.checkpoint,
+                seed: job.seed,
+                device: job.device,
+                threads: job.threads,
+                show_text: job.show_text,
+                cancelled: cancel.flag(),
+                sink: &Lines(Mutex::new(io::stdout())),
+                measures: kind.spec.measures,
+            })
+        }
+    }));
+    match result {
+        Ok(Ok(())) => Answer::Done,
+        Ok(Err(error)) => Answer::of(&error),
+        Err(panic) => Answer::Panicked { message: said(panic.as_ref()) },
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Events as JSON lines on standard output.
+struct Lines(Mutex<io::Stdout>);
+
+impl Sink for Lines {
+    fn send(&self, event: Event) {
+        let Ok(mut line) = serde_json::to_vec(&event) else { return };
+        line.push(b'\n');
+        let Ok(mut stdout) = self.0.lock() else { return };
+        // A runner that does not listen any more is a runner that is gone.
+        drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
+    }
+}

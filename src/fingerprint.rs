@@ -1,0 +1,273 @@
+//! Everything that a result depends on, written down readably, and its hash: the [`Key`]. blake3
+//! stays in here.
+//!
+//! Two results with one key are the same result, so whatever can change a result has to be in the
+//! [`Manifest`], and nothing else may be: what does not change results (the device, file times, where
+//! an output is published) would only make stages run again for nothing.
+
+mod digest;
+mod machine;
+mod tree;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use digest::Digest;
+pub use machine::Machine;
+pub use tree::{Memo, Observed, Unreadable, observe};
+
+use crate::pipeline::{Node, Work};
+
+/// Raised when the manifest itself changes its meaning: then no older key is found again.
+pub const FORMAT: u32 = 1;
+
+/// The version of the stage `command`: what it promises to a program (see `executor`).
+const COMMAND_VERSION: u32 = 1;
+
+/// The name under which a result is found in `cache/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(Digest);
+
+impl Key {
+    /// The first 12 hex digits, for people.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.0.short()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Key {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+/// Everything that one result depends on. Kept as `manifest.json` beside the result, so that
+/// `ner-pipe why` can name what changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The stage's name (`use`), not the node's id.
+    pub stage: String,
+    /// The stage's version.
+    pub version: u32,
+    /// Fingerprint of the code in this binary; none for `command`, whose code is an input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// All parameters with defaults filled in.
+    pub params: Value,
+    /// Content of each wired input, by port.
+    pub inputs: BTreeMap<String, Digest>,
+    /// What a `command` is asked for, by output: kind and file name, which the program gets to see.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
+    /// The pipeline's seed mixed with the node's id; none for `command`, which is given no seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Only for a stage that measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+}
+
+impl Manifest {
+    /// The hash of the canonical form: object keys sorted, no white space.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let value = serde_json::to_value(self).unwrap_or(Value::Null);
+        Key(Digest::of(canonical(&value).as_bytes()))
+    }
+}
+
+/// A node's manifest as far as it is known: below a stage that is yet to execute, inputs are missing.
+#[derive(Clone, Debug)]
+pub struct Fingerprint {
+    /// Without the unknown inputs.
+    pub manifest: Manifest,
+    /// Wired input ports whose content is not known yet.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Fingerprint {
+    /// Of a node. `input` gives the content of a wire, by its place in [`Node::inputs`]; `code` and
+    /// `machine` are asked only where they count.
+    ///
+    /// # Errors
+    /// Those of `machine`.
+    pub fn of<E>(
+        node: &Node,
+        pipeline_seed: u64,
+        code: &str,
+        inputs: &[Option<Digest>],
+        machine: impl FnOnce() -> Result<Machine, E>,
+    ) -> Result<Self, E> {
+        let wires = node.inputs.iter().zip(inputs);
+        let unknown =
+            wires.clone().filter(|(_, digest)| digest.is_none()).map(|(wire, _)| wire.port.clone()).collect();
+        let known =
+            wires.filter_map(|(wire, digest)| digest.map(|digest| (wire.port.clone(), digest))).collect();
+        let mut manifest = Manifest {
+            format: FORMAT,
+            stage: node.uses.clone(),
+            version: COMMAND_VERSION,
+            code: None,
+            params: sorted(&node.parameters()),
+            inputs: known,
+            outputs: BTreeMap::new(),
+            seed: None,
+            machine: None,
+        };
+        match &node.work {
+            Work::Stage { kind, .. } => {
+                manifest.version = kind.spec.version;
+                manifest.code = Some(code.to_owned());
+                manifest.seed = Some(node_seed(pipeline_seed, &node.id));
+                manifest.machine = if kind.spec.measures { Some(machine()?) } else { None };
+            }
+            Work::Command { .. } => {
+                manifest.outputs = node
+                    .outputs
+                    .iter()
+                    .map(|out| (out.name.clone(), format!("{} {}", out.kind.name, file_name(&out.published))))
+                    .collect();
+            }
+        }
+        Ok(Self { manifest, unknown })
+    }
+
+    /// The key, when everything is known.
+    #[must_use]
+    pub fn key(&self) -> Option<Key> {
+        self.unknown.is_empty().then(|| self.manifest.key())
+    }
+
+    /// Whether `other` is what this becomes for some content of the unknown inputs.
+    #[must_use]
+    pub fn may_become(&self, other: &Manifest) -> bool {
+        let mut other = other.clone();
+        other.inputs.retain(|port, _| !self.unknown.contains(port));
+        other == self.manifest
+    }
+}
+
+/// The last part of a path, as text.
+#[must_use]
+pub fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What a node draws its randomness from: two nodes of one stage differ, and neither depends on its
+/// place in the file.
+#[must_use]
+pub fn node_seed(pipeline_seed: u64, id: &str) -> u64 {
+    let mut bytes = pipeline_seed.to_le_bytes().to_vec();
+    bytes.extend_from_slice(id.as_bytes());
+    Digest::of(&bytes).leading_u64()
+}
+
+/// JSON with object keys sorted and no white space: equal values give equal text.
+fn canonical(value: &Value) -> String {
+    sorted(value).to_string()
+}
+
+/// The same value with the keys of all objects sorted.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let by_name: BTreeMap<&String, &Value> = fields.iter().collect();
+            Value::Object(by_name.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        scalar => scalar.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            stage: "distill".into(),
+            version: 1,
+            code: Some("c0de".into()),
+            params: json!({"temperature": 2.5, "layers": [1, 2]}),
+            inputs: [("train".to_owned(), Digest::of(b"a")), ("dev".to_owned(), Digest::of(b"b"))].into(),
+            outputs: BTreeMap::new(),
+            seed: Some(node_seed(42, "distill")),
+            machine: None,
+        }
+    }
+
+    #[test]
+    fn the_order_of_parameters_does_not_count() {
+        let (one, mut other) = (manifest(), manifest());
+        other.params = json!({"layers": [1, 2], "temperature": 2.5});
+        assert_eq!(one.key(), other.key());
+        other.params = json!({"layers": [2, 1], "temperature": 2.5});
+        assert_ne!(one.key(), other.key(), "the order of a list does");
+    }
+
+    #[test]
+    fn every_part_counts() {
+        let base = manifest().key();
+        let changes: [fn(&mut Manifest); 7] = [
+            |m| m.stage = "prune".into(),
+            |m| m.version = 2,
+            |m| m.code = None,
+            |m| m.params = json!({"temperature": 3.0, "layers": [1, 2]}),
+            |m| m.inputs.extend([("dev".to_owned(), Digest::of(b"c"))]),
+            |m| m.seed = Some(1),
+            |m| m.machine = Some(Machine { device: "cpu".into(), processor: "x".into(), threads: 2 }),
+        ];
+        for change in changes {
+            let mut other = manifest();
+            change(&mut other);
+            assert_ne!(other.key(), base, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_survives_its_json() {
+        let text = serde_json::to_string_pretty(&manifest()).expect("serialises");
+        let back: Manifest = serde_json::from_str(&text).expect("reads back");
+        assert_eq!(back.key(), manifest().key());
+    }
+
+    #[test]
+    fn a_seed_differs_between_nodes_and_stays_the_same_for_one() {
+        assert_eq!(node_seed(42, "distill"), node_seed(42, "distill"));
+        assert_ne!(node_seed(42, "distill"), node_seed(42, "distill-small"));
+        assert_ne!(node_seed(42, "distill"), node_seed(43, "distill"));
+    }
+
+    #[test]
+    fn an_unknown_input_may_become_anything_but_the_rest_must_fit() {
+        let whole = manifest();
+        let mut partial = Fingerprint { manifest: manifest(), unknown: ["train".to_owned()].into() };
+        partial.manifest.inputs.remove("train");
+        assert!(partial.key().is_none());
+        assert!(partial.may_become(&whole));
+        partial.manifest.version = 2;
+        assert!(!partial.may_become(&whole));
+    }
+}

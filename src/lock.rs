@@ -1,0 +1,293 @@
+//! `pipeline.lock`: the committed record of the last good state. One sorted table per stage; no times,
+//! no measured values, no names of machines, so that it merges well and two machines agree on it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stage_contract::StageError;
+use thiserror::Error;
+
+use crate::{
+    fingerprint::{Digest, Key, Manifest},
+    store::{Record, write_whole},
+};
+
+/// What the file's fields mean; raised when an older ner-pipe could misread it.
+const FORMAT: i64 = 1;
+
+/// The lock file cannot be understood.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Git left both sides in it.
+    #[error("{} has a merge conflict in it", .0.display())]
+    Conflict(PathBuf),
+    /// A newer ner-pipe wrote it.
+    #[error("{} has format {found}, and this ner-pipe knows format {FORMAT}", path.display())]
+    Newer {
+        /// The lock file.
+        path: PathBuf,
+        /// The format it says.
+        found: i64,
+    },
+    /// Not what ner-pipe writes.
+    #[error("{} is damaged: {message}", path.display())]
+    Damaged {
+        /// The lock file.
+        path: PathBuf,
+        /// What the parser says.
+        message: String,
+    },
+    /// The system says no.
+    #[error("cannot read {}", .0.display())]
+    Io(PathBuf, #[source] std::io::Error),
+}
+
+impl LockError {
+    /// The way out.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::Newer { .. } => "use the newer ner-pipe that wrote it".to_owned(),
+            Self::Io(path, _) => format!("make {} readable", path.display()),
+            Self::Conflict(path) | Self::Damaged { path, .. } => format!(
+                "delete it (`rm {0}`) and type `ner-pipe run`: it is written anew, and what the cache holds \
+                 is not computed again; or take the committed one back with `git checkout {0}`",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// The last good state of every stage, by node id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lock {
+    path: PathBuf,
+    stages: BTreeMap<String, Locked>,
+}
+
+/// The last good state of one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Locked {
+    /// The result's key.
+    pub key: Key,
+    /// The stage's name.
+    #[serde(rename = "use")]
+    pub uses: String,
+    /// The stage's version.
+    pub version: u32,
+    /// Fingerprint of its code, where it is a stage of the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The pipeline's seed, where the stage is given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Content of each input.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Digest>,
+    /// Content of each output.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Digest>,
+    /// Results worth comparing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
+    /// All parameters; those without a value are left out, as TOML has none for them.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub params: toml::Table,
+}
+
+impl Locked {
+    /// Of a result.
+    #[must_use]
+    pub fn new(manifest: &Manifest, record: &Record, pipeline_seed: u64) -> Self {
+        Self {
+            key: record.key,
+            uses: manifest.stage.clone(),
+            version: manifest.version,
+            code: manifest.code.clone(),
+            seed: manifest.seed.map(|_| pipeline_seed),
+            inputs: manifest.inputs.clone(),
+            outputs: record.outputs.iter().map(|(name, stored)| (name.clone(), stored.digest)).collect(),
+            metrics: record.metrics.clone(),
+            params: params(&manifest.params),
+        }
+    }
+}
+
+/// Parameters as the lock writes them.
+#[must_use]
+pub fn params(params: &Value) -> toml::Table {
+    match to_toml(params) {
+        Some(toml::Value::Table(table)) => table,
+        _ => toml::Table::new(),
+    }
+}
+
+fn to_toml(value: &Value) -> Option<toml::Value> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(value) => toml::Value::Boolean(*value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(integer), _, _) => toml::Value::Integer(integer),
+            (None, None, Some(float)) => toml::Value::Float(float),
+            // TOML's integers end at 2^63.
+            _ => toml::Value::String(number.to_string()),
+        },
+        Value::String(text) => toml::Value::String(text.clone()),
+        Value::Array(items) => toml::Value::Array(items.iter().filter_map(to_toml).collect()),
+        Value::Object(fields) => toml::Value::Table(
+            fields.iter().filter_map(|(name, value)| Some((name.clone(), to_toml(value)?))).collect(),
+        ),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: i64,
+    #[serde(default)]
+    stage: BTreeMap<String, Locked>,
+}
+
+impl Lock {
+    /// Reads the lock file; a missing one is empty.
+    ///
+    /// # Errors
+    /// When it is not what ner-pipe writes.
+    pub fn read(path: &Path) -> Result<Self, LockError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(LockError::Io(path.to_owned(), error)),
+        };
+        let damaged =
+            |message: &str| LockError::Damaged { path: path.to_owned(), message: message.trim().to_owned() };
+        if text.is_empty() {
+            return Ok(Self { path: path.to_owned(), stages: BTreeMap::new() });
+        }
+        if text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")) {
+            return Err(LockError::Conflict(path.to_owned()));
+        }
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| damaged(e.message()))?;
+        match table.get("format").and_then(toml::Value::as_integer) {
+            Some(FORMAT) => {}
+            Some(found) if found > FORMAT => return Err(LockError::Newer { path: path.to_owned(), found }),
+            _ => return Err(damaged("it does not say `format = 1`")),
+        }
+        let file: File = table.try_into().map_err(|e: toml::de::Error| damaged(&e.to_string()))?;
+        Ok(Self { path: path.to_owned(), stages: file.stage })
+    }
+
+    /// The last good state of a node.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Locked> {
+        self.stages.get(id)
+    }
+
+    /// Records a result, drops nodes that the pipeline no longer has, and writes the file unless it says
+    /// so already. Call it while holding [`crate::store::Store::publishing`]: another run may write too.
+    ///
+    /// # Errors
+    /// When the file became unreadable meanwhile, or the disk refuses.
+    pub fn record(&mut self, id: &str, locked: Locked, known: &[&str]) -> Result<(), StageError> {
+        let now = Self::read(&self.path).map_err(|error| {
+            let help = error.help();
+            StageError::because("cannot record the result", error).help(help)
+        })?;
+        let mut next = now.clone();
+        next.stages.insert(id.to_owned(), locked);
+        next.stages.retain(|id, _| known.contains(&id.as_str()));
+        if next != now {
+            write_whole(&self.path, next.render()?.as_bytes())?;
+            make_readable(&self.path)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    fn render(&self) -> Result<String, StageError> {
+        let file = File { format: FORMAT, stage: self.stages.clone() };
+        let body =
+            toml::to_string(&file).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
+        Ok(format!("# Written by ner-pipe: the last good state. Commit it; do not edit it.\n{body}"))
+    }
+}
+
+/// Unlike what lies in the cache, the lock holds no text and is meant to be shared.
+fn make_readable(path: &Path) -> Result<(), StageError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(|e| StageError::io("write", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tempfile::tempdir;
+
+    use super::*;
+
+    fn locked(temperature: f64) -> Locked {
+        Locked {
+            key: Digest::of(b"key").to_string().parse().expect("is a key"),
+            uses: "distill".into(),
+            version: 1,
+            code: Some("c0de".into()),
+            seed: Some(42),
+            inputs: [("train".to_owned(), Digest::of(b"a"))].into(),
+            outputs: [("model".to_owned(), Digest::of(b"b"))].into(),
+            metrics: [("dev.f1".to_owned(), 0.5)].into(),
+            params: params(&json!({"temperature": temperature, "weights": {"ce": 1.0}, "none": null})),
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_back_and_sorted() {
+        let dir = tempdir().expect("a folder");
+        let path = dir.path().join("pipeline.lock");
+        let mut lock = Lock::read(&path).expect("a missing one is empty");
+        lock.record("zulu", locked(2.5), &["zulu", "été 2"]).expect("writes");
+        lock.record("été 2", locked(3.0), &["zulu", "été 2"]).expect("writes");
+        let back = Lock::read(&path).expect("is readable");
+        assert_eq!(back, lock);
+        assert_eq!(back.get("été 2"), Some(&locked(3.0)));
+        let text = fs::read_to_string(&path).expect("is readable");
+        assert!(text.find("zulu") < text.find("été"), "{text}");
+        lock.record("zulu", locked(2.5), &["zulu"]).expect("writes");
+        assert_eq!(Lock::read(&path).expect("is readable").get("été 2"), None);
+    }
+
+    #[test]
+    fn recording_the_same_again_writes_nothing() {
+        let dir = tempdir().expect("a folder");
+        let path = dir.path().join("pipeline.lock");
+        let mut lock = Lock::read(&path).expect("a missing one is empty");
+        lock.record("a", locked(2.5), &["a"]).expect("writes");
+        let before = crate::fingerprint::observe(&path).expect("is there");
+        lock.record("a", locked(2.5), &["a"]).expect("writes nothing");
+        assert_eq!(before.moved(&path), None);
+    }
+
+    #[test]
+    fn a_lock_that_is_not_ours_says_how_to_go_on() {
+        let dir = tempdir().expect("a folder");
+        let path = dir.path().join("pipeline.lock");
+        for (text, message) in [
+            ("format = 1\n<<<<<<< HEAD\n", "merge conflict"),
+            ("format = 9\n", "format 9"),
+            ("format = 1\n[stage.a]\nkey = 3\n", "is damaged"),
+            ("not toml", "is damaged"),
+            ("x = 1\n", "does not say"),
+        ] {
+            fs::write(&path, text).expect("writes");
+            let error = Lock::read(&path).expect_err(text);
+            assert!(error.to_string().contains(message), "{text}: {error}");
+            assert!(!error.help().is_empty());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Reading keys of a TOML table: what is there, of which type, and what was meant.
+
+use std::ops::Range;
+
+use stage_contract::Kind;
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use crate::problem::{Code, Place, Problem, Problems, Text};
+
+/// What `[sources]` may say.
+pub const SOURCE_KINDS: [Kind; 7] =
+    [Kind::FILE, Kind::FOLDER, Kind::TEXT, Kind::GOLD, Kind::MODEL, Kind::RECORDS, Kind::REPORT];
+
+/// A TOML table in its text.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    pub text: &'a Text,
+    pub entries: &'a DeTable<'a>,
+}
+
+pub(super) type Key<'a> = Spanned<DeString<'a>>;
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+
+impl<'a> Table<'a> {
+    pub fn place(&self, span: Range<usize>) -> Place {
+        self.text.place(span)
+    }
+
+    pub fn get(&self, key: &str) -> Option<(&'a Key<'a>, &'a Value<'a>)> {
+        self.entries.get_key_value(key)
+    }
+
+    /// Reports every key that means nothing here; `what` is how the table is called.
+    pub fn expect_keys(&self, what: &str, known: &[&str], problems: &mut Problems) {
+        for key in self.entries.keys() {
+            let name: &str = key.get_ref();
+            if !known.contains(&name) {
+                problems.push(
+                    Problem::new(Code::UnknownKey, format!("{what} has no key `{name}`"))
+                        .at(&self.place(key.span()), "unknown")
+                        .help(offer(name, known.iter().copied())),
+                );
+            }
+        }
+    }
+
+    /// The string under `key`; another type is a problem.
+    pub fn string(&self, key: &str, problems: &mut Problems) -> Option<(&'a str, Place)> {
+        let (_, value) = self.get(key)?;
+        let place = self.place(value.span());
+        match value.get_ref() {
+            DeValue::String(text) => Some((text, place)),
+            other => {
+                problems
+                    .push(wrong_type(key, "a string", other, &place).help(format!("write `{key} = \"..\"`")));
+                None
+            }
+        }
+    }
+
+    /// The table under `key`; another type is a problem. `example` is how one is written.
+    pub fn table(&self, key: &str, example: &str, problems: &mut Problems) -> Option<Table<'a>> {
+        let (_, value) = self.get(key)?;
+        match value.get_ref() {
+            DeValue::Table(entries) => Some(Table { text: self.text, entries }),
+            other => {
+                let place = self.place(value.span());
+                problems.push(wrong_type(key, "a table", other, &place).help(format!("write `{example}`")));
+                None
+            }
+        }
+    }
+}
+
+pub(super) fn wrong_type(key: &str, wanted: &str, found: &DeValue<'_>, place: &Place) -> Problem {
+    Problem::new(Code::WrongType, format!("`{key}` must be {wanted}, not {}", type_name(found)))
+        .at(place, format!("{} here", type_name(found)))
+}
+
+pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Whether stages, sources, ports and pipelines may be called so.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+}
+
+/// Reports a name that names cannot have.
+pub(super) fn expect_name(what: &str, name: &str, place: &Place, problems: &mut Problems) {
+    if is_name(name) {
+        return;
+    }
+    let help = "use a-z, 0-9, `_` and `-`, with a letter first";
+    let keep = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' { c } else { '-' };
+    let better: String = name.to_lowercase().chars().map(keep).collect();
+    let better = better.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    // A letter with an accent has no plain form that we could guess.
+    let help =
+        if name.is_ascii() && is_name(better) { format!("{help}: `{better}`") } else { help.to_owned() };
+    let problem = Problem::new(Code::BadName, format!("`{name}` cannot be the name of a {what}"));
+    problems.push(problem.at(place, "this name").help(help));
+}
+
+/// The known word that `word` was probably meant to be: at most a third of its letters are wrong.
+pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| {
+            *distance <= word.chars().count().max(candidate.chars().count()).max(3) / 3
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A help line that says which words are known, the one that was probably meant first.
+pub(crate) fn offer<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let near = nearest(word, known.clone()).map(str::to_owned);
+    choose(near.as_deref(), known).unwrap_or_else(|| format!("remove `{word}`"))
+}
+
+/// `near`, or one of all; nothing when nothing is known.
+pub(super) fn choose<'k>(near: Option<&str>, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
+    match (near, all.as_slice()) {
+        (_, []) => None,
+        (_, [only]) => Some(format!("write {only}")),
+        (Some(near), all) => Some(format!("write `{near}` (there is {})", all.join(", "))),
+        (None, all) => Some(format!("write one of {}", all.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised_and_another_word_is_not() {
+        let known = ["distill", "split", "prune"];
+        assert_eq!(nearest("distil", known.into_iter()), Some("distill"));
+        assert_eq!(nearest("slpit", known.into_iter()), Some("split"));
+        assert_eq!(nearest("translate", known.into_iter()), None);
+    }
+
+    #[test]
+    fn names_start_with_a_small_letter() {
+        assert!(is_name("distill-small_2") && !is_name("2small") && !is_name("Small") && !is_name(""));
+    }
+}

@@ -1,0 +1,348 @@
+//! The whole way from a pipeline file to a [`Pipeline`], collecting every mistake on it.
+
+use std::path::{Path, PathBuf};
+
+use stage_contract::Registry;
+use toml::de::DeValue;
+
+use super::{
+    Node, Origin, Override, Pipeline, Source, Wire,
+    graph::Graph,
+    keys::{Table, expect_name, offer, wrong_type},
+    outputs, paths,
+    sources::{self, DraftSource},
+    stages::{self, Draft, Scene},
+    wires,
+};
+use crate::{
+    manifest::{self, Manifest},
+    problem::{Code, Place, Problem, Problems},
+};
+
+/// The seed of a pipeline that names none.
+const SEED: u64 = 42;
+
+impl Pipeline {
+    /// Reads and checks a pipeline file; `file` is relative to `root`, or absolute and inside it.
+    ///
+    /// # Errors
+    /// Every mistake in it, in the files it names, and in `overrides`, in the order of the file.
+    pub fn load(
+        root: &Path,
+        file: &Path,
+        registry: &Registry,
+        overrides: &[Override],
+    ) -> Result<Self, Problems> {
+        let file = locate(root, file)?;
+        let name = file.to_string_lossy().into_owned();
+        let text =
+            manifest::read(&root.join(&file), &name).map_err(|problem| missing(root, &file, problem))?;
+        let manifest = Manifest::parse(&text)?;
+        let mut problems = Problems::new();
+        let loaded = understand(root, file, &manifest, registry, overrides, &mut problems);
+        problems.sort(&name);
+        match loaded {
+            Some(pipeline) if problems.is_empty() => Ok(pipeline),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn locate(root: &Path, file: &Path) -> Result<PathBuf, Problem> {
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+    let inner = file.strip_prefix(absolute).unwrap_or(file);
+    paths::inside(inner).filter(|clean| !clean.as_os_str().is_empty()).ok_or_else(|| {
+        Problem::new(Code::OutsideProject, format!("`{}` is not a file of this project", file.display()))
+            .help("name a file below the working folder, or change it with `-C DIR`")
+    })
+}
+
+fn missing(root: &Path, file: &Path, problem: Problem) -> Problem {
+    if root.join(file).exists() || root.join(file).is_symlink() {
+        return problem;
+    }
+    let problem = Problem::new(Code::MissingPipeline, format!("there is no `{}` here", file.display()));
+    let help = if file == Path::new("pipeline.toml") {
+        "start a project with `ner-pipe init`, or name another folder with `-C DIR`"
+    } else {
+        "correct `--file`, which counts from the project's folder, or start a project with `ner-pipe init`"
+    };
+    problem.help(help)
+}
+
+fn understand(
+    root: &Path,
+    file: PathBuf,
+    manifest: &Manifest<'_>,
+    registry: &Registry,
+    overrides: &[Override],
+    problems: &mut Problems,
+) -> Option<Pipeline> {
+    let top = Table { text: manifest.text, entries: &manifest.table };
+    top.expect_keys("a pipeline file", &["pipeline", "seed", "sources", "stage"], problems);
+    let seed = seed(&top, problems);
+    let artifacts = artifacts(&file, &top, problems);
+    let lock = lock(&file);
+    let sources = sources::read(&top, problems);
+    let scene = Scene { root, registry, artifacts: &artifacts, overrides };
+    let drafts = stages::read(&scene, &top, problems);
+    if drafts.is_empty() && top.get("stage").is_none_or(|(_, value)| value.get_ref().is_table()) {
+        problems.push(
+            Problem::new(Code::EmptyPipeline, format!("`{}` has no stage", file.display()))
+                .help("add one, like `[stage.split]`; `ner-pipe stages` lists them"),
+        );
+    }
+    expect_stages(overrides, &drafts, problems);
+    let wires = wires::connect(root, &sources, &drafts, problems);
+    let own = [
+        (file.as_path(), "the pipeline file"),
+        (lock.as_path(), "the lock file"),
+        (Path::new("cache"), "the cache"),
+        (Path::new(".git"), "the repository"),
+    ];
+    outputs::expect_apart(&artifacts, &drafts, &outputs::protected(&own, &sources, &drafts), problems);
+    let produced: Vec<_> = drafts
+        .iter()
+        .flat_map(|d| d.outputs.iter().flatten())
+        .map(|(out, _)| out.published.as_path())
+        .collect();
+    sources::expect_present(root, &sources, &produced, problems);
+    let graph = Graph::new(drafts.len(), edges(&wires));
+    problems.extend(graph.cycles().iter().map(|cycle| cyclic(cycle, &drafts, &wires)));
+    if !problems.is_empty() {
+        return None;
+    }
+    let sources = sources.into_iter().map(source).collect::<Option<_>>()?;
+    let mut pipeline = Pipeline {
+        root: root.to_path_buf(),
+        file,
+        seed,
+        lock,
+        artifacts,
+        sources,
+        nodes: Vec::new(),
+        places: Vec::new(),
+    };
+    pipeline.fill(drafts, wires, &graph.order())?;
+    problems.extend(pipeline.expect_unclaimed().err());
+    Some(pipeline)
+}
+
+impl Pipeline {
+    /// Puts the drafts in the order of work.
+    fn fill(&mut self, drafts: Vec<Draft>, wires: Vec<Vec<Wire>>, order: &[usize]) -> Option<()> {
+        let mut rank = vec![0; order.len()];
+        for (new, &old) in order.iter().enumerate() {
+            rank[old] = new;
+        }
+        let mut nodes: Vec<_> = drafts.into_iter().zip(wires).enumerate().collect();
+        nodes.sort_by_key(|(old, _)| rank[*old]);
+        for (_, (draft, mut inputs)) in nodes {
+            for wire in &mut inputs {
+                if let Origin::Output { node, .. } = &mut wire.from {
+                    *node = rank[*node];
+                }
+            }
+            self.nodes.push(Node {
+                uses: draft.uses.name().to_owned(),
+                id: draft.id,
+                work: draft.work?,
+                inputs,
+                outputs: draft.outputs?.into_iter().map(|(out, _)| out).collect(),
+            });
+            self.places.push(draft.place);
+        }
+        Some(())
+    }
+}
+
+fn source(draft: DraftSource) -> Option<Source> {
+    Some(Source { id: draft.id, path: draft.path?.0, kind: draft.kind? })
+}
+
+fn seed(top: &Table<'_>, problems: &mut Problems) -> u64 {
+    let Some((_, value)) = top.get("seed") else { return SEED };
+    let number = match value.get_ref() {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    number.unwrap_or_else(|| {
+        let problem = wrong_type("seed", "a whole number from 0", value.get_ref(), &top.place(value.span()));
+        let negative = Problem::new(Code::WrongType, "`seed` must be a whole number from 0 to 2^64 - 1")
+            .at(&top.place(value.span()), "out of range");
+        let problem = if value.get_ref().is_integer() { negative } else { problem };
+        problems.push(problem.help(format!("write `seed = {SEED}`")));
+        SEED
+    })
+}
+
+/// `pipeline.toml` publishes to `artifacts/`, any other file to a folder in it: `[pipeline] name`, else
+/// the folder that the file is in, else (in the root) the file's own name.
+fn artifacts(file: &Path, top: &Table<'_>, problems: &mut Problems) -> PathBuf {
+    let mut name = None;
+    if let Some(table) = top.table("pipeline", "[pipeline]", problems) {
+        table.expect_keys("`[pipeline]`", &["name"], problems);
+        if let Some((text, place)) = table.string("name", problems) {
+            expect_name("pipeline", text, &place, problems);
+            name = Some(text.to_owned());
+        }
+    }
+    let root = PathBuf::from("artifacts");
+    if file == Path::new("pipeline.toml") {
+        return root;
+    }
+    let folder = file.parent().and_then(Path::file_name).or_else(|| file.file_stem());
+    match name {
+        Some(name) => root.join(name),
+        None => folder.map_or_else(|| root.clone(), |folder| root.join(folder)),
+    }
+}
+
+fn lock(file: &Path) -> PathBuf {
+    if file.extension().is_some_and(|extension| extension == "toml") {
+        file.with_extension("lock")
+    } else {
+        PathBuf::from(format!("{}.lock", file.display()))
+    }
+}
+
+fn expect_stages(overrides: &[Override], drafts: &[Draft], problems: &mut Problems) {
+    for change in overrides.iter().filter(|change| drafts.iter().all(|draft| draft.id != change.stage())) {
+        problems.push(
+            Problem::new(
+                Code::BadOverride,
+                format!("there is no stage `{}` in this pipeline", change.stage()),
+            )
+            .at(&change.stage_place(), "unknown")
+            .help(offer(change.stage(), drafts.iter().map(|draft| draft.id.as_str()))),
+        );
+    }
+}
+
+fn edges(wires: &[Vec<Wire>]) -> impl Iterator<Item = (usize, usize)> {
+    wires.iter().enumerate().flat_map(|(reader, wires)| {
+        wires.iter().filter_map(move |wire| match wire.from {
+            Origin::Output { node, .. } => Some((node, reader)),
+            Origin::Source(_) => None,
+        })
+    })
+}
+
+fn cyclic(cycle: &[usize], drafts: &[Draft], wires: &[Vec<Wire>]) -> Problem {
+    let round: Vec<_> =
+        cycle.iter().chain(cycle.first()).map(|&node| format!("`{}`", drafts[node].id)).collect();
+    let message = match cycle {
+        [_] => format!("stage {} waits for itself", round[0]),
+        _ => format!("these stages wait for each other: {}", round.join(" -> ")),
+    };
+    let mut problem = Problem::new(Code::Cycle, message);
+    for (index, &reader) in cycle.iter().enumerate() {
+        let node = cycle[(index + cycle.len() - 1) % cycle.len()];
+        for wire in &wires[reader] {
+            let Some(place) = edge(wire, node, &drafts[reader]) else { continue };
+            problem = problem.at(place, format!("`{}` reads `{}`", drafts[reader].id, drafts[node].id));
+        }
+    }
+    problem.help("let one of these inputs come from a source, or from a stage outside of the circle")
+}
+
+fn edge<'d>(wire: &Wire, node: usize, reader: &'d Draft) -> Option<&'d Place> {
+    let here = matches!(wire.from, Origin::Output { node: read, .. } if read == node);
+    if here { reader.place.inputs.get(&wire.port) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use stage_contract::{Build, Device};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const CHAIN: &str = r#"
+        [stage.last]
+        use = "command"
+        inputs = { a = "second.out", b = "first.out" }
+        outputs = { out = "out/last" }
+        params = { run = "cat {a} {b} > {out}" }
+        [stage.second]
+        use = "command"
+        inputs = { a = "first.out" }
+        outputs = { out = "out/second/" }
+        params = { run = "cp {a} {out}" }
+        [stage.alone]
+        use = "command"
+        outputs = { out = { path = "out/alone", kind = "records" } }
+        params = { run = "date > {out}" }
+        [stage.first]
+        use = "command"
+        outputs = { out = "out/first" }
+        params = { run = "date > {out}" }
+    "#;
+
+    fn load(project: &TempDir, file: &str, content: &str, set: &[&str]) -> Result<Pipeline, Problems> {
+        let path = project.path().join(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        fs::write(path, content).expect("written");
+        let registry = Registry::new(Build { code: "test", device: |_| Ok((Device::Cpu, None)) });
+        let overrides: Vec<_> = set.iter().map(|text| text.parse().expect("well formed")).collect();
+        Pipeline::load(project.path(), Path::new(file), &registry, &overrides)
+    }
+
+    fn project() -> TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    #[test]
+    fn nodes_stand_in_the_order_of_work_and_ties_in_that_of_the_file() {
+        let pipeline = load(&project(), "pipeline.toml", CHAIN, &[]).expect("no mistake");
+        let ids: Vec<_> = pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
+        assert_eq!(ids, ["alone", "first", "second", "last"]);
+        let last = pipeline.find("last").expect("there");
+        assert_eq!(pipeline.upstream(last), [1, 2]);
+        assert_eq!(pipeline.closure(&[last]), BTreeSet::from([1, 2, 3]));
+        assert_eq!(pipeline.nodes[2].outputs[0].kind, stage_contract::Kind::FOLDER);
+        assert_eq!(pipeline.nodes[0].outputs[0].kind, stage_contract::Kind::RECORDS);
+    }
+
+    #[test]
+    fn a_file_decides_where_lock_and_artifacts_lie() {
+        let project = project();
+        let places = |file: &str, head: &str| {
+            let pipeline = load(&project, file, &format!("{head}\n{CHAIN}"), &[]).expect("no mistake");
+            (pipeline.lock.display().to_string(), pipeline.artifacts.display().to_string())
+        };
+        let pair = |lock: &str, artifacts: &str| (lock.to_owned(), artifacts.to_owned());
+        assert_eq!(places("pipeline.toml", ""), pair("pipeline.lock", "artifacts"));
+        assert_eq!(
+            places("configs/camembert/pipeline.toml", ""),
+            pair("configs/camembert/pipeline.lock", "artifacts/camembert")
+        );
+        assert_eq!(
+            places("configs/p60.toml", "pipeline.name = \"p60\""),
+            pair("configs/p60.lock", "artifacts/p60")
+        );
+        assert_eq!(places("other.toml", ""), pair("other.lock", "artifacts/other"));
+    }
+
+    #[test]
+    fn set_changes_a_command_for_one_run() {
+        let pipeline =
+            load(&project(), "pipeline.toml", CHAIN, &["first.run=echo 1 > {out}"]).expect("no mistake");
+        assert_eq!(pipeline.nodes[1].parameters()["run"], "echo 1 > {out}");
+    }
+
+    #[test]
+    fn a_name_is_taken_only_while_its_file_is_there() {
+        let project = project();
+        let first = load(&project, "a/pipeline.toml", CHAIN, &[]).expect("no mistake");
+        let (marker, content) = first.marker();
+        fs::create_dir_all(project.path().join(&first.artifacts)).expect("created");
+        fs::write(project.path().join(marker), content).expect("written");
+        assert!(load(&project, "a/pipeline.toml", CHAIN, &[]).is_ok());
+        assert!(load(&project, "b/a/pipeline.toml", CHAIN, &[]).is_err());
+        fs::remove_file(project.path().join("a/pipeline.toml")).expect("removed");
+        assert!(load(&project, "b/a/pipeline.toml", CHAIN, &[]).is_ok());
+    }
+}

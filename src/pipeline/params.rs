@@ -1,0 +1,343 @@
+//! A stage's parameters: from `params`, a config file and `--set` to the stage itself.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Number, Value as Json};
+use stage_contract::{AnyStage, BadParameter, StageKind};
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    NodePlace,
+    keys::{Table, nearest, offer},
+    overrides::Override,
+    paths, schema,
+};
+use crate::{
+    manifest::{self, Manifest},
+    problem::{Code, Place, Problem, Problems, Text},
+};
+
+/// Where each parameter stands: of its key and of its value, by the dotted path from the table down.
+#[derive(Default)]
+pub(super) struct Places(BTreeMap<Vec<String>, (Place, Place)>);
+
+impl Places {
+    /// The place of a value, or of the innermost one around it.
+    pub fn value(&self, path: &[&str]) -> Option<&Place> {
+        let mut path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        while !path.is_empty() {
+            if let Some((_, value)) = self.0.get(&path) {
+                return Some(value);
+            }
+            path.pop();
+        }
+        None
+    }
+
+    fn key(&self, path: &[String]) -> Option<&Place> {
+        self.0.get(path).map(|(key, _)| key)
+    }
+
+    fn set(&mut self, path: &[String], key: Place, value: Place) {
+        self.0.retain(|known, _| !known.starts_with(path));
+        self.0.insert(path.to_vec(), (key, value));
+    }
+}
+
+/// What the file and the command line say about one stage's parameters.
+#[derive(Default)]
+pub(super) struct Given {
+    pub values: Map<String, Json>,
+    pub places: Places,
+    /// The config file, relative to the root.
+    pub config: Option<(PathBuf, Place)>,
+    /// Something was reported already: what is missing may stand there.
+    pub broken: bool,
+}
+
+impl Given {
+    /// Reads `params` or `config` of `[stage.<id>]`.
+    pub fn read(root: &Path, table: &Table<'_>, problems: &mut Problems) -> Self {
+        let before = problems.len();
+        let mut given = Self::default();
+        if let (Some((params, _)), Some((config, _))) = (table.get("params"), table.get("config")) {
+            problems.push(
+                Problem::new(Code::ParamsAndConfig, "parameters are given in two places")
+                    .at(&table.place(params.span()), "here")
+                    .at(&table.place(config.span()), "and in this file")
+                    .help("keep one of them: remove `params`, or remove `config`"),
+            );
+        }
+        if let Some(params) = table.table("params", "params = { name = value }", problems) {
+            given.take(&params, problems);
+        }
+        if let Some((path, place)) = table.string("config", problems) {
+            given.read_config(root, path, place, problems);
+        }
+        given.broken = problems.len() > before;
+        given
+    }
+
+    fn read_config(&mut self, root: &Path, path: &str, place: Place, problems: &mut Problems) {
+        let Some(clean) = paths::expect_inside(path, &place, problems) else { return };
+        match manifest::read(&root.join(&clean), &clean.to_string_lossy()) {
+            // Nothing to underline in a file that is not there: underline its name.
+            Err(problem) if problem.code() == Code::UnreadableFile => {
+                problems.push(problem.at(&place, "named here"));
+            }
+            Err(problem) => problems.push(problem),
+            Ok(text) => match Manifest::parse(&text) {
+                Ok(manifest) => self.take(&Table { text: &text, entries: &manifest.table }, problems),
+                Err(found) => problems.extend(found),
+            },
+        }
+        self.config = Some((clean, place));
+    }
+
+    fn take(&mut self, table: &Table<'_>, problems: &mut Problems) {
+        for (key, value) in table.entries {
+            let path = vec![key.get_ref().to_string()];
+            let mut reader = Reader { text: table.text, shift: 0, places: &mut self.places, problems };
+            if let Some(json) = reader.read(&path, &key.span(), value) {
+                self.values.insert(key.get_ref().to_string(), json);
+            }
+        }
+    }
+
+    /// Puts a `--set` on top. A part of a nested default (`defaults`) leaves the rest of it as it is.
+    pub fn apply(&mut self, change: &Override, defaults: &Json, problems: &mut Problems) {
+        let before = problems.len();
+        let path = change.path();
+        let key = change.parameter_place();
+        self.places.set(path, key.clone(), key.clone());
+        let mut reader =
+            Reader { text: change.text(), shift: change.start(), places: &mut self.places, problems };
+        let value = reader.read(path, &key.span, &change.value());
+        self.broken |= problems.len() > before;
+        let (Some(value), [first, inner @ ..]) = (value, path) else { return };
+        let mut slot = self
+            .values
+            .entry(first.clone())
+            .or_insert_with(|| defaults.get(first).cloned().unwrap_or_default());
+        if !inner.is_empty() && !self.places.0.contains_key(&path[..1]) {
+            self.places.0.insert(path[..1].to_vec(), (key.clone(), key));
+        }
+        for name in inner {
+            if !slot.is_object() {
+                *slot = Json::Object(Map::new());
+            }
+            slot = &mut slot[name.as_str()];
+        }
+        *slot = value;
+    }
+
+    /// The stage with these parameters, or every parameter that is wrong.
+    pub fn parse(
+        &self,
+        kind: &StageKind,
+        place: &NodePlace,
+        problems: &mut Problems,
+    ) -> Option<Box<dyn AnyStage>> {
+        let before = problems.len();
+        let known = if self.values.is_empty() { Vec::new() } else { schema::parameters(kind) };
+        let known = known.iter().map(|parameter| parameter.name.as_str());
+        for (name, value) in &self.values {
+            if !known.clone().any(|known| known == name) {
+                problems.push(unknown(kind.spec.name, name, place, known.clone()));
+                continue;
+            }
+            let alone = Json::Object(Map::from_iter([(name.clone(), value.clone())]));
+            if let Err(bad) = (kind.parse)(alone) {
+                problems.push(mistyped(&bad, kind, value, place));
+            }
+        }
+        if self.broken || problems.len() > before {
+            return None;
+        }
+        let stage = (kind.parse)(Json::Object(self.values.clone())).map_err(|bad| {
+            let path: Vec<_> = bad.path.iter().map(String::as_str).collect();
+            let at = place.parameters.value(&path).unwrap_or(&place.header);
+            problems.push(
+                Problem::new(Code::MistypedParameter, plain_words(&bad.message))
+                    .at(at, "in here")
+                    .help(format!("see `ner-pipe stages {}`", kind.spec.name)),
+            );
+        });
+        let stage = stage.ok()?;
+        if let Err(invalid) = stage.check() {
+            problems.push(place.blame(Code::InvalidParameter, &invalid, "with the default"));
+            return None;
+        }
+        Some(stage)
+    }
+}
+
+pub(super) fn unknown<'k>(
+    stage: &str,
+    name: &str,
+    place: &NodePlace,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> Problem {
+    Problem::new(Code::UnknownParameter, format!("stage `{stage}` has no parameter `{name}`"))
+        .at(place.parameters.key(&[name.to_owned()]).unwrap_or(&place.header), "unknown")
+        .help(offer(name, known))
+}
+
+fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlace) -> Problem {
+    let path: Vec<_> = bad.path.iter().map(String::as_str).collect();
+    let at = place.parameters.value(&path).unwrap_or(&place.header);
+    let name = path.join(".");
+    let mistyped = |message: String| Problem::new(Code::MistypedParameter, message);
+    let Some(parameter) = schema::parameter(kind, &path) else {
+        let problem = mistyped(format!("`{name}`: {}", plain_words(&bad.message))).at(at, "this value");
+        return problem.help(format!("see `ner-pipe stages {}`", kind.spec.name));
+    };
+    if !parameter.fields.is_empty() && path.last() != Some(&parameter.name.as_str()) {
+        let inner = path.last().copied().unwrap_or_default();
+        return Problem::new(
+            Code::UnknownParameter,
+            format!("parameter `{}` has no key `{inner}`", parameter.name),
+        )
+        .at(place.parameters.key(&bad.path).unwrap_or(at), "unknown")
+        .help(offer(inner, parameter.fields.iter().map(|field| field.name.as_str())));
+    }
+    let written = path.iter().skip(1).try_fold(value, |value, key| value.get(key));
+    let problem = match written.and_then(schema::literal) {
+        // serde knows nothing of the default or of what was meant, and speaks of variants.
+        Some(written) if !parameter.variants.is_empty() => {
+            mistyped(format!("`{name}` cannot be `{written}`"))
+        }
+        _ => mistyped(format!("`{name}`: {}", plain_words(&bad.message))),
+    };
+    let written = written.and_then(Json::as_str);
+    let variants = parameter.variants.iter().map(|(name, _)| name.as_str());
+    let meant =
+        written.and_then(|word| nearest(word, variants)).and_then(|name| schema::literal(&name.into()));
+    // An item of a list has no name to write.
+    let assign = |value: &str| match parameter.name.parse::<usize>() {
+        Ok(_) => format!("`{value}`"),
+        Err(_) => format!("`{} = {value}`", parameter.name),
+    };
+    let help = match (meant, schema::literal(&parameter.default)) {
+        (Some(meant), _) => format!("write {}", assign(&meant)),
+        (None, Some(default)) => format!("write a value like the default, {}", assign(&default)),
+        (None, None) => format!("write a value of that type, or remove `{}`", parameter.name),
+    };
+    problem.at(at, format!("takes: {}", parameter.takes)).help(help)
+}
+
+/// serde speaks of Rust's types; people do not.
+fn plain_words(message: &str) -> String {
+    let mut words: Vec<_> = message.split(' ').map(str::to_owned).collect();
+    for word in &mut words {
+        let bare = word.trim_end_matches(',');
+        let better = match bare {
+            "f32" | "f64" => "a number",
+            "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+            "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
+            "boolean" | "bool" => "true or false",
+            "map" => "table",
+            "sequence" => "list",
+            _ => continue,
+        };
+        *word = word.replacen(bare, better, 1);
+    }
+    words.join(" ").replace("a true or false", "true or false")
+}
+
+/// TOML to JSON, noting where each value stands.
+struct Reader<'r> {
+    text: &'r Text,
+    /// Added to every span: the value may be a part of its text.
+    shift: usize,
+    places: &'r mut Places,
+    problems: &'r mut Problems,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &[String], key: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Option<Json> {
+        let span = value.span().start + self.shift..value.span().end + self.shift;
+        let place = self.text.place(span);
+        self.places.0.insert(path.to_vec(), (self.text.place(key.clone()), place.clone()));
+        let inner = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
+        match value.get_ref() {
+            DeValue::String(text) => Some(Json::String(text.to_string())),
+            DeValue::Datetime(date) => Some(Json::String(date.to_string())),
+            DeValue::Boolean(yes) => Some(Json::Bool(*yes)),
+            DeValue::Integer(number) => {
+                let (digits, radix) = (number.as_str(), number.radix());
+                let json = i64::from_str_radix(digits, radix)
+                    .map(Number::from)
+                    .or_else(|_| u64::from_str_radix(digits, radix).map(Number::from));
+                self.number(json.ok(), path, &place)
+            }
+            DeValue::Float(number) => {
+                let number: Option<f64> = number.as_str().parse().ok();
+                self.number(number.and_then(Number::from_f64), path, &place)
+            }
+            DeValue::Array(items) => {
+                let mut list = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    list.push(self.read(&inner(&index.to_string()), &item.span(), item));
+                }
+                list.into_iter().collect::<Option<_>>().map(Json::Array)
+            }
+            DeValue::Table(entries) => {
+                let mut map = Vec::new();
+                for (name, item) in entries {
+                    let shifted = name.span().start + self.shift..name.span().end + self.shift;
+                    let json = self.read(&inner(name.get_ref()), &shifted, item);
+                    map.push(json.map(|json| (name.get_ref().to_string(), json)));
+                }
+                map.into_iter().collect::<Option<_>>().map(Json::Object)
+            }
+        }
+    }
+
+    fn number(&mut self, number: Option<Number>, path: &[String], place: &Place) -> Option<Json> {
+        if number.is_none() {
+            self.problems.push(
+                Problem::new(
+                    Code::MistypedParameter,
+                    format!("`{}` is not a finite number of 64 bits", path.join(".")),
+                )
+                .at(place, "this number")
+                .help("write a smaller number; infinity and nan are no parameters"),
+            );
+        }
+        number.map(Json::Number)
+    }
+}
+
+/// The only parameter of a command.
+pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems) -> Option<String> {
+    for name in given.values.keys().filter(|name| *name != "run") {
+        problems.push(unknown("command", name, place, ["run"].into_iter()));
+    }
+    match given.values.get("run") {
+        Some(Json::String(run)) => Some(run.clone()),
+        Some(_) => {
+            let at = place.parameters.value(&["run"]).unwrap_or(&place.header);
+            problems.push(
+                Problem::new(Code::MistypedParameter, "`run` is not a string")
+                    .at(at, "takes a string")
+                    .help("write `run = \"sh script.sh {input} {output}\"`"),
+            );
+            None
+        }
+        None => {
+            if !given.broken {
+                problems.push(
+                    Problem::new(Code::MissingParameter, "a command needs `run`")
+                        .at(&place.header, "this stage runs no program")
+                        .help("add `params = { run = \"sh script.sh {input} {output}\" }`"),
+                );
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A stage's parameters as documentation, read from their JSON schema.
+
+use serde_json::{Map, Value};
+use stage_contract::StageKind;
+
+/// How many tables inside of each other are described: a schema may contain itself.
+const DEPTH: usize = 4;
+
+/// One parameter of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its key.
+    pub name: String,
+    /// What it takes, in words: `number`, `list of 4 numbers`, `one of "a", "b"`.
+    pub takes: String,
+    /// The default; null when it may be left out and then is not set.
+    pub default: Value,
+    /// What it does.
+    pub doc: String,
+    /// The values of a closed set, with what each means.
+    pub variants: Vec<(String, String)>,
+    /// The keys of a table.
+    pub fields: Vec<Parameter>,
+}
+
+/// All parameters of a stage, in the order of its fields.
+#[must_use]
+pub fn parameters(kind: &StageKind) -> Vec<Parameter> {
+    let (schema, defaults) = ((kind.schema)(), defaults(kind));
+    fields(&schema, &schema, Some(&defaults), DEPTH)
+}
+
+/// The keys of a table. A schema may be sorted by name; the defaults, being the struct itself, are in
+/// the order of its fields.
+fn fields(table: &Value, schema: &Value, defaults: Option<&Value>, depth: usize) -> Vec<Parameter> {
+    if depth == 0 {
+        return Vec::new();
+    }
+    let mut found: Vec<_> = properties(resolve(table, schema))
+        .map(|(name, property)| {
+            read(name, property, schema, defaults.and_then(|values| values.get(name)), depth)
+        })
+        .collect();
+    if let Some(Value::Object(values)) = defaults {
+        found.sort_by_key(|field| values.keys().position(|name| *name == field.name).unwrap_or(usize::MAX));
+    }
+    found
+}
+
+/// A parameter, or one inside of it: `["schedule", "warmup"]`; the innermost that the schema knows.
+#[must_use]
+pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
+    let (schema, defaults) = ((kind.schema)(), defaults(kind));
+    let (mut here, mut default, mut found) = (&schema, Some(&defaults), None);
+    for name in path {
+        here = resolve(here, &schema);
+        let property = here.get("properties").and_then(|fields| fields.get(name));
+        let item = here.get("items").filter(|_| name.parse::<usize>().is_ok());
+        let Some(inner) = property.or(item) else { break };
+        here = inner;
+        default =
+            default.and_then(|value| value.get(name).or_else(|| value.get(name.parse::<usize>().ok()?)));
+        found = Some(read(name, inner, &schema, default, DEPTH));
+    }
+    found
+}
+
+/// What a stage's parameters are when nothing is said; null when something must be said.
+#[must_use]
+pub fn defaults(kind: &StageKind) -> Value {
+    (kind.parse)(Value::Object(Map::new())).map_or(Value::Null, |stage| stage.parameters())
+}
+
+fn read(name: &str, property: &Value, schema: &Value, default: Option<&Value>, depth: usize) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        takes: takes(property, schema),
+        default: default.cloned().unwrap_or_default(),
+        doc: text(property, "description"),
+        variants: variants(property, schema),
+        fields: fields(property, schema, default, depth - 1),
+    }
+}
+
+/// A JSON value as TOML writes it; nothing for null.
+#[must_use]
+pub fn literal(value: &Value) -> Option<String> {
+    if value.is_null() { None } else { toml::Value::try_from(value).ok().map(|value| value.to_string()) }
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+fn text(schema: &Value, key: &str) -> String {
+    let text = schema.get(key).and_then(Value::as_str).unwrap_or_default();
+    // A doc comment's line breaks are the source file's, and not the reader's.
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n")
+}
+
+/// Follows `$ref`, and `anyOf`/`allOf` around a single meaning (an optional or documented reference).
+fn resolve<'s>(mut schema: &'s Value, root: &'s Value) -> &'s Value {
+    loop {
+        let next = if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+            root.pointer(name.trim_start_matches('#'))
+        } else {
+            let parts = schema.get("anyOf").or_else(|| schema.get("allOf")).and_then(Value::as_array);
+            let mut parts = parts.into_iter().flatten().filter(|part| !is_null(part));
+            parts.next().filter(|_| parts.next().is_none())
+        };
+        match next {
+            Some(next) => schema = next,
+            None => return schema,
+        }
+    }
+}
+
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("null")
+}
+
+fn takes(schema: &Value, root: &Value) -> String {
+    let schema = resolve(schema, root);
+    let variants = variants(schema, root);
+    if !variants.is_empty() {
+        let names: Vec<_> = variants.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        return format!("one of {}", names.join(", "));
+    }
+    if let Some(options) = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array) {
+        let options: Vec<_> = options.iter().map(|option| takes(option, root)).collect();
+        return options.join(" or ");
+    }
+    if let Some(value) = schema.get("const") {
+        return literal(value).unwrap_or_default();
+    }
+    let names = match schema.get("type") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        name => name.and_then(Value::as_str),
+    };
+    match names {
+        Some("number") => "number".to_owned(),
+        Some("integer") if schema.get("minimum").is_some() => "whole number from 0".to_owned(),
+        Some("integer") => "whole number".to_owned(),
+        Some("boolean") => "true or false".to_owned(),
+        Some("string") => "string".to_owned(),
+        Some("array") => list(schema, root),
+        Some("object") => "table".to_owned(),
+        _ => "any value".to_owned(),
+    }
+}
+
+fn list(schema: &Value, root: &Value) -> String {
+    if let Some(items) = schema.get("prefixItems").and_then(Value::as_array) {
+        let items: Vec<_> = items.iter().map(|item| takes(item, root)).collect();
+        return format!("list [{}]", items.join(", "));
+    }
+    let item = schema.get("items").map_or_else(|| "any value".to_owned(), |items| takes(items, root));
+    let bound = |key| schema.get(key).and_then(Value::as_u64);
+    match (bound("minItems"), bound("maxItems")) {
+        (Some(least), Some(most)) if least == most => format!("list of {least} {}", plural(&item)),
+        _ => format!("list of {}", plural(&item)),
+    }
+}
+
+fn plural(words: &str) -> String {
+    for word in ["number", "string", "table", "list"] {
+        if words.contains(word) {
+            return words.replacen(word, &format!("{word}s"), 1);
+        }
+    }
+    words.to_owned()
+}
+
+/// The names of an enum without content, with their documentation.
+fn variants(schema: &Value, root: &Value) -> Vec<(String, String)> {
+    let schema = resolve(schema, root);
+    let strings = |values: &Value| -> Vec<(String, String)> {
+        let values = values.as_array().into_iter().flatten();
+        values.filter_map(Value::as_str).map(|name| (name.to_owned(), String::new())).collect()
+    };
+    if let Some(values) = schema.get("enum") {
+        return strings(values);
+    }
+    let Some(options) = schema.get("oneOf").and_then(Value::as_array) else { return Vec::new() };
+    let mut found = Vec::new();
+    for option in options {
+        if let Some(name) = option.get("const").and_then(Value::as_str) {
+            found.push((name.to_owned(), text(option, "description")));
+        } else if let Some(values) = option.get("enum") {
+            found.extend(strings(values));
+        } else {
+            return Vec::new();
+        }
+    }
+    found
+}

@@ -1,0 +1,150 @@
+//! `[sources]`: what lies in the project before any stage runs.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use stage_contract::{Kind, Shape};
+use toml::de::DeValue;
+
+use super::{
+    keys::{SOURCE_KINDS, Table, expect_name, offer, wrong_type},
+    paths,
+};
+use crate::problem::{Code, Place, Problem, Problems};
+
+const EXAMPLE: &str = "{ path = \"data/corpus\", kind = \"text\" }";
+
+/// A source as far as it was understood; what is `None` was reported.
+pub(super) struct DraftSource {
+    pub id: String,
+    pub path: Option<(PathBuf, Place)>,
+    pub kind: Option<Kind>,
+}
+
+/// Reads all of `[sources]`.
+pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource> {
+    let Some(table) = top.table("sources", "[sources]", problems) else { return Vec::new() };
+    let mut sources = Vec::new();
+    for (key, value) in table.entries {
+        let id: &str = key.get_ref();
+        let place = table.place(key.span());
+        expect_name("source", id, &place, problems);
+        let mut source = DraftSource { id: id.to_owned(), path: None, kind: None };
+        if let DeValue::Table(entries) = value.get_ref() {
+            let entry = Table { text: table.text, entries };
+            entry.expect_keys(&format!("source `{id}`"), &["path", "kind"], problems);
+            source.path = path(&entry, id, &place, problems);
+            source.kind = kind(&entry, id, &place, problems);
+        } else {
+            let at = table.place(value.span());
+            let problem = wrong_type(id, "a table", value.get_ref(), &at);
+            problems.push(problem.help(format!("write `{id} = {EXAMPLE}`")));
+        }
+        sources.push(source);
+    }
+    sources
+}
+
+fn path(entry: &Table<'_>, id: &str, place: &Place, problems: &mut Problems) -> Option<(PathBuf, Place)> {
+    if entry.get("path").is_none() {
+        problems.push(missing(id, "path", place).help(format!("add `path = \"data/{id}\"`")));
+    }
+    let (path, at) = entry.string("path", problems)?;
+    Some((paths::expect_linked(path, &at, problems)?, at))
+}
+
+fn kind(entry: &Table<'_>, id: &str, place: &Place, problems: &mut Problems) -> Option<Kind> {
+    if entry.get("kind").is_none() {
+        let known: Vec<_> = SOURCE_KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+        problems.push(
+            missing(id, "kind", place).help(format!("add `kind = \"..\"` with one of {}", known.join(", "))),
+        );
+    }
+    let (name, at) = entry.string("kind", problems)?;
+    expect_kind(name, &at, problems)
+}
+
+fn missing(id: &str, key: &str, place: &Place) -> Problem {
+    Problem::new(Code::MissingKey, format!("source `{id}` has no `{key}`"))
+        .at(place, format!("`{key}` is missing"))
+}
+
+/// The kind that a source or a command's output declares.
+pub(super) fn expect_kind(name: &str, at: &Place, problems: &mut Problems) -> Option<Kind> {
+    let kind = SOURCE_KINDS.into_iter().find(|kind| kind.name == name);
+    if kind.is_none() {
+        problems.push(
+            Problem::new(Code::UnknownKind, format!("there is no kind `{name}`"))
+                .at(at, "unknown")
+                .help(offer(name, SOURCE_KINDS.iter().map(|kind| kind.name))),
+        );
+    }
+    kind
+}
+
+/// Looks whether every source is there and of the right sort; `produced` are the paths that the pipeline
+/// itself writes: a source there is reported as such.
+pub(super) fn expect_present(
+    root: &Path,
+    sources: &[DraftSource],
+    produced: &[&Path],
+    problems: &mut Problems,
+) {
+    for source in sources {
+        let Some((path, place)) = &source.path else { continue };
+        if produced.iter().any(|output| paths::overlap(output, path)) {
+            continue;
+        }
+        let shown = paths::shown(path);
+        match fs::metadata(root.join(path)) {
+            Ok(found) => problems.extend(
+                source
+                    .kind
+                    .and_then(|kind| wrong_shape(kind, &found, &shown).map(|p| p.at(place, "this path"))),
+            ),
+            Err(error) => {
+                let problem =
+                    Problem::new(Code::MissingSource, absence(root, path, &error)).at(place, "not there");
+                let doc =
+                    source.kind.map_or(String::new(), |kind| format!("; `{}` is {}", kind.name, kind.doc));
+                problems.push(problem.help(format!("put it there, or correct the path{doc}")));
+            }
+        }
+    }
+}
+
+fn absence(root: &Path, path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    match (error.kind(), fs::read_link(root.join(path))) {
+        (io::ErrorKind::NotFound, Ok(target)) => {
+            format!("`{shown}` is a link to `{}`, where nothing is", target.display())
+        }
+        (io::ErrorKind::NotFound, Err(_)) => format!("nothing is at `{shown}`"),
+        _ => format!("cannot look at `{shown}`: {error}"),
+    }
+}
+
+fn wrong_shape(kind: Kind, found: &fs::Metadata, shown: &str) -> Option<Problem> {
+    let what = if found.is_dir() {
+        "a folder"
+    } else if found.is_file() {
+        "a file"
+    } else {
+        "neither a file nor a folder"
+    };
+    let wanted = match kind.shape {
+        Shape::File if !found.is_file() => "a file",
+        Shape::Folder if !found.is_dir() => "a folder",
+        Shape::FileOrFolder if !found.is_file() && !found.is_dir() => "a file or a folder",
+        _ => return None,
+    };
+    let help = match kind.name {
+        "file" if found.is_dir() => "write `kind = \"folder\"`, or the path of a file in it".to_owned(),
+        "folder" if found.is_file() => "write `kind = \"file\"`, or the path of its folder".to_owned(),
+        name => format!("write the path of {wanted}: `{name}` is {}", kind.doc),
+    };
+    let message = format!("`{shown}` is {what}, and kind `{}` is {wanted}", kind.name);
+    Some(Problem::new(Code::WrongShape, message).help(help))
+}

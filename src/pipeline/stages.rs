@@ -1,0 +1,282 @@
+//! `[stage.<id>]`: one node, before its inputs are looked up.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value as Json;
+use stage_contract::{Registry, StageKind};
+use toml::de::DeValue;
+
+use super::{
+    NodePlace, Out, Override, Work,
+    command::{Piece, Template},
+    keys::{Table, expect_name, is_name, nearest, offer, wrong_type},
+    outputs,
+    params::{self, Given},
+    schema,
+};
+use crate::problem::{Code, Place, Problem, Problems};
+
+/// A node as far as it was understood.
+pub(super) struct Draft {
+    pub id: String,
+    pub place: NodePlace,
+    pub uses: Uses,
+    pub wires: Vec<DraftWire>,
+    /// `None`: a stage that is not known may have any.
+    pub outputs: Option<Vec<(Out, Place)>>,
+    /// `None`: what is wrong was reported.
+    pub work: Option<Work>,
+    pub config: Option<(PathBuf, Place)>,
+}
+
+/// What a node uses.
+#[derive(Clone)]
+pub(super) enum Uses {
+    Stage(StageKind),
+    Command,
+    /// Reported.
+    Unknown(String),
+}
+
+impl Uses {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stage(kind) => kind.spec.name,
+            Self::Command => "command",
+            Self::Unknown(name) => name,
+        }
+    }
+}
+
+/// An input before its origin is looked up.
+pub(super) struct DraftWire {
+    pub port: String,
+    pub key: Place,
+    pub value: Place,
+    /// What is before and after the point; `None` when it is not written so.
+    pub from: Option<(String, String)>,
+}
+
+/// What every stage of a file is read with.
+pub(super) struct Scene<'a> {
+    pub root: &'a Path,
+    pub registry: &'a Registry,
+    pub artifacts: &'a Path,
+    pub overrides: &'a [Override],
+}
+
+/// Reads all of `[stage]`, in file order.
+pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) -> Vec<Draft> {
+    let Some(table) = top.table("stage", "[stage.split]", problems) else { return Vec::new() };
+    let mut drafts = Vec::new();
+    for (key, value) in table.entries {
+        let id: &str = key.get_ref();
+        let header = table.place(key.span());
+        if id == "sources" {
+            problems.push(
+                Problem::new(Code::BadName, "`sources` cannot be the name of a stage")
+                    .at(&header, "this name")
+                    .help("choose another name: inputs call the sources of the file `sources.<name>`"),
+            );
+        }
+        expect_name("stage", id, &header, problems);
+        if let DeValue::Table(entries) = value.get_ref() {
+            drafts.push(read_one(scene, id, header, &Table { text: table.text, entries }, problems));
+        } else {
+            let problem = wrong_type(id, "a table", value.get_ref(), &table.place(value.span()));
+            problems.push(problem.help(format!("write `[stage.{id}]`")));
+        }
+    }
+    drafts
+}
+
+fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, problems: &mut Problems) -> Draft {
+    table.expect_keys(&format!("stage `{id}`"), &["use", "inputs", "params", "config", "outputs"], problems);
+    let uses = uses(scene.registry, id, &header, table, problems);
+    let wires = wires(&uses, table, problems);
+    let outputs = match &uses {
+        Uses::Stage(kind) => Some(outputs::of_stage(kind, id, scene.artifacts, table, &header, problems)),
+        Uses::Command => Some(outputs::of_command(id, table, &header, problems)),
+        Uses::Unknown(_) => None,
+    };
+    let mut given = Given::read(scene.root, table, problems);
+    let defaults = match &uses {
+        Uses::Stage(kind) => schema::defaults(kind),
+        Uses::Command | Uses::Unknown(_) => Json::Null,
+    };
+    for change in scene.overrides.iter().filter(|change| change.stage() == id) {
+        given.apply(change, &defaults, problems);
+    }
+    let inputs = wires.iter().map(|wire| (wire.port.clone(), wire.value.clone())).collect();
+    let place = NodePlace { header, inputs, parameters: std::mem::take(&mut given.places) };
+    let work = match &uses {
+        Uses::Stage(kind) => {
+            given.parse(kind, &place, problems).map(|stage| Work::Stage { kind: *kind, stage })
+        }
+        Uses::Command => params::command(&given, &place, problems).and_then(|run| {
+            let known = expect_placeholders(&run, placeholders(table).as_deref(), &place, problems);
+            known.then_some(Work::Command { run })
+        }),
+        Uses::Unknown(_) => None,
+    };
+    if matches!(uses, Uses::Command) {
+        expect_distinct(&wires, outputs.as_deref().unwrap_or_default(), problems);
+    }
+    Draft { id: id.to_owned(), place, uses, wires, outputs, work, config: given.config }
+}
+
+fn uses(registry: &Registry, id: &str, header: &Place, table: &Table<'_>, problems: &mut Problems) -> Uses {
+    let written = table.string("use", problems);
+    if written.is_none() && table.get("use").is_some() {
+        return Uses::Unknown(id.to_owned());
+    }
+    let (name, at) = written.as_ref().map_or((id, header), |(name, at)| (*name, at));
+    if name == "command" {
+        return Uses::Command;
+    }
+    if let Some(kind) = registry.find(name) {
+        return Uses::Stage(*kind);
+    }
+    if registry.is_absent(name) {
+        problems.push(
+            Problem::new(Code::AbsentStage, format!("stage `{name}` is not in this build"))
+                .at(at, "left out")
+                .help("build with the default features: `cargo build --release`"),
+        );
+    } else {
+        let known = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]);
+        let problem = Problem::new(Code::UnknownStage, format!("there is no stage `{name}`"));
+        problems.push(match (&written, nearest(name, known.clone())) {
+            (Some(_), _) => problem.at(at, "unknown").help(offer(name, known)),
+            (None, near) => {
+                let problem = problem.at(at, "the table's name is the stage, unless `use` says another");
+                let all = known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                problem.help(match near {
+                    Some(near) => {
+                        format!("write `[stage.{near}]`, or add `use = \"{near}\"` (there is {all})")
+                    }
+                    None => format!("add `use = \"..\"` with one of {all}"),
+                })
+            }
+        });
+    }
+    Uses::Unknown(name.to_owned())
+}
+
+fn wires(uses: &Uses, table: &Table<'_>, problems: &mut Problems) -> Vec<DraftWire> {
+    const EXAMPLE: &str = "inputs = { name = \"stage.output\" }";
+    let Some(inputs) = table.table("inputs", EXAMPLE, problems) else { return Vec::new() };
+    let mut wires = Vec::new();
+    for (key, value) in inputs.entries {
+        let (port, at) = (key.get_ref(), inputs.place(key.span()));
+        if let Uses::Command = uses {
+            expect_name("command's input", port, &at, problems);
+        }
+        let place = inputs.place(value.span());
+        let text = value.get_ref().as_str();
+        let from = text.and_then(|text| text.split_once('.')).filter(|(a, b)| is_name(a) && is_name(b));
+        if from.is_none() {
+            problems.push(bad_reference(port, text, &place));
+        }
+        let from = from.map(|(a, b)| (a.to_owned(), b.to_owned()));
+        wires.push(DraftWire { port: port.to_string(), key: at, value: place, from });
+    }
+    wires
+}
+
+fn bad_reference(port: &str, text: Option<&str>, place: &Place) -> Problem {
+    let problem =
+        Problem::new(Code::BadReference, format!("input `{port}` does not say where it comes from"))
+            .at(place, "neither `sources.x` nor `stage.output`");
+    problem.help(match text {
+        Some(path) if path.contains('/') => format!(
+            "add `{port} = {{ path = \"{path}\", kind = \"..\" }}` to `[sources]`, and write `{port} = \"sources.{port}\"`"
+        ),
+        _ => format!("write `{port} = \"sources.x\"` for a source, or `{port} = \"stage.output\"` for an output"),
+    })
+}
+
+/// `{name}` and the environment (`NER_PIPE_IN_<NAME>`, where `-` is `_`) must mean one thing each.
+fn expect_distinct(wires: &[DraftWire], outputs: &[(Out, Place)], problems: &mut Problems) {
+    let inputs = wires.iter().map(|wire| (wire.port.as_str(), &wire.key));
+    let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
+    for (name, place) in inputs.chain(outputs.iter().map(|(out, place)| (out.name.as_str(), place))) {
+        if let Some(first) = seen.insert(name.replace('-', "_"), place) {
+            problems.push(
+                Problem::new(Code::DuplicateName, format!("`{{{name}}}` could be two things"))
+                    .at(first, "this")
+                    .at(place, "or this")
+                    .help("rename one of them; `-` and `_` count as the same"),
+            );
+        }
+    }
+}
+
+/// What `{..}` may be; `None` when that is not known because inputs or outputs are no tables.
+fn placeholders<'a>(table: &Table<'a>) -> Option<Vec<&'a str>> {
+    let mut names = Vec::new();
+    for key in ["inputs", "outputs"] {
+        if let Some((_, value)) = table.get(key) {
+            names.extend(value.get_ref().as_table()?.keys().map(|name| name.get_ref().as_ref()));
+        }
+    }
+    Some(names)
+}
+
+fn expect_placeholders(
+    run: &str,
+    names: Option<&[&str]>,
+    place: &NodePlace,
+    problems: &mut Problems,
+) -> bool {
+    let before = problems.len();
+    let Some(at) = place.parameters.value(&["run"]) else { return true };
+    let within = |span: std::ops::Range<usize>| {
+        // Without escapes the text of the file is the string, and the place can be shown exactly.
+        let written = &at.text.content()[at.span.clone()];
+        written.find(run).map_or_else(
+            || at.clone(),
+            |start| {
+                let start = at.span.start + start;
+                at.text.place(start + span.start..start + span.end)
+            },
+        )
+    };
+    match Template::parse(run) {
+        Err(span) => problems.push(
+            Problem::new(Code::BadPlaceholder, "a brace is alone")
+                .at(&within(span), "this brace")
+                .help("write `{{` or `}}` for a brace of the shell, `{name}` for an input or output"),
+        ),
+        Ok(template) => {
+            for piece in template.pieces {
+                let Piece::Name { name, span } = piece else { continue };
+                if let Some(names) = names.filter(|names| !names.contains(&name.as_str())) {
+                    problems.push(
+                        Problem::new(
+                            Code::BadPlaceholder,
+                            format!("`{{{name}}}` is neither an input nor an output of this stage"),
+                        )
+                        .at(&within(span), "unknown")
+                        .help(placeholder_help(&name, names)),
+                    );
+                }
+            }
+        }
+    }
+    problems.len() == before
+}
+
+fn placeholder_help(name: &str, names: &[&str]) -> String {
+    let literal = format!("`{{{{{name}}}}}` to leave it to the shell");
+    if is_name(name) {
+        let braced: Vec<_> = names.iter().map(|name| format!("{{{name}}}")).collect();
+        let offered = offer(&format!("{{{name}}}"), braced.iter().map(String::as_str));
+        format!("{offered}; or {literal}")
+    } else {
+        format!("write {literal}")
+    }
+}

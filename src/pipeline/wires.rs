@@ -1,0 +1,233 @@
+//! Inputs: where each comes from, and that it is what the stage reads.
+
+use std::{collections::BTreeSet, path::Path};
+
+use stage_contract::{Kind, Port, Shape};
+
+use super::{
+    Origin, Wire,
+    keys::{choose, nearest, offer},
+    sources::DraftSource,
+    stages::{Draft, DraftWire, Uses},
+};
+use crate::problem::{Code, Problem, Problems};
+
+/// Looks up every origin; one list of wires per draft, where [`Origin::Output`] counts drafts.
+pub(super) fn connect(
+    root: &Path,
+    sources: &[DraftSource],
+    drafts: &[Draft],
+    problems: &mut Problems,
+) -> Vec<Vec<Wire>> {
+    let world = World { root, sources, drafts };
+    drafts.iter().map(|draft| world.connect(draft, problems)).collect()
+}
+
+struct World<'a> {
+    root: &'a Path,
+    sources: &'a [DraftSource],
+    drafts: &'a [Draft],
+}
+
+impl World<'_> {
+    fn connect(&self, draft: &Draft, problems: &mut Problems) -> Vec<Wire> {
+        let ports = match &draft.uses {
+            Uses::Stage(kind) => Some(kind.spec.inputs),
+            Uses::Command | Uses::Unknown(_) => None,
+        };
+        let mut wires = Vec::new();
+        for wire in &draft.wires {
+            let port = ports.and_then(|ports| ports.iter().find(|port| port.name == wire.port));
+            if let (Some(ports), None) = (ports, port) {
+                problems.push(unknown_port(draft, ports, wire));
+            }
+            let Some((from, name)) = &wire.from else { continue };
+            let found = if from == "sources" {
+                self.source(name, wire, port).map(|(index, kind)| (Origin::Source(index), kind))
+            } else {
+                self.output(from, name, wire)
+                    .map(|(node, kind)| (Origin::Output { node, output: name.clone() }, kind))
+            };
+            match found {
+                Err(problem) => problems.push(problem),
+                Ok((origin, kind)) => {
+                    if let (Some(port), Some(kind)) = (port, kind)
+                        && !self.fits(port.kind, kind, &origin)
+                    {
+                        problems.push(self.wrong_kind(draft, port, kind, wire));
+                    }
+                    wires.push(Wire { port: wire.port.clone(), from: origin });
+                }
+            }
+        }
+        for port in ports.into_iter().flatten().filter(|port| port.required && !wired(draft, port)) {
+            // A slip in the port's name was reported, and one problem is enough for it.
+            let slip = |wire: &&DraftWire| nearest(&wire.port, [port.name].into_iter()).is_some();
+            let unknown =
+                |wire: &&DraftWire| ports.is_some_and(|ports| ports.iter().all(|p| p.name != wire.port));
+            if !draft.wires.iter().filter(unknown).any(|wire| slip(&wire)) {
+                problems.push(self.missing(draft, port));
+            }
+        }
+        wires
+    }
+
+    fn source(
+        &self,
+        name: &str,
+        wire: &DraftWire,
+        port: Option<&Port>,
+    ) -> Result<(usize, Option<Kind>), Problem> {
+        let found = self.sources.iter().position(|source| source.id == name);
+        found.map(|index| (index, self.sources[index].kind)).ok_or_else(|| {
+            let known = self.sources.iter().map(|source| source.id.as_str());
+            let help = if self.sources.is_empty() {
+                let kind = port.map_or("file", |port| port.kind.name);
+                format!("add `[sources]` with `{name} = {{ path = \"data/{name}\", kind = \"{kind}\" }}`")
+            } else {
+                in_full("sources.", name, known)
+            };
+            Problem::new(Code::UnknownSource, format!("there is no source `{name}`"))
+                .at(&wire.value, "unknown")
+                .help(help)
+        })
+    }
+
+    fn output(&self, stage: &str, name: &str, wire: &DraftWire) -> Result<(usize, Option<Kind>), Problem> {
+        let Some(node) = self.drafts.iter().position(|draft| draft.id == stage) else {
+            let known: Vec<_> =
+                self.drafts.iter().map(|draft| draft.id.as_str()).chain(["sources"]).collect();
+            let help = match nearest(stage, known.iter().copied()) {
+                Some(near) => format!("write `{} = \"{near}.{name}\"`", wire.port),
+                None => format!("add `[stage.{stage}]`, or {}", offer(stage, known.into_iter())),
+            };
+            let problem =
+                Problem::new(Code::UnknownOrigin, format!("there is no stage `{stage}` in this pipeline"));
+            return Err(problem.at(&wire.value, "unknown").help(help));
+        };
+        let Some(outputs) = &self.drafts[node].outputs else { return Ok((node, None)) };
+        match outputs.iter().find(|(out, _)| out.name == name) {
+            Some((out, _)) => Ok((node, Some(out.kind))),
+            None => Err(Problem::new(Code::UnknownOutput, format!("stage `{stage}` has no output `{name}`"))
+                .at(&wire.value, "unknown")
+                .help(in_full(&format!("{stage}."), name, outputs.iter().map(|(out, _)| out.name.as_str())))),
+        }
+    }
+
+    /// Equal names; or any file, or any folder, where the stage does not mind what is in it.
+    fn fits(&self, wanted: Kind, found: Kind, origin: &Origin) -> bool {
+        let shape = match (found.shape, origin) {
+            (Shape::FileOrFolder, Origin::Source(index)) => match &self.sources[*index].path {
+                Some((path, _)) if self.root.join(path).is_dir() => Shape::Folder,
+                Some(_) => Shape::File,
+                None => return true,
+            },
+            (shape, _) => shape,
+        };
+        wanted.name == found.name
+            || wanted.name == Kind::FILE.name && shape == Shape::File
+            || wanted.name == Kind::FOLDER.name && shape == Shape::Folder
+    }
+
+    fn wrong_kind(&self, draft: &Draft, port: &Port, found: Kind, wire: &DraftWire) -> Problem {
+        Problem::new(
+            Code::WrongKind,
+            format!(
+                "input `{}` of stage `{}` reads `{}`, and not `{}`",
+                port.name,
+                draft.uses.name(),
+                port.kind.name,
+                found.name
+            ),
+        )
+        .at(&wire.value, format!("this is `{}`", found.name))
+        .help(self.candidates(draft, port))
+    }
+
+    fn missing(&self, draft: &Draft, port: &Port) -> Problem {
+        Problem::new(
+            Code::MissingInput,
+            format!("stage `{}` needs the input `{}`", draft.uses.name(), port.name),
+        )
+        .at(&draft.place.header, format!("`{}` is missing: {}", port.name, port.doc))
+        .help(self.candidates(draft, port))
+    }
+
+    /// Whether a node is this one or reads from it, directly or not.
+    fn follows(&self, draft: &Draft, id: &str) -> bool {
+        let mut open = vec![draft];
+        let mut seen = BTreeSet::new();
+        while let Some(draft) = open.pop() {
+            if draft.id == id {
+                return true;
+            }
+            if seen.insert(&draft.id) {
+                let read = draft.wires.iter().filter_map(|wire| wire.from.as_ref());
+                open.extend(
+                    read.filter_map(|(stage, _)| self.drafts.iter().find(|other| other.id == *stage)),
+                );
+            }
+        }
+        false
+    }
+
+    /// What in this file could be wired to the port.
+    fn candidates(&self, draft: &Draft, port: &Port) -> String {
+        let sources = self.sources.iter().enumerate().filter_map(|(index, source)| {
+            let fits = self.fits(port.kind, source.kind?, &Origin::Source(index));
+            fits.then(|| format!("sources.{}", source.id))
+        });
+        let outputs = self.drafts.iter().filter(|other| !self.follows(other, &draft.id)).flat_map(|other| {
+            let outputs = other.outputs.iter().flatten().filter(|(out, _)| {
+                let origin = Origin::Output { node: 0, output: String::new() };
+                self.fits(port.kind, out.kind, &origin)
+            });
+            outputs.map(|(out, _)| format!("{}.{}", other.id, out.name))
+        });
+        let all: Vec<_> = sources.chain(outputs).collect();
+        match all.as_slice() {
+            [] => format!(
+                "add a source of kind `{}` or a stage that writes one, and `{} = \"sources.x\"` in `inputs`",
+                port.kind.name, port.name
+            ),
+            [one] => format!("write `{} = \"{one}\"` in `inputs`", port.name),
+            [first, ..] => {
+                let names: Vec<_> = all.iter().map(|name| format!("`{name}`")).collect();
+                format!(
+                    "write `{} = \"{first}\"` in `inputs`; of kind `{}` there is {}",
+                    port.name,
+                    port.kind.name,
+                    names.join(", ")
+                )
+            }
+        }
+    }
+}
+
+fn unknown_port(draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {
+    let free = ports.iter().filter(|port| !wired(draft, port));
+    let help = if ports.is_empty() {
+        "remove it: this stage reads nothing".to_owned()
+    } else {
+        // What is wired already was not meant.
+        match nearest(&wire.port, free.map(|port| port.name)) {
+            Some(near) => format!("write `{near}`; see `ner-pipe stages {}`", draft.uses.name()),
+            None => offer(&wire.port, ports.iter().map(|port| port.name)),
+        }
+    };
+    Problem::new(Code::UnknownInput, format!("stage `{}` has no input `{}`", draft.uses.name(), wire.port))
+        .at(&wire.key, "unknown")
+        .help(help)
+}
+
+fn wired(draft: &Draft, port: &Port) -> bool {
+    draft.wires.iter().any(|wire| wire.port == port.name)
+}
+
+/// Known references, the one whose last part is nearest first.
+fn in_full<'k>(prefix: &str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let near = nearest(name, known.clone()).map(|near| format!("{prefix}{near}"));
+    let known: Vec<_> = known.map(|name| format!("{prefix}{name}")).collect();
+    choose(near.as_deref(), known.iter().map(String::as_str))
+        .unwrap_or_else(|| format!("remove `{prefix}{name}`"))
+}

@@ -1,0 +1,152 @@
+//! `artifacts/<stage>/<output>` from the entry in `cache/`: verified while it is placed, and nothing
+//! that a user made is overwritten without being in the cache.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::RenameFlags;
+use stage_contract::{Shape, StageError};
+
+use crate::{
+    fingerprint::{Memo, Unreadable, observe},
+    pipeline::Out,
+    store::{Entry, Store, Stored, copy_tree, remove},
+};
+
+/// What lies where an output is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The output, byte for byte.
+    Right,
+    /// Nothing.
+    Missing,
+    /// Something else.
+    Other,
+}
+
+/// What lies at `path`, where `stored` should.
+pub fn standing(memo: &mut Memo, path: &Path, stored: &Stored) -> Standing {
+    match memo.observe(path) {
+        Ok(seen) if seen.digest == stored.digest && (seen.shape == Shape::Folder) == stored.folder => {
+            Standing::Right
+        }
+        Err(Unreadable::Missing(missing)) if missing == path && fs::symlink_metadata(path).is_err() => {
+            Standing::Missing
+        }
+        _ => Standing::Other,
+    }
+}
+
+/// What placing an entry's outputs did.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Outputs that were not right before.
+    pub placed: usize,
+    /// What lay there and was in no cache: from where, to where.
+    pub displaced: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Why an output could not be placed.
+#[derive(Debug)]
+pub enum PublishError {
+    /// The entry's bytes are not what was recorded: this output.
+    Damaged(String),
+    /// The disk refuses.
+    Failed(StageError),
+}
+
+impl From<StageError> for PublishError {
+    fn from(error: StageError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Places every output that is not right yet. The caller holds [`Store::publishing`].
+///
+/// # Errors
+/// When the entry is damaged or the disk refuses.
+pub fn publish(
+    store: &Store,
+    entry: &Entry,
+    root: &Path,
+    outputs: &[Out],
+    memo: &mut Memo,
+) -> Result<Published, PublishError> {
+    let mut published = Published::default();
+    for out in outputs {
+        let Some(stored) = entry.record.outputs.get(&out.name) else {
+            return Err(PublishError::Damaged(out.name.clone()));
+        };
+        let target = root.join(&out.published);
+        let found = standing(memo, &target, stored);
+        if found == Standing::Right {
+            continue;
+        }
+        let beside = place_beside(entry, &out.name, stored, &target)?;
+        if found == Standing::Other
+            && let Some(home) = keep(store, &target)?
+        {
+            published.displaced.push((out.published.clone(), home));
+        }
+        swap(&beside, &target)?;
+        memo.forget(&target);
+        published.placed += 1;
+    }
+    Ok(published)
+}
+
+/// Copies an output next to where it goes, and verifies every byte.
+fn place_beside(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Result<PathBuf, PublishError> {
+    let parent = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|e| {
+        StageError::io("create", parent, e).help("move away what lies in the way of a published output")
+    })?;
+    let mut hidden = OsString::from(".");
+    hidden.push(target.file_name().unwrap_or_default());
+    hidden.push(".ner-pipe");
+    let beside = parent.join(hidden);
+    // From a run that died here; the name is ours.
+    remove(&beside)?;
+    let source = entry.path(name, stored);
+    let copied = copy_tree(&source, &beside);
+    let intact = copied.is_ok() && observe(&beside).is_ok_and(|seen| seen.digest == stored.digest);
+    if intact {
+        return Ok(beside);
+    }
+    remove(&beside)?;
+    // Damaged is what the cache has, not what a full disk made of it.
+    let whole = observe(&source).is_ok_and(|seen| seen.digest == stored.digest);
+    Err(match copied {
+        Err(error) if whole => error.into(),
+        Ok(()) if whole => {
+            StageError::new(format!("{} was changed while it was placed", beside.display())).into()
+        }
+        _ => PublishError::Damaged(name.to_owned()),
+    })
+}
+
+/// Moves what is in no cache into the store, and says where to.
+fn keep(store: &Store, target: &Path) -> Result<Option<PathBuf>, StageError> {
+    let digest = observe(target).ok().map(|seen| seen.digest);
+    if digest.is_some_and(|digest| store.holds(digest)) {
+        return Ok(None);
+    }
+    store.displace(target, digest).map(Some)
+}
+
+/// Puts `beside` in the place of `target`: at no moment does half of it lie there.
+fn swap(beside: &Path, target: &Path) -> Result<(), StageError> {
+    let failed = |e: std::io::Error| StageError::io("publish", target, e);
+    if fs::symlink_metadata(target).is_ok() {
+        let cwd = rustix::fs::CWD;
+        if rustix::fs::renameat_with(cwd, beside, cwd, target, RenameFlags::EXCHANGE).is_ok() {
+            return remove(beside);
+        }
+        // Not every file system can exchange.
+        remove(target)?;
+    }
+    fs::rename(beside, target).map_err(failed)
+}

@@ -1,0 +1,112 @@
+//! What can be known before any work: the stages look at the inputs that are there, the device is
+//! there, the disk has room.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use stage_contract::{Available, StageError};
+
+use super::{Next, Project, Stop, Survey};
+use crate::{
+    pipeline::{Origin, Work},
+    problem::Problems,
+    publish::{Standing, standing},
+    store::free_bytes,
+};
+
+/// With less than this, not even logs and small outputs have room.
+const LEAST_FREE: u64 = 200_000_000;
+
+/// Looks at everything that will execute.
+///
+/// # Errors
+/// All that would stop a stage later, at once.
+pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Stop> {
+    let executing = |next| matches!(next, Next::Execute | Next::Unknown);
+    let nodes: Vec<_> = expected.outlooks.values().filter(|outlook| executing(outlook.next)).collect();
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    let mut problems = Problems::new();
+    for outlook in &nodes {
+        let Work::Stage { .. } = &project.pipeline.nodes[outlook.node].work else { continue };
+        let device = match project.device() {
+            Ok(device) => device,
+            Err(invalid) => {
+                let help = invalid.help.unwrap_or_else(|| "choose another with `--device`".to_owned());
+                return Err(Stop::wrong(invalid.message, help));
+            }
+        };
+        if outlook.next != Next::Execute {
+            continue;
+        }
+        let paths = available(project, outlook.node, expected);
+        let Work::Stage { stage, .. } = &project.pipeline.nodes[outlook.node].work else { continue };
+        if let Err(invalid) = stage.preflight(&Available::new(&paths), device) {
+            problems.push(project.pipeline.problem(outlook.node, &invalid));
+        }
+    }
+    problems.into_result()?;
+    let sizes = nodes.iter().map(|outlook| input_bytes(project, outlook.node));
+    let largest = sizes.max().unwrap_or(0);
+    let free = free_bytes(project.store.root())
+        .map_err(|e| StageError::io("ask for free space of", project.store.root(), e))?;
+    room(free, largest, &mut project.notes)?;
+    Ok(())
+}
+
+/// Inputs that are there already: sources, and results that are in the cache.
+fn available(project: &mut Project<'_>, node: usize, expected: &Survey) -> BTreeMap<String, PathBuf> {
+    let mut paths = BTreeMap::new();
+    for wire in &project.pipeline.nodes[node].inputs {
+        let path = project.input_path(wire);
+        match &wire.from {
+            Origin::Source(_) => drop(paths.insert(wire.port.clone(), path)),
+            Origin::Output { node, output } => {
+                let Some(entry) = &expected.results[*node] else { continue };
+                let Some(stored) = entry.record.outputs.get(output) else { continue };
+                let right = standing(&mut project.memo, &path, stored) == Standing::Right;
+                paths.insert(wire.port.clone(), if right { path } else { entry.path(output, stored) });
+            }
+        }
+    }
+    paths
+}
+
+fn input_bytes(project: &Project<'_>, node: usize) -> u64 {
+    let wires = project.pipeline.nodes[node].inputs.iter();
+    wires.filter_map(|wire| project.memo.bytes(&project.input_path(wire))).sum()
+}
+
+/// Most outputs are no larger than their stage's inputs, and each lies in the cache and is published:
+/// with less room than that a run may still succeed, so it is only said.
+fn room(free: u64, largest: u64, notes: &mut Vec<String>) -> Result<(), StageError> {
+    const MEGABYTE: u64 = 1_000_000;
+    if free < LEAST_FREE {
+        return Err(StageError::new(format!("only {} MB are free on this disk", free / MEGABYTE))
+            .help(format!("free at least {} MB, then type `ner-pipe run`", LEAST_FREE / MEGABYTE)));
+    }
+    if free < largest.saturating_mul(2).saturating_add(LEAST_FREE) {
+        notes.push(format!(
+            "{} MB are free on this disk, and a stage reads {} MB: it may become too small",
+            free / MEGABYTE,
+            largest / MEGABYTE
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_refused_and_a_tight_one_is_mentioned() {
+        let mut notes = Vec::new();
+        let error = room(100_000_000, 0, &mut notes).expect_err("is full");
+        assert_eq!(error.to_string(), "only 100 MB are free on this disk");
+        room(10_000_000_000, 1_000_000_000, &mut notes).expect("has room");
+        assert!(notes.is_empty());
+        room(1_000_000_000, 1_000_000_000, &mut notes).expect("may do");
+        assert_eq!(notes.len(), 1);
+    }
+}

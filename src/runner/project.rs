@@ -1,0 +1,203 @@
+use std::{
+    fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use stage_contract::{Device, DeviceRequest, Invalid, Kind, Registry, Shape, StageError};
+
+use super::Stop;
+use crate::{
+    fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, file_name},
+    lock::Lock,
+    pipeline::{Node, Origin, Out, Override, Pipeline, Wire},
+    problem::Problems,
+    store::{Entry, Store, write_whole},
+};
+
+/// What `--device` and `--threads` say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// Where tensors are to live.
+    pub device: DeviceRequest,
+    /// CPU threads; all of them when not said.
+    pub threads: Option<NonZero<usize>>,
+}
+
+impl Wish {
+    /// CPU threads to use.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get)
+    }
+}
+
+/// A pipeline together with what is on disk about it.
+pub struct Project<'r> {
+    /// What this binary can execute.
+    pub registry: &'r Registry,
+    /// The pipeline file.
+    pub pipeline: Pipeline,
+    /// `cache/`.
+    pub store: Store,
+    /// `pipeline.lock`.
+    pub lock: Lock,
+    /// What was hashed in this process.
+    pub memo: Memo,
+    /// CPU threads.
+    pub threads: usize,
+    /// What is worth saying, but no mistake: the device that `auto` took.
+    pub notes: Vec<String>,
+    request: DeviceRequest,
+    device: Option<Device>,
+}
+
+impl<'r> Project<'r> {
+    /// Reads the pipeline file, its lock, and looks at the cache; writes nothing.
+    ///
+    /// # Errors
+    /// Every mistake in the file; a lock or a cache that this ner-pipe cannot read.
+    pub fn open(
+        registry: &'r Registry,
+        root: &Path,
+        file: &Path,
+        overrides: &[Override],
+        wish: Wish,
+    ) -> Result<Self, Stop> {
+        let pipeline = Pipeline::load(root, file, registry, overrides)?;
+        let store = Store::at(root)?;
+        let lock =
+            Lock::read(&root.join(&pipeline.lock)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+        let (threads, request) = (wish.threads(), wish.device);
+        let (memo, notes, device) = (Memo::default(), Vec::new(), None);
+        Ok(Self { registry, pipeline, store, lock, memo, threads, notes, request, device })
+    }
+
+    /// The device, looked for at the first call: a run in which nothing executes needs none.
+    ///
+    /// # Errors
+    /// When the one that was asked for is not there.
+    pub fn device(&mut self) -> Result<Device, Invalid> {
+        if let Some(device) = self.device {
+            return Ok(device);
+        }
+        let (device, note) = (self.registry.build.device)(self.request)?;
+        self.notes.extend(note);
+        self.device = Some(device);
+        Ok(device)
+    }
+
+    /// Marks the folder of artifacts as this pipeline file's, unless it is the usual one.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn claim(&self) -> Result<(), StageError> {
+        let (marker, text) = self.pipeline.marker();
+        let path = self.pipeline.root.join(marker);
+        let is_ours = fs::read_to_string(&path).is_ok_and(|there| there == text);
+        let folder = path.parent().filter(|folder| folder.is_dir());
+        if is_ours || folder.is_none() || self.pipeline.artifacts == Path::new("artifacts") {
+            return Ok(());
+        }
+        write_whole(&path, text.as_bytes())
+    }
+
+    /// Where an output is published, absolute.
+    #[must_use]
+    pub fn published(&self, out: &Out) -> PathBuf {
+        self.pipeline.root.join(&out.published)
+    }
+
+    /// Where an input lies while a stage reads it, absolute.
+    #[must_use]
+    pub fn input_path(&self, wire: &Wire) -> PathBuf {
+        match &wire.from {
+            Origin::Source(source) => self.pipeline.root.join(&self.pipeline.sources[*source].path),
+            Origin::Output { node, output } => {
+                let out = self.pipeline.nodes[*node].outputs.iter().find(|out| out.name == *output);
+                out.map(|out| self.published(out)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// How a wire's origin is called in the pipeline file.
+    #[must_use]
+    pub fn origin(&self, wire: &Wire) -> String {
+        match &wire.from {
+            Origin::Source(source) => format!("sources.{}", self.pipeline.sources[*source].id),
+            Origin::Output { node, output } => format!("{}.{output}", self.pipeline.nodes[*node].id),
+        }
+    }
+
+    /// A node's fingerprint; `results` has what is known of the nodes before it.
+    ///
+    /// # Errors
+    /// When a source cannot be read, or the device is not there for a stage that measures it.
+    pub fn fingerprint(&mut self, node: usize, results: &[Option<Entry>]) -> Result<Fingerprint, Problems> {
+        let mut inputs = Vec::new();
+        for wire in 0..self.pipeline.nodes[node].inputs.len() {
+            inputs.push(self.content(node, wire, results)?);
+        }
+        // The machine counts for few stages, and looking for a GPU takes time.
+        let measures = is_measuring(&self.pipeline.nodes[node]);
+        let device =
+            if measures { self.device().map_err(|e| self.pipeline.problem(node, &e))? } else { Device::Cpu };
+        let threads = self.threads;
+        let machine = || Ok::<_, Problems>(Machine::here(device, threads));
+        let code = self.registry.build.code;
+        Fingerprint::of(&self.pipeline.nodes[node], self.pipeline.seed, code, &inputs, machine)
+    }
+
+    /// The content of one input, where it is known.
+    fn content(
+        &mut self,
+        node: usize,
+        wire: usize,
+        results: &[Option<Entry>],
+    ) -> Result<Option<Digest>, Problems> {
+        let wire = &self.pipeline.nodes[node].inputs[wire];
+        let path = self.input_path(wire);
+        match &wire.from {
+            Origin::Source(source) => {
+                let kind = self.pipeline.sources[*source].kind;
+                let seen = self.memo.observe(&path).map_err(|error| {
+                    self.pipeline.problem(node, &unreadable(&error).at(wire.port.clone()))
+                })?;
+                Ok(Some(as_seen(kind, &path, seen.digest, seen.shape == Shape::Folder)))
+            }
+            Origin::Output { node, output } => {
+                let out = self.pipeline.nodes[*node].outputs.iter().find(|out| out.name == *output);
+                let stored = results[*node].as_ref().and_then(|entry| entry.record.outputs.get(output));
+                Ok(out
+                    .zip(stored)
+                    .map(|(out, stored)| as_seen(out.kind, &path, stored.digest, stored.folder)))
+            }
+        }
+    }
+}
+
+/// Kinds that may be a file or a folder take names from file names, so the name of a single file counts
+/// as that of a file in a folder does.
+fn as_seen(kind: Kind, path: &Path, digest: Digest, folder: bool) -> Digest {
+    if kind.shape == Shape::FileOrFolder && !folder { digest.named(&file_name(path)) } else { digest }
+}
+
+fn is_measuring(node: &Node) -> bool {
+    matches!(&node.work, crate::pipeline::Work::Stage { kind, .. } if kind.spec.measures)
+}
+
+fn unreadable(error: &Unreadable) -> Invalid {
+    let invalid = Invalid::new(match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    });
+    match error {
+        Unreadable::Missing(path) => {
+            invalid.help(format!("put it there, or remove the link {}", path.display()))
+        }
+        Unreadable::Loop(_) => invalid.help("remove the link, or point it elsewhere"),
+        Unreadable::Special(_) => invalid.help("remove it: pipes, sockets and devices cannot be inputs"),
+        Unreadable::Io(path, _) => invalid.help(format!("make it readable: `chmod u+r {}`", path.display())),
+    }
+}

@@ -1,0 +1,124 @@
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use stage_contract::Shape;
+
+use crate::fingerprint::{Digest, Key, Manifest, observe};
+
+/// What is recorded about a result, in `entry.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The key it was made for.
+    pub key: Key,
+    /// The node's id at that time.
+    pub stage: String,
+    /// Outputs by name.
+    pub outputs: BTreeMap<String, Stored>,
+    /// Results worth comparing; go into the lock.
+    pub metrics: BTreeMap<String, f64>,
+    /// Measured values; never in the lock.
+    pub measured: BTreeMap<String, f64>,
+    /// Verdicts by gate: `pass`, `fail`, `inconclusive`.
+    pub gates: BTreeMap<String, String>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The device it was made on.
+    pub device: String,
+    /// CPU threads it was made with.
+    pub threads: usize,
+    /// When it was finished, in seconds since 1970.
+    pub finished: u64,
+    /// The ner-pipe that made it.
+    pub made_by: String,
+}
+
+/// One output in an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The name of the file or folder, as it is published.
+    pub file: String,
+    /// Its content.
+    pub digest: Digest,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Whether it is a folder.
+    pub folder: bool,
+}
+
+/// A result in the cache.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What is recorded about it.
+    pub record: Record,
+    /// What it depends on.
+    pub manifest: Manifest,
+    folder: PathBuf,
+}
+
+impl Entry {
+    pub(super) fn read(folder: &Path) -> io::Result<Self> {
+        let record: Record = read_json(&folder.join("entry.json"))?;
+        let manifest = read_manifest(folder)?;
+        if manifest.key() != record.key || !folder.ends_with(record.key.to_string()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the manifest does not belong to the key",
+            ));
+        }
+        Ok(Self { record, manifest, folder: folder.to_owned() })
+    }
+
+    /// The result's key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.record.key
+    }
+
+    /// Where an output lies in the cache.
+    #[must_use]
+    pub fn path(&self, output: &str, stored: &Stored) -> PathBuf {
+        self.folder.join("out").join(output).join(&stored.file)
+    }
+
+    /// What the stage printed.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log.txt")
+    }
+
+    /// Whether every output is there in its size. The bytes themselves are verified when they are placed.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.record.outputs.iter().all(|(name, stored)| {
+            let path = self.path(name, stored);
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if meta.is_file() => !stored.folder && meta.len() == stored.bytes,
+                Ok(meta) if meta.is_dir() => stored.folder,
+                _ => false,
+            }
+        })
+    }
+
+    /// Reads every byte and compares: the first output that is not what was recorded.
+    #[must_use]
+    pub fn damage(&self) -> Option<String> {
+        self.record.outputs.iter().find_map(|(name, stored)| {
+            let intact = observe(&self.path(name, stored)).is_ok_and(|seen| {
+                seen.digest == stored.digest && (seen.shape == Shape::Folder) == stored.folder
+            });
+            (!intact).then(|| name.clone())
+        })
+    }
+}
+
+pub(super) fn read_manifest(folder: &Path) -> io::Result<Manifest> {
+    read_json(&folder.join("manifest.json"))
+}
+
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    serde_json::from_slice(&fs::read(path)?).map_err(io::Error::from)
+}

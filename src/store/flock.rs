@@ -1,0 +1,67 @@
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use stage_contract::StageError;
+
+/// An exclusive lock on a file that dies with its process, however that dies.
+#[derive(Debug)]
+pub struct Flock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Flock {
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn try_exclusive(path: &Path) -> Result<Option<Self>, StageError> {
+        loop {
+            let lock = Self::open(path)?;
+            match lock.file.try_lock() {
+                Ok(()) if lock.is_current() => return Ok(Some(lock)),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(StageError::io("lock", path, error)),
+            }
+        }
+    }
+
+    /// Takes the lock, waiting for it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn exclusive(path: &Path) -> Result<Self, StageError> {
+        loop {
+            let lock = Self::open(path)?;
+            lock.file.lock().map_err(|e| StageError::io("lock", path, e))?;
+            if lock.is_current() {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Lets go, and removes the file: every key would otherwise leave one for ever.
+    pub fn remove(self) {
+        // Whoever opened it before sees that it is gone and opens it anew (`is_current`).
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "a lock file stays");
+        }
+    }
+
+    fn open(path: &Path) -> Result<Self, StageError> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(|e| StageError::io("open", path, e))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Whether the file is still the one that others will open: its last holder may have removed it
+    /// between our opening and our locking.
+    fn is_current(&self) -> bool {
+        let (Ok(mine), Ok(there)) = (self.file.metadata(), fs::metadata(&self.path)) else { return false };
+        (mine.dev(), mine.ino()) == (there.dev(), there.ino())
+    }
+}

@@ -1,0 +1,167 @@
+//! What a run tells: progress bars on a terminal, plain lines elsewhere, JSON lines for programs.
+
+mod json;
+mod lines;
+mod terminal;
+mod text;
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+};
+
+use serde::Serialize;
+use stage_contract::Event;
+
+use crate::fingerprint::Key;
+
+pub use text::{duration, tell};
+
+/// What happened to a node in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The stage ran.
+    Executed,
+    /// Its artifacts were right already.
+    Reused,
+    /// Its artifacts were placed from the cache.
+    Restored,
+    /// It gave no result.
+    Failed,
+    /// A stage that it needs gave no result.
+    Skipped,
+    /// The user stopped the run.
+    Cancelled,
+}
+
+impl Outcome {
+    /// All of them, in the order of a summary.
+    pub const ALL: [Self; 6] =
+        [Self::Executed, Self::Reused, Self::Restored, Self::Failed, Self::Skipped, Self::Cancelled];
+
+    /// As FORMATS writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Reused => "reused",
+            Self::Restored => "restored",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a node gave no result, and what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// A lower-case fragment.
+    pub message: String,
+    /// What lies below, from the general to the particular.
+    pub causes: Vec<String>,
+    /// What was kept.
+    pub kept: Vec<String>,
+    /// What the user can do.
+    pub help: Vec<String>,
+    /// The last lines of its log; for people only, as they may be long.
+    #[serde(skip)]
+    pub log: Vec<String>,
+}
+
+/// The end of one node in a run.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// The node's id.
+    pub stage: String,
+    /// What happened.
+    pub outcome: Outcome,
+    /// How long it took in this run.
+    pub seconds: f64,
+    /// The result's key; none where it is not known.
+    pub key: Option<Key>,
+    /// Why it executed.
+    pub reasons: Vec<String>,
+    /// Verdicts of its gates, by name.
+    pub gates: BTreeMap<String, String>,
+    /// Where it gave no result.
+    pub fault: Option<Fault>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Every node of the run, in the order of work.
+    pub endings: Vec<Ending>,
+    /// How long it all took.
+    pub seconds: f64,
+}
+
+impl Summary {
+    /// How many nodes ended so.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.endings.iter().filter(|ending| ending.outcome == outcome).count()
+    }
+
+    /// Whether every node has its result.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        let without = [Outcome::Failed, Outcome::Skipped, Outcome::Cancelled];
+        without.into_iter().all(|outcome| self.count(outcome) == 0)
+    }
+
+    /// Gates with this verdict, as `stage.gate`.
+    #[must_use]
+    pub fn gates(&self, verdict: &str) -> Vec<String> {
+        let gates = self.endings.iter().flat_map(|ending| {
+            ending.gates.iter().map(|(gate, outcome)| (format!("{}.{gate}", ending.stage), outcome))
+        });
+        gates.filter(|(_, outcome)| *outcome == verdict).map(|(name, _)| name).collect()
+    }
+}
+
+/// Who is told about a run. Nothing in here can fail: a closed terminal stops no stage.
+pub trait Watch {
+    /// A node begins to execute, for these reasons.
+    fn started(&mut self, stage: &str, reasons: &[String]);
+    /// A node that executes says something.
+    fn event(&mut self, stage: &str, event: &Event);
+    /// The runner has something to say.
+    fn note(&mut self, text: &str);
+    /// A node is done with.
+    fn ended(&mut self, ending: &Ending);
+    /// The run is over.
+    fn finished(&mut self, summary: &Summary);
+}
+
+/// How a run speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The watch for this process's standard output; `names` are the ids of the run, to align them.
+#[must_use]
+pub fn watch(format: Format, names: &[&str]) -> Box<dyn Watch> {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let interactive = io::stdout().is_terminal() && io::stderr().is_terminal();
+    match format {
+        Format::Json => Box::new(json::Json::new(io::stdout())),
+        // A build server's terminal is a log file.
+        Format::Text if interactive && std::env::var_os("CI").is_none() => {
+            Box::new(terminal::Terminal::new(width))
+        }
+        Format::Text => Box::new(lines::Lines::new(io::stdout(), io::stderr(), width)),
+    }
+}
+
+/// Writes a line, and does not mind a closed pipe.
+fn put(out: &mut impl Write, line: &str) {
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}

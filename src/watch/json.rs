@@ -1,0 +1,79 @@
+use std::io::Write;
+
+use serde_json::{Value, json};
+use stage_contract::Event;
+
+use super::{Ending, Outcome, Summary, Watch, put};
+
+/// One JSON object a line. While it runs: `start`, `note`, and the stages' own events with a `stage`
+/// field; then a `stage` line for each node, and `run` last.
+pub struct Json<W> {
+    out: W,
+}
+
+impl<W: Write> Json<W> {
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    fn line(&mut self, value: &Value) {
+        put(&mut self.out, &value.to_string());
+    }
+}
+
+impl<W: Write> Watch for Json<W> {
+    fn started(&mut self, stage: &str, reasons: &[String]) {
+        self.line(&json!({"event": "start", "stage": stage, "reasons": reasons}));
+    }
+
+    fn event(&mut self, stage: &str, event: &Event) {
+        let Ok(Value::Object(fields)) = serde_json::to_value(event) else { return };
+        let mut line = json!({"event": fields.get("event"), "stage": stage});
+        if let Some(object) = line.as_object_mut() {
+            object.extend(fields);
+        }
+        self.line(&line);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(&json!({"event": "note", "text": text}));
+    }
+
+    fn ended(&mut self, _ending: &Ending) {}
+
+    fn finished(&mut self, summary: &Summary) {
+        for ending in &summary.endings {
+            let mut line = json!({
+                "event": "stage",
+                "stage": ending.stage,
+                "outcome": ending.outcome.name(),
+                "seconds": milliseconds(ending.seconds),
+                "key": ending.key,
+            });
+            if let Some(object) = line.as_object_mut() {
+                if !ending.gates.is_empty() {
+                    object.insert("gates".to_owned(), json!(ending.gates));
+                }
+                if let Some(fault) = &ending.fault {
+                    object.insert("fault".to_owned(), json!(fault));
+                }
+            }
+            self.line(&line);
+        }
+        let outcome = if summary.is_ok() { "ok" } else { "failed" };
+        let mut line = json!({"event": "run", "outcome": outcome});
+        if let Some(object) = line.as_object_mut() {
+            for outcome in Outcome::ALL {
+                object.insert(outcome.name().to_owned(), json!(summary.count(outcome)));
+            }
+            object.insert("gates_failed".to_owned(), json!(summary.gates("fail").len()));
+            object.insert("seconds".to_owned(), json!(milliseconds(summary.seconds)));
+        }
+        self.line(&line);
+    }
+}
+
+/// Three decimals are all that a time of a process is worth.
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
+}

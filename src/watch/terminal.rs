@@ -1,0 +1,110 @@
+use std::{io, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use stage_contract::Event;
+
+use super::{Ending, Outcome, Summary, Watch, put, text};
+
+const COUNTED: &str = "{prefix}  {msg}  {wide_bar} {human_pos}/{human_len} {per_sec}  {eta} left";
+const UNCOUNTED: &str = "{prefix}  {spinner} {msg}  {elapsed}";
+
+/// A bar with rate and time left for the node that executes; above it, lines that stay.
+pub struct Terminal {
+    width: usize,
+    colour: bool,
+    bar: Option<ProgressBar>,
+    step: String,
+}
+
+impl Terminal {
+    const TICK: Duration = Duration::from_millis(120);
+
+    pub fn new(width: usize) -> Self {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { width, colour, bar: None, step: String::new() }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| put(&mut io::stdout(), line)),
+            None => put(&mut io::stdout(), line),
+        }
+    }
+
+    fn paint(&self, outcome: Outcome, line: &str) -> String {
+        let code = match outcome {
+            Outcome::Executed | Outcome::Restored => "32",
+            Outcome::Reused => "2",
+            Outcome::Failed => "31",
+            Outcome::Skipped | Outcome::Cancelled => "33",
+        };
+        if self.colour { format!("\x1b[{code}m{line}\x1b[0m") } else { line.to_owned() }
+    }
+
+    fn style(counted: bool) -> ProgressStyle {
+        let template = if counted { COUNTED } else { UNCOUNTED };
+        // Both are constants, and a test reads them.
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    }
+}
+
+impl Watch for Terminal {
+    fn started(&mut self, stage: &str, reasons: &[String]) {
+        let bar = ProgressBar::new_spinner().with_style(Self::style(false));
+        bar.set_prefix(format!("{stage:width$}", width = self.width));
+        bar.set_message(if reasons.is_empty() { "executing".to_owned() } else { text::tell(reasons) });
+        bar.enable_steady_tick(Self::TICK);
+        self.bar = Some(bar);
+        self.step.clear();
+    }
+
+    fn event(&mut self, _stage: &str, event: &Event) {
+        match event {
+            Event::Progress { step, done, total, unit } => {
+                let Some(bar) = &self.bar else { return };
+                if self.step != *step {
+                    step.clone_into(&mut self.step);
+                    bar.set_style(Self::style(*total > 0));
+                    bar.reset();
+                    bar.set_length(*total);
+                }
+                bar.set_message(format!("{step} ({unit})"));
+                bar.set_position(*done);
+            }
+            Event::Show { text } => self.say(text),
+            Event::Metric { .. } | Event::Gate { .. } => {}
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&format!("note: {text}"));
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.say(&self.paint(ending.outcome, &text::closing(ending, self.width)));
+        for line in ending.fault.iter().flat_map(text::paragraph) {
+            self.say(&line);
+        }
+    }
+
+    fn finished(&mut self, summary: &Summary) {
+        for line in text::last(summary) {
+            self.say(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_bars_can_be_drawn() {
+        for template in [COUNTED, UNCOUNTED] {
+            ProgressStyle::with_template(template).expect("is a template");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `distill`: a student of the teacher's own layers learns its labels, soft targets, hidden states and transitions.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
+
+use crate::ml::{
+    config::Config,
+    corpus::{Corpus, Gold, History, Record},
+    device,
+    distillation::{
+        CrfTeacher, Distillation, Examples, Training, Weights, check_pairs, check_weights, pairs_by_origin,
+        student_labels,
+    },
+    losses::bigram,
+    model::{Model, ModelFolder},
+    student::{begin_prior, from_teacher, uniform},
+};
+
+/// Which of the teacher's layers the student is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layers {
+    /// Spread evenly, first and last kept: 10 of 12 are {0,1,2,4,5,6,7,9,10,11}.
+    #[default]
+    Uniform,
+    /// The lowest ones.
+    TopDrop,
+}
+
+/// Trains a student of fewer layers on the teacher's annotations, soft targets and hidden states.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Distill {
+    /// Layers of the student; 0 = all of the teacher's.
+    pub keep_layers: usize,
+    /// Which of the teacher's layers they are: uniform or top-drop.
+    pub layers: Layers,
+    /// Passes over the train part.
+    pub epochs: u32,
+    /// Weights of CE, KD, hidden and CRF in epoch 1.
+    pub weights_first: Weights,
+    /// Weights of CE, KD, hidden and CRF from epoch 2 on.
+    pub weights: Weights,
+    /// Pairs [student's, teacher's] of hidden states, 0 = embeddings; empty = from where each layer came from.
+    pub hidden_pairs: Vec<(usize, usize)>,
+    /// What `finetune` may be told too.
+    #[serde(flatten)]
+    pub training: Training,
+}
+
+impl Default for Distill {
+    fn default() -> Self {
+        Self {
+            keep_layers: 10,
+            layers: Layers::Uniform,
+            epochs: 10,
+            weights_first: [1.0, 0.5, 0.1, 0.1],
+            weights: [1.0, 1.0, 0.2, 0.2],
+            hidden_pairs: Vec::new(),
+            training: Training::default(),
+        }
+    }
+}
+
+const TRAIN: Input<Corpus> = Input::new("train", "annotated sentences to learn from");
+const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the best epoch by");
+const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
+const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
+const MODEL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
+const HISTORY: Output<History> = Output::new("history", "training curves");
+
+impl Stage for Distill {
+    const SPEC: Spec = Spec {
+        name: "distill",
+        version: 1,
+        doc: "trains a student made of the teacher's layers with four losses",
+        inputs: &[TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port()],
+        outputs: &[MODEL.port(), HISTORY.port()],
+        measures: false,
+    };
+
+    fn check(&self) -> Result<(), Invalid> {
+        self.training.check()?;
+        check_weights("weights_first", &self.weights_first)?;
+        check_weights("weights", &self.weights)?;
+        if self.epochs == 0 {
+            return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
+                .at("epochs")
+                .help("use 1 or more"));
+        }
+        if self.keep_layers == 1 {
+            return Err(Invalid::new("`keep_layers` is 1")
+                .at("keep_layers")
+                .help("keep 2 layers or more, or 0 for all"));
+        }
+        Ok(())
+    }
+
+    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
+        let config = Config::load(teacher).map_err(|e| Invalid::new(e.to_string()).at(TEACHER.name()))?;
+        if self.keep_layers > config.layers.len() {
+            let (keep, has) = (self.keep_layers, config.layers.len());
+            return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has} layers"))
+                .at("keep_layers")
+                .help(format!("use 2 to {has}")));
+        }
+        Ok(())
+    }
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let device = device::burn(cx.device);
+        let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
+        let (train, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
+        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
+        let records: Vec<&Record> =
+            train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
+
+        let shape = Model {
+            config: Config { labels: student_labels(self.training.misc), ..teacher.config.clone() },
+            ..teacher.clone()
+        };
+        let train = Examples::new(&shape, &records, &self.training)?;
+        let dev = Examples::new(&shape, &dev.records.iter().collect::<Vec<_>>(), &self.training)?;
+        let sequences = train.sequences();
+        let labels = shape.config.labels;
+        let transitions = bigram(&labels, &sequences);
+        let prior = begin_prior(&labels, &sequences);
+        let student = from_teacher(&teacher, &self.chosen(&teacher), labels, &prior, &transitions, &device)?;
+
+        let pairs =
+            if self.hidden_pairs.is_empty() { pairs_by_origin(&student) } else { self.hidden_pairs.clone() };
+        check_pairs(&pairs, &student, &teacher)?;
+        let trained = Distillation {
+            teacher: &teacher,
+            student: &student,
+            train: &train,
+            dev: &dev,
+            training: &self.training,
+            weights: &|epoch| if epoch == 1 { self.weights_first } else { self.weights },
+            pairs: &pairs,
+            transitions: (self.training.crf_teacher == CrfTeacher::Bigram).then_some(&transitions),
+            device: &device,
+        }
+        .run(cx, self.epochs, 0.0)?;
+        trained.report(cx);
+        Model { network: trained.network, ..student }.save(cx.output(&MODEL)?)?;
+        cx.write(&HISTORY, &trained.history)
+    }
+}
+
+impl Distill {
+    fn chosen(&self, teacher: &Model) -> Vec<usize> {
+        let layers = teacher.config.layers.len();
+        match (self.keep_layers, self.layers) {
+            (0, _) => (0..layers).collect(),
+            (keep, Layers::Uniform) => uniform(layers, keep.min(layers)),
+            (keep, Layers::TopDrop) => (0..keep.min(layers)).collect(),
+        }
+    }
+}

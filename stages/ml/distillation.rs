@@ -1,0 +1,439 @@
+//! Patient knowledge distillation (Sun et al. 2019) on words: the part that `distill` and `finetune` share.
+
+use std::collections::BTreeSet;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stage_contract::{Context, Invalid, StageError};
+
+use crate::ml::{
+    batch::{Batch, Encoded},
+    checkpoint::Dev,
+    corpus::{Provenance, Record},
+    decode::decode,
+    infer::{encode, word_logits},
+    labels::{Labels, Scheme, Span, spans},
+    losses::{self, Bigram, Misc},
+    model::{Model, Network, Packed},
+    optimizer::Groups,
+    scores::score,
+    trainer::{Decay, Objective, Plan, Term, Trained, train},
+};
+
+/// Weights of the four losses: CE, KD, hidden, CRF.
+pub type Weights = [f64; 4];
+
+/// Where the CRF's teacher transitions come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CrfTeacher {
+    /// Tag bigrams of the teacher's annotations: log P(j|i) - log P(j).
+    #[default]
+    Bigram,
+    /// None: the CRF learns from tags alone.
+    None,
+}
+
+/// What every training on a teacher may be told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Training {
+    /// Temperature T of the soft targets.
+    pub temperature: f64,
+    /// Weight of the boundary part of KD: B- against I- is inferred from the IO teacher and not taught.
+    pub boundary: f64,
+    /// What becomes of the teacher's MISC: outside, ignore or keep.
+    pub misc: Misc,
+    /// A silver word counts confidence^gamma in CE; gold counts 1.
+    pub confidence_gamma: f64,
+    /// Where the CRF's teacher transitions come from: bigram or none.
+    pub crf_teacher: CrfTeacher,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Times the learning rate for the classifier.
+    pub head_lr: f64,
+    /// Times the learning rate for the CRF.
+    pub crf_lr: f64,
+    /// Share of all steps in which the learning rate rises.
+    pub warmup: f64,
+    /// How it falls then: linear, cosine or constant.
+    pub decay: Decay,
+    /// Decoupled weight decay, except for biases, LayerNorm and CRF.
+    pub weight_decay: f64,
+    /// Limit of the global gradient norm; 0 = none.
+    pub clip: f64,
+    /// Tokens in a batch.
+    pub batch_tokens: usize,
+    /// Stop after so many epochs without a better dev F1; 0 = never.
+    pub patience: u32,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            temperature: 2.5,
+            boundary: 0.5,
+            misc: Misc::Outside,
+            confidence_gamma: 1.0,
+            crf_teacher: CrfTeacher::Bigram,
+            lr: 2e-5,
+            head_lr: 5.0,
+            crf_lr: 50.0,
+            warmup: 0.1,
+            decay: Decay::Linear,
+            weight_decay: 0.01,
+            clip: 1.0,
+            batch_tokens: 1024,
+            patience: 0,
+        }
+    }
+}
+
+impl Training {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// The first parameter out of range, by name.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let positive = |name, value: f64| {
+            (value > 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
+                Invalid::new(format!("`{name}` is {value}, not above 0"))
+                    .at(name)
+                    .help("use a positive number")
+            })
+        };
+        let not_negative = |name, value: f64| {
+            (value >= 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
+                Invalid::new(format!("`{name}` is {value}, below 0")).at(name).help("use 0 or more")
+            })
+        };
+        positive("temperature", self.temperature)?;
+        positive("lr", self.lr)?;
+        for (name, value) in [
+            ("boundary", self.boundary),
+            ("confidence_gamma", self.confidence_gamma),
+            ("head_lr", self.head_lr),
+            ("crf_lr", self.crf_lr),
+            ("weight_decay", self.weight_decay),
+            ("clip", self.clip),
+        ] {
+            not_negative(name, value)?;
+        }
+        if !(0.0..1.0).contains(&self.warmup) {
+            return Err(Invalid::new(format!("`warmup` is {}, not a share", self.warmup))
+                .at("warmup")
+                .help("use a number from 0 up to but not including 1, such as 0.1"));
+        }
+        if self.batch_tokens == 0 {
+            return Err(Invalid::new("`batch_tokens` is 0")
+                .at("batch_tokens")
+                .help("use 1024, or less to save memory"));
+        }
+        Ok(())
+    }
+
+    /// The loop's part of it.
+    #[must_use]
+    pub fn plan(&self, epochs: u32, pruned: f64) -> Plan {
+        Plan {
+            epochs,
+            rate: self.lr,
+            groups: Groups { head: self.head_lr, crf: self.crf_lr, weight_decay: self.weight_decay },
+            warmup: self.warmup,
+            decay: self.decay,
+            clip: self.clip,
+            batch_tokens: self.batch_tokens,
+            patience: self.patience,
+            pruned,
+        }
+    }
+}
+
+/// Checks weights of the losses given as the parameter `name`.
+///
+/// # Errors
+/// One is negative, or all are 0.
+pub fn check_weights(name: &'static str, weights: &Weights) -> Result<(), Invalid> {
+    let help = "give four numbers of 0 or more for CE, KD, hidden, CRF, such as [1.0, 0.5, 0.1, 0.1]";
+    if weights.iter().any(|w| !w.is_finite() || *w < 0.0) {
+        return Err(Invalid::new(format!("`{name}` has a weight below 0")).at(name).help(help));
+    }
+    if weights.iter().sum::<f64>() == 0.0 {
+        return Err(Invalid::new(format!("all weights of `{name}` are 0: nothing would be learnt"))
+            .at(name)
+            .help(help));
+    }
+    Ok(())
+}
+
+/// The student's labels under a MISC policy.
+#[must_use]
+pub fn student_labels(misc: Misc) -> Labels {
+    Labels::student(misc == Misc::Keep)
+}
+
+/// Texts with what each word should be.
+pub struct Examples {
+    encoded: Vec<Encoded>,
+    /// Column of each word's tag; none = out of every loss.
+    tags: Vec<Vec<Option<usize>>>,
+    /// Weight of each word in CE.
+    weight: Vec<Vec<f64>>,
+    gold: Vec<Vec<Span>>,
+}
+
+impl Examples {
+    /// Tokenises records and looks up their tags. A tag of a type that the student does not have is O under
+    /// `outside` and masked under `ignore`.
+    ///
+    /// # Errors
+    /// A tag that is neither the student's nor MISC, by record id.
+    pub fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
+        let labels = &model.config.labels;
+        let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
+        let mut examples = Self {
+            encoded: encode(model, texts)?,
+            tags: Vec::with_capacity(records.len()),
+            weight: Vec::with_capacity(records.len()),
+            gold: Vec::with_capacity(records.len()),
+        };
+        for record in records {
+            let columns = columns(record, labels, training.misc)?;
+            let names: Vec<&str> =
+                columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
+            examples.gold.push(spans(&names, Scheme::Bio));
+            examples.tags.push(columns);
+            examples.weight.push(match record.provenance {
+                Provenance::Gold => vec![1.0; record.words.len()],
+                Provenance::Silver { .. } => {
+                    record.score.iter().map(|score| score.powf(training.confidence_gamma)).collect()
+                }
+            });
+        }
+        Ok(examples)
+    }
+
+    /// Tokenised texts.
+    #[must_use]
+    pub fn encoded(&self) -> &[Encoded] {
+        &self.encoded
+    }
+
+    /// Label columns of each text, words out of every loss left out.
+    #[must_use]
+    pub fn sequences(&self) -> Vec<Vec<usize>> {
+        self.tags.iter().map(|tags| tags.iter().copied().flatten().collect()).collect()
+    }
+}
+
+fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<usize>>, StageError> {
+    let column = |tag: &String| match labels.column(tag) {
+        Some(column) => Ok(Some(column)),
+        None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
+        None => Err(StageError::new(format!(
+            "record {} has the tag {tag}, which the student does not know",
+            record.id
+        ))
+        .help(format!("its labels are {}", labels.names().join(", ")))),
+    };
+    record.tags.iter().map(column).collect()
+}
+
+/// A student on its way, its teacher, and what it learns from.
+pub struct Distillation<'a> {
+    /// Frozen, without autodiff.
+    pub teacher: &'a Model,
+    /// Shape, labels and tokenizer of the student (its network is handed to the loop).
+    pub student: &'a Model,
+    /// What to learn.
+    pub train: &'a Examples,
+    /// What to be measured on.
+    pub dev: &'a Examples,
+    /// Parameters.
+    pub training: &'a Training,
+    /// Weights of an epoch, 1-based.
+    pub weights: &'a dyn Fn(u32) -> Weights,
+    /// Pairs of hidden states, student's and teacher's (0 = embeddings).
+    pub pairs: &'a [(usize, usize)],
+    /// The teacher's transitions.
+    pub transitions: Option<&'a Bigram>,
+    /// Where it runs, without autodiff.
+    pub device: &'a Device,
+}
+
+impl Distillation<'_> {
+    /// Runs the loop for `epochs`; `pruned` is the share of heads that are gone, for the curves.
+    ///
+    /// # Errors
+    /// See [`train`].
+    pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
+        let plan = self.training.plan(epochs, pruned);
+        train(cx, &plan, self.student.network.clone(), self.train.encoded(), self)
+    }
+
+    /// `[words, student labels]` soft targets and the wanted hidden states `[tokens, hidden]` of a batch.
+    fn teach(&self, batch: &Batch, hidden: bool) -> (Vec<f32>, Vec<Tensor<2>>) {
+        let wanted: Vec<usize> = if hidden { self.pairs.iter().map(|p| p.1).collect() } else { Vec::new() };
+        let packed = Packed::new(batch, &self.teacher.config, self.device);
+        let output = self.teacher.network.forward(&packed, &wanted);
+        let logits = output.logits.select(0, packed.rows).into_data();
+        let logits: Vec<f32> = logits.try_to_vec().expect("logits are f32");
+        let from = &self.teacher.config.labels;
+        let to = &self.student.config.labels;
+        let projection =
+            losses::project(from, to, &logits, &batch.texts, self.training.temperature, self.training.misc);
+        (projection.q, output.hidden)
+    }
+}
+
+/// The words of a batch that count: owned, and with a tag.
+struct Targets {
+    /// Rows `[N]` of the batch.
+    rows: Vec<u32>,
+    /// Indices `[N]` into the batch's words.
+    words: Vec<usize>,
+    /// `[N]`
+    tags: Vec<usize>,
+    /// `[N]`
+    weight: Vec<f64>,
+    /// `[texts + 1]` first of each text.
+    texts: Vec<u32>,
+}
+
+impl Targets {
+    fn new(batch: &Batch, examples: &Examples) -> Self {
+        let mut targets = Self { rows: vec![], words: vec![], tags: vec![], weight: vec![], texts: vec![0] };
+        for (&member, span) in batch.members.iter().zip(batch.texts.windows(2)) {
+            for (place, word) in (span[0] as usize..span[1] as usize).enumerate() {
+                if let (true, Some(tag)) = (batch.owned[word], examples.tags[member][place]) {
+                    targets.rows.push(batch.rows[word]);
+                    targets.words.push(word);
+                    targets.tags.push(tag);
+                    targets.weight.push(examples.weight[member][place]);
+                }
+            }
+            targets.texts.push(u32::try_from(targets.rows.len()).unwrap_or(u32::MAX));
+        }
+        targets
+    }
+}
+
+impl Objective for Distillation<'_> {
+    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
+        let [ce, kd, hidden, crf] = (self.weights)(epoch);
+        let batch = Batch::pack(self.train.encoded(), members);
+        let targets = Targets::new(&batch, self.train);
+        let labels = &self.student.config.labels;
+        let autodiff = self.device.clone().autodiff();
+
+        let (q, teacher_hidden) = if kd > 0.0 || hidden > 0.0 {
+            self.teach(&batch, hidden > 0.0)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let wanted: Vec<usize> =
+            if hidden > 0.0 { self.pairs.iter().map(|p| p.0).collect() } else { Vec::new() };
+        let output = network.forward(&Packed::new(&batch, &self.student.config, &autodiff), &wanted);
+        let rows: Vec<i64> = targets.rows.iter().map(|&row| i64::from(row)).collect();
+        let rows = |device| Tensor::from_data(TensorData::from(rows.as_slice()), device);
+        let logits = output.logits.select(0, rows(&autodiff));
+
+        let mut terms = vec![Term {
+            name: "ce",
+            weight: ce,
+            loss: losses::cross_entropy(logits.clone(), &targets.tags, &targets.weight),
+        }];
+        if kd > 0.0 {
+            let n = labels.len();
+            let q: Vec<f32> =
+                targets.words.iter().flat_map(|word| &q[word * n..(word + 1) * n]).copied().collect();
+            let (temperature, boundary) = (self.training.temperature, self.training.boundary);
+            let loss = losses::distillation(logits.clone(), &q, labels, temperature, boundary);
+            terms.push(Term { name: "kd", weight: kd, loss });
+        }
+        if hidden > 0.0 && !self.pairs.is_empty() {
+            let pairs = output.hidden.into_iter().zip(teacher_hidden).map(|(student, teacher)| {
+                (student.select(0, rows(&autodiff)), teacher.select(0, rows(self.device)).autodiff())
+            });
+            terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
+        }
+        if let Some(weights) = network.crf_weights().filter(|_| crf > 0.0) {
+            let nll = losses::crf_nll(logits, &weights, &targets.tags, &targets.texts, labels);
+            terms.push(Term { name: "crf", weight: crf, loss: nll });
+            if let Some(teacher) = self.transitions {
+                let loss = losses::crf_transitions(&weights, teacher, labels);
+                terms.push(Term { name: "crf_transitions", weight: crf, loss });
+            }
+        }
+        Ok(terms)
+    }
+
+    fn dev(&self, network: &Network) -> Result<Dev, StageError> {
+        let model = Model { network: network.clone(), ..self.student.clone() };
+        let labels = &self.student.config.labels;
+        let crf = model.crf();
+        let budget = 2 * self.training.batch_tokens;
+        let logits = word_logits(&model, self.dev.encoded(), budget, self.device, None);
+        let found: Vec<Vec<Span>> = logits
+            .iter()
+            .map(|text| spans(&decode(labels, crf.as_ref(), text, &[]).tags, Scheme::Bio))
+            .collect();
+        let loss = mean_cross_entropy(&self.dev.tags, &logits);
+        Ok(Dev { score: score(&self.dev.gold, &found).micro, loss })
+    }
+}
+
+/// Mean over owned words with a tag of -log softmax.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[crate::ml::infer::WordLogits]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0_usize);
+    for (tags, text) in tags.iter().zip(logits) {
+        for (word, tag) in tags.iter().enumerate() {
+            if let (true, Some(tag)) = (text.owned[word], *tag) {
+                let row: Vec<f64> = text.word(word).iter().map(|&x| f64::from(x)).collect();
+                let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                sum += top + row.iter().map(|x| (x - top).exp()).sum::<f64>().ln() - row[tag];
+                count += 1;
+            }
+        }
+    }
+    sum / count.max(1) as f64
+}
+
+/// Pairs of hidden states from where each student layer came from: the state after a student layer learns from the
+/// state after its origin.
+#[must_use]
+pub fn pairs_by_origin(student: &Model) -> Vec<(usize, usize)> {
+    student.config.layers.iter().enumerate().map(|(i, layer)| (i + 1, layer.from_teacher_layer + 1)).collect()
+}
+
+/// Checks explicit pairs against both models.
+///
+/// # Errors
+/// A state that does not exist, or a teacher of another hidden width.
+pub fn check_pairs(pairs: &[(usize, usize)], student: &Model, teacher: &Model) -> Result<(), StageError> {
+    let (ours, theirs) = (student.config.layers.len(), teacher.config.layers.len());
+    if let Some((s, t)) = pairs.iter().find(|(s, t)| *s > ours || *t > theirs) {
+        return Err(StageError::new(format!(
+            "the hidden pair [{s}, {t}] does not exist: the student has states 0 to {ours}, the teacher 0 to {theirs}"
+        ))
+        .help("0 is the embeddings and i the state after the i-th layer, counted from 1"));
+    }
+    let distinct: BTreeSet<_> = pairs.iter().collect();
+    if distinct.len() < pairs.len() {
+        return Err(
+            StageError::new("a hidden pair is given twice").help("give each pair once in `hidden_pairs`")
+        );
+    }
+    if student.config.hidden != teacher.config.hidden {
+        return Err(StageError::new(format!(
+            "the student's hidden width {} is not the teacher's {}",
+            student.config.hidden, teacher.config.hidden
+        ))
+        .help(
+            "set the third weight (hidden) to 0, or use the model the student was made from as its teacher",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! How much a head or a neuron matters: gates on what could be removed, and the loss's gradient at the open gate.
+//!
+//! Taylor: a gate ξ = 1 stands on each head's context and on each FFN neuron after GELU. Removing it is ξ = 0, so to first
+//! order the loss changes by |∂L/∂ξ| (Michel et al. 2019, eq. 2; the seed's gradient times activation). The score is the
+//! mean of |∂L/∂ξ| over batches, where L is the model's own loss on the batch's tags: the CRF's likelihood when there is
+//! one, else cross-entropy. Scores are divided by their layer's L2 norm, as Michel et al. do.
+
+use burn::{module::Module, tensor::Device};
+use rand::Rng;
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stage_contract::StageError;
+
+use crate::ml::{
+    batch::{Batch, Encoded, buckets},
+    config::Config,
+    corpus::Record,
+    labels::{Labels, Scheme},
+    layout::{host, name},
+    losses::{crf_nll, cross_entropy},
+    model::{Gates, Network, Packed},
+    packed::indices,
+    random,
+    weights::Weights,
+};
+
+/// What decides which heads and neurons go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Criterion {
+    /// The loss's gradient with respect to a gate on it, over batches of the records (default).
+    #[default]
+    Taylor,
+    /// The L2 norm of its weights: a control that looks at no data.
+    Magnitude,
+    /// Chance: a control.
+    Random,
+}
+
+/// Scores, higher is more important; each layer has L2 norm 1 unless all its scores are 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Importance {
+    /// `[layers][heads]`
+    pub heads: Vec<Vec<f64>>,
+    /// `[layers][ffn]`
+    pub ffn: Vec<Vec<f64>>,
+}
+
+/// Records as a model's loss needs them.
+#[derive(Clone, Debug)]
+pub struct Labelled {
+    /// Windows of each record.
+    pub texts: Vec<Encoded>,
+    /// Output column of each word of each record.
+    pub gold: Vec<Vec<usize>>,
+}
+
+impl Importance {
+    /// E over batches of |∂L/∂ξ|. `step` is called after every few batches with their number.
+    ///
+    /// # Errors
+    /// What `step` returns, to stop early.
+    pub fn taylor(
+        config: &Config,
+        network: &Network,
+        records: &Labelled,
+        batches: &[Vec<usize>],
+        device: &Device,
+        mut step: impl FnMut(usize) -> Result<(), StageError>,
+    ) -> Result<Self, StageError> {
+        let autodiff = device.clone().autodiff();
+        let network = network.clone().train().no_grad();
+        let at_once = if *device == Device::flex() { rayon::current_num_threads() } else { 1 };
+        let mut sum = Self::zero(config);
+        for group in batches.chunks(at_once) {
+            let gradients: Vec<_> = group
+                .par_iter()
+                .map(|members| gradients(config, &network, records, members, &autodiff))
+                .collect();
+            // In the order of batches, whatever thread was faster: the same bits every time.
+            gradients.iter().flatten().for_each(|gradients| sum.add_absolute(gradients));
+            step(group.len())?;
+        }
+        Ok(sum.normalised())
+    }
+
+    /// L2 norm of a head's rows of Q, K, V and columns of the output; of a neuron's row and column.
+    #[must_use]
+    pub fn magnitude(config: &Config, weights: &Weights) -> Self {
+        let square =
+            |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v) * f64::from(v)).sum::<f64>();
+        let part = |layer, part: &str, width: usize, columns: bool, scores: &mut Vec<f64>| {
+            let Some(array) = weights.get(&name::layer(layer, &format!("{part}.weight"))) else { return };
+            let row = array.shape[1];
+            for (unit, score) in scores.iter_mut().enumerate() {
+                *score += if columns {
+                    let from = |r: &[f32]| r[unit * width..(unit + 1) * width].to_vec();
+                    square(&mut array.values.chunks_exact(row).flat_map(from))
+                } else {
+                    square(&mut array.values[unit * width * row..(unit + 1) * width * row].iter().copied())
+                };
+            }
+        };
+        let mut sum = Self::zero(config);
+        for layer in 0..config.layers.len() {
+            let heads = &mut sum.heads[layer];
+            for (matrix, columns) in [
+                (name::QUERY, false),
+                (name::KEY, false),
+                (name::VALUE, false),
+                (name::ATTENTION_OUTPUT, true),
+            ] {
+                part(layer, matrix, config.head_dim, columns, heads);
+            }
+            for (matrix, columns) in [(name::UP, false), (name::DOWN, true)] {
+                part(layer, matrix, 1, columns, &mut sum.ffn[layer]);
+            }
+        }
+        let root = |scores: &mut Vec<f64>| scores.iter_mut().for_each(|score| *score = score.sqrt());
+        sum.heads.iter_mut().chain(&mut sum.ffn).for_each(root);
+        sum.normalised()
+    }
+
+    /// Chance, from `seed`.
+    #[must_use]
+    pub fn random(config: &Config, seed: u64) -> Self {
+        let mut rng = random::rng(seed, "importance");
+        let mut scores = Self::zero(config);
+        for score in scores.heads.iter_mut().chain(&mut scores.ffn).flatten() {
+            *score = rng.random();
+        }
+        scores.normalised()
+    }
+
+    fn zero(config: &Config) -> Self {
+        Self {
+            heads: config.layers.iter().map(|layer| vec![0.0; layer.heads]).collect(),
+            ffn: config.layers.iter().map(|layer| vec![0.0; layer.ffn]).collect(),
+        }
+    }
+
+    fn add_absolute(&mut self, gradients: &Gradients) {
+        for (sums, gradients) in
+            self.heads.iter_mut().zip(&gradients.heads).chain(self.ffn.iter_mut().zip(&gradients.ffn))
+        {
+            for (sum, gradient) in sums.iter_mut().zip(gradients) {
+                *sum += f64::from(gradient.abs());
+            }
+        }
+    }
+
+    fn normalised(mut self) -> Self {
+        for scores in self.heads.iter_mut().chain(&mut self.ffn) {
+            let norm = scores.iter().map(|score| score * score).sum::<f64>().sqrt();
+            if norm > 0.0 {
+                scores.iter_mut().for_each(|score| *score /= norm);
+            }
+        }
+        self
+    }
+}
+
+/// The `count` highest scores, as ascending indices; ties go to the lower index.
+#[must_use]
+pub fn highest(scores: &[f64], count: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    order.truncate(count);
+    order.sort_unstable();
+    order
+}
+
+impl Labelled {
+    /// The first `count` batches of at most `budget` tokens, in an order drawn from `seed`; fewer when there are fewer.
+    ///
+    /// # Errors
+    /// When there is no word to look at.
+    pub fn batches(&self, count: usize, budget: usize, seed: u64) -> Result<Vec<Vec<usize>>, StageError> {
+        let mut batches = buckets(&self.texts, budget, Some(seed));
+        batches.retain(|members| members.iter().any(|&text| self.texts[text].words > 0));
+        batches.truncate(count);
+        if batches.is_empty() {
+            return Err(StageError::new("the records hold no word to measure importance on"));
+        }
+        Ok(batches)
+    }
+
+    /// Reads each tag as a column of `labels`.
+    ///
+    /// # Errors
+    /// Names a record by its id and the tag for which the model has no label.
+    pub fn new(texts: Vec<Encoded>, records: &[Record], labels: &Labels) -> Result<Self, StageError> {
+        let column = |record: &Record, tag: &String| {
+            let inside = || tag.strip_prefix("B-").map(|kind| format!("I-{kind}"));
+            let io = || if labels.scheme() == Scheme::Io { labels.column(&inside()?) } else { None };
+            labels.column(tag).or_else(io).ok_or_else(|| {
+                StageError::new(format!(
+                    "record {} is tagged {tag}, for which the model has no label",
+                    record.id
+                ))
+                .help(format!("use records with the model's own types: {}", labels.types().join(", ")))
+            })
+        };
+        let gold = records
+            .iter()
+            .map(|record| record.tags.iter().map(|tag| column(record, tag)).collect())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { texts, gold })
+    }
+}
+
+/// ∂L/∂ξ of one batch, a vector a layer.
+struct Gradients {
+    heads: Vec<Vec<f32>>,
+    ffn: Vec<Vec<f32>>,
+}
+
+/// `None` for a batch none of whose words owns a sub-word.
+fn gradients(
+    config: &Config,
+    network: &Network,
+    records: &Labelled,
+    members: &[usize],
+    device: &Device,
+) -> Option<Gradients> {
+    let batch = Batch::pack(&records.texts, members);
+    let owned: Vec<_> = (0..batch.rows.len()).filter(|word| batch.owned[*word]).collect();
+    if owned.is_empty() {
+        return None;
+    }
+    let gold: Vec<_> = members.iter().flat_map(|&text| records.gold[text].iter().copied()).collect();
+    let gold: Vec<_> = owned.iter().map(|&word| gold[word]).collect();
+    let gates = Gates::open(network, device);
+    let logits = network.forward_gated(&Packed::new(&batch, config, device), &[], Some(&gates)).logits;
+    let rows: Vec<_> = owned.iter().map(|&word| batch.rows[word]).collect();
+    let logits = logits.select(0, indices(&rows, device));
+    let loss = match network.crf_weights() {
+        Some(crf) => crf_nll(logits, &crf, &gold, &starts(&batch), &config.labels),
+        None => cross_entropy(logits, &gold, &vec![1.0; gold.len()]),
+    };
+    let gradients = loss.backward();
+    let of = |gates: Vec<burn::tensor::Tensor<1>>| {
+        gates
+            .into_iter()
+            .map(|gate| {
+                let [size] = gate.dims();
+                gate.grad(&gradients).map_or_else(|| vec![0.0; size], host)
+            })
+            .collect()
+    };
+    Some(Gradients { heads: of(gates.heads), ffn: of(gates.ffn) })
+}
+
+/// `[texts + 1]` first owned word of each text.
+fn starts(batch: &Batch) -> Vec<u32> {
+    let owned = batch.texts.windows(2).scan(0, |end, words| {
+        let own = &batch.owned[words[0] as usize..words[1] as usize];
+        *end += own.iter().map(|owned| u32::from(*owned)).sum::<u32>();
+        Some(*end)
+    });
+    [0].into_iter().chain(owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

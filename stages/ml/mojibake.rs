@@ -1,0 +1,129 @@
+//! UTF-8 that was read as Windows-1252 or Latin-1 and written as UTF-8 again: `Ã©` for é, `â€™` for ’.
+
+/// Repairs every double-encoded character, also when it happened twice; `None` when there is none.
+/// Sequences that mean something in French as they stand (`CAFÉ»`) are left alone: see [`plausible`].
+#[must_use]
+pub fn repair(text: &str) -> Option<String> {
+    let mut repaired: Option<String> = None;
+    // Twice is what happens in practice; the bound keeps a malicious line from costing more.
+    for _ in 0..3 {
+        match once(repaired.as_deref().unwrap_or(text)) {
+            Some(better) => repaired = Some(better),
+            None => break,
+        }
+    }
+    // The second half of a double-encoded à is a no-break space, which many tools turn into a plain one.
+    repaired.map(|text| text.replace("Ã ", "à "))
+}
+
+fn once(text: &str) -> Option<String> {
+    // Every sequence begins with a character between Â and ô.
+    if !text.contains(|c| ('\u{c2}'..='\u{f4}').contains(&c)) {
+        return None;
+    }
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut changed = false;
+    let mut at = 0;
+    while at < chars.len() {
+        if let Some((c, length)) = decode(&chars[at..]) {
+            out.push(c);
+            at += length;
+            changed = true;
+        } else {
+            out.push(chars[at]);
+            at += 1;
+        }
+    }
+    changed.then_some(out)
+}
+
+/// The character whose UTF-8 bytes the first characters are, and how many of them.
+fn decode(chars: &[char]) -> Option<(char, usize)> {
+    let lead = byte(chars[0])?;
+    let length = match lead {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return None,
+    };
+    let mut bytes = [0; 4];
+    for (slot, &c) in bytes[..length].iter_mut().zip(chars.get(..length)?) {
+        *slot = byte(c)?;
+    }
+    let c = std::str::from_utf8(&bytes[..length]).ok()?.chars().next()?;
+    plausible(c).then_some((c, length))
+}
+
+/// Characters that French text holds. Others are more likely to be what they seem: `É»` would become ɻ.
+fn plausible(c: char) -> bool {
+    matches!(c,
+        // C1 controls and `ˆ ˜ ƒ` are what a letter that was encoded three times is on the way back.
+        '\u{80}'..='\u{ff}' | 'ˆ' | '˜' | 'ƒ' | 'Œ' | 'œ' | 'Ÿ' | 'Š' | 'š' | 'Ž' | 'ž' | '\u{300}'..='\u{36f}'
+        | '\u{2000}'..='\u{2bff}' | '\u{feff}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// The byte that Windows-1252 writes for a character above ASCII; its five holes as Latin-1 has them.
+fn byte(c: char) -> Option<u8> {
+    const HIGH: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    ];
+    match u32::from(c) {
+        code @ 0x80..=0xff => u8::try_from(code).ok(),
+        _ => HIGH.iter().position(|&h| h == c).and_then(|i| u8::try_from(0x80 + i).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spoil(text: &str, windows: bool) -> String {
+        let decode = |b: &u8| {
+            (0x80..=0x2fff_u32)
+                .filter_map(char::from_u32)
+                .find(|&c| b.is_ascii() || (windows && u32::from(c) > 0xff && byte(c) == Some(*b)))
+                .filter(|_| !b.is_ascii())
+                .unwrap_or(char::from(*b))
+        };
+        text.as_bytes().iter().map(decode).collect()
+    }
+
+    #[test]
+    fn double_encoded_french_is_repaired() {
+        let text = "L’été où l’œuvre coûte 5 € – « voilà », ça… ÀÉÈ 🎯";
+        for windows in [true, false] {
+            assert_eq!(repair(&spoil(text, windows)).as_deref(), Some(text));
+            assert_eq!(repair(&spoil(&spoil(text, windows), windows)).as_deref(), Some(text));
+        }
+        assert_eq!(repair("hÃ©bergÃ© Ã Paris").as_deref(), Some("hébergé à Paris"));
+        assert_eq!(repair("ï»¿Début").as_deref(), Some("\u{feff}Début"));
+    }
+
+    #[test]
+    fn french_as_it_stands_is_left_alone() {
+        for text in [
+            "Le «CAFÉ», l’«ÉTÉ»",
+            "à «Aix»",
+            "Âge, Îles, Ô temps",
+            "é\u{a0}»",
+            "10 °C ½ µg",
+            "SÃO PAULO",
+            "ascii",
+        ] {
+            assert_eq!(repair(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_spoilt_is_repaired(text in "[a-zéèêàçùîôûëïœÉÀ’«» ]{0,30}") {
+            let spoilt = spoil(&text, true);
+            let expected = (spoilt != text).then(|| text.clone());
+            prop_assert_eq!(repair(&spoilt), expected);
+        }
+    }
+}

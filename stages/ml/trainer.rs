@@ -1,0 +1,214 @@
+//! The training loop: batches by token budget, warm-up and decay, clipping, the best epoch by strict dev F1,
+//! checkpoints from which a killed run goes on to the same bytes.
+
+use burn::{module::Module, optim::GradientsParams, tensor::Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stage_contract::{Context, StageError};
+
+use crate::ml::{
+    batch::{Encoded, buckets},
+    checkpoint::{Checkpoint, Dev, State},
+    corpus::{self, History, Step},
+    model::Network,
+    optimizer::{self, Groups},
+};
+
+/// How the learning rate falls after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// Straight down to 0 at the last step.
+    #[default]
+    Linear,
+    /// Half a cosine down to 0.
+    Cosine,
+    /// Stays.
+    Constant,
+}
+
+/// What a training run is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Passes over the texts.
+    pub epochs: u32,
+    /// Peak learning rate.
+    pub rate: f64,
+    /// Factors and weight decay.
+    pub groups: Groups,
+    /// Share of all steps in which the rate rises from 0.
+    pub warmup: f64,
+    /// What it does then.
+    pub decay: Decay,
+    /// Limit of the global gradient norm; 0 = none.
+    pub clip: f64,
+    /// Tokens in a batch.
+    pub batch_tokens: usize,
+    /// Stop after so many epochs without a better dev F1; 0 = never.
+    pub patience: u32,
+    /// For the `pruning_ratio` column of the history: share of the teacher's heads that are gone.
+    pub pruned: f64,
+}
+
+impl Plan {
+    /// Learning rate at a 0-based step of `steps`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^52")]
+    pub fn rate_at(&self, step: usize, steps: usize) -> f64 {
+        let warmup = (self.warmup * steps as f64).ceil();
+        let at = step as f64;
+        if at < warmup {
+            return self.rate * (at + 1.0) / (warmup + 1.0);
+        }
+        let left = (steps as f64 - at) / (steps as f64 - warmup).max(1.0);
+        match self.decay {
+            Decay::Linear => self.rate * left,
+            Decay::Cosine => self.rate * 0.5 * (1.0 - (std::f64::consts::PI * left).cos()),
+            Decay::Constant => self.rate,
+        }
+    }
+}
+
+/// One weighted term of a loss.
+pub struct Term {
+    /// Its name in the history.
+    pub name: &'static str,
+    /// Its weight now.
+    pub weight: f64,
+    /// Its raw value `[1]`.
+    pub loss: Tensor<1>,
+}
+
+/// What is trained for.
+pub trait Objective {
+    /// The terms of the loss of a batch, in a fixed order. `epoch` is 1-based.
+    ///
+    /// # Errors
+    /// When a batch cannot be made.
+    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError>;
+
+    /// Scores a network (no autodiff) on the dev part.
+    ///
+    /// # Errors
+    /// When decoding fails.
+    fn dev(&self, network: &Network) -> Result<Dev, StageError>;
+}
+
+/// What a run leaves.
+pub struct Trained {
+    /// The network of the best epoch, without autodiff.
+    pub network: Network,
+    /// Its dev scores.
+    pub dev: Dev,
+    /// Its 1-based epoch.
+    pub epoch: u32,
+    /// The curves.
+    pub history: History,
+}
+
+/// Steps between two checkpoints inside an epoch: a few minutes of a large student on two cores.
+const CHECKPOINT_STEPS: usize = 100;
+
+/// Trains `network` on `texts` (all of them every epoch).
+///
+/// # Errors
+/// Cancelled, an objective's error, a loss that is no number, or a disk that refuses checkpoints.
+pub fn train(
+    cx: &Context<'_>,
+    plan: &Plan,
+    network: Network,
+    texts: &[Encoded],
+    objective: &dyn Objective,
+) -> Result<Trained, StageError> {
+    let order = |epoch: u32| buckets(texts, plan.batch_tokens, Some(cx.seed.wrapping_add(u64::from(epoch))));
+    // Shuffling changes how texts fall into batches, so each epoch has its own number of steps.
+    let epochs: Vec<usize> = (1..=plan.epochs).map(|epoch| order(epoch).len()).collect();
+    let steps: usize = epochs.iter().sum();
+    let checkpoint = Checkpoint::at(cx.checkpoint);
+    let mut optimizer = optimizer::adamw(plan.groups);
+    let (mut network, mut best, mut state) = match checkpoint.load(&network)? {
+        Some(saved) => {
+            optimizer = saved.optimizer(optimizer)?;
+            cx.show(format!("resuming at epoch {}, step {} of {steps}", saved.state.epoch, saved.state.step));
+            (saved.network, saved.best, saved.state)
+        }
+        None => (network, None, State::default()),
+    };
+    network = network.train();
+
+    while state.epoch <= plan.epochs && !state.stopped(plan.patience) {
+        let batches = order(state.epoch);
+        let mut progress =
+            cx.progress(format!("epoch {}/{}", state.epoch, plan.epochs), batches.len() as u64, "steps");
+        progress.advance(state.batch as u64);
+        for members in &batches[state.batch..] {
+            cx.check_cancelled().inspect_err(|_| {
+                // Best effort: what a cancelled run loses without it is at most CHECKPOINT_STEPS steps.
+                let _ = checkpoint.save(&network, best.as_ref(), &optimizer, &state);
+            })?;
+            let rate = plan.rate_at(state.step, steps);
+            let terms = objective.terms(&network, members, state.epoch)?;
+            let loss = sum(&terms);
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let norm = optimizer::clip(&network, &mut gradients, plan.clip);
+            state.record(step(&state, rate, norm, &terms, &loss)?);
+            network = optimizer.step(rate, network, gradients);
+            progress.advance(1);
+            if state.step.is_multiple_of(CHECKPOINT_STEPS) && state.batch < batches.len() {
+                checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
+            }
+        }
+        let valid = network.valid();
+        let dev = objective.dev(&valid)?;
+        let epoch = state.epoch;
+        if state.finish_epoch(dev, plan.pruned) {
+            best = Some(valid);
+        }
+        cx.show(format!(
+            "epoch {epoch}/{}: train loss {:.4}, dev loss {:.4}, dev F1 {:.2}{}",
+            plan.epochs,
+            state.train_loss(),
+            dev.loss,
+            100.0 * dev.score.f1,
+            if state.best_epoch == epoch { " (best so far)" } else { "" },
+        ));
+        checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
+    }
+    let network =
+        best.ok_or_else(|| StageError::new("no epoch was trained").help("set `epochs` to 1 or more"))?;
+    Ok(Trained { network, dev: state.best_dev(), epoch: state.best_epoch, history: state.into_history() })
+}
+
+/// The weighted sum of terms. `[1]`
+fn sum(terms: &[Term]) -> Tensor<1> {
+    let weighted = terms.iter().map(|term| term.loss.clone().mul_scalar(term.weight));
+    weighted.reduce(|a, b| a + b).expect("an objective has at least one term")
+}
+
+/// A line of the history: each term raw and weighted.
+fn step(state: &State, lr: f64, norm: f64, terms: &[Term], loss: &Tensor<1>) -> Result<Step, StageError> {
+    let value = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
+    let step = state.step as u64 + 1;
+    let loss = value(loss);
+    if !(loss.is_finite() && norm.is_finite()) {
+        let message =
+            format!("the loss is {loss} and its gradient {norm} at epoch {}, step {step}", state.epoch);
+        return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
+    }
+    let term = |term: &Term| {
+        let raw = value(&term.loss);
+        (term.name.to_owned(), corpus::Term { raw, weighted: term.weight * raw })
+    };
+    Ok(Step { step, epoch: state.epoch, lr, grad_norm: norm, loss, terms: terms.iter().map(term).collect() })
+}
+
+impl Trained {
+    /// Records the best epoch's dev scores.
+    pub fn report(&self, cx: &Context<'_>) {
+        cx.metric("dev.f1", self.dev.score.f1);
+        cx.metric("dev.precision", self.dev.score.precision);
+        cx.metric("dev.recall", self.dev.score.recall);
+        cx.metric("dev.loss", self.dev.loss);
+        cx.metric("best_epoch", f64::from(self.epoch));
+    }
+}

@@ -1,0 +1,239 @@
+//! `teach`: a small CamemBERT-shaped teacher from scratch, for where no real one can be had.
+
+use burn::tensor::{Tensor, TensorData};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
+
+use crate::ml::{
+    batch::{Batch, Encoded},
+    checkpoint::Dev,
+    config::{Config, LayerShape},
+    corpus::{Gold, History, Record, Text},
+    decode::decode,
+    device,
+    distillation::mean_cross_entropy,
+    infer::{encode, word_logits},
+    labels::{Labels, Scheme, Span, spans},
+    losses,
+    model::{Model, ModelFolder, Network, Packed},
+    optimizer::Groups,
+    scores::score,
+    tokenizer::Tokenizer,
+    trainer::{Decay, Objective, Plan, Term, train},
+    vocabulary,
+};
+
+/// Trains a small teacher with its own tokenizer on gold sentences.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Teach {
+    /// Entries of the vocabulary.
+    pub vocab: usize,
+    /// Hidden width.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Attention heads per layer.
+    pub heads: usize,
+    /// FFN neurons per layer.
+    pub ffn: usize,
+    /// Longest input in pieces, specials counted.
+    pub positions: usize,
+    /// Passes over the gold sentences.
+    pub epochs: u32,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Tokens in a batch.
+    pub batch_tokens: usize,
+}
+
+impl Default for Teach {
+    fn default() -> Self {
+        Self {
+            vocab: 4000,
+            hidden: 128,
+            layers: 6,
+            heads: 4,
+            ffn: 512,
+            positions: 256,
+            epochs: 4,
+            lr: 1e-3,
+            batch_tokens: 1024,
+        }
+    }
+}
+
+const TRAIN: Input<Gold> = Input::new("train", "gold sentences to learn from");
+const DEV: Input<Gold> = Input::new("dev", "gold sentences to choose the best epoch by");
+const TEXT: Optional<Text> = Optional::new("text", "raw text that the vocabulary is made from too");
+const MODEL: Output<ModelFolder> = Output::new("model", "the teacher of the best epoch");
+const HISTORY: Output<History> = Output::new("history", "training curves");
+
+/// The label order of `Jean-Baptiste/camembert-ner`: IO, no B- (ML.md §1).
+const LABELS: [&str; 5] = ["O", "I-LOC", "I-PER", "I-MISC", "I-ORG"];
+
+impl Stage for Teach {
+    const SPEC: Spec = Spec {
+        name: "teach",
+        version: 1,
+        doc: "trains a small CamemBERT-shaped teacher from scratch, with its own tokenizer",
+        inputs: &[TRAIN.port(), DEV.port(), TEXT.port()],
+        outputs: &[MODEL.port(), HISTORY.port()],
+        measures: false,
+    };
+
+    fn check(&self) -> Result<(), Invalid> {
+        for (name, value) in [
+            ("vocab", self.vocab),
+            ("hidden", self.hidden),
+            ("layers", self.layers),
+            ("heads", self.heads),
+            ("ffn", self.ffn),
+            ("epochs", self.epochs as usize),
+            ("batch_tokens", self.batch_tokens),
+        ] {
+            if value == 0 {
+                return Err(Invalid::new(format!("`{name}` is 0")).at(name).help("use 1 or more"));
+            }
+        }
+        if !self.hidden.is_multiple_of(self.heads) {
+            return Err(Invalid::new(format!(
+                "`hidden` {} is no multiple of `heads` {}",
+                self.hidden, self.heads
+            ))
+            .at("heads")
+            .help("choose heads that divide the hidden width"));
+        }
+        if self.positions < 16 {
+            let message = format!("`positions` is {}: too short for a sentence", self.positions);
+            return Err(Invalid::new(message).at("positions").help("use 128 or more"));
+        }
+        Ok(())
+    }
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let device = device::burn(cx.device);
+        let (gold, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
+        let text = cx.read_optional(&TEXT)?.unwrap_or_default();
+        let records: Vec<&Record> = gold.sets.iter().flat_map(|s| &s.records).collect();
+        let lines: Vec<&str> = records
+            .iter()
+            .map(|r| r.text.as_str())
+            .chain(text.lines.iter().map(|l| l.text.as_str()))
+            .collect();
+        let tokenizer = Tokenizer::from_json(vocabulary::train(&lines, self.vocab)?)?;
+        let config = self.config(&tokenizer)?;
+        let network = Network::init(&config, cx.seed, &device);
+        let model = Model { config, network, tokenizer };
+        let lesson = Lesson {
+            train: Sentences::new(&model, &records)?,
+            dev: Sentences::new(&model, &dev.sets.iter().flat_map(|s| &s.records).collect::<Vec<_>>())?,
+            batch_tokens: self.batch_tokens,
+            device,
+            model,
+        };
+        let plan = Plan {
+            epochs: self.epochs,
+            rate: self.lr,
+            groups: Groups { head: 1.0, crf: 1.0, weight_decay: 0.01 },
+            warmup: 0.1,
+            decay: Decay::Linear,
+            clip: 1.0,
+            batch_tokens: self.batch_tokens,
+            patience: 0,
+            pruned: 0.0,
+        };
+        let trained = train(cx, &plan, lesson.model.network.clone(), &lesson.train.encoded, &lesson)?;
+        trained.report(cx);
+        Model { network: trained.network, ..lesson.model }.save(cx.output(&MODEL)?)?;
+        cx.write(&HISTORY, &trained.history)
+    }
+}
+
+impl Teach {
+    fn config(&self, tokenizer: &Tokenizer) -> Result<Config, StageError> {
+        let pad = tokenizer.special().pad;
+        let layer = |i| LayerShape { heads: self.heads, ffn: self.ffn, from_teacher_layer: i };
+        Ok(Config {
+            vocab: tokenizer.vocab_size(),
+            hidden: self.hidden,
+            head_dim: self.hidden / self.heads,
+            layers: (0..self.layers).map(layer).collect(),
+            positions: self.positions + pad as usize + 1,
+            pad,
+            eps: 1e-5,
+            labels: Labels::parse(&LABELS.map(str::to_owned))?,
+            crf: false,
+            stock: serde_json::Value::Null,
+        })
+    }
+}
+
+/// Gold sentences, tokenised, with the IO column of each word.
+struct Sentences {
+    encoded: Vec<Encoded>,
+    tags: Vec<Vec<Option<usize>>>,
+    gold: Vec<Vec<Span>>,
+}
+
+impl Sentences {
+    fn new(model: &Model, records: &[&Record]) -> Result<Self, StageError> {
+        let labels = &model.config.labels;
+        let column = |record: &Record, tag: &str| {
+            let io = tag.replacen("B-", "I-", 1);
+            labels.column(&io).map(Some).ok_or_else(|| {
+                StageError::new(format!(
+                    "gold record {} has the tag {tag}, which the teacher does not learn",
+                    record.id
+                ))
+                .help(format!("use entity types among {}", labels.types().join(", ")))
+            })
+        };
+        let tags: Result<Vec<_>, _> =
+            records.iter().map(|r| r.tags.iter().map(|tag| column(r, tag)).collect()).collect();
+        Ok(Self {
+            encoded: encode(model, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?,
+            tags: tags?,
+            gold: records.iter().map(|r| spans(&r.tags, Scheme::Bio)).collect(),
+        })
+    }
+}
+
+/// Plain cross-entropy on gold tags.
+struct Lesson {
+    train: Sentences,
+    dev: Sentences,
+    batch_tokens: usize,
+    device: burn::tensor::Device,
+    model: Model,
+}
+
+impl Objective for Lesson {
+    fn terms(&self, network: &Network, members: &[usize], _epoch: u32) -> Result<Vec<Term>, StageError> {
+        let batch = Batch::pack(&self.train.encoded, members);
+        let autodiff = self.device.clone().autodiff();
+        let output = network.forward(&Packed::new(&batch, &self.model.config, &autodiff), &[]);
+        let tags: Vec<Option<usize>> =
+            members.iter().flat_map(|&member| self.train.tags[member].iter().copied()).collect();
+        let counted = (0..batch.rows.len()).filter(|&word| batch.owned[word]);
+        let (rows, tags): (Vec<i64>, Vec<usize>) =
+            counted.filter_map(|word| tags[word].map(|tag| (i64::from(batch.rows[word]), tag))).unzip();
+        let logits = output.logits.select(0, Tensor::from_data(TensorData::from(rows.as_slice()), &autodiff));
+        let loss = losses::cross_entropy(logits, &tags, &vec![1.0; tags.len()]);
+        Ok(vec![Term { name: "ce", weight: 1.0, loss }])
+    }
+
+    fn dev(&self, network: &Network) -> Result<Dev, StageError> {
+        let model = Model { network: network.clone(), ..self.model.clone() };
+        let logits = word_logits(&model, &self.dev.encoded, 2 * self.batch_tokens, &self.device, None);
+        let found: Vec<Vec<Span>> = logits
+            .iter()
+            .map(|text| spans(&decode(&model.config.labels, None, text, &[]).tags, Scheme::Bio))
+            .collect();
+        Ok(Dev {
+            score: score(&self.dev.gold, &found).micro,
+            loss: mean_cross_entropy(&self.dev.tags, &logits),
+        })
+    }
+}

@@ -1,0 +1,264 @@
+//! Stages that do nothing, with ports and parameters like those of the real ones.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stage_contract::{
+    Artifact, Available, Build, Context, Device, Input, Invalid, Kind, Optional, Output, Registry, Spec,
+    Stage, StageError,
+};
+
+pub fn registry() -> Registry {
+    let build = Build { code: "test", device: |_| Ok((Device::Cpu, None)) };
+    Registry::new(build)
+        .stage::<Annotate>()
+        .stage::<Split>()
+        .stage::<Distill>()
+        .stage::<Summarise>()
+        .absent(&["prune"])
+}
+
+macro_rules! artifacts {
+    ($($name:ident = $kind:expr;)*) => {$(
+        pub struct $name;
+
+        impl Artifact for $name {
+            const KIND: Kind = $kind;
+
+            fn load(_: &Path) -> Result<Self, StageError> {
+                Ok(Self)
+            }
+
+            fn save(&self, _: &Path) -> Result<(), StageError> {
+                Ok(())
+            }
+        }
+    )*};
+}
+
+artifacts! {
+    AnyFile = Kind::FILE;
+    Text = Kind::TEXT;
+    Gold = Kind::GOLD;
+    Model = Kind::MODEL;
+    Records = Kind::RECORDS;
+    Report = Kind::REPORT;
+}
+
+/// What happens to MISC.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Misc {
+    /// It becomes O.
+    #[default]
+    Outside,
+    /// It is out of every loss.
+    Ignore,
+    /// It stays a type.
+    Keep,
+}
+
+/// How annotation is done.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Annotate {
+    /// What becomes of words that the teacher tags MISC.
+    misc: Misc,
+    /// Only that many sentences; all when left out.
+    sample: Option<usize>,
+}
+
+impl Annotate {
+    const TEXT: Input<Text> = Input::new("text", "sentences to annotate");
+    const TEACHER: Input<Model> = Input::new("teacher", "the model that annotates");
+    const RECORDS: Output<Records> = Output::new("records", "annotated sentences");
+    const COUNTS: Output<Report> = Output::new("counts", "label counts");
+}
+
+impl Stage for Annotate {
+    const SPEC: Spec = Spec {
+        name: "annotate",
+        version: 1,
+        doc: "tags raw text with the teacher",
+        inputs: &[Self::TEXT.port(), Self::TEACHER.port()],
+        outputs: &[Self::RECORDS.port(), Self::COUNTS.port()],
+        measures: false,
+    };
+
+    fn preflight(&self, inputs: &Available<'_>, _: Device) -> Result<(), Invalid> {
+        match inputs.path(&Self::TEACHER) {
+            Some(path) if !path.join("config.json").exists() => {
+                Err(Invalid::new("the teacher has no config.json")
+                    .at("teacher")
+                    .help("copy it from the model's page"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Split {
+    /// Shares of train, dev and test; they sum to 1.
+    shares: [f64; 3],
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { shares: [0.8, 0.1, 0.1] }
+    }
+}
+
+impl Split {
+    const RECORDS: Input<Records> = Input::new("records", "annotated sentences");
+    const TRAIN: Output<Records> = Output::new("train", "to learn from");
+    const DEV: Output<Records> = Output::new("dev", "to choose by");
+}
+
+impl Stage for Split {
+    const SPEC: Spec = Spec {
+        name: "split",
+        version: 1,
+        doc: "parts the records",
+        inputs: &[Self::RECORDS.port()],
+        outputs: &[Self::TRAIN.port(), Self::DEV.port()],
+        measures: false,
+    };
+
+    fn check(&self) -> Result<(), Invalid> {
+        let sum: f64 = self.shares.iter().sum();
+        if (sum - 1.0).abs() < 1e-9 {
+            return Ok(());
+        }
+        let invalid = Invalid::new(format!("the shares sum to {sum:.3}, and not to 1"));
+        Err(invalid.at("shares").help("write `shares = [0.8, 0.1, 0.1]`"))
+    }
+
+    fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
+        Ok(())
+    }
+}
+
+/// How the learning rate falls.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Decay {
+    #[default]
+    Linear,
+    Cosine,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Schedule {
+    /// Share of the steps.
+    warmup: f64,
+    /// After it.
+    kind: Decay,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { warmup: 0.1, kind: Decay::Linear }
+    }
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Distill {
+    /// Passes over the training part.
+    epochs: usize,
+    /// Softens both distributions.
+    temperature: f64,
+    /// Layers of the teacher that the student starts from.
+    layers: Vec<usize>,
+    /// Of the encoder; the head learns faster.
+    learning: f64,
+    /// The learning rate over time.
+    schedule: Schedule,
+}
+
+impl Default for Distill {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            temperature: 2.5,
+            layers: vec![0, 1, 2],
+            learning: 2e-5,
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+impl Distill {
+    const TRAIN: Input<Records> = Input::new("train", "to learn from");
+    const DEV: Input<Records> = Input::new("dev", "to choose the best epoch by");
+    const TEACHER: Input<Model> = Input::new("teacher", "the model to learn from");
+    const GOLD: Optional<Gold> = Optional::new("gold", "sentences that join training with weight 1");
+    const MODEL: Output<Model> = Output::new("model", "the student");
+}
+
+impl Stage for Distill {
+    const SPEC: Spec = Spec {
+        name: "distill",
+        version: 1,
+        doc: "trains a student on the teacher's distributions",
+        inputs: &[Self::TRAIN.port(), Self::DEV.port(), Self::TEACHER.port(), Self::GOLD.port()],
+        outputs: &[Self::MODEL.port()],
+        measures: false,
+    };
+
+    fn check(&self) -> Result<(), Invalid> {
+        if self.temperature <= 0.0 {
+            return Err(Invalid::new("a temperature is more than 0")
+                .at("temperature")
+                .help("write `temperature = 2.5`"));
+        }
+        if self.epochs == 0 {
+            return Err(Invalid::new("no epoch teaches nothing").at("epochs").help("write `epochs = 3`"));
+        }
+        Ok(())
+    }
+
+    fn preflight(&self, _: &Available<'_>, _: Device) -> Result<(), Invalid> {
+        let invalid = Invalid::new("half of the steps is too long a warm-up for this corpus");
+        if self.schedule.warmup >= 0.5 {
+            return Err(invalid.at("schedule.warmup").help("write `warmup = 0.1`"));
+        }
+        Ok(())
+    }
+
+    fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
+        Ok(())
+    }
+}
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Summarise {}
+
+impl Summarise {
+    const FILE: Input<AnyFile> = Input::new("file", "what to summarise");
+    const OUT: Output<AnyFile> = Output::new("out", "the summary");
+}
+
+impl Stage for Summarise {
+    const SPEC: Spec = Spec {
+        name: "summarise",
+        version: 1,
+        doc: "counts lines and bytes",
+        inputs: &[Self::FILE.port()],
+        outputs: &[Self::OUT.port()],
+        measures: false,
+    };
+
+    fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
+        Ok(())
+    }
+}

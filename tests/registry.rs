@@ -1,0 +1,241 @@
+//! What the runner promises to stages of a registry, with stages made for that. The binary is its own
+//! program under test: with `NER_PIPE_UNDER_TEST` set it is `ner-pipe` with these stages, and so are the
+//! child processes that it starts.
+
+#[path = "registry/fake.rs"]
+mod fake;
+#[path = "runner/project.rs"]
+#[expect(dead_code, reason = "shared with tests/runner, which uses the rest")]
+mod project;
+
+use std::{env, process::ExitCode};
+
+use libtest_mimic::{Arguments, Trial};
+use project::{Project, gone, text};
+use rustix::process::Signal;
+
+fn main() -> ExitCode {
+    if env::var_os(fake::UNDER_TEST).is_some() {
+        return ner_pipe::cli::main(&fake::registry());
+    }
+    let tests: [(&str, fn()); 13] = [
+        ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
+        (
+            "metrics_go_into_the_lock_and_measured_values_do_not",
+            metrics_go_into_the_lock_and_measured_values_do_not,
+        ),
+        ("every_event_is_passed_on_with_its_stage", every_event_is_passed_on_with_its_stage),
+        ("a_failed_gate_ends_with_6_also_when_reused", a_failed_gate_ends_with_6_also_when_reused),
+        ("an_inconclusive_gate_fails_only_when_strict", an_inconclusive_gate_fails_only_when_strict),
+        ("an_error_comes_with_its_causes_and_help", an_error_comes_with_its_causes_and_help),
+        ("a_panic_is_our_fault_and_ends_with_101", a_panic_is_our_fault_and_ends_with_101),
+        ("a_checkpoint_is_kept_until_the_stage_succeeds", a_checkpoint_is_kept_until_the_stage_succeeds),
+        ("a_cancelled_stage_writes_its_checkpoint", a_cancelled_stage_writes_its_checkpoint),
+        ("a_killed_runner_leaves_no_stage", a_killed_runner_leaves_no_stage),
+        ("preflight_stops_everything_before_it_begins", preflight_stops_everything_before_it_begins),
+        ("a_changed_default_is_named_exactly", a_changed_default_is_named_exactly),
+        ("a_measuring_stage_belongs_to_its_machine", a_measuring_stage_belongs_to_its_machine),
+    ];
+    let trials = tests.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+}
+
+/// A pipeline of one probe with these parameters, and a stage after it.
+fn probe(params: &str) -> Project {
+    Project::new(&format!(
+        r#"
+seed = 7
+[sources]
+in = {{ path = "data/in.txt", kind = "file" }}
+[stage.probe]
+inputs = {{ text = "sources.in" }}
+params = {{ {params} }}
+[stage.after]
+use = "command"
+inputs = {{ report = "probe.report" }}
+outputs = {{ copy = "out/copy.json" }}
+params = {{ run = "cp {{report}} {{copy}}" }}
+"#
+    ))
+}
+
+fn a_stage_gets_what_its_context_promises() {
+    let project = probe("");
+    project.ok(&["run", "--threads", "3"]);
+    let report: serde_json::Value =
+        serde_json::from_str(&project.read("artifacts/probe/report.json")).expect("is JSON");
+    assert_eq!(report["text"], "b\na\nc\n");
+    assert_eq!(report["seed"], ner_pipe::fingerprint::node_seed(7, "probe"));
+    assert_eq!(report["threads"], 3);
+    assert_eq!(report["rayon"], "3");
+    assert_eq!(report["device"], "cpu");
+    assert_eq!(report["clock"], false);
+    let (_, outcomes) = project.run(&["--threads", "1"]);
+    assert_eq!(outcomes["probe"], "reused", "threads are no part of its key");
+    project.replace("pipeline.toml", "seed = 7", "seed = 8");
+    assert_eq!(project.stages()[0]["reasons"][0], "seed 7 -> 8");
+}
+
+fn metrics_go_into_the_lock_and_measured_values_do_not() {
+    let project = probe("");
+    project.ok(&["run"]);
+    let lock = project.read("pipeline.lock");
+    assert!(lock.contains("\"dev.f1\" = 0.5"), "{lock}");
+    assert!(!lock.contains("latency"), "{lock}");
+    assert!(lock.contains("seed = 7\n") && lock.contains("code = "), "{lock}");
+    let entries = project.entries();
+    let recorded =
+        entries.iter().map(|entry| std::fs::read_to_string(entry.join("entry.json")).expect("is there"));
+    assert!(recorded.into_iter().any(|entry| entry.contains("latency")), "but beside the result");
+}
+
+fn every_event_is_passed_on_with_its_stage() {
+    let project = probe("");
+    let ended = project.ner_pipe(&["run", "--format", "json"]);
+    let events = ended.events();
+    let find =
+        |name: &str| events.iter().find(|event| event["event"] == name).unwrap_or_else(|| panic!("{name}"));
+    assert_eq!(find("progress")["stage"], "probe");
+    assert_eq!(find("progress")["step"], "reading");
+    assert_eq!(find("metric")["name"], "dev.f1");
+    assert_eq!(find("show")["text"], "a table");
+    assert_eq!(find("gate")["outcome"], "pass");
+    let names: Vec<_> = events.iter().map(|event| text(&event["event"])).collect();
+    assert_eq!(names[names.len() - 3..], ["stage", "stage", "run"]);
+    let said = probe("").ok(&["run"]);
+    assert!(said.starts_with("a table\n"), "{said}");
+    assert!(project.ok(&["log", "probe"]).contains("a table"), "and again later");
+}
+
+fn a_failed_gate_ends_with_6_also_when_reused() {
+    let project = probe("gate = \"fail\"");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(6), "{}", ended.err);
+    assert!(ended.out.contains("gates that say fail: probe.size"), "{}", ended.out);
+    assert!(project.exists("out/copy.json"), "a verdict is a result: it is published, and the rest runs");
+    let (code, outcomes) = project.run(&[]);
+    assert_eq!((code, outcomes["probe"].as_str()), (6, "reused"));
+    assert_eq!(project.run(&["after"]).0, 6, "it is in the requested graph");
+}
+
+fn an_inconclusive_gate_fails_only_when_strict() {
+    let project = probe("gate = \"inconclusive\"");
+    assert_eq!(project.run(&[]).0, 0);
+    assert_eq!(project.run(&["--strict"]).0, 6);
+}
+
+fn an_error_comes_with_its_causes_and_help() {
+    let project = probe("end = \"error\"");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(1));
+    for line in [
+        "  cannot read the corpus",
+        "  because: no such line",
+        "  help: write the line",
+        "  | on standard error",
+    ] {
+        assert!(ended.err.contains(line), "{}", ended.err);
+    }
+}
+
+fn a_panic_is_our_fault_and_ends_with_101() {
+    let project = probe("end = \"panic\"");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(101), "{}", ended.err);
+    assert!(ended.err.contains("the stage's code is wrong: not so"), "{}", ended.err);
+    let project = probe("end = \"exit\"");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(101), "{}", ended.err);
+    assert!(ended.err.contains("its process ended with exit code 9 without saying why"), "{}", ended.err);
+}
+
+fn a_checkpoint_is_kept_until_the_stage_succeeds() {
+    let project = probe("end = \"kill\"");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.err.contains("killed by SIGKILL: often the kernel's out-of-memory killer"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("kept: its checkpoint, from which the next run goes on"), "{}", ended.err);
+    project.write("calm", "");
+    project.expect(&[], &[("probe", "executed"), ("after", "executed")]);
+    assert!(project.read("out/copy.json").contains("\"resumed\": true"));
+    let left = std::fs::read_dir(project.path("cache/checkpoints")).expect("is there").count();
+    assert_eq!(left, 0);
+}
+
+fn a_cancelled_stage_writes_its_checkpoint() {
+    let project = probe("end = \"wait\"");
+    let running = project.start(&["run"]);
+    let stage = project.pid("stage");
+    running.signal(Signal::INT);
+    assert_eq!(running.end().code, Some(130));
+    gone(stage);
+    project.write("calm", "");
+    project.ok(&["run"]);
+    assert!(project.read("out/copy.json").contains("\"resumed\": true"));
+}
+
+fn a_killed_runner_leaves_no_stage() {
+    let project = probe("end = \"hang\"");
+    let running = project.start(&["run"]);
+    let stage = project.pid("stage");
+    running.kill_group();
+    gone(stage);
+    drop(running.end());
+    project.write("calm", "");
+    project.expect(&[], &[("probe", "executed"), ("after", "executed")]);
+}
+
+fn preflight_stops_everything_before_it_begins() {
+    let project = probe("");
+    project.write("data/in.txt", "");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("the text is empty") && ended.err.contains("pipeline.toml"), "{}", ended.err);
+    assert_eq!(project.entries().len(), 0);
+    let ended = probe("").ner_pipe(&["run", "--device", "cuda:1"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("no CUDA driver") && ended.err.contains("help: "), "{}", ended.err);
+}
+
+fn a_measuring_stage_belongs_to_its_machine() {
+    let project = probe("");
+    project.replace(
+        "pipeline.toml",
+        "[stage.probe]",
+        "[stage.clock]\ninputs = { text = \"sources.in\" }\n[stage.probe]",
+    );
+    project.ok(&["run", "--threads", "2"]);
+    assert!(project.read("artifacts/clock/report.json").contains("true"), "it may look at the clock");
+    let (_, outcomes) = project.run(&["--threads", "1"]);
+    assert_eq!((outcomes["clock"].as_str(), outcomes["probe"].as_str()), ("executed", "reused"));
+    let said = project.ok(&["why", "clock", "--threads", "2"]);
+    assert!(said.contains("threads 1 -> 2"), "{said}");
+    assert!(project.ok(&["why", "clock", "--threads", "1"]).contains("is fresh"));
+}
+
+fn a_changed_default_is_named_exactly() {
+    let project = probe("");
+    project.ok(&["run"]);
+    let first = |project: &Project| project.stages()[0]["reasons"].as_array().expect("is a list").clone();
+    project.replace("pipeline.toml", "params = {  }", "params = { temperature = 3.0 }");
+    assert_eq!(first(&project), ["params.temperature 2.5 -> 3.0"]);
+    assert!(
+        project
+            .ok(&["why", "after"])
+            .contains("input probe.report may change (probe: params.temperature 2.5 -> 3.0)")
+    );
+    assert!(project.ok(&["run"]).contains("(params.temperature 2.5 -> 3.0)"));
+    let (_, outcomes) = project.run(&["--set", "probe.temperature=2.5"]);
+    assert_eq!(outcomes["probe"], "restored", "that was made before");
+    project.remove("cache");
+    assert_eq!(first(&project)[0], "params.temperature 2.5 -> 3.0", "the lock alone knows");
+}

@@ -1,0 +1,182 @@
+//! Stages without machine learning: one that does as its parameters say, one that looks at the clock.
+
+use std::{env, fs, path::Path, process, thread, time::Duration};
+
+use rustix::process::{Signal, getpid, kill_process};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use stage_contract::{
+    Artifact, Available, Build, Context, Device, DeviceRequest, Event, Input, Invalid, Kind, Output,
+    Registry, Spec, Stage, StageError,
+};
+
+/// Set where this binary is to be `ner-pipe`.
+pub const UNDER_TEST: &str = "NER_PIPE_UNDER_TEST";
+
+pub fn registry() -> Registry {
+    let device = |request| match request {
+        DeviceRequest::Exactly(Device::Cuda(_)) => {
+            Err(Invalid::new("no CUDA driver here").help("write `--device cpu`"))
+        }
+        _ => Ok((Device::Cpu, None)),
+    };
+    Registry::new(Build { code: "c0de", device }).stage::<Probe>().stage::<Watch>()
+}
+
+struct Text(String);
+
+impl Artifact for Text {
+    const KIND: Kind = Kind::FILE;
+    fn load(path: &Path) -> Result<Self, StageError> {
+        fs::read_to_string(path).map(Self).map_err(|e| StageError::io("read", path, e))
+    }
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        fs::write(path, &self.0).map_err(|e| StageError::io("write", path, e))
+    }
+}
+
+struct Report(Value);
+
+impl Artifact for Report {
+    const KIND: Kind = Kind::REPORT;
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Text::load(path).map(|text| Self(text.0.into()))
+    }
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        Text(format!("{:#}", self.0)).save(path)
+    }
+}
+
+const TEXT: Input<Text> = Input::new("text", "something to read");
+const REPORT: Output<Report> = Output::new("report", "what it saw");
+
+/// How a probe ends, unless a file `calm` lies in the project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum End {
+    #[default]
+    Well,
+    Error,
+    Panic,
+    Exit,
+    Kill,
+    /// Until it is asked to stop.
+    Wait,
+    /// Whoever asks.
+    Hang,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Probe {
+    end: End,
+    gate: String,
+    temperature: f32,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { end: End::Well, gate: "pass".to_owned(), temperature: 2.5 }
+    }
+}
+
+impl Stage for Probe {
+    const SPEC: Spec = Spec {
+        name: "probe",
+        version: 1,
+        doc: "tells what it sees",
+        inputs: &[TEXT.port()],
+        outputs: &[REPORT.port()],
+        measures: false,
+    };
+
+    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        let size = inputs.path(&TEXT).and_then(|path| fs::metadata(path).ok()).map_or(0, |meta| meta.len());
+        if size == 0 { Err(Invalid::new("the text is empty").at("text").help("write some")) } else { Ok(()) }
+    }
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let Text(text) = cx.read(&TEXT)?;
+        cx.progress("reading", 2, "lines").advance(2);
+        cx.metric("dev.f1", 0.5);
+        cx.measured("latency", 1.5);
+        cx.show("a table");
+        cx.sink.send(Event::Gate { name: "size".to_owned(), outcome: self.gate.clone() });
+        eprintln!("on standard error");
+        let checkpoint = cx.checkpoint.join("step");
+        let resumed = checkpoint.exists();
+        if !Path::new("calm").exists() {
+            self.end(cx, &checkpoint)?;
+        }
+        cx.write(
+            &REPORT,
+            &Report(json!({
+                "text": text,
+                "seed": cx.seed,
+                "temperature": self.temperature,
+                "threads": cx.threads,
+                "rayon": env::var("RAYON_NUM_THREADS").ok(),
+                "device": cx.device.to_string(),
+                "clock": cx.measure().is_ok(),
+                "resumed": resumed,
+            })),
+        )
+    }
+}
+
+impl Probe {
+    fn end(&self, cx: &Context<'_>, checkpoint: &Path) -> Result<(), StageError> {
+        let step = || fs::write(checkpoint, "1").map_err(|e| StageError::io("write", checkpoint, e));
+        let tell = || fs::write("stage", process::id().to_string()).expect("writes");
+        match self.end {
+            End::Well => Ok(()),
+            End::Error => {
+                let cause = StageError::new("no such line");
+                Err(StageError::because("cannot read the corpus", cause).help("write the line"))
+            }
+            End::Panic => panic!("not so"),
+            End::Exit => process::exit(9),
+            End::Kill => {
+                step()?;
+                kill_process(getpid(), Signal::KILL).expect("is alive");
+                Ok(())
+            }
+            End::Wait => {
+                tell();
+                loop {
+                    if cx.check_cancelled().is_err() {
+                        step()?;
+                        return Err(StageError::Cancelled);
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+            End::Hang => {
+                tell();
+                thread::sleep(Duration::from_mins(10));
+                Ok(())
+            }
+        }
+    }
+}
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Watch {}
+
+impl Stage for Watch {
+    const SPEC: Spec = Spec {
+        name: "clock",
+        version: 1,
+        doc: "looks at the clock",
+        inputs: &[TEXT.port()],
+        outputs: &[REPORT.port()],
+        measures: true,
+    };
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let clock = cx.measure().is_ok();
+        cx.write(&REPORT, &Report(json!({ "clock": clock })))
+    }
+}
