@@ -141,13 +141,12 @@ impl Stage for Evaluate {
         let mut teacher_tags: Option<Vec<Vec<String>>> = None;
         for (subject, latency) in subjects.iter().zip(latencies) {
             let tags = self.tags(cx, subject, "test", &test, &comparison, &device)?;
-            let fidelity = match &teacher_tags {
-                Some(teacher) => comparison.by_source(&test, teacher, &tags),
-                None => {
-                    let itself = comparison.with_itself(&test, &tags);
-                    teacher_tags = Some(tags);
-                    itself
-                }
+            let fidelity = if let Some(teacher) = &teacher_tags {
+                comparison.by_source(&test, teacher, &tags)
+            } else {
+                let itself = comparison.with_itself(&test, &tags);
+                teacher_tags = Some(tags);
+                itself
             };
             let sets = gold
                 .sets

@@ -69,7 +69,7 @@ pub(crate) fn model(labels: Labels, forgotten: &[&str]) -> Model {
     fill(&format!("{}.bias", name::HEAD), &|at| if at == labels.outside() { 1.0 } else { 0.0 });
     if bio {
         fill(name::TRANSITIONS, &|at| {
-            f32::from(matches!(labels.tags()[at % labels.len()], Tag::Inside(_))) * 2.0
+            f32::from(matches!(labels.tags()[at % labels.len()], Tag::Inside(_))) * 0.5
         });
     }
     let network = Network::from_weights(&config, weights, &device).expect("the same shapes");
