@@ -1,6 +1,7 @@
 //! `teach`: a small CamemBERT-shaped teacher from scratch, for where no real one can be had.
 
 use burn::tensor::{Tensor, TensorData};
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
@@ -18,6 +19,7 @@ use crate::ml::{
     losses,
     model::{Model, ModelFolder, Network, Packed},
     optimizer::Groups,
+    random::rng,
     scores::score,
     tokenizer::Tokenizer,
     trainer::{Decay, Objective, Plan, Term, train},
@@ -46,6 +48,8 @@ pub struct Teach {
     pub lr: f64,
     /// Tokens in a batch.
     pub batch_tokens: usize,
+    /// Share of the sub-words that a random one replaces in training, so that the context must decide what a word is.
+    pub noise: f64,
 }
 
 impl Default for Teach {
@@ -60,6 +64,7 @@ impl Default for Teach {
             epochs: 4,
             lr: 1e-3,
             batch_tokens: 1024,
+            noise: 0.2,
         }
     }
 }
@@ -105,6 +110,9 @@ impl Stage for Teach {
             .at("heads")
             .help("choose heads that divide the hidden width"));
         }
+        if !(0.0..1.0).contains(&self.noise) {
+            return Err(Invalid::new(format!("`noise` is {}, not a share", self.noise)).at("noise").help("use 0 up to 0.9"));
+        }
         if self.positions < 16 {
             let message = format!("`positions` is {}: too short for a sentence", self.positions);
             return Err(Invalid::new(message).at("positions").help("use 128 or more"));
@@ -130,6 +138,8 @@ impl Stage for Teach {
             train: Sentences::new(&model, &records)?,
             dev: Sentences::new(&model, &dev.sets.iter().flat_map(|s| &s.records).collect::<Vec<_>>())?,
             batch_tokens: self.batch_tokens,
+            noise: self.noise,
+            seed: cx.seed,
             device,
             model,
         };
@@ -205,13 +215,33 @@ struct Lesson {
     train: Sentences,
     dev: Sentences,
     batch_tokens: usize,
+    noise: f64,
+    seed: u64,
     device: burn::tensor::Device,
     model: Model,
 }
 
+impl Lesson {
+    /// Replaces sub-words by random ones; the draw follows from seed, epoch and the batch's first text, so that a resumed
+    /// run repeats it.
+    fn disturb(&self, batch: &mut Batch, epoch: u32) {
+        let first = batch.members.first().copied().unwrap_or_default();
+        let mut rng = rng(self.seed, &format!("teach.noise {epoch} {first}"));
+        let special = self.model.tokenizer.special();
+        let specials = [special.bos, special.eos];
+        let vocab = u32::try_from(self.model.config.vocab).unwrap_or(u32::MAX);
+        for id in &mut batch.ids {
+            if rng.random_bool(self.noise) && !specials.contains(id) {
+                *id = rng.random_range(0..vocab);
+            }
+        }
+    }
+}
+
 impl Objective for Lesson {
-    fn terms(&self, network: &Network, members: &[usize], _epoch: u32) -> Result<Vec<Term>, StageError> {
-        let batch = Batch::pack(&self.train.encoded, members);
+    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
+        let mut batch = Batch::pack(&self.train.encoded, members);
+        self.disturb(&mut batch, epoch);
         let autodiff = self.device.clone().autodiff();
         let output = network.forward(&Packed::new(&batch, &self.model.config, &autodiff), &[]);
         let tags: Vec<Option<usize>> =

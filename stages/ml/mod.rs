@@ -29,7 +29,6 @@ pub mod student;
 pub mod surgery;
 pub mod tokenizer;
 pub mod trainer;
-pub(crate) mod unigram;
 pub mod vocabulary;
 pub mod weights;
 pub(crate) mod window;
