@@ -76,7 +76,7 @@ const TEST: Output<Gold> = Output::new("test", "likewise, other sentences than i
 /// Fewer would leave a source without a sentence, and a file without one cannot be read.
 const LEAST: usize = 12;
 /// Far below what the frames can say in any part.
-const MOST: usize = 50_000;
+const MOST: usize = 20_000;
 
 impl Stage for Generate {
     const SPEC: Spec = Spec {

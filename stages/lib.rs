@@ -3,6 +3,7 @@
 pub mod distill;
 pub mod evaluate;
 pub mod finetune;
+pub mod generate;
 pub mod ml;
 pub mod predict;
 pub mod prune;
@@ -15,6 +16,7 @@ use stage_contract::{Build, Registry};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+        .stage::<generate::Generate>()
         .stage::<teach::Teach>()
         .stage::<split::Split>()
         .stage::<distill::Distill>()

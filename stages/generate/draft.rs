@@ -55,7 +55,8 @@ impl Marked {
     /// Replaces the first `cut` bytes by `before`, which no entity holds.
     fn lead(self, before: &str, cut: usize) -> Self {
         let moved = |at: usize| at.max(cut) - cut + before.len();
-        let marks = self.marks.iter().map(|mark| Mark { start: moved(mark.start), end: moved(mark.end), ..*mark });
+        let marks =
+            self.marks.iter().map(|mark| Mark { start: moved(mark.start), end: moved(mark.end), ..*mark });
         Self { marks: marks.collect(), text: format!("{before}{}", &self.text[cut..]) }
     }
 
@@ -97,7 +98,15 @@ impl<'a> Draft<'a> {
         rng: &'a mut ChaCha8Rng,
         woman: Option<bool>,
     ) -> Result<Self, String> {
-        let mut draft = Self { lexicon, part, rng, persons: std::array::from_fn(|_| None), said: Vec::new(), town: None, depth: 0 };
+        let mut draft = Self {
+            lexicon,
+            part,
+            rng,
+            persons: std::array::from_fn(|_| None),
+            said: Vec::new(),
+            town: None,
+            depth: 0,
+        };
         if let Some(woman) = woman {
             draft.meet(1, Some(woman), false)?;
         }
@@ -198,7 +207,12 @@ impl<'a> Draft<'a> {
             (entry.pieces == [Piece::Text(name.to_owned())]).then_some(entry.code).flatten()
         });
         let start = found.ok_or_else(|| format!("`{name}` has no postal code"))?;
-        let rest = ["000", "100", "200", "300"].choose(self.rng).copied().unwrap_or("000");
+        let rest: &[&str] = match name {
+            // Districts.
+            "Paris" | "Lyon" | "Marseille" => &["001", "003", "005", "008"],
+            _ => &["000", "100", "200", "300"],
+        };
+        let rest = rest.choose(self.rng).copied().unwrap_or("000");
         Ok(format!("{start}{} ", &rest[start.len() - 2..]))
     }
 
@@ -211,8 +225,13 @@ impl<'a> Draft<'a> {
             (false, false) => "Monsieur ",
         };
         let upper = last.to_uppercase();
-        let initials =
-            first.split('-').filter_map(|n| n.chars().next()).map(|c| format!("{c}.")).collect::<Vec<_>>().join("-");
+        let initials: Vec<String> =
+            first.split('-').filter_map(|name| name.chars().next()).map(|c| format!("{c}.")).collect();
+        let initials = match initials.join("-") {
+            // M. Moreau is somebody else.
+            title if title == "M." => first.clone(),
+            initials => initials,
+        };
         let marked = match (form, self.rng.random_range(0..10)) {
             (Form::Full, _) => Marked::titled("", &format!("{first} {last}"), "PER"),
             (Form::Register, _) => Marked::titled("", &format!("{upper} {first}"), "PER"),
@@ -315,7 +334,7 @@ impl<'a> Draft<'a> {
             "date_courte" => format!("{day:02}/{month:02}"),
             "jourmois" => words,
             "heure" => {
-                let (hour, minute) = (self.rng.random_range(7..=21), self.rng.random_range(0..4) * 15);
+                let (hour, minute) = (self.rng.random_range(8..=18), self.rng.random_range(0..4) * 15);
                 match (style, minute) {
                     (0..=4, 0) => format!("{hour} h"),
                     (0..=4, _) => format!("{hour} h {minute:02}"),

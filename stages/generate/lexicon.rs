@@ -121,7 +121,10 @@ impl Lexicon {
             ("words", include_str!("tables/words.txt")),
         ] {
             for (name, kind, lines) in sections(file, text)? {
-                tables.insert(name, table(kind, &lines).map_err(|problem| format!("{file} [{name}]: {problem}"))?);
+                tables.insert(
+                    name,
+                    table(kind, &lines).map_err(|problem| format!("{file} [{name}]: {problem}"))?,
+                );
             }
         }
         Ok(Self { tables, names: Names::read()? })
@@ -141,8 +144,9 @@ pub(super) fn sections(
             });
             sections.push((name, kind, Vec::new()));
         } else {
-            let (_, _, lines) =
-                sections.last_mut().ok_or_else(|| format!("{file}: `{line}` stands before the first table"))?;
+            let (_, _, lines) = sections
+                .last_mut()
+                .ok_or_else(|| format!("{file}: `{line}` stands before the first table"))?;
             // Communes stand several in a line.
             lines.extend(if file == "communes" { line.split(", ").collect() } else { vec![line] });
         }
@@ -188,7 +192,10 @@ mod tests {
             }
             for part in Part::ALL {
                 let own = table.dealt.of(part).len() + table.common.len();
-                assert!(own >= 2 && (!table.dealt.of(part).is_empty() || !table.common.is_empty()), "{name} {part:?}");
+                assert!(
+                    own >= 2 && (!table.dealt.of(part).is_empty() || !table.common.is_empty()),
+                    "{name} {part:?}"
+                );
             }
         }
         let communes = &lexicon.tables["commune"];
