@@ -136,7 +136,9 @@ fn draw(
         })?;
         let entities = spans(&sentence.tags, Scheme::Bio);
         *counts.entry("entity_free".to_owned()).or_default() += u32::from(entities.is_empty());
-        entities.into_iter().for_each(|span| *counts.entry(span.kind).or_default() += 1);
+        for span in entities {
+            *counts.entry(span.kind).or_default() += 1;
+        }
         sentences.push(sentence);
         progress.advance(1);
     }

@@ -232,28 +232,28 @@ impl<'a> Draft<'a> {
             title if title == "M." => first.clone(),
             initials => initials,
         };
-        let marked = match (form, self.rng.random_range(0..10)) {
-            (Form::Full, _) => Marked::titled("", &format!("{first} {last}"), "PER"),
-            (Form::Register, _) => Marked::titled("", &format!("{upper} {first}"), "PER"),
-            (Form::First, _) => Marked::titled("", &first, "PER"),
-            (Form::Last, _) => Marked::titled("", last, "PER"),
-            (Form::Upper, _) => Marked::titled("", &upper, "PER"),
-            (Form::Initial, _) => Marked::titled("", &format!("{initials} {last}"), "PER"),
-            (Form::Titled | Form::Town, 0..=3) => Marked::titled(title(true), last, "PER"),
-            (Form::Titled | Form::Town, 4..=5) => Marked::titled(title(false), last, "PER"),
-            (Form::Titled | Form::Town, 6) => Marked::titled(title(true), &upper, "PER"),
-            (Form::Titled | Form::Town, 7) => Marked::titled(title(false), &format!("{first} {last}"), "PER"),
-            (Form::Titled | Form::Town, _) => Marked::titled(title(true), &format!("{first} {last}"), "PER"),
-            (Form::TitledFull, 0) => Marked::titled(title(true), &format!("{first} {upper}"), "PER"),
-            (Form::TitledFull, 1..=3) => Marked::titled(title(false), &format!("{first} {last}"), "PER"),
-            (Form::TitledFull, _) => Marked::titled(title(true), &format!("{first} {last}"), "PER"),
-            (Form::Doctor, 0..=3) => Marked::titled("le Dr ", last, "PER"),
-            (Form::Doctor, 4) => Marked::titled("le docteur ", last, "PER"),
-            (Form::Doctor, 5) => Marked::titled("le docteur ", &format!("{first} {last}"), "PER"),
-            (Form::Doctor, 6..=7) => Marked::titled("le Dr ", &format!("{first} {last}"), "PER"),
-            (Form::Doctor, 8) => Marked::titled("le Pr ", last, "PER"),
-            (Form::Doctor, _) => Marked::titled("le Dr ", &format!("{initials} {last}"), "PER"),
+        let full = format!("{first} {last}");
+        let (title, name) = match (form, self.rng.random_range(0..10)) {
+            (Form::Full, _) => ("", full),
+            (Form::Register, _) => ("", format!("{upper} {first}")),
+            (Form::First, _) => ("", first),
+            (Form::Last, _) => ("", last.to_owned()),
+            (Form::Upper, _) => ("", upper),
+            (Form::Initial, _) => ("", format!("{initials} {last}")),
+            (Form::Titled | Form::Town, 0..=3) => (title(true), last.to_owned()),
+            (Form::Titled | Form::Town, 4..=5) => (title(false), last.to_owned()),
+            (Form::Titled | Form::Town, 6) => (title(true), upper),
+            (Form::Titled | Form::Town, 7) | (Form::TitledFull, 1..=3) => (title(false), full),
+            (Form::TitledFull, 0) => (title(true), format!("{first} {upper}")),
+            (Form::Titled | Form::Town | Form::TitledFull, _) => (title(true), full),
+            (Form::Doctor, 0..=3) => ("le Dr ", last.to_owned()),
+            (Form::Doctor, 4) => ("le docteur ", last.to_owned()),
+            (Form::Doctor, 5) => ("le docteur ", full),
+            (Form::Doctor, 6..=7) => ("le Dr ", full),
+            (Form::Doctor, 8) => ("le Pr ", last.to_owned()),
+            (Form::Doctor, _) => ("le Dr ", format!("{initials} {last}")),
         };
+        let marked = Marked::titled(title, &name, "PER");
         let (before, cut) = join(noun.lead, &marked.text, false);
         let led = marked.lead(&before, cut);
         Ok(if noun.capital { led.capitalised() } else { led })

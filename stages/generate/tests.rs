@@ -91,12 +91,12 @@ fn is_particle(word: &str) -> bool {
 #[test]
 fn test_meets_no_frame_and_no_name_of_train_or_of_the_unlabelled_text() {
     for seed in [1, 42] {
-        let [train, mut dev, test, text] = sentences(&Generate::default(), seed);
-        dev.extend(test);
+        let [train, mut held_out, test, unlabelled] = sentences(&Generate::default(), seed);
+        held_out.extend(test);
         let frames = |s: &[Sentence]| s.iter().flat_map(|s| s.frames.clone()).collect::<BTreeSet<_>>();
-        let named = mentions(&dev);
-        for other in [&train, &text] {
-            assert!(frames(&dev).is_disjoint(&frames(other)));
+        let named = mentions(&held_out);
+        for other in [&train, &unlabelled] {
+            assert!(frames(&held_out).is_disjoint(&frames(other)));
             let others = mentions(other);
             for (kind, mentioned) in &named {
                 let shared: Vec<_> = mentioned.intersection(&others[kind]).collect();
@@ -111,7 +111,7 @@ fn test_meets_no_frame_and_no_name_of_train_or_of_the_unlabelled_text() {
             assert!(shared.is_empty(), "{shared:?}");
         }
         let known = mentions(&train);
-        for (kind, mentioned) in mentions(&text) {
+        for (kind, mentioned) in mentions(&unlabelled) {
             let new = mentioned.difference(&known[&kind]).count();
             // Of MISC there are few, and all of train's come up.
             let least = if kind == "MISC" { 3 } else { 5 };
