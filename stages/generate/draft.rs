@@ -55,7 +55,8 @@ impl Marked {
     /// Replaces the first `cut` bytes by `before`, which no entity holds.
     fn lead(self, before: &str, cut: usize) -> Self {
         let moved = |at: usize| at.max(cut) - cut + before.len();
-        let marks = self.marks.iter().map(|mark| Mark { start: moved(mark.start), end: moved(mark.end), ..*mark });
+        let marks =
+            self.marks.iter().map(|mark| Mark { start: moved(mark.start), end: moved(mark.end), ..*mark });
         Self { marks: marks.collect(), text: format!("{before}{}", &self.text[cut..]) }
     }
 
@@ -97,7 +98,15 @@ impl<'a> Draft<'a> {
         rng: &'a mut ChaCha8Rng,
         woman: Option<bool>,
     ) -> Result<Self, String> {
-        let mut draft = Self { lexicon, part, rng, persons: std::array::from_fn(|_| None), said: Vec::new(), town: None, depth: 0 };
+        let mut draft = Self {
+            lexicon,
+            part,
+            rng,
+            persons: std::array::from_fn(|_| None),
+            said: Vec::new(),
+            town: None,
+            depth: 0,
+        };
         if let Some(woman) = woman {
             draft.meet(1, Some(woman), false)?;
         }
@@ -198,7 +207,12 @@ impl<'a> Draft<'a> {
             (entry.pieces == [Piece::Text(name.to_owned())]).then_some(entry.code).flatten()
         });
         let start = found.ok_or_else(|| format!("`{name}` has no postal code"))?;
-        let rest = ["000", "100", "200", "300"].choose(self.rng).copied().unwrap_or("000");
+        let rest: &[&str] = match name {
+            // Districts.
+            "Paris" | "Lyon" | "Marseille" => &["001", "003", "005", "008"],
+            _ => &["000", "100", "200", "300"],
+        };
+        let rest = rest.choose(self.rng).copied().unwrap_or("000");
         Ok(format!("{start}{} ", &rest[start.len() - 2..]))
     }
 
@@ -211,30 +225,35 @@ impl<'a> Draft<'a> {
             (false, false) => "Monsieur ",
         };
         let upper = last.to_uppercase();
-        let initials =
-            first.split('-').filter_map(|n| n.chars().next()).map(|c| format!("{c}.")).collect::<Vec<_>>().join("-");
-        let marked = match (form, self.rng.random_range(0..10)) {
-            (Form::Full, _) => Marked::titled("", &format!("{first} {last}"), "PER"),
-            (Form::Register, _) => Marked::titled("", &format!("{upper} {first}"), "PER"),
-            (Form::First, _) => Marked::titled("", &first, "PER"),
-            (Form::Last, _) => Marked::titled("", last, "PER"),
-            (Form::Upper, _) => Marked::titled("", &upper, "PER"),
-            (Form::Initial, _) => Marked::titled("", &format!("{initials} {last}"), "PER"),
-            (Form::Titled | Form::Town, 0..=3) => Marked::titled(title(true), last, "PER"),
-            (Form::Titled | Form::Town, 4..=5) => Marked::titled(title(false), last, "PER"),
-            (Form::Titled | Form::Town, 6) => Marked::titled(title(true), &upper, "PER"),
-            (Form::Titled | Form::Town, 7) => Marked::titled(title(false), &format!("{first} {last}"), "PER"),
-            (Form::Titled | Form::Town, _) => Marked::titled(title(true), &format!("{first} {last}"), "PER"),
-            (Form::TitledFull, 0) => Marked::titled(title(true), &format!("{first} {upper}"), "PER"),
-            (Form::TitledFull, 1..=3) => Marked::titled(title(false), &format!("{first} {last}"), "PER"),
-            (Form::TitledFull, _) => Marked::titled(title(true), &format!("{first} {last}"), "PER"),
-            (Form::Doctor, 0..=3) => Marked::titled("le Dr ", last, "PER"),
-            (Form::Doctor, 4) => Marked::titled("le docteur ", last, "PER"),
-            (Form::Doctor, 5) => Marked::titled("le docteur ", &format!("{first} {last}"), "PER"),
-            (Form::Doctor, 6..=7) => Marked::titled("le Dr ", &format!("{first} {last}"), "PER"),
-            (Form::Doctor, 8) => Marked::titled("le Pr ", last, "PER"),
-            (Form::Doctor, _) => Marked::titled("le Dr ", &format!("{initials} {last}"), "PER"),
+        let initials: Vec<String> =
+            first.split('-').filter_map(|name| name.chars().next()).map(|c| format!("{c}.")).collect();
+        let initials = match initials.join("-") {
+            // M. Moreau is somebody else.
+            title if title == "M." => first.clone(),
+            initials => initials,
         };
+        let full = format!("{first} {last}");
+        let (title, name) = match (form, self.rng.random_range(0..10)) {
+            (Form::Full, _) => ("", full),
+            (Form::Register, _) => ("", format!("{upper} {first}")),
+            (Form::First, _) => ("", first),
+            (Form::Last, _) => ("", last.to_owned()),
+            (Form::Upper, _) => ("", upper),
+            (Form::Initial, _) => ("", format!("{initials} {last}")),
+            (Form::Titled | Form::Town, 0..=3) => (title(true), last.to_owned()),
+            (Form::Titled | Form::Town, 4..=5) => (title(false), last.to_owned()),
+            (Form::Titled | Form::Town, 6) => (title(true), upper),
+            (Form::Titled | Form::Town, 7) | (Form::TitledFull, 1..=3) => (title(false), full),
+            (Form::TitledFull, 0) => (title(true), format!("{first} {upper}")),
+            (Form::Titled | Form::Town | Form::TitledFull, _) => (title(true), full),
+            (Form::Doctor, 0..=3) => ("le Dr ", last.to_owned()),
+            (Form::Doctor, 4) => ("le docteur ", last.to_owned()),
+            (Form::Doctor, 5) => ("le docteur ", full),
+            (Form::Doctor, 6..=7) => ("le Dr ", full),
+            (Form::Doctor, 8) => ("le Pr ", last.to_owned()),
+            (Form::Doctor, _) => ("le Dr ", format!("{initials} {last}")),
+        };
+        let marked = Marked::titled(title, &name, "PER");
         let (before, cut) = join(noun.lead, &marked.text, false);
         let led = marked.lead(&before, cut);
         Ok(if noun.capital { led.capitalised() } else { led })
@@ -315,7 +334,7 @@ impl<'a> Draft<'a> {
             "date_courte" => format!("{day:02}/{month:02}"),
             "jourmois" => words,
             "heure" => {
-                let (hour, minute) = (self.rng.random_range(7..=21), self.rng.random_range(0..4) * 15);
+                let (hour, minute) = (self.rng.random_range(8..=18), self.rng.random_range(0..4) * 15);
                 match (style, minute) {
                     (0..=4, 0) => format!("{hour} h"),
                     (0..=4, _) => format!("{hour} h {minute:02}"),

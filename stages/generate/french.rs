@@ -56,9 +56,7 @@ pub(super) fn join(lead: Lead, noun: &str, place: bool) -> (String, usize) {
     let elided = || if elides(rest) { "d'".to_owned() } else { "de ".to_owned() };
     let definite = article.starts_with('l') || article.is_empty();
     match lead {
-        Lead::Bare | Lead::Code | Lead::Hyphens => {
-            (String::new(), if definite { article.len() } else { 0 })
-        }
+        Lead::Bare | Lead::Code | Lead::Hyphens => (String::new(), if definite { article.len() } else { 0 }),
         Lead::The | Lead::Capital => (String::new(), 0),
         Lead::Of => match noun.strip_prefix("des ") {
             Some(several) => (if elides(several) { "d'" } else { "de " }.to_owned(), "des ".len()),
@@ -103,7 +101,8 @@ const ASPIRATED: [&str; 4] = ["Haguenau", "Hautepierre", "Handicap", "HAS"];
 
 /// Departments of one word that people are *en*; as all are whose name is a compound (en Haute-Loire).
 const NEAR: [&str; 10] = [
-    "Charente", "Corrèze", "Dordogne", "Gironde", "Lozère", "Mayenne", "Moselle", "Sarthe", "Savoie", "Vendée",
+    "Charente", "Corrèze", "Dordogne", "Gironde", "Lozère", "Mayenne", "Moselle", "Sarthe", "Savoie",
+    "Vendée",
 ];
 
 /// The text with its first letter as a capital.

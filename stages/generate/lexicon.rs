@@ -120,31 +120,41 @@ impl Lexicon {
             ("places", include_str!("tables/places.txt")),
             ("words", include_str!("tables/words.txt")),
         ] {
-            for (name, kind, lines) in sections(file, text)? {
-                tables.insert(name, table(kind, &lines).map_err(|problem| format!("{file} [{name}]: {problem}"))?);
+            for Section { name, kind, lines } in sections(file, text)? {
+                tables.insert(
+                    name,
+                    table(kind, &lines).map_err(|problem| format!("{file} [{name}]: {problem}"))?,
+                );
             }
         }
         Ok(Self { tables, names: Names::read()? })
     }
 }
 
-/// The sections of a file of tables: name, kind and lines.
-pub(super) fn sections(
-    file: &str,
-    text: &'static str,
-) -> Result<Vec<(&'static str, Kind, Vec<&'static str>)>, String> {
-    let mut sections = Vec::new();
+/// A table as its file has it.
+struct Section {
+    name: &'static str,
+    kind: Kind,
+    lines: Vec<&'static str>,
+}
+
+/// The sections of a file: a heading `[name]`, `[name name]` or `[name TYPE]`, and its lines.
+fn sections(file: &str, text: &'static str) -> Result<Vec<Section>, String> {
+    let mut sections: Vec<Section> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            let (name, kind) = header.split_once(' ').map_or((header, Kind::Words), |(name, kind)| {
-                (name, if kind == "name" { Kind::Names } else { Kind::Entity(kind) })
-            });
-            sections.push((name, kind, Vec::new()));
+        if let Some(heading) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let (name, kind) = match heading.split_once(' ') {
+                None => (heading, Kind::Words),
+                Some((name, "name")) => (name, Kind::Names),
+                Some((name, kind)) => (name, Kind::Entity(kind)),
+            };
+            sections.push(Section { name, kind, lines: Vec::new() });
         } else {
-            let (_, _, lines) =
-                sections.last_mut().ok_or_else(|| format!("{file}: `{line}` stands before the first table"))?;
+            let section = sections
+                .last_mut()
+                .ok_or_else(|| format!("{file}: `{line}` stands before the first table"))?;
             // Communes stand several in a line.
-            lines.extend(if file == "communes" { line.split(", ").collect() } else { vec![line] });
+            section.lines.extend(if file == "communes" { line.split(", ").collect() } else { vec![line] });
         }
     }
     Ok(sections)
@@ -188,7 +198,10 @@ mod tests {
             }
             for part in Part::ALL {
                 let own = table.dealt.of(part).len() + table.common.len();
-                assert!(own >= 2 && (!table.dealt.of(part).is_empty() || !table.common.is_empty()), "{name} {part:?}");
+                assert!(
+                    own >= 2 && (!table.dealt.of(part).is_empty() || !table.common.is_empty()),
+                    "{name} {part:?}"
+                );
             }
         }
         let communes = &lexicon.tables["commune"];

@@ -31,7 +31,8 @@ pub(super) enum Source {
 
 impl Source {
     /// In the order of their file names, with the percentage of the sentences.
-    pub(super) const ALL: [(Self, usize); 3] = [(Self::Administrative, 25), (Self::Clinical, 40), (Self::Social, 35)];
+    pub(super) const ALL: [(Self, usize); 3] =
+        [(Self::Administrative, 25), (Self::Clinical, 40), (Self::Social, 35)];
 }
 
 impl fmt::Display for Source {
@@ -65,7 +66,6 @@ pub(super) struct Sentence {
     /// What it pretends to be taken from.
     pub(super) source: Source,
     /// The texts of its frames: one, or two where a line says two things.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare the frames of the parts"))]
     pub(super) frames: Vec<&'static str>,
     /// Natural raw French.
     pub(super) text: String,
@@ -104,10 +104,12 @@ impl Grammar {
         Ok(Self { lexicon, frames })
     }
 
-    /// Every frame with its source.
+    /// Every frame with its source, and whether it names an entity.
     #[cfg(test)]
-    pub(super) fn frames(&self) -> impl Iterator<Item = (Source, &Frame)> {
-        self.frames.iter().flat_map(|(&(source, _), frames)| frames.iter().map(move |frame| (source, frame)))
+    pub(super) fn frames(&self) -> impl Iterator<Item = (Source, bool, &Frame)> {
+        self.frames
+            .iter()
+            .flat_map(|(&(source, names), frames)| frames.iter().map(move |frame| (source, names, frame)))
     }
 
     /// Plans `count` sentences: sources in their proportions, `WITHOUT` per cent without an entity, in random order.
@@ -117,7 +119,18 @@ impl Grammar {
         for (size, names) in [(without, false), (count - without, true)] {
             let [(a, share_a), (b, share_b), (c, _)] = Source::ALL;
             let (to_a, to_b) = (size * share_a / 100, size * (share_a + share_b) / 100);
-            plan.extend((0..size).map(|i| (if i < to_a { a } else if i < to_b { b } else { c }, names)));
+            plan.extend((0..size).map(|i| {
+                (
+                    if i < to_a {
+                        a
+                    } else if i < to_b {
+                        b
+                    } else {
+                        c
+                    },
+                    names,
+                )
+            }));
         }
         plan.shuffle(rng);
         plan
@@ -154,12 +167,7 @@ impl Grammar {
         Err(format!("the {source} frames have no other sentence to make"))
     }
 
-    fn choose(
-        &self,
-        kind: (Source, bool),
-        part: Part,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<&Frame, String> {
+    fn choose(&self, kind: (Source, bool), part: Part, rng: &mut ChaCha8Rng) -> Result<&Frame, String> {
         // Unlabelled text borrows four of ten frames from train, and three of ten names.
         let owner = if part == Part::Unlabelled && rng.random_bool(0.4) { Part::Train } else { part };
         let frames = self.frames.get(&kind).map_or(&[][..], Vec::as_slice);
@@ -167,7 +175,8 @@ impl Grammar {
         own.choose(rng).copied().ok_or_else(|| format!("{} has no frame for {owner:?}", kind.0))
     }
 
-    fn say(
+    /// Says one frame after the other about the same people.
+    pub(super) fn say(
         &self,
         source: Source,
         frames: &[&Frame],
@@ -276,9 +285,10 @@ impl Lexicon {
         pieces.iter().any(|piece| match piece {
             Piece::Person(..) => true,
             Piece::Table(_, name) if name == "rose" => true,
-            Piece::Table(_, name) => {
-                self.tables.get(name.as_str()).is_some_and(|table| matches!(table.kind, super::lexicon::Kind::Entity(_)))
-            }
+            Piece::Table(_, name) => self
+                .tables
+                .get(name.as_str())
+                .is_some_and(|table| matches!(table.kind, super::lexicon::Kind::Entity(_))),
             Piece::Choice(branches) => branches.iter().all(|branch| self.names_something(branch)),
             Piece::Text(_) | Piece::Optional(_) | Piece::Agreement(..) | Piece::Number(..) => false,
         })

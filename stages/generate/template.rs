@@ -160,12 +160,13 @@ mod tests {
 
     #[test]
     fn a_frame_is_read_to_its_last_slot() {
-        let pieces = parse("né{e} <le|vers le> {Le hopital}[, {1-9} {2:sœur|frère} {de 3d}]").expect("a frame");
-        assert_eq!(pieces.len(), 6);
+        let pieces =
+            parse("né{e} <le|vers le> {Le hopital}[, {1-9} {2:sœur|frère} {de 3d}]").expect("a frame");
+        assert_eq!(pieces.len(), 7);
         assert_eq!(pieces[1], Piece::Agreement(1, "e".into(), String::new()));
         let noun = Noun { lead: Lead::The, capital: true };
-        assert_eq!(pieces[4], Piece::Table(noun, "hopital".into()));
-        let Piece::Optional(inner) = &pieces[5] else { panic!("an optional end") };
+        assert_eq!(pieces[5], Piece::Table(noun, "hopital".into()));
+        let Piece::Optional(inner) = &pieces[6] else { panic!("an optional end") };
         assert_eq!(inner[1], Piece::Number(1, 9));
         assert_eq!(inner[3], Piece::Agreement(2, "sœur".into(), "frère".into()));
         let of = Noun { lead: Lead::Of, capital: false };
