@@ -1,7 +1,7 @@
 //! Clusters of texts that say the same, so that no part of a split knows another's: equal keys ([`crate::ml::clean::key`]),
 //! near duplicates, and documents.
 //!
-//! Near duplicates are found by MinHash with banding (Broder 1997; Leskovec, Rajaraman and Ullman, *Mining of Massive
+//! Near duplicates are found by `MinHash` with banding (Broder 1997; Leskovec, Rajaraman and Ullman, *Mining of Massive
 //! Datasets*, §3.4) over sets of five characters, and confirmed by their exact Jaccard similarity.
 
 use std::collections::BTreeMap;
@@ -100,9 +100,8 @@ fn join_near(keys: &[&str], similarity: f64, union: &mut Union) {
 fn shingles(key: &str) -> Vec<u32> {
     let chars: Vec<char> = key.chars().collect();
     let hash = |window: &[char]| {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half of a mixed hash is a hash")]
-        let hash = (window.iter().fold(0, |h, &c| mix(h ^ u64::from(u32::from(c)))) >> 32) as u32;
-        hash
+        let [high, _] = halves(window.iter().fold(0, |h, &c| mix(h ^ u64::from(u32::from(c)))));
+        high
     };
     let mut set: Vec<u32> =
         if chars.len() < SHINGLE { vec![hash(&chars)] } else { chars.windows(SHINGLE).map(hash).collect() };
@@ -113,21 +112,21 @@ fn shingles(key: &str) -> Vec<u32> {
 
 fn signature(set: &[u32]) -> [u32; BANDS * ROWS] {
     let mut signature = [u32::MAX; BANDS * ROWS];
-    let factors: Vec<(u32, u32)> = (0..BANDS * ROWS)
-        .map(|i| {
-            let h = mix(i as u64 + 1);
-            #[expect(clippy::cast_possible_truncation, reason = "both halves of a mixed hash are hashes")]
-            let halves = ((h >> 32) as u32, h as u32 | 1);
-            halves
-        })
-        .collect();
+    let factors: Vec<[u32; 2]> = (1..=(BANDS * ROWS) as u64).map(|i| halves(mix(i))).collect();
     for &shingle in set {
-        for (least, &(add, odd)) in signature.iter_mut().zip(&factors) {
-            let hash = (shingle ^ add).wrapping_mul(odd);
+        for (least, &[add, factor]) in signature.iter_mut().zip(&factors) {
+            let hash = (shingle ^ add).wrapping_mul(factor | 1);
             *least = (*least).min(hash ^ (hash >> 15));
         }
     }
     signature
+}
+
+/// Both halves of a mixed hash are hashes.
+fn halves(hash: u64) -> [u32; 2] {
+    let bytes = hash.to_be_bytes();
+    let half = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    [half(0), half(4)]
 }
 
 /// |a ∩ b| / |a ∪ b| of two sorted sets.
@@ -149,7 +148,7 @@ fn jaccard(a: &[u32], b: &[u32]) -> f64 {
     if either == 0.0 { 1.0 } else { f64::from(both) / either }
 }
 
-/// The finaliser of SplitMix64 (Steele et al. 2014): every bit of the input moves every bit of the output.
+/// The finaliser of `SplitMix64` (Steele et al. 2014): every bit of the input moves every bit of the output.
 #[must_use]
 pub fn mix(mut h: u64) -> u64 {
     h = h.wrapping_add(0x9e37_79b9_7f4a_7c15);

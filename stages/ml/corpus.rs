@@ -58,7 +58,7 @@ pub enum Provenance {
 }
 
 /// Six decimals survive reading and writing without change, which the shortest form of an arbitrary f64 does not
-/// under serde_json's fast parser; and no confidence is known better.
+/// under `serde_json`'s fast parser; and no confidence is known better.
 fn six_decimals<S: Serializer>(scores: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(scores.iter().map(|score| (score * 1e6).round() / 1e6))
 }
@@ -205,11 +205,11 @@ fn json_problem(error: &serde_json::Error) -> String {
 /// Writes a file through a buffer.
 fn write(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<fs::File>) -> Result<(), std::io::Error>,
+    content: impl FnOnce(&mut BufWriter<fs::File>) -> Result<(), std::io::Error>,
 ) -> Result<(), StageError> {
     let file = fs::File::create(path).map_err(|e| StageError::io("create", path, e))?;
     let mut out = BufWriter::new(file);
-    fill(&mut out).and_then(|()| out.flush()).map_err(|e| StageError::io("write", path, e))
+    content(&mut out).and_then(|()| out.flush()).map_err(|e| StageError::io("write", path, e))
 }
 
 #[cfg(test)]

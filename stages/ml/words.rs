@@ -84,11 +84,10 @@ fn letters_and_digits(chunk: &[char], last: bool) -> usize {
             if !goes_on {
                 return at;
             }
-        } else if is_hyphen(c) && inside(at + 1) {
-            at += 1;
-        } else if matches!(c, '.' | ',' | '/' | ':')
-            && before.is_ascii_digit()
-            && chunk.get(at + 1).is_some_and(char::is_ascii_digit)
+        } else if (is_hyphen(c) && inside(at + 1))
+            || (matches!(c, '.' | ',' | '/' | ':')
+                && before.is_ascii_digit()
+                && chunk.get(at + 1).is_some_and(char::is_ascii_digit))
         {
             at += 1;
         } else {

@@ -1,4 +1,4 @@
-//! The two forms of a gold file: word and tag columns (CoNLL, BIO), and `{"tokens","ner_tags"}` lines.
+//! The two forms of a gold file: word and tag columns (`CoNLL`, BIO), and `{"tokens","ner_tags"}` lines.
 
 use std::{collections::BTreeMap, fmt::Display};
 

@@ -128,7 +128,7 @@ pub(super) fn read(path: &Path) -> Result<String, StageError> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].iter().filter(|&&b| b == b'\n').count() + 1;
+        let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
         StageError::new(format!("{}:{line}: not UTF-8", path.display())).help(format!(
             "convert the file, for example from Latin-1: `iconv -f ISO-8859-1 -t UTF-8 {0} -o {0}.new`",
             path.display()
