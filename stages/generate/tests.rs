@@ -169,6 +169,8 @@ fn french_elides_and_contracts() {
             let (before, after) = (word(sentence, index - 1), word(sentence, index).to_lowercase());
             let vowel = after.starts_with(|c: char| "aàâeéèêiîoôœuù".contains(c));
             let full = ["de", "le", "la", "que", "se", "ne", "je"].contains(&before.as_str());
+            // De Oliveira in small letters is a name still.
+            let full = full && !sentence.tags[index].starts_with("I-");
             assert!(!(full && vowel), "{before} {after}: {}", sentence.text);
             let bare = ["de", "à"].contains(&before.as_str()) && ["le", "les"].contains(&after.as_str());
             // Family names keep their article.
