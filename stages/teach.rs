@@ -30,7 +30,7 @@ use crate::ml::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Teach {
-    /// Entries of the vocabulary.
+    /// Entries of the vocabulary. Few, so that training splits names as it will split names it never saw.
     pub vocab: usize,
     /// Hidden width.
     pub hidden: usize,
@@ -55,16 +55,16 @@ pub struct Teach {
 impl Default for Teach {
     fn default() -> Self {
         Self {
-            vocab: 4000,
+            vocab: 1000,
             hidden: 128,
             layers: 6,
             heads: 4,
             ffn: 512,
             positions: 256,
-            epochs: 4,
-            lr: 1e-3,
-            batch_tokens: 1024,
-            noise: 0.2,
+            epochs: 6,
+            lr: 1.5e-3,
+            batch_tokens: 512,
+            noise: 0.1,
         }
     }
 }
@@ -111,7 +111,9 @@ impl Stage for Teach {
             .help("choose heads that divide the hidden width"));
         }
         if !(0.0..1.0).contains(&self.noise) {
-            return Err(Invalid::new(format!("`noise` is {}, not a share", self.noise)).at("noise").help("use 0 up to 0.9"));
+            return Err(Invalid::new(format!("`noise` is {}, not a share", self.noise))
+                .at("noise")
+                .help("use 0 up to 0.9"));
         }
         if self.positions < 16 {
             let message = format!("`positions` is {}: too short for a sentence", self.positions);

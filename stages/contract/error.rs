@@ -70,6 +70,7 @@ impl StageError {
     }
 
     /// A file or folder could not be read or written.
+    #[must_use]
     pub fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
         Self::because(format!("cannot {action} {}", path.display()), source)
     }

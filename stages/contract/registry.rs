@@ -89,8 +89,11 @@ pub struct Build {
     /// Fingerprint of the code that the stages' results depend on.
     pub code: &'static str,
     /// Turns `--device` into a device that is really there, and says what it took (`auto` only).
-    pub device: fn(DeviceRequest) -> Result<(Device, Option<String>), Invalid>,
+    pub device: FindDevice,
 }
+
+/// See [`Build::device`].
+pub type FindDevice = fn(DeviceRequest) -> Result<(Device, Option<String>), Invalid>;
 
 /// All that a binary knows: stages, names of stages left out of this build, tools.
 #[derive(Clone)]

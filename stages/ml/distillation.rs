@@ -59,7 +59,7 @@ pub struct Training {
     pub warmup: f64,
     /// How it falls then: linear, cosine or constant.
     pub decay: Decay,
-    /// Decoupled weight decay, except for biases, LayerNorm and CRF.
+    /// Decoupled weight decay, except for biases, `LayerNorm` and CRF.
     pub weight_decay: f64,
     /// Limit of the global gradient norm; 0 = none.
     pub clip: f64,

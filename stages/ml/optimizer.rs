@@ -1,4 +1,4 @@
-//! AdamW with the groups of ML.md §3: no decay on biases, LayerNorm and CRF; faster head, fastest CRF.
+//! `AdamW` with the groups of ML.md §3: no decay on biases, `LayerNorm` and CRF; faster head, fastest CRF.
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamGroup},
@@ -17,7 +17,7 @@ pub struct Groups {
     pub weight_decay: f64,
 }
 
-/// AdamW at a multiple of the scheduled rate: Burn's schedulers know one rate a step.
+/// `AdamW` at a multiple of the scheduled rate: Burn's schedulers know one rate a step.
 #[derive(Clone)]
 struct Scaled {
     inner: AdamW,

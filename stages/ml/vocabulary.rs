@@ -1,7 +1,10 @@
 //! A CamemBERT-shaped tokenizer.json from text: Unigram (Kudo 2018) over NFKC words. Equal text gives equal bytes, in
 //! every process and on any number of threads, which the crate's own trainer does not promise: it walks hash maps.
 
-use std::{collections::{BTreeMap, BTreeSet}, error::Error};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
 
 use rayon::ThreadPoolBuilder;
 use stage_contract::StageError;
@@ -72,7 +75,8 @@ fn count<S: AsRef<str>>(texts: &[S], pre: &PreTokenizerWrapper) -> Fallible<BTre
 fn pieces(mut counts: BTreeMap<String, u32>, size: usize) -> Fallible<Vec<(String, f64)>> {
     // As a word of its own no character is rare enough to be dropped: dropped ones would come back in a hash map's
     // order, and pieces that hold them could not be pruned, so that training might never end.
-    let characters: BTreeSet<String> = counts.keys().flat_map(|word| word.chars()).map(String::from).collect();
+    let characters: BTreeSet<String> =
+        counts.keys().flat_map(|word| word.chars()).map(String::from).collect();
     for character in characters {
         *counts.entry(character).or_default() += 1;
     }
