@@ -54,7 +54,12 @@ enum Command {
 /// The whole program: reads the command line, does it, and says with which exit code to end.
 #[must_use]
 pub fn main(registry: &Registry) -> ExitCode {
-    let tools = registry.tools().iter().map(|tool| Machine::augment_args((tool.command)().name(tool.name)));
+    let tools = registry.tools().iter().map(|tool| {
+        let command = (tool.command)().name(tool.name);
+        // `augment_args` puts its own doc comment in the place of what the tool says about itself.
+        let (short, long) = (command.get_about().cloned(), command.get_long_about().cloned());
+        Machine::augment_args(command).about(short).long_about(long)
+    });
     let matches = Cli::command().subcommands(tools).get_matches();
     let result = Global::from_arg_matches(&matches)
         .map_err(|error| error.exit())
