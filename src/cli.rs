@@ -57,8 +57,8 @@ pub fn main(registry: &Registry) -> ExitCode {
     let tools = registry.tools().iter().map(|tool| {
         let command = (tool.command)().name(tool.name);
         // `augment_args` puts its own doc comment in the place of what the tool says about itself.
-        let (short, long) = (command.get_about().cloned(), command.get_long_about().cloned());
-        Machine::augment_args(command).about(short).long_about(long)
+        let about = command.get_about().cloned().unwrap_or_default();
+        Machine::augment_args(command).about(about).long_about(None)
     });
     let matches = Cli::command().subcommands(tools).get_matches();
     let result = Global::from_arg_matches(&matches)

@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
+use stage_contract::{
+    Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
+};
 
 use crate::ml::{
     config::Config,
@@ -13,7 +15,7 @@ use crate::ml::{
         student_labels,
     },
     losses::bigram,
-    model::{Model, ModelFolder},
+    model::{self, Model, ModelFolder},
     student::{begin_prior, from_teacher, uniform},
 };
 
@@ -98,8 +100,11 @@ impl Stage for Distill {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        if let Some(gold) = inputs.optional(&GOLD) {
+            Gold::load(gold).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
+        }
         let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
-        let config = Config::load(teacher).map_err(|e| Invalid::new(e.to_string()).at(TEACHER.name()))?;
+        let (config, _) = model::outside(teacher).map_err(|e| model::invalid(&e).at(TEACHER.name()))?;
         if self.keep_layers > config.layers.len() {
             let (keep, has) = (self.keep_layers, config.layers.len());
             return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has} layers"))

@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
+use stage_contract::{
+    Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
+};
 
 use crate::ml::{
     corpus::{Corpus, Gold, History, Record},
@@ -12,7 +14,7 @@ use crate::ml::{
         student_labels,
     },
     losses::bigram,
-    model::{Model, ModelFolder},
+    model::{self, Model, ModelFolder},
 };
 
 /// Trains a pruned student further, with the losses of `distill` at the weights for after pruning.
@@ -66,6 +68,18 @@ impl Stage for Finetune {
             return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
                 .at("epochs")
                 .help("use 1 or more"));
+        }
+        Ok(())
+    }
+
+    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        for port in [TEACHER, MODEL] {
+            if let Some(path) = inputs.path(&port) {
+                model::outside(path).map_err(|e| model::invalid(&e).at(port.name()))?;
+            }
+        }
+        if let Some(gold) = inputs.optional(&GOLD) {
+            Gold::load(gold).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
         }
         Ok(())
     }

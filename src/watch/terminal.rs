@@ -1,11 +1,11 @@
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use stage_contract::Event;
 
 use super::{Ending, Outcome, Summary, Watch, put, text};
 
-const COUNTED: &str = "{prefix}  {msg}  {wide_bar} {human_pos}/{human_len} {per_sec}  {eta} left";
+const COUNTED: &str = "{prefix}  {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {msg}  {elapsed}";
 
 /// A bar with rate and time left for the node that executes; above it, lines that stay.
@@ -44,7 +44,19 @@ impl Terminal {
     fn style(counted: bool) -> ProgressStyle {
         let template = if counted { COUNTED } else { UNCOUNTED };
         // Both are constants, and a test reads them.
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+            })
+            .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // Nothing is known yet.
+                let _ = if state.pos() == 0 {
+                    out.write_char('-')
+                } else {
+                    write!(out, "{:#}", HumanDuration(state.eta()))
+                };
+            })
     }
 }
 

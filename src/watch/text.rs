@@ -52,13 +52,20 @@ pub fn tell(reasons: &[String]) -> String {
     text
 }
 
-/// The start of a long reason: a whole command line may be in it.
+/// The start of a long reason or line: a whole command line may be in it.
 fn cut(reason: &str) -> String {
     const LONGEST: usize = 160;
     match reason.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}..", &reason[..end]),
         None => reason.to_owned(),
     }
+}
+
+/// A child's control characters must not steer the user's terminal.
+fn visible(line: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
+    line.chars().map(shown).collect()
 }
 
 /// Why a node gave no result, as a paragraph below its closing line.
@@ -68,7 +75,7 @@ pub fn paragraph(fault: &Fault) -> Vec<String> {
     lines.extend(fault.causes.iter().map(|cause| format!("  because: {cause}")));
     if !fault.log.is_empty() {
         lines.push("  the end of its log:".to_owned());
-        lines.extend(fault.log.iter().map(|line| format!("  | {line}")));
+        lines.extend(fault.log.iter().map(|line| format!("  | {}", cut(&visible(line)))));
     }
     lines.extend(fault.kept.iter().map(|kept| format!("  kept: {kept}")));
     lines.extend(fault.help.iter().map(|help| format!("  help: {help}")));

@@ -1,6 +1,6 @@
 //! Between a network's parameters and a checkpoint's tensors: Hugging Face's names, `[out, in]` matrices.
 
-use std::convert::Infallible;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use burn::{
     module::{Param, ParamId},
@@ -14,7 +14,7 @@ use crate::ml::{
     config::Config,
     model::{CrfParameters, Layer, Network},
     random,
-    weights::{Array, Weights},
+    weights::{Array, FILE, Weights},
 };
 
 /// Names of a checkpoint's tensors.
@@ -61,6 +61,42 @@ pub mod name {
 
 /// Standard deviation of new weights: `initializer_range` of BERT (Devlin et al. 2018, appendix A).
 const INITIALIZER_RANGE: f64 = 0.02;
+
+/// Checks the shapes of a checkpoint's matrices against its config, before any work.
+///
+/// # Errors
+/// The first that is missing or of another shape, or a layer too many.
+pub fn check(config: &Config, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(), StageError> {
+    let (hidden, labels) = (config.hidden, config.labels.len());
+    let mut expected =
+        vec![(name::WORD.to_owned(), [config.vocab, hidden]), (name::HEAD.to_owned(), [labels, hidden])];
+    for (index, layer) in config.layers.iter().enumerate() {
+        let attention = layer.heads * config.head_dim;
+        for part in [name::QUERY, name::KEY, name::VALUE] {
+            expected.push((name::layer(index, part), [attention, hidden]));
+        }
+        expected.push((name::layer(index, name::UP), [layer.ffn, hidden]));
+        expected.push((name::layer(index, name::DOWN), [hidden, layer.ffn]));
+    }
+    let wrong = |message: String| {
+        Err(StageError::new(format!("{FILE} and config.json disagree: {message}"))
+            .help("use a checkpoint and a config.json of one and the same model, fine-tuned for token classification"))
+    };
+    for (name, shape) in expected {
+        match shapes.get(&format!("{name}.weight")) {
+            None => return wrong(format!("there is no tensor {name}.weight")),
+            Some(found) if *found != shape => {
+                return wrong(format!("{name}.weight is {found:?} and not {shape:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let more = format!("{}.weight", name::layer(config.layers.len(), name::QUERY));
+    if shapes.contains_key(&more) {
+        return wrong(format!("the checkpoint has more than {} layers", config.layers.len()));
+    }
+    Ok(())
+}
 
 impl Network {
     /// Builds a network from a checkpoint's tensors.

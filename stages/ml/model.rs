@@ -22,7 +22,7 @@ pub use crate::ml::packed::Packed;
 use crate::ml::{
     config::Config,
     crf::Crf,
-    layout::host,
+    layout::{self, host},
     losses::CrfWeights,
     packed::Grid,
     tokenizer::Tokenizer,
@@ -270,7 +270,7 @@ impl Artifact for Model {
     }
 }
 
-/// What a model folder says apart from its weights: quick to read, so that mistakes show before any work.
+/// What a model folder says apart from its weights' values: quick to read, so that mistakes show before any work.
 ///
 /// # Errors
 /// A file is unreadable, or the two disagree about the special ids or the vocabulary.
@@ -287,6 +287,7 @@ pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
         ))
         .help("use config.json and tokenizer.json of one and the same model"));
     }
+    layout::check(&config, &Weights::shapes(&folder.join(weights::FILE))?)?;
     Ok((config, tokenizer))
 }
 

@@ -3,7 +3,9 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    fs,
+    error::Error,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -44,9 +46,7 @@ impl Weights {
             StageError::io("read", path, e)
                 .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
         })?;
-        let damaged =
-            |e| StageError::because(format!("{} is not a whole safetensors file", path.display()), e);
-        let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
         let arrays = tensors
             .iter()
             .filter(|(name, _)| !UNUSED.iter().any(|unused| name.starts_with(unused)))
@@ -59,6 +59,36 @@ impl Weights {
             })
             .collect::<Result<_, StageError>>()?;
         Ok(Self { origin: path.to_owned(), arrays })
+    }
+
+    /// Reads a safetensors file's header: the shape of each tensor. Quick, so that a damaged or foreign file shows
+    /// before any work.
+    ///
+    /// # Errors
+    /// Unreadable, or not whole.
+    pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
+        let io = |e| {
+            StageError::io("read", path, e)
+                .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
+        };
+        let mut file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let mut header = vec![0; 8];
+        // A file shorter than its header says is left short, for `read_metadata` to refuse.
+        if length >= 8 {
+            file.read_exact(&mut header).map_err(io)?;
+            let size = u64::from_le_bytes(header[..8].try_into().unwrap_or_default()).min(length - 8);
+            file.take(size).read_to_end(&mut header).map_err(io)?;
+        }
+        let (size, metadata) = SafeTensors::read_metadata(&header).map_err(|e| damaged(path, e))?;
+        if length != 8 + size as u64 + metadata.data_len() as u64 {
+            return Err(damaged(
+                path,
+                format!("it is {length} bytes long and its header promises another length"),
+            ));
+        }
+        let tensors = metadata.tensors();
+        Ok(tensors.into_iter().map(|(name, info)| (name, info.shape.clone())).collect())
     }
 
     /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
@@ -156,6 +186,11 @@ fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         Dtype::BF16 => Some(half(|n| bf16::from_le_bytes(n).to_f32())),
         _ => None,
     }
+}
+
+fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
+    StageError::because(format!("{} is not a whole safetensors file", path.display()), source)
+        .help("copy it again; a file of some hundred bytes is a Git LFS pointer: `git lfs pull` fetches the weights")
 }
 
 impl View for &Array {
