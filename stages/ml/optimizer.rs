@@ -106,3 +106,37 @@ impl ModuleVisitor for Scale<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::{
+        nn::{Linear, LinearConfig},
+        tensor::Device,
+    };
+
+    use super::*;
+
+    fn gradients(layer: &Linear, factor: f32) -> GradientsParams {
+        let x = Tensor::<2>::ones([3, 4], &Device::flex().autodiff());
+        let loss = layer.forward(x).sum().mul_scalar(factor);
+        GradientsParams::from_grads(loss.backward(), layer)
+    }
+
+    /// sum over a 4 x 2 layer of 3 rows of ones: every gradient is 3, so the norm is 3 sqrt(8 + 2).
+    #[test]
+    fn the_norm_is_over_all_parameters_and_clipping_brings_it_to_the_limit() {
+        let layer = LinearConfig::new(4, 2).init(&Device::flex()).train();
+        let mut found = gradients(&layer, 1.0);
+        let norm = clip(&layer, &mut found, 1.0);
+        assert!((norm - 3.0 * 10.0_f64.sqrt()).abs() < 1e-4, "{norm}");
+        assert!((clip(&layer, &mut found, 0.0) - 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_norm_below_the_limit_stays() {
+        let layer = LinearConfig::new(4, 2).init(&Device::flex()).train();
+        let mut found = gradients(&layer, 0.01);
+        let before = clip(&layer, &mut found, 1.0);
+        assert!((clip(&layer, &mut found, 1.0) - before).abs() < 1e-9);
+    }
+}

@@ -212,3 +212,37 @@ impl Trained {
         cx.metric("best_epoch", f64::from(self.epoch));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(decay: Decay) -> Plan {
+        Plan {
+            epochs: 1,
+            rate: 1.0,
+            groups: Groups { head: 1.0, crf: 1.0, weight_decay: 0.0 },
+            warmup: 0.1,
+            decay,
+            clip: 1.0,
+            batch_tokens: 1,
+            patience: 0,
+            pruned: 0.0,
+        }
+    }
+
+    #[test]
+    fn the_rate_rises_through_the_warm_up_and_falls_to_almost_nothing() {
+        for decay in [Decay::Linear, Decay::Cosine] {
+            let rates: Vec<f64> = (0..100).map(|step| plan(decay).rate_at(step, 100)).collect();
+            assert!(rates[..11].is_sorted() && rates[0] > 0.0, "{rates:?}");
+            assert!(rates[10..].is_sorted_by(|a, b| a >= b), "{rates:?}");
+            assert!((rates[10] - 1.0).abs() < 1e-12 && rates[99] < 0.02, "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn a_constant_rate_stays_after_the_warm_up() {
+        assert!((10..100).all(|step| (plan(Decay::Constant).rate_at(step, 100) - 1.0).abs() < 1e-12));
+    }
+}

@@ -282,4 +282,23 @@ mod tests {
         read.take("b", &[2, 3]).expect("there");
         read.finish().expect("nothing else counts");
     }
+
+    #[test]
+    fn the_header_alone_gives_the_shapes_and_shows_a_file_that_is_cut_off() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let mut weights = Weights::default();
+        weights.insert("a.weight", Array { shape: vec![2, 3], values: vec![0.5; 6] });
+        weights.save(&path).expect("saved");
+        assert_eq!(
+            Weights::shapes(&path).expect("read"),
+            BTreeMap::from([("a.weight".to_owned(), vec![2, 3])])
+        );
+        let bytes = fs::read(&path).expect("read");
+        for length in [0, 7, 8, 20, bytes.len() - 1] {
+            fs::write(&path, &bytes[..length]).expect("written");
+            let error = Weights::shapes(&path).expect_err("is cut off");
+            assert!(error.to_string().contains("is not a whole safetensors file"), "{length}: {error}");
+        }
+    }
 }
