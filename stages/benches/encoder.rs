@@ -98,6 +98,7 @@ fn index(value: usize) -> u32 {
     u32::try_from(value).expect("benchmarks are small")
 }
 
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
 fn rate(name: &str, tokens: usize, mut work: impl FnMut()) {
     work();
     let cpu = cpu_ticks();

@@ -131,6 +131,7 @@ pub struct Clock(());
 
 impl Clock {
     /// Runs `work` and tells how long it took.
+    #[expect(clippy::disallowed_methods, reason = "the one clock that stages are given")]
     pub fn time<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
         let start = Instant::now();
         let value = work();
@@ -165,6 +166,7 @@ impl<'a> Progress<'a> {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "how often progress is told is no part of a result")]
     fn send(&mut self) {
         self.sent = Some(Instant::now());
         self.sink.send(Event::Progress {

@@ -10,7 +10,7 @@ use stage_contract::{Event, Sink};
 use super::*;
 use crate::ml::{
     corpus::{GoldSet, Provenance},
-    fixture::{model, teacher_labels},
+    fixture::{self, model, teacher_labels},
 };
 
 #[derive(Default)]
@@ -349,10 +349,7 @@ fn models_without_a_common_type_are_refused() {
 /// strict entities of PER, LOC and ORG.
 #[test]
 fn the_real_teacher_reaches_what_is_known_of_it() {
-    let Some(real) = std::env::var_os("NER_PIPE_REAL").map(PathBuf::from) else {
-        eprintln!("SKIPPED: set NER_PIPE_REAL to score the real teacher");
-        return;
-    };
+    let Some(real) = fixture::real("") else { return };
     let device = BurnDevice::flex();
     let model = Model::load(&real.join("teacher"), &device).expect("the teacher");
     let gold = Gold::load(&real.join("gold/encyclopedia_dev.bio")).expect("gold");

@@ -131,7 +131,6 @@ fn split(model: &Model, batch: &Batch, mut rows: Vec<f32>) -> Vec<(usize, WordLo
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
 
     use stage_contract::Artifact;
 
@@ -177,10 +176,7 @@ mod tests {
     /// README of the real case: the teacher reaches 91.1 on the whole of this set.
     #[test]
     fn the_real_teacher_finds_what_it_is_known_to_find() {
-        let Some(real) = std::env::var_os("NER_PIPE_REAL").map(PathBuf::from) else {
-            eprintln!("SKIPPED: set NER_PIPE_REAL to measure the real teacher");
-            return;
-        };
+        let Some(real) = crate::ml::fixture::real("") else { return };
         let device = Device::flex();
         let model = Model::load(&real.join("teacher"), &device).expect("the teacher");
         let gold = Gold::load(&real.join("gold/encyclopedia_dev.bio")).expect("gold").sets.remove(0).records;

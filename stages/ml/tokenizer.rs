@@ -149,19 +149,9 @@ impl Tokenizer {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
 
     use super::*;
-    use crate::ml::words::words;
-
-    /// The folder of the real case, or `None` and a line that says so.
-    fn real(part: &str) -> Option<PathBuf> {
-        let Some(root) = std::env::var_os("NER_PIPE_REAL") else {
-            eprintln!("SKIPPED: set NER_PIPE_REAL to the folder of the real case to run this test");
-            return None;
-        };
-        Some(Path::new(&root).join(part))
-    }
+    use crate::ml::{fixture::real, words::words};
 
     #[test]
     fn ids_and_offsets_equal_those_of_transformers() {

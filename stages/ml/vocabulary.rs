@@ -162,6 +162,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test starts itself again")]
     fn two_processes_write_the_same_tokenizer() {
         const CHILD: &str = "NER_PIPE_TEST_VOCABULARY_CHILD";
         if let Ok(path) = env::var(CHILD) {

@@ -140,8 +140,7 @@ fn a_training_that_was_killed_goes_on_to_the_same_bytes() {
             .into_iter()
             .any(|entry| entry.is_ok_and(|entry| entry.path().ends_with("whole/state.json")))
     };
-    while !checkpoint() && begun.elapsed() < Duration::from_secs(120) && matches!(runner.try_wait(), Ok(None))
-    {
+    while !checkpoint() && begun.elapsed() < Duration::from_mins(2) && matches!(runner.try_wait(), Ok(None)) {
         thread::sleep(Duration::from_millis(2));
     }
     runner.kill().expect("can be killed");

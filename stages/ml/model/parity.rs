@@ -18,10 +18,7 @@ struct Sentence {
 
 #[test]
 fn logits_and_hidden_states_equal_those_of_transformers() {
-    let Some(real) = std::env::var_os("NER_PIPE_REAL").map(PathBuf::from) else {
-        eprintln!("SKIPPED: set NER_PIPE_REAL to compare with transformers");
-        return;
-    };
+    let Some(real) = crate::ml::fixture::real("") else { return };
     let device = Device::flex();
     let text = fs::read_to_string(real.join("parity/teacher.json")).expect("parity sentences");
     let sentences: Vec<Sentence> = serde_json::from_str(&text).expect("JSON");
