@@ -4,8 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     error::Error,
-    fs::{self, File},
-    io::Read,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -42,10 +41,7 @@ impl Weights {
     /// # Errors
     /// Unreadable, damaged, or of another number type; names the file and the tensor.
     pub fn load(path: &Path) -> Result<Self, StageError> {
-        let bytes = fs::read(path).map_err(|e| {
-            StageError::io("read", path, e)
-                .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
-        })?;
+        let bytes = read(path)?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
         let arrays = tensors
             .iter()
@@ -61,34 +57,14 @@ impl Weights {
         Ok(Self { origin: path.to_owned(), arrays })
     }
 
-    /// Reads a safetensors file's header: the shape of each tensor. Quick, so that a damaged or foreign file shows
-    /// before any work.
+    /// Reads the shape of each tensor of a safetensors file, so that a damaged or foreign file shows before any work.
     ///
     /// # Errors
     /// Unreadable, or not whole.
     pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
-        let io = |e| {
-            StageError::io("read", path, e)
-                .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
-        };
-        let mut file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        let mut header = vec![0; 8];
-        // A file shorter than its header says is left short, for `read_metadata` to refuse.
-        if length >= 8 {
-            file.read_exact(&mut header).map_err(io)?;
-            let size = u64::from_le_bytes(header[..8].try_into().unwrap_or_default()).min(length - 8);
-            file.take(size).read_to_end(&mut header).map_err(io)?;
-        }
-        let (size, metadata) = SafeTensors::read_metadata(&header).map_err(|e| damaged(path, e))?;
-        if length != 8 + size as u64 + metadata.data_len() as u64 {
-            return Err(damaged(
-                path,
-                format!("it is {length} bytes long and its header promises another length"),
-            ));
-        }
-        let tensors = metadata.tensors();
-        Ok(tensors.into_iter().map(|(name, info)| (name, info.shape.clone())).collect())
+        let bytes = read(path)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
+        Ok(tensors.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect())
     }
 
     /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
@@ -188,6 +164,13 @@ fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, StageError> {
+    fs::read(path).map_err(|e| {
+        StageError::io("read", path, e)
+            .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
+    })
+}
+
 fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
     StageError::because(format!("{} is not a whole safetensors file", path.display()), source)
         .help("copy it again; a file of some hundred bytes is a Git LFS pointer: `git lfs pull` fetches the weights")
@@ -284,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_alone_gives_the_shapes_and_shows_a_file_that_is_cut_off() {
+    fn shapes_are_read_and_a_file_that_is_cut_off_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(FILE);
         let mut weights = Weights::default();
