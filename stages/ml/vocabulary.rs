@@ -89,6 +89,14 @@ fn pieces(mut counts: BTreeMap<String, u32>, size: usize) -> Fallible<Vec<(Strin
     })?;
     let mut pieces: Vec<(String, f64)> = model.iter().cloned().collect();
     pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    // The trainer may give some more than asked for when there is hardly room for the characters.
+    let character = |piece: &str| piece.chars().nth(1).is_none();
+    let mut room = size.saturating_sub(pieces.iter().filter(|(piece, _)| character(piece)).count());
+    pieces.retain(|(piece, _)| {
+        let kept = character(piece) || room > 0;
+        room -= usize::from(kept && !character(piece));
+        kept
+    });
     Ok(pieces)
 }
 
