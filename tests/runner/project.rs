@@ -6,12 +6,14 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Once, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 use serde_json::Value;
+use signal_hook::flag::register_conditional_shutdown;
 use tempfile::TempDir;
 
 /// `sort` and then `count`: what each executes is written to `trace`, one name a line.
@@ -138,6 +140,7 @@ impl Project {
 
     /// Starts `ner-pipe` in a process group of its own.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        listens_to_signals();
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         Running(Some(command.spawn().expect("starts")))
@@ -213,6 +216,18 @@ impl Drop for Running {
             let _ = child.wait();
         }
     }
+}
+
+/// Tests started by `nohup` or a shell's `&` ignore signals, and so would all they start; what has a
+/// handler here begins with the default.
+fn listens_to_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [Signal::INT, Signal::HUP] {
+            let always = Arc::new(AtomicBool::new(true));
+            register_conditional_shutdown(signal.as_raw(), 130, always).expect("can be handled");
+        }
+    });
 }
 
 /// Waits until something holds; a minute means never, even on a busy machine.
