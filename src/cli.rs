@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
-use stage_contract::{Registry, StageError, Tool, ToolContext};
+use stage_contract::{Invalid, Registry, StageError, Tool, ToolContext, ToolError};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -119,7 +119,10 @@ fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
     let wish = Machine::from_arg_matches(matches).unwrap_or_default().wish();
     let terminal = io::stdout().is_terminal();
     let context = ToolContext { device: wish.device, threads: wish.threads(), terminal };
-    (tool.run)(matches, &context)?;
+    (tool.run)(matches, &context).map_err(|error| match error {
+        ToolError::Wrong(Invalid { message, help, .. }) => Stop::wrong(message, help.unwrap_or_default()),
+        ToolError::Failed(error) => error.into(),
+    })?;
     Ok(Exit::Ok.code())
 }
 

@@ -8,11 +8,10 @@ use stage_contract::{
 
 use crate::ml::{
     config::Config,
-    corpus::{Corpus, Gold, History, Record},
+    corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        CrfTeacher, Distillation, Examples, Training, Weights, check_pairs, check_weights, pairs_by_origin,
-        student_labels,
+        Distillation, Examples, Training, Weights, check_epochs, check_weights, hidden_pairs, student_labels,
     },
     losses::bigram,
     model::{self, Model, ModelFolder},
@@ -86,11 +85,7 @@ impl Stage for Distill {
         self.training.check()?;
         check_weights("weights_first", &self.weights_first)?;
         check_weights("weights", &self.weights)?;
-        if self.epochs == 0 {
-            return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
-                .at("epochs")
-                .help("use 1 or more"));
-        }
+        check_epochs(self.epochs)?;
         if self.keep_layers == 1 {
             return Err(Invalid::new("`keep_layers` is 1")
                 .at("keep_layers")
@@ -117,26 +112,18 @@ impl Stage for Distill {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
         let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
-        let (train, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
-        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let records: Vec<&Record> =
-            train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
-
         let shape = Model {
             config: Config { labels: student_labels(self.training.misc), ..teacher.config.clone() },
             ..teacher.clone()
         };
-        let train = Examples::new(&shape, &records, &self.training)?;
-        let dev = Examples::new(&shape, &dev.records.iter().collect::<Vec<_>>(), &self.training)?;
+        let [train, dev] = Examples::read(cx, &shape, [&TRAIN, &DEV], &GOLD, &self.training)?;
         let sequences = train.sequences();
         let labels = shape.config.labels;
         let transitions = bigram(&labels, &sequences);
         let prior = begin_prior(&labels, &sequences);
         let student = from_teacher(&teacher, &self.chosen(&teacher), labels, &prior, &transitions, &device)?;
 
-        let pairs =
-            if self.hidden_pairs.is_empty() { pairs_by_origin(&student) } else { self.hidden_pairs.clone() };
-        check_pairs(&pairs, &student, &teacher)?;
+        let wants = [self.weights_first, self.weights];
         let trained = Distillation {
             teacher: &teacher,
             student: &student,
@@ -144,14 +131,12 @@ impl Stage for Distill {
             dev: &dev,
             training: &self.training,
             weights: &|epoch| if epoch == 1 { self.weights_first } else { self.weights },
-            pairs: &pairs,
-            transitions: (self.training.crf_teacher == CrfTeacher::Bigram).then_some(&transitions),
+            pairs: &hidden_pairs(&self.hidden_pairs, &student, &teacher, &wants)?,
+            transitions: &transitions,
             device: &device,
         }
         .run(cx, self.epochs, 0.0)?;
-        trained.report(cx);
-        Model { network: trained.network, ..student }.save(cx.output(&MODEL)?)?;
-        cx.write(&HISTORY, &trained.history)
+        trained.save(cx, student, &MODEL, &HISTORY)
     }
 }
 

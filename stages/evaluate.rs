@@ -92,7 +92,7 @@ impl Stage for Evaluate {
         ];
         for (port, path) in models {
             if let Some(path) = path {
-                model::outside(path).map_err(|e| invalid(&e, port))?;
+                model::outside(path).map_err(|e| model::invalid(&e).at(port))?;
             }
         }
         if let Some(path) = inputs.path(&TEST)
@@ -101,7 +101,7 @@ impl Stage for Evaluate {
             return Err(empty_test().at(TEST.name()));
         }
         if let Some(path) = inputs.optional(&GOLD) {
-            let gold = Gold::load(path).map_err(|e| invalid(&e, GOLD.name()))?;
+            let gold = Gold::load(path).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
             compare::check_gold(&gold, &Labels::student(self.misc == Misc::Keep))
                 .map_err(|e| e.at(GOLD.name()))?;
         }
@@ -113,7 +113,7 @@ impl Stage for Evaluate {
         let device = device::burn(cx.device);
         let test = cx.read(&TEST)?.records;
         if test.is_empty() {
-            return Err(stop(empty_test()));
+            return Err(empty_test().into());
         }
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
 
@@ -130,7 +130,7 @@ impl Stage for Evaluate {
 
         let types = types(&subjects)?;
         let known = &subjects[subjects.len() - 1].model.config.labels;
-        compare::check_gold(&gold, known).map_err(stop)?;
+        compare::check_gold(&gold, known)?;
         let comparison = Comparison { types, misc: self.misc };
 
         let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
@@ -251,28 +251,4 @@ fn list(names: &BTreeSet<String>) -> String {
 
 fn empty_test() -> Invalid {
     Invalid::new("the test part has no record").help("give `split` more sentences, or a larger test share")
-}
-
-/// A stage's way to stop at what preflight would have refused, had the input been there.
-fn stop(invalid: Invalid) -> StageError {
-    let error = StageError::new(invalid.message);
-    match invalid.help {
-        Some(help) => error.help(help),
-        None => error,
-    }
-}
-
-/// The other way round, for preflight: the whole chain in one line.
-fn invalid(error: &StageError, port: &str) -> Invalid {
-    let mut message = error.to_string();
-    let mut below = std::error::Error::source(error);
-    while let Some(cause) = below {
-        message = format!("{message}: {cause}");
-        below = cause.source();
-    }
-    let invalid = Invalid::new(message).at(port);
-    match error {
-        StageError::Failed { help: Some(help), .. } => invalid.help(help.clone()),
-        _ => invalid,
-    }
 }

@@ -7,11 +7,10 @@ use stage_contract::{
 };
 
 use crate::ml::{
-    corpus::{Corpus, Gold, History, Record},
+    corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        CrfTeacher, Distillation, Examples, Training, Weights, check_pairs, check_weights, pairs_by_origin,
-        student_labels,
+        Distillation, Examples, Training, Weights, check_epochs, check_weights, hidden_pairs, student_labels,
     },
     losses::bigram,
     model::{self, Model, ModelFolder},
@@ -64,11 +63,7 @@ impl Stage for Finetune {
     fn check(&self) -> Result<(), Invalid> {
         self.training.check()?;
         check_weights("weights", &self.weights)?;
-        if self.epochs == 0 {
-            return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
-                .at("epochs")
-                .help("use 1 or more"));
-        }
+        check_epochs(self.epochs)?;
         Ok(())
     }
 
@@ -95,17 +90,7 @@ impl Stage for Finetune {
             ))
             .help("give `finetune` the same `misc` as `distill`"));
         }
-        let (train, dev) = (cx.read(&TRAIN)?, cx.read(&DEV)?);
-        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let records: Vec<&Record> =
-            train.records.iter().chain(gold.sets.iter().flat_map(|s| &s.records)).collect();
-        let train = Examples::new(&student, &records, &self.training)?;
-        let dev = Examples::new(&student, &dev.records.iter().collect::<Vec<_>>(), &self.training)?;
-
-        let transitions = bigram(&student.config.labels, &train.sequences());
-        let pairs =
-            if self.hidden_pairs.is_empty() { pairs_by_origin(&student) } else { self.hidden_pairs.clone() };
-        check_pairs(&pairs, &student, &teacher)?;
+        let [train, dev] = Examples::read(cx, &student, [&TRAIN, &DEV], &GOLD, &self.training)?;
         let trained = Distillation {
             teacher: &teacher,
             student: &student,
@@ -113,14 +98,12 @@ impl Stage for Finetune {
             dev: &dev,
             training: &self.training,
             weights: &|_| self.weights,
-            pairs: &pairs,
-            transitions: (self.training.crf_teacher == CrfTeacher::Bigram).then_some(&transitions),
+            pairs: &hidden_pairs(&self.hidden_pairs, &student, &teacher, &[self.weights])?,
+            transitions: &bigram(&student.config.labels, &train.sequences()),
             device: &device,
         }
         .run(cx, self.epochs, pruned_heads(&student, &teacher))?;
-        trained.report(cx);
-        Model { network: trained.network, ..student }.save(cx.output(&FINAL)?)?;
-        cx.write(&HISTORY, &trained.history)
+        trained.save(cx, student, &FINAL, &HISTORY)
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use stage_contract::{Invalid, StageError, Tool, ToolContext};
+use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
 use crate::ml::{
@@ -68,37 +68,36 @@ fn command() -> Command {
     Arguments::augment_args(Command::new("predict"))
 }
 
-fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), StageError> {
-    let arguments = Arguments::from_arg_matches(matches)
-        .map_err(|e| StageError::because("the arguments cannot be understood", e))?;
+fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
+    let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
     check(&arguments.model)?;
     let mut source = source(&arguments)?;
-    let (device, note) = device::resolve(cx.device).map_err(stop)?;
+    let (device, note) = device::resolve(cx.device)?;
     if let Some(note) = note {
         tracing::info!("{note}");
     }
     let predictor = Predictor::open(&arguments.model, &device::burn(device))?;
     let format = arguments.format.unwrap_or(if cx.terminal { Format::Table } else { Format::Jsonl });
     let mut output = Output::new(BufWriter::new(io::stdout().lock()), format);
-    predictor.copy(&mut source, &mut output).or_else(Stop::outcome)
+    Ok(predictor.copy(&mut source, &mut output).or_else(Stop::outcome)?)
 }
 
 /// Says what is missing before anything is read.
-fn check(model: &Path) -> Result<(), StageError> {
+fn check(model: &Path) -> Result<(), Invalid> {
     const HELP: &str =
         "name a folder in Hugging Face layout: config.json, model.safetensors and tokenizer.json";
     let shown = model.display();
     if !model.exists() {
-        return Err(StageError::new(format!("there is no model folder {shown}")).help(HELP));
+        return Err(Invalid::new(format!("there is no model folder {shown}")).help(HELP));
     }
     if !model.is_dir() {
-        return Err(StageError::new(format!("the model {shown} is not a folder")).help(HELP));
+        return Err(Invalid::new(format!("the model {shown} is not a folder")).help(HELP));
     }
     let missing: Vec<_> = FILES.into_iter().filter(|name| !model.join(name).is_file()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(StageError::new(format!("the model folder {shown} lacks {}", missing.join(", "))).help(HELP))
+    Err(Invalid::new(format!("the model folder {shown} lacks {}", missing.join(", "))).help(HELP))
 }
 
 /// Where texts come from.
@@ -107,16 +106,19 @@ enum Source {
     Read(Lines<BufReader<Box<dyn Read>>>),
 }
 
-fn source(arguments: &Arguments) -> Result<Source, StageError> {
+fn source(arguments: &Arguments) -> Result<Source, Invalid> {
     let read = |name: &str, reader: Box<dyn Read>| Source::Read(Lines::new(name, BufReader::new(reader)));
     match &arguments.input {
         None if !arguments.text.is_empty() => Ok(Source::Given(arguments.text.clone().into_iter())),
-        None if io::stdin().is_terminal() => Err(StageError::new("there is no text to read")
+        None if io::stdin().is_terminal() => Err(Invalid::new("there is no text to read")
             .help("ner-pipe predict --model DIR \"text\", or --input FILE, or pipe lines in")),
         Some(path) if path.as_os_str() != "-" => {
-            let file = File::open(path).map_err(|e| StageError::io("read", path, e))?;
+            let file = File::open(path).map_err(|e| {
+                Invalid::new(format!("cannot read {}: {e}", path.display()))
+                    .help("name a file with one text a line, or `-` for standard input")
+            })?;
             if file.metadata().is_ok_and(|file| file.is_dir()) {
-                return Err(StageError::new(format!("{} is a folder", path.display()))
+                return Err(Invalid::new(format!("{} is a folder", path.display()))
                     .help("name a file with one text a line"));
             }
             Ok(read(&path.display().to_string(), Box::new(file)))
@@ -209,13 +211,5 @@ fn place(entity: Entity, words: &[[usize; 2]]) -> Found {
         start: words[entity.start_word][0],
         end: words[entity.end_word - 1][1],
         score: entity.score,
-    }
-}
-
-fn stop(invalid: Invalid) -> StageError {
-    let error = StageError::new(invalid.message);
-    match invalid.help {
-        Some(help) => error.help(help),
-        None => error,
     }
 }

@@ -157,9 +157,7 @@ impl Stage for Teach {
             pruned: 0.0,
         };
         let trained = train(cx, &plan, lesson.model.network.clone(), &lesson.train.encoded, &lesson)?;
-        trained.report(cx);
-        Model { network: trained.network, ..lesson.model }.save(cx.output(&MODEL)?)?;
-        cx.write(&HISTORY, &trained.history)
+        trained.save(cx, lesson.model, &MODEL, &HISTORY)
     }
 }
 

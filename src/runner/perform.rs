@@ -157,10 +157,7 @@ impl Run<'_, '_> {
         let mut device = Device::Cpu;
         if needs_device {
             private_folder(&checkpoint)?;
-            device = self
-                .project
-                .device()
-                .map_err(|e| StageError::new(e.message).help(e.help.unwrap_or_default()))?;
+            device = self.project.device().map_err(StageError::from)?;
         }
         Ok(Job {
             node: id,

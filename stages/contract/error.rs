@@ -85,6 +85,13 @@ impl StageError {
     }
 }
 
+/// What would have been refused before any work, had it been there to look at.
+impl From<Invalid> for StageError {
+    fn from(Invalid { message, help, .. }: Invalid) -> Self {
+        Self::Failed { message, help, source: None }
+    }
+}
+
 impl fmt::Display for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

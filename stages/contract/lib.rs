@@ -23,4 +23,4 @@ pub use event::{Event, Sink};
 pub use port::{Input, Optional, Output, Port};
 pub use registry::{AnyStage, BadParameter, Build, Registry, StageKind};
 pub use stage::{Available, Spec, Stage};
-pub use tool::{Tool, ToolContext};
+pub use tool::{Tool, ToolContext, ToolError};

@@ -1,5 +1,7 @@
 //! Patient knowledge distillation (Sun et al. 2019) on words: the part that `distill` and `finetune` share.
 
+mod examples;
+
 use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
 
+pub use self::examples::Examples;
+
 use crate::ml::{
-    batch::{Batch, Encoded},
+    batch::Batch,
     checkpoint::Dev,
-    corpus::{Provenance, Record},
     decode::decode,
-    infer::{encode, word_logits},
+    infer::word_logits,
     labels::{Labels, Scheme, Span, spans},
     losses::{self, Bigram, Misc},
     model::{Model, Network, Packed},
@@ -150,6 +153,19 @@ impl Training {
     }
 }
 
+/// Checks that something is trained at all.
+///
+/// # Errors
+/// No epoch.
+pub fn check_epochs(epochs: u32) -> Result<(), Invalid> {
+    if epochs == 0 {
+        return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
+            .at("epochs")
+            .help("use 1 or more"));
+    }
+    Ok(())
+}
+
 /// Checks weights of the losses given as the parameter `name`.
 ///
 /// # Errors
@@ -173,73 +189,6 @@ pub fn student_labels(misc: Misc) -> Labels {
     Labels::student(misc == Misc::Keep)
 }
 
-/// Texts with what each word should be.
-pub struct Examples {
-    encoded: Vec<Encoded>,
-    /// Column of each word's tag; none = out of every loss.
-    tags: Vec<Vec<Option<usize>>>,
-    /// Weight of each word in CE.
-    weight: Vec<Vec<f64>>,
-    gold: Vec<Vec<Span>>,
-}
-
-impl Examples {
-    /// Tokenises records and looks up their tags. A tag of a type that the student does not have is O under
-    /// `outside` and masked under `ignore`.
-    ///
-    /// # Errors
-    /// A tag that is neither the student's nor MISC, by record id.
-    pub fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
-        let labels = &model.config.labels;
-        let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
-        let mut examples = Self {
-            encoded: encode(model, texts)?,
-            tags: Vec::with_capacity(records.len()),
-            weight: Vec::with_capacity(records.len()),
-            gold: Vec::with_capacity(records.len()),
-        };
-        for record in records {
-            let columns = columns(record, labels, training.misc)?;
-            let names: Vec<&str> =
-                columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
-            examples.gold.push(spans(&names, Scheme::Bio));
-            examples.tags.push(columns);
-            examples.weight.push(match record.provenance {
-                Provenance::Gold => vec![1.0; record.words.len()],
-                Provenance::Silver { .. } => {
-                    record.score.iter().map(|score| score.powf(training.confidence_gamma)).collect()
-                }
-            });
-        }
-        Ok(examples)
-    }
-
-    /// Tokenised texts.
-    #[must_use]
-    pub fn encoded(&self) -> &[Encoded] {
-        &self.encoded
-    }
-
-    /// Label columns of each text, words out of every loss left out.
-    #[must_use]
-    pub fn sequences(&self) -> Vec<Vec<usize>> {
-        self.tags.iter().map(|tags| tags.iter().copied().flatten().collect()).collect()
-    }
-}
-
-fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<usize>>, StageError> {
-    let column = |tag: &String| match labels.column(tag) {
-        Some(column) => Ok(Some(column)),
-        None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
-        None => Err(StageError::new(format!(
-            "record {} has the tag {tag}, which the student does not know",
-            record.id
-        ))
-        .help(format!("its labels are {}", labels.names().join(", ")))),
-    };
-    record.tags.iter().map(column).collect()
-}
-
 /// A student on its way, its teacher, and what it learns from.
 pub struct Distillation<'a> {
     /// Frozen, without autodiff.
@@ -257,7 +206,7 @@ pub struct Distillation<'a> {
     /// Pairs of hidden states, student's and teacher's (0 = embeddings).
     pub pairs: &'a [(usize, usize)],
     /// The teacher's transitions.
-    pub transitions: Option<&'a Bigram>,
+    pub transitions: &'a Bigram,
     /// Where it runs, without autodiff.
     pub device: &'a Device,
 }
@@ -269,7 +218,7 @@ impl Distillation<'_> {
     /// See [`train`].
     pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
         let plan = self.training.plan(epochs, pruned);
-        train(cx, &plan, self.student.network.clone(), self.train.encoded(), self)
+        train(cx, &plan, self.student.network.clone(), &self.train.encoded, self)
     }
 
     /// `[words, student labels]` soft targets and the wanted hidden states `[tokens, hidden]` of a batch.
@@ -322,7 +271,7 @@ impl Targets {
 impl Objective for Distillation<'_> {
     fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
         let [ce, kd, hidden, crf] = (self.weights)(epoch);
-        let batch = Batch::pack(self.train.encoded(), members);
+        let batch = Batch::pack(&self.train.encoded, members);
         let targets = Targets::new(&batch, self.train);
         let labels = &self.student.config.labels;
         let autodiff = self.device.clone().autodiff();
@@ -361,8 +310,8 @@ impl Objective for Distillation<'_> {
         if let Some(weights) = network.crf_weights().filter(|_| crf > 0.0) {
             let nll = losses::crf_nll(logits, &weights, &targets.tags, &targets.texts, labels);
             terms.push(Term { name: "crf", weight: crf, loss: nll });
-            if let Some(teacher) = self.transitions {
-                let loss = losses::crf_transitions(&weights, teacher, labels);
+            if self.training.crf_teacher == CrfTeacher::Bigram {
+                let loss = losses::crf_transitions(&weights, self.transitions, labels);
                 terms.push(Term { name: "crf_transitions", weight: crf, loss });
             }
         }
@@ -374,7 +323,7 @@ impl Objective for Distillation<'_> {
         let labels = &self.student.config.labels;
         let crf = model.crf();
         let budget = 2 * self.training.batch_tokens;
-        let logits = word_logits(&model, self.dev.encoded(), budget, self.device, None);
+        let logits = word_logits(&model, &self.dev.encoded, budget, self.device, None);
         let found: Vec<Vec<Span>> = logits
             .iter()
             .map(|text| spans(&decode(labels, crf.as_ref(), text, &[]).tags, Scheme::Bio))
@@ -401,18 +350,30 @@ pub fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[crate::ml::infe
     sum / count.max(1) as f64
 }
 
-/// Pairs of hidden states from where each student layer came from: the state after a student layer learns from the
-/// state after its origin.
-#[must_use]
-pub fn pairs_by_origin(student: &Model) -> Vec<(usize, usize)> {
-    student.config.layers.iter().enumerate().map(|(i, layer)| (i + 1, layer.from_teacher_layer + 1)).collect()
-}
-
-/// Checks explicit pairs against both models.
+/// Pairs of hidden states, student's and teacher's: as given, else from where each student layer came from (the state
+/// after it learns from the state after its origin). None when no weight `wants` them.
 ///
 /// # Errors
 /// A state that does not exist, or a teacher of another hidden width.
-pub fn check_pairs(pairs: &[(usize, usize)], student: &Model, teacher: &Model) -> Result<(), StageError> {
+pub fn hidden_pairs(
+    given: &[(usize, usize)],
+    student: &Model,
+    teacher: &Model,
+    wants: &[Weights],
+) -> Result<Vec<(usize, usize)>, StageError> {
+    if wants.iter().all(|[_, _, hidden, _]| *hidden == 0.0) {
+        return Ok(Vec::new());
+    }
+    let origins = student.config.layers.iter().enumerate();
+    let pairs = match given {
+        [] => origins.map(|(i, layer)| (i + 1, layer.from_teacher_layer + 1)).collect(),
+        given => given.to_vec(),
+    };
+    check_pairs(&pairs, student, teacher)?;
+    Ok(pairs)
+}
+
+fn check_pairs(pairs: &[(usize, usize)], student: &Model, teacher: &Model) -> Result<(), StageError> {
     let (ours, theirs) = (student.config.layers.len(), teacher.config.layers.len());
     if let Some((s, t)) = pairs.iter().find(|(s, t)| *s > ours || *t > theirs) {
         return Err(StageError::new(format!(

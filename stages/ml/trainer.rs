@@ -4,13 +4,13 @@
 use burn::{module::Module, optim::GradientsParams, tensor::Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Context, StageError};
+use stage_contract::{Context, Output, StageError};
 
 use crate::ml::{
     batch::{Encoded, buckets},
     checkpoint::{Checkpoint, Dev, State},
     corpus::{self, History, Step},
-    model::Network,
+    model::{Model, ModelFolder, Network},
     optimizer::{self, Groups},
 };
 
@@ -203,13 +203,24 @@ fn step(state: &State, lr: f64, norm: f64, terms: &[Term], loss: &Tensor<1>) -> 
 }
 
 impl Trained {
-    /// Records the best epoch's dev scores.
-    pub fn report(&self, cx: &Context<'_>) {
+    /// Writes the best epoch's network in the shape of `model` and the curves, and records its dev scores.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(
+        self,
+        cx: &Context<'_>,
+        model: Model,
+        to: &Output<ModelFolder>,
+        history: &Output<History>,
+    ) -> Result<(), StageError> {
         cx.metric("dev.f1", self.dev.score.f1);
         cx.metric("dev.precision", self.dev.score.precision);
         cx.metric("dev.recall", self.dev.score.recall);
         cx.metric("dev.loss", self.dev.loss);
         cx.metric("best_epoch", f64::from(self.epoch));
+        Model { network: self.network, ..model }.save(cx.output(to)?)?;
+        cx.write(history, &self.history)
     }
 }
 

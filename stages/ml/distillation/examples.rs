@@ -1,0 +1,93 @@
+//! Texts that a student learns from or is measured on, with what each of their words should be.
+
+use stage_contract::{Context, Input, Optional, StageError};
+
+use super::Training;
+use crate::ml::{
+    batch::Encoded,
+    corpus::{Corpus, Gold, Provenance, Record},
+    infer::encode,
+    labels::{Labels, Scheme, Span, spans},
+    losses::Misc,
+    model::Model,
+};
+
+/// Texts with what each word should be.
+pub struct Examples {
+    pub(super) encoded: Vec<Encoded>,
+    /// Column of each word's tag; none = out of every loss.
+    pub(super) tags: Vec<Vec<Option<usize>>>,
+    /// Weight of each word in CE.
+    pub(super) weight: Vec<Vec<f64>>,
+    pub(super) gold: Vec<Vec<Span>>,
+}
+
+impl Examples {
+    /// What a stage was given to train on, gold sentences joined to it, and what to choose the best epoch by.
+    ///
+    /// # Errors
+    /// When an input cannot be read; see [`Examples::new`].
+    pub fn read(
+        cx: &Context<'_>,
+        model: &Model,
+        [train, dev]: [&Input<Corpus>; 2],
+        gold: &Optional<Gold>,
+        training: &Training,
+    ) -> Result<[Self; 2], StageError> {
+        let (train, dev) = (cx.read(train)?, cx.read(dev)?);
+        let gold = cx.read_optional(gold)?.unwrap_or_default();
+        let records: Vec<&Record> =
+            train.records.iter().chain(gold.sets.iter().flat_map(|set| &set.records)).collect();
+        let dev: Vec<&Record> = dev.records.iter().collect();
+        Ok([Self::new(model, &records, training)?, Self::new(model, &dev, training)?])
+    }
+
+    /// Tokenises records and looks up their tags. A tag of a type that the student does not have is O under
+    /// `outside` and masked under `ignore`.
+    ///
+    /// # Errors
+    /// A tag that is neither the student's nor MISC, by record id.
+    fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
+        let labels = &model.config.labels;
+        let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
+        let mut examples = Self {
+            encoded: encode(model, texts)?,
+            tags: Vec::with_capacity(records.len()),
+            weight: Vec::with_capacity(records.len()),
+            gold: Vec::with_capacity(records.len()),
+        };
+        for record in records {
+            let columns = columns(record, labels, training.misc)?;
+            let names: Vec<&str> =
+                columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
+            examples.gold.push(spans(&names, Scheme::Bio));
+            examples.tags.push(columns);
+            examples.weight.push(match record.provenance {
+                Provenance::Gold => vec![1.0; record.words.len()],
+                Provenance::Silver { .. } => {
+                    record.score.iter().map(|score| score.powf(training.confidence_gamma)).collect()
+                }
+            });
+        }
+        Ok(examples)
+    }
+
+    /// Label columns of each text, words out of every loss left out.
+    #[must_use]
+    pub fn sequences(&self) -> Vec<Vec<usize>> {
+        self.tags.iter().map(|tags| tags.iter().copied().flatten().collect()).collect()
+    }
+}
+
+fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<usize>>, StageError> {
+    let column = |tag: &String| match labels.column(tag) {
+        Some(column) => Ok(Some(column)),
+        None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
+        None => Err(StageError::new(format!(
+            "record {} has the tag {tag}, which the student does not know",
+            record.id
+        ))
+        .help(format!("its labels are {}", labels.names().join(", ")))),
+    };
+    record.tags.iter().map(column).collect()
+}
