@@ -7,12 +7,13 @@
 //! 4. [`fingerprint`] everything that a node's result depends on, and its hash: the key.
 //! 5. [`store`] `cache/`: a key finds a result (hit) or the right to make it (miss, a slot).
 //! 6. [`lock`] `pipeline.lock`: the committed record of the last good state.
-//! 7. [`publish`] `artifacts/` from the cache, verified.
-//! 8. [`executor`] one node in a child process.
-//! 9. [`watch`] what a run tells, to people and to programs.
-//! 10. [`runner`] node after node: fingerprint, look up, execute, commit, publish, record.
-//! 11. [`commands`] one file per subcommand.
-//! 12. [`cli`] the command line.
+//! 7. [`revision`] the lock as a git revision has it.
+//! 8. [`publish`] `artifacts/` from the cache, verified.
+//! 9. [`executor`] one node in a child process.
+//! 10. [`watch`] what a run tells, to people and to programs.
+//! 11. [`runner`] node after node: fingerprint, look up, execute, commit, publish, record.
+//! 12. [`commands`] one file per subcommand.
+//! 13. [`cli`] the command line.
 
 pub mod problem;
 
@@ -25,6 +26,8 @@ pub mod fingerprint;
 pub mod store;
 
 pub mod lock;
+
+pub mod revision;
 
 pub mod publish;
 

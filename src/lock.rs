@@ -166,6 +166,14 @@ impl Lock {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(LockError::Io(path.to_owned(), error)),
         };
+        Self::parse(path, &text)
+    }
+
+    /// Understands the text of a lock file that lies, or lay, at `path`.
+    ///
+    /// # Errors
+    /// When it is not what ner-pipe writes.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, LockError> {
         let damaged =
             |message: &str| LockError::Damaged { path: path.to_owned(), message: message.trim().to_owned() };
         if text.is_empty() {
@@ -188,6 +196,11 @@ impl Lock {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Locked> {
         self.stages.get(id)
+    }
+
+    /// Every node with its last good state, sorted by id.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, &Locked)> {
+        self.stages.iter().map(|(id, locked)| (id.as_str(), locked))
     }
 
     /// Records a result, drops nodes that the pipeline no longer has, and writes the file unless it says

@@ -4,13 +4,14 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The runner's modules; each imports only modules before it.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "problem",
     "manifest",
     "pipeline",
     "fingerprint",
     "store",
     "lock",
+    "revision",
     "publish",
     "executor",
     "watch",
