@@ -15,4 +15,4 @@ pub use cancel::{Cancel, Patience};
 pub use command::killed;
 pub use job::{Answer, Job, Task, causes};
 pub use local::{Local, Verdict};
-pub use node::serve;
+pub use node::{UNHEARD, serve};

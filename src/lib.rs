@@ -1,6 +1,8 @@
 //! The runner: it knows graphs, keys and folders, and no tensor. This is the path of `ner-pipe run`, in
 //! order; each module uses only those before it.
 //!
+//! Before all of them stands [`failpoint`]: the places at which a test can stop the runner.
+//!
 //! 1. [`problem`] what is wrong in a pipeline file, where, and what to do.
 //! 2. [`manifest`] the file's text, parsed, with the place of everything kept.
 //! 3. [`pipeline`] the text understood: sources, nodes, wires, in the order of work.
@@ -14,6 +16,8 @@
 //! 11. [`runner`] node after node: fingerprint, look up, execute, commit, publish, record.
 //! 12. [`commands`] one file per subcommand.
 //! 13. [`cli`] the command line.
+
+pub mod failpoint;
 
 pub mod problem;
 

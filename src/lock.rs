@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::{
     fingerprint::{Digest, Key, Manifest},
-    store::{Record, write_whole},
+    store::{Record, write_shared},
 };
 
 /// What the file's fields mean; raised when an older ner-pipe could misread it.
@@ -217,8 +217,8 @@ impl Lock {
         next.stages.insert(id.to_owned(), locked);
         next.stages.retain(|id, _| known.contains(&id.as_str()));
         if next != now {
-            write_whole(&self.path, next.render()?.as_bytes())?;
-            make_readable(&self.path)?;
+            // Unlike what lies in the cache, it holds no text and is meant to be shared.
+            write_shared(&self.path, next.render()?.as_bytes())?;
         }
         *self = next;
         Ok(())
@@ -230,12 +230,6 @@ impl Lock {
             toml::to_string(&file).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
         Ok(format!("# Written by ner-pipe: the last good state. Commit it; do not edit it.\n{body}"))
     }
-}
-
-/// Unlike what lies in the cache, the lock holds no text and is meant to be shared.
-fn make_readable(path: &Path) -> Result<(), StageError> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(|e| StageError::io("write", path, e))
 }
 
 #[cfg(test)]

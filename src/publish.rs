@@ -2,8 +2,7 @@
 //! that a user made is overwritten without being in the cache.
 
 use std::{
-    ffi::OsString,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,9 +10,10 @@ use rustix::fs::RenameFlags;
 use stage_contract::{Shape, StageError};
 
 use crate::{
+    failpoint::{Point, reach},
     fingerprint::{Memo, Unreadable, observe},
     pipeline::Out,
-    store::{Entry, Store, Stored, copy_tree, remove},
+    store::{Entry, Store, Stored, beside, copy_tree, remove},
 };
 
 /// What lies where an output is published.
@@ -38,6 +38,11 @@ pub fn standing(memo: &mut Memo, path: &Path, stored: &Stored) -> Standing {
         }
         _ => Standing::Other,
     }
+}
+
+/// Whether a run died here before it could tidy up.
+pub fn is_untidy(path: &Path) -> bool {
+    fs::symlink_metadata(beside(path)).is_ok()
 }
 
 /// What placing an entry's outputs did.
@@ -83,6 +88,7 @@ pub fn publish(
         let target = root.join(&out.published);
         let found = standing(memo, &target, stored);
         if found == Standing::Right {
+            remove(&beside(&target))?;
             continue;
         }
         let beside = place_beside(entry, &out.name, stored, &target)?;
@@ -91,6 +97,7 @@ pub fn publish(
         {
             published.displaced.push((out.published.clone(), home));
         }
+        store.mark_published(&out.published)?;
         swap(&beside, &target)?;
         memo.forget(&target);
         published.placed += 1;
@@ -104,14 +111,12 @@ fn place_beside(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Re
     fs::create_dir_all(parent).map_err(|e| {
         StageError::io("create", parent, e).help("move away what lies in the way of a published output")
     })?;
-    let mut hidden = OsString::from(".");
-    hidden.push(target.file_name().unwrap_or_default());
-    hidden.push(".ner-pipe");
-    let beside = parent.join(hidden);
+    let beside = beside(target);
     // From a run that died here; the name is ours.
     remove(&beside)?;
     let source = entry.path(name, stored);
-    let copied = copy_tree(&source, &beside);
+    let begun = reach(Point::PlaceBeside).map_err(|e| StageError::io("copy", &source, e));
+    let copied = begun.and_then(|()| copy_tree(&source, &beside));
     let intact = copied.is_ok() && observe(&beside).is_ok_and(|seen| seen.digest == stored.digest);
     if intact {
         return Ok(beside);
@@ -128,10 +133,10 @@ fn place_beside(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Re
     })
 }
 
-/// Moves what is in no cache into the store, and says where to.
+/// Moves what is in no cache into the store, and says where to. A link is never in the cache.
 fn keep(store: &Store, target: &Path) -> Result<Option<PathBuf>, StageError> {
     let digest = observe(target).ok().map(|seen| seen.digest);
-    if digest.is_some_and(|digest| store.holds(digest)) {
+    if !target.is_symlink() && digest.is_some_and(|digest| store.holds(digest)) {
         return Ok(None);
     }
     store.displace(target, digest).map(Some)
@@ -139,10 +144,12 @@ fn keep(store: &Store, target: &Path) -> Result<Option<PathBuf>, StageError> {
 
 /// Puts `beside` in the place of `target`: at no moment does half of it lie there.
 fn swap(beside: &Path, target: &Path) -> Result<(), StageError> {
-    let failed = |e: std::io::Error| StageError::io("publish", target, e);
+    let failed = |e: io::Error| StageError::io("publish", target, e);
+    reach(Point::Swap).map_err(failed)?;
     if fs::symlink_metadata(target).is_ok() {
         let cwd = rustix::fs::CWD;
         if rustix::fs::renameat_with(cwd, beside, cwd, target, RenameFlags::EXCHANGE).is_ok() {
+            reach(Point::Swapped).map_err(failed)?;
             return remove(beside);
         }
         // Not every file system can exchange.

@@ -11,6 +11,7 @@ mod survey;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     time::Instant,
 };
 
@@ -21,10 +22,11 @@ pub use survey::{Next, Outlook, State, Survey, survey};
 
 use crate::{
     executor::{Cancel, Local, causes},
+    failpoint::{Point, reach},
     fingerprint::{Fingerprint, Key},
     lock::Locked,
     problem::Problems,
-    publish::{PublishError, publish},
+    publish::{PublishError, Standing, is_untidy, publish, standing},
     store::{Entry, Lookup, LookupError, Patience},
     watch::{Ending, Fault, Outcome, Summary, Watch},
 };
@@ -99,9 +101,13 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Result<Finished, Stop> {
     let begun = Instant::now();
-    project.store.prepare()?;
+    let prepared = project.store.prepare();
     project.pipeline.expect_unclaimed().map_err(Problems::from)?;
     let expected = survey(project, &order.wanted, &order.forced)?;
+    // With nothing to do, a cache that cannot be written is as good as any.
+    if expected.outlooks.values().any(|outlook| outlook.next != Next::Reuse) {
+        prepared?;
+    }
     preflight::preflight(project, &expected)?;
     for note in project.notes.drain(..) {
         watch.note(&note);
@@ -175,6 +181,13 @@ impl From<StageError> for Loss {
     }
 }
 
+fn loss(error: LookupError) -> Loss {
+    match error {
+        LookupError::Busy => Loss::Busy,
+        LookupError::Failed(error) => error.into(),
+    }
+}
+
 impl Run<'_, '_> {
     fn node(&mut self, node: usize) -> Ending {
         let begun = Instant::now();
@@ -244,6 +257,9 @@ impl Run<'_, '_> {
                     }
                 }
                 Lookup::Miss(slot) => {
+                    if let Some(aside) = slot.damaged() {
+                        self.watch.note(&self.damaged(&ending.stage, aside));
+                    }
                     self.watch.started(&ending.stage, &ending.reasons);
                     let entry = self.perform(node, &fingerprint, slot)?;
                     self.executed = true;
@@ -288,10 +304,7 @@ impl Run<'_, '_> {
         } else {
             self.project.store.lookup(key, patience)
         };
-        found.map_err(|error| match error {
-            LookupError::Busy => Loss::Busy,
-            LookupError::Failed(error) => error.into(),
-        })
+        found.map_err(loss)
     }
 
     /// Takes a result from the cache; none when it turns out damaged: then it is out of the way.
@@ -301,12 +314,23 @@ impl Run<'_, '_> {
         if let Some(placed) = placed {
             return Ok(Some(if placed == 0 { Outcome::Reused } else { Outcome::Restored }));
         }
-        let aside = self.project.store.set_aside(&entry.key())?;
-        self.watch.note(&format!(
-            "{id}: the result in the cache was damaged; it is now in {}, and the stage executes again",
-            self.shown(&aside)
-        ));
+        let cancelled = || self.cancel.is_asked();
+        let patience = Patience {
+            wait: !self.order.no_wait,
+            cancelled: &cancelled,
+            waiting: &mut || self.executed = true,
+        };
+        if let Some(aside) = self.project.store.set_aside(entry, patience).map_err(loss)? {
+            self.watch.note(&self.damaged(&id, &aside));
+        }
         Ok(None)
+    }
+
+    fn damaged(&self, id: &str, aside: &Path) -> String {
+        let aside = self.shown(aside);
+        format!(
+            "{id}: the result in the cache was damaged; it is now in {aside}, and the stage executes again"
+        )
     }
 
     /// Publishes a result and records it in the lock; says how many outputs were not right, or none when
@@ -318,9 +342,8 @@ impl Run<'_, '_> {
         let right = item.outputs.iter().all(|out| {
             let path = project.pipeline.root.join(&out.published);
             let stored = entry.record.outputs.get(&out.name);
-            stored.is_some_and(|s| {
-                crate::publish::standing(&mut project.memo, &path, s) == crate::publish::Standing::Right
-            })
+            stored.is_some_and(|s| standing(&mut project.memo, &path, s) == Standing::Right)
+                && !is_untidy(&path)
         });
         // A run with nothing to do writes nothing and takes no lock.
         if right && project.lock.get(&item.id) == Some(&locked) {
@@ -336,6 +359,7 @@ impl Run<'_, '_> {
                 Err(PublishError::Damaged(_)) => return Ok(None),
                 Err(PublishError::Failed(error)) => return Err(error.into()),
             };
+        reach(Point::Published).map_err(|e| StageError::io("write", &project.pipeline.lock, e))?;
         project.claim()?;
         let ids: Vec<&str> = project.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
         project.lock.record(&item.id, locked, &ids)?;
@@ -349,7 +373,7 @@ impl Run<'_, '_> {
     }
 
     /// A path as people type it.
-    fn shown(&self, path: &std::path::Path) -> String {
+    fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.project.pipeline.root).unwrap_or(path).display().to_string()
     }
 }

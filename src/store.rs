@@ -11,6 +11,7 @@
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
 //! cache/displaced/<digest>/ what lay where an output is published and was not ours
+//! cache/published/<path>    paths at which an output was published: what lies there is ours to replace
 //! ```
 //!
 //! The text is medical: folders are 0700 and files 0600.
@@ -22,8 +23,10 @@ mod slot;
 mod tree;
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, ErrorKind},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -35,9 +38,13 @@ pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
 pub use slot::Slot;
-pub use tree::{copy_tree, make_private, private_folder, remove, write_whole};
+pub use tree::{beside, copy_tree, make_private, private_folder, remove, write_shared, write_whole};
 
-use crate::fingerprint::{Digest, Key, Manifest};
+use self::tree::make_durable;
+use crate::{
+    failpoint::{Point, reach},
+    fingerprint::{Digest, Key, Manifest},
+};
 
 /// What the layout of `cache/` means; raised when an older ner-pipe could misread it.
 const FORMAT: &str = "1";
@@ -105,16 +112,23 @@ impl Store {
     /// Makes the folders, and sweeps what dead runs left.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses. A run that makes and places nothing can do without.
     pub fn prepare(&self) -> Result<(), StageError> {
-        for name in ["entries", "tmp", "locks"] {
-            private_folder(&self.root.join(name))?;
-        }
-        let version = self.root.join("version");
-        if !version.exists() {
-            write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
-        }
-        self.sweep()
+        let write = || -> Result<(), StageError> {
+            reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
+            for name in ["entries", "tmp", "locks"] {
+                private_folder(&self.root.join(name))?;
+            }
+            let version = self.root.join("version");
+            if !version.exists() {
+                let _held = self.publishing()?;
+                write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
+            }
+            Ok(())
+        };
+        write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
+        self.sweep();
+        Ok(())
     }
 
     /// Where it lies.
@@ -138,13 +152,17 @@ impl Store {
             return Ok(Lookup::Hit(Box::new(entry)));
         }
         let lock = self.lock_key(key, &mut patience)?;
+        let home = self.entry_folder(key);
         // Whoever held the lock may have committed meanwhile.
-        match Entry::read(&self.entry_folder(key)) {
+        let damaged = match Entry::read(&home) {
             Ok(entry) => return Ok(Lookup::Hit(Box::new(entry))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(_) => drop(self.set_aside(key)?),
-        }
-        Ok(Lookup::Miss(Slot::create(self, *key, lock)?))
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let error = StageError::io("read", &home, error);
+                return Err(error.help("make `cache/` readable: `chmod -R u+rwX cache`").into());
+            }
+            Err(_) => self.move_aside(key)?,
+        };
+        Ok(Lookup::Miss(Slot::create(self, *key, lock, damaged)?))
     }
 
     /// The right to make a result again though it is there.
@@ -153,7 +171,7 @@ impl Store {
     /// As [`Store::lookup`].
     pub fn renew(&self, key: &Key, mut patience: Patience<'_>) -> Result<Slot, LookupError> {
         let lock = self.lock_key(key, &mut patience)?;
-        Ok(Slot::create(self, *key, lock)?)
+        Ok(Slot::create(self, *key, lock, None)?)
     }
 
     fn lock_key(&self, key: &Key, patience: &mut Patience<'_>) -> Result<Flock, LookupError> {
@@ -162,6 +180,7 @@ impl Store {
         let mut told = false;
         loop {
             if let Some(lock) = Flock::try_exclusive(&path)? {
+                reach(Point::KeyLocked).map_err(|e| StageError::io("lock", &path, e))?;
                 return Ok(lock);
             }
             if !patience.wait {
@@ -178,20 +197,35 @@ impl Store {
         }
     }
 
-    /// Moves a damaged entry out of the way, and says where to; nothing is deleted.
+    /// Moves an entry that was found damaged out of the way, and says where to; nothing is deleted. None
+    /// when another run has been faster: then a sound one may lie there already, which stays.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn set_aside(&self, key: &Key) -> Result<PathBuf, StageError> {
+    /// As [`Store::lookup`].
+    pub fn set_aside(
+        &self,
+        entry: &Entry,
+        mut patience: Patience<'_>,
+    ) -> Result<Option<PathBuf>, LookupError> {
+        let key = entry.key();
+        let lock = self.lock_key(&key, &mut patience)?;
+        let renewed = self.peek(&key).is_some_and(|now| now.record != entry.record && now.damage().is_none());
+        let moved = if renewed { None } else { self.move_aside(&key)? };
+        lock.remove();
+        Ok(moved)
+    }
+
+    /// For whoever holds the key's lock. None when nothing lies there.
+    fn move_aside(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
         let from = self.entry_folder(key);
+        if fs::symlink_metadata(&from).is_err() {
+            return Ok(None);
+        }
         let damaged = self.root.join("damaged");
         private_folder(&damaged)?;
         let to = free_name(&damaged, &key.to_string());
-        match fs::rename(&from, &to) {
-            // Another run was faster.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(to),
-            result => result.map(|()| to).map_err(|e| StageError::io("move away", &from, e)),
-        }
+        let moved = reach(Point::SetAside).and_then(|()| fs::rename(&from, &to));
+        moved.map(|()| Some(to)).map_err(|e| StageError::io("move away", &from, e))
     }
 
     /// Moves a file or folder that is not ours into the store, and says where to.
@@ -205,14 +239,42 @@ impl Store {
         let home = free_name(&folder, &name);
         private_folder(&home)?;
         let to = home.join(path.file_name().unwrap_or_default());
-        match fs::rename(path, &to) {
+        let failed = |e| StageError::io("move away", path, e);
+        match reach(Point::Displace).and_then(|()| fs::rename(path, &to)) {
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {
                 copy_tree(path, &to)?;
+                make_durable(&home)?;
                 remove(path)?;
-                Ok(to)
             }
-            result => result.map(|()| to).map_err(|e| StageError::io("move away", path, e)),
+            result => result.map_err(failed)?,
         }
+        reach(Point::Displaced).map_err(failed)?;
+        Ok(to)
+    }
+
+    /// Whether an output was published at this path (relative to the project's root) before: then what lies
+    /// there is a result, or was one until somebody edited it.
+    #[must_use]
+    pub fn has_published(&self, path: &Path) -> bool {
+        self.published_mark(path).exists()
+    }
+
+    /// Remembers that an output is published at this path, relative to the project's root.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn mark_published(&self, path: &Path) -> Result<(), StageError> {
+        let mark = self.published_mark(path);
+        if mark.exists() {
+            return Ok(());
+        }
+        private_folder(&self.root.join("published"))?;
+        write_whole(&mark, format!("{}\n", path.display()).as_bytes())
+    }
+
+    /// Hashed, because a path has slashes.
+    fn published_mark(&self, path: &Path) -> PathBuf {
+        self.root.join("published").join(Digest::of(path.as_os_str().as_bytes()).short())
     }
 
     /// Every result, in no particular order; what is unreadable is left out.
@@ -265,21 +327,41 @@ impl Store {
         self.root.join("locks").join(key.to_string())
     }
 
-    /// Removes the slots of dead runs: those whose key's lock is free.
-    fn sweep(&self) -> Result<(), StageError> {
-        let tmp = self.root.join("tmp");
-        let slots = fs::read_dir(&tmp).map_err(|e| StageError::io("read", &tmp, e))?;
-        for slot in slots.flatten() {
-            let name = slot.file_name();
-            let key = name.to_str().and_then(|name| name.split('.').next()?.parse::<Key>().ok());
-            let Some(key) = key else { continue };
-            if let Some(lock) = Flock::try_exclusive(&self.lock_path(&key))? {
-                tracing::debug!(slot = %slot.path().display(), "sweeping what a dead run left");
-                remove(&slot.path())?;
-                lock.remove();
+    /// Removes what dead runs left: slots, checkpoints of results that are there, lock files. All of it
+    /// belongs to a key, and whoever is alive and needs it holds the key's lock. What cannot be removed
+    /// now is so later.
+    fn sweep(&self) {
+        for (folder, name, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {
+            // A checkpoint without a result is there to be resumed.
+            if folder == "checkpoints" && self.peek(&key).is_none() {
+                continue;
             }
+            let path = self.root.join(folder).join(name);
+            // A child's lock (`<key>.exec`) is a lock of its own.
+            let lock = if folder == "locks" { path.clone() } else { self.lock_path(&key) };
+            let Ok(Some(lock)) = Flock::try_exclusive(&lock) else { continue };
+            tracing::debug!(path = %path.display(), "sweeping what a dead run left");
+            if folder != "locks"
+                && let Err(error) = reach(Point::Sweep)
+                    .map_err(|e| StageError::io("remove", &path, e))
+                    .and_then(|()| remove(&path))
+            {
+                tracing::debug!(%error, "it stays");
+            }
+            lock.remove();
         }
-        Ok(())
+    }
+
+    /// What in one of our folders is named after a key.
+    fn keyed(&self, folder: &'static str) -> Vec<(&'static str, OsString, Key)> {
+        let entries = fs::read_dir(self.root.join(folder)).ok().into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name());
+        names
+            .filter_map(|name| {
+                let key = name.to_str()?.split('.').next()?.parse().ok()?;
+                Some((folder, name, key))
+            })
+            .collect()
     }
 }
 

@@ -4,7 +4,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The runner's modules; each imports only modules before it.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 14] = [
+    "failpoint",
     "problem",
     "manifest",
     "pipeline",

@@ -17,6 +17,7 @@ use super::{
     Cancel,
     job::{Answer, Job, read, write},
 };
+use crate::failpoint::{Point, reach};
 
 /// How long a stage may take to write its checkpoint after Ctrl-C, before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -64,6 +65,7 @@ impl Local {
         cancel: &Cancel,
         mut on_event: impl FnMut(Event),
     ) -> Result<Verdict, StageError> {
+        reach(Point::JobWrite).map_err(|e| StageError::io("write", job_file, e))?;
         write(job_file, job)?;
         let failed = |e| StageError::because("cannot start a child process", e);
         let stray = log.try_clone().map_err(failed)?;

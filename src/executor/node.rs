@@ -17,9 +17,15 @@ use stage_contract::{Context, Event, Registry, Sink, StageError};
 
 use super::{
     Cancel, Patience, command,
-    job::{Answer, Job, Task, read, write},
+    job::{Answer, Job, Task, causes, read, write},
 };
-use crate::store::Flock;
+use crate::{
+    failpoint::{Point, reach},
+    store::Flock,
+};
+
+/// The exit code of a child that cannot write its answer, mostly because the disk is full (`EX_IOERR`).
+pub const UNHEARD: u8 = 74;
 
 /// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
 /// pipe that the runner holds, and its end is the end of this process and all that it started.
@@ -40,7 +46,12 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
         }
         Err(error) => Answer::of(&error),
     };
-    write(&job.answer, &answer)?;
+    let written = reach(Point::AnswerWrite).map_err(|e| StageError::io("write", &job.answer, e));
+    if let Err(error) = written.and_then(|()| write(&job.answer, &answer)) {
+        // The last thing that can be told is told by the exit code; the rest stands in the log.
+        eprintln!("{error}: {}", causes(&error).join(": "));
+        return Ok(UNHEARD);
+    }
     Ok(match answer {
         Answer::Done => 0,
         Answer::Failed { .. } => 1,
@@ -75,6 +86,7 @@ fn wait_for_turn(job: &Job, cancel: &Cancel) -> Result<Flock, StageError> {
     const POLL: Duration = Duration::from_millis(20);
     loop {
         if let Some(lock) = Flock::try_exclusive(&job.lock)? {
+            reach(Point::ChildLocked).map_err(|e| StageError::io("lock", &job.lock, e))?;
             return Ok(lock);
         }
         if cancel.is_asked() {

@@ -12,7 +12,8 @@ use stage_contract::{Device, Event, Shape, StageError};
 
 use super::{Loss, Run};
 use crate::{
-    executor::{Answer, Job, Task, Verdict, killed},
+    executor::{Answer, Job, Task, UNHEARD, Verdict, killed},
+    failpoint::{Point, reach},
     fingerprint::{Fingerprint, Observed, file_name, node_seed, observe},
     pipeline::{Origin, Work},
     publish::{Standing, standing},
@@ -51,7 +52,11 @@ impl Run<'_, '_> {
             Err(loss) => return Err(self.explain(node, &slot, loss)),
         };
         let entry = slot.commit(&fingerprint.manifest, &record, &ASIDE)?;
-        remove(&checkpoint)?;
+        if checkpoint.exists() {
+            reach(Point::CheckpointRemove)
+                .map_err(|e| StageError::io("remove", &checkpoint, e))
+                .and_then(|()| remove(&checkpoint))?;
+        }
         Ok(entry)
     }
 
@@ -79,6 +84,7 @@ impl Run<'_, '_> {
         for out in &item.outputs {
             let path = &job.outputs[&out.name];
             expect_shape(path, &out.name, out.kind.shape)?;
+            reach(Point::Observe).map_err(|e| StageError::io("read", path, e))?;
             make_private(path)?;
             let seen = observe(path)
                 .map_err(|e| StageError::because(format!("cannot read output `{}`", out.name), e))?;
@@ -246,6 +252,11 @@ fn judge(verdict: Verdict, cancelled: bool) -> Result<(), Loss> {
             Loss::Fault(fault(message, causes, help))
         }
         Verdict::Killed(signal) => killed("its process", signal).into(),
+        Verdict::Silent(Some(code)) if code == i32::from(UNHEARD) => {
+            let message = "its process could not write down how it ended".to_owned();
+            let help = "read its log; free some space on the disk, then type `ner-pipe run`".to_owned();
+            Loss::Fault(fault(message, Vec::new(), Some(help)))
+        }
         Verdict::Silent(code) => {
             let code = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
             Loss::Panicked(fault(

@@ -5,6 +5,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use stage_contract::Shape;
 
 use crate::fingerprint::{Digest, Key, Manifest, observe};
@@ -57,19 +58,18 @@ pub struct Entry {
     /// What it depends on.
     pub manifest: Manifest,
     folder: PathBuf,
+    /// Of what the stage printed; entries from before it was recorded have none.
+    log: Option<Digest>,
 }
 
 impl Entry {
     pub(super) fn read(folder: &Path) -> io::Result<Self> {
-        let record: Record = read_json(&folder.join("entry.json"))?;
+        let (record, log) = open(read_json(&folder.join("entry.json"))?)?;
         let manifest = read_manifest(folder)?;
         if manifest.key() != record.key || !folder.ends_with(record.key.to_string()) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the manifest does not belong to the key",
-            ));
+            return Err(invalid("the manifest does not belong to the key"));
         }
-        Ok(Self { record, manifest, folder: folder.to_owned() })
+        Ok(Self { record, manifest, folder: folder.to_owned(), log })
     }
 
     /// The result's key.
@@ -103,6 +103,12 @@ impl Entry {
         })
     }
 
+    /// Whether the log is what the stage printed.
+    #[must_use]
+    pub fn has_its_log(&self) -> bool {
+        self.log.is_none_or(|digest| observe(&self.log()).is_ok_and(|seen| seen.digest == digest))
+    }
+
     /// Reads every byte and compares: the first output that is not what was recorded.
     #[must_use]
     pub fn damage(&self) -> Option<String> {
@@ -113,6 +119,39 @@ impl Entry {
             (!intact).then(|| name.clone())
         })
     }
+}
+
+/// `entry.json`: the record, the log's digest, and a hash over both, because a flipped bit in a metric would
+/// be a metric like any other.
+pub(super) fn seal(record: &Record, log: Digest) -> serde_json::Result<Vec<u8>> {
+    let mut fields = serde_json::to_value(record)?;
+    fields["log"] = json!(log);
+    fields["seal"] = json!(seal_of(&fields));
+    serde_json::to_vec_pretty(&fields)
+}
+
+fn seal_of(fields: &Value) -> Digest {
+    Digest::of(fields.to_string().as_bytes())
+}
+
+/// What [`seal`] wrote, when nothing in it changed since.
+fn open(mut fields: Value) -> io::Result<(Record, Option<Digest>)> {
+    let seal = fields.as_object_mut().and_then(|fields| fields.shift_remove("seal"));
+    let record = Record::deserialize(&fields)?;
+    let whole = match &seal {
+        Some(seal) => *seal == json!(seal_of(&fields)),
+        // Written before there were seals: then nothing else is in it either.
+        None => serde_json::to_value(&record)? == fields,
+    };
+    if !whole {
+        return Err(invalid("the record is not what was written"));
+    }
+    let log = fields.get("log").map(Digest::deserialize).transpose()?;
+    Ok((record, log))
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 pub(super) fn read_manifest(folder: &Path) -> io::Result<Manifest> {

@@ -6,8 +6,16 @@ use std::{
 use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
-use super::{Store, entry::read_json, remove, tree::private_folder, write_whole};
-use crate::fingerprint::{Digest, Key};
+use super::{
+    Store,
+    entry::read_json,
+    remove,
+    tree::{private_folder, write_private},
+};
+use crate::{
+    failpoint::{Point, reach},
+    fingerprint::{Digest, Key},
+};
 
 /// The last attempt of a node that gave no result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,19 +31,25 @@ pub struct Failure {
 }
 
 impl Store {
-    /// Keeps the log of a failed attempt, in place of the node's last one.
+    /// Keeps the log of a failed attempt, in place of the node's last one. It is made whole beside the log,
+    /// in the slot, and then renamed.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn record_failure(&self, pipeline: &Path, failure: &Failure, log: &Path) -> Result<(), StageError> {
-        self.forget_failure(pipeline, &failure.stage)?;
-        let folder = self.failure_folder(pipeline, &failure.stage);
-        private_folder(&folder)?;
+        let home = self.failure_folder(pipeline, &failure.stage);
+        let failed = |e| StageError::io("keep", log, e);
+        private_folder(&self.root.join("failed"))?;
+        let made = log.with_file_name("failed");
+        private_folder(&made)?;
         let json =
             serde_json::to_vec_pretty(failure).map_err(|e| StageError::because("cannot write JSON", e))?;
-        write_whole(&folder.join("failure.json"), &json)?;
-        let kept = folder.join("log.txt");
-        fs::rename(log, &kept).map_err(|e| StageError::io("keep", log, e))
+        write_private(&made.join("failure.json"), &json)?;
+        fs::rename(log, made.join("log.txt")).map_err(failed)?;
+        reach(Point::FailureBegun).map_err(failed)?;
+        remove(&home)?;
+        reach(Point::FailureRemoved).map_err(failed)?;
+        fs::rename(&made, &home).map_err(failed)
     }
 
     /// The last failed attempt of a node since its last success, with its log.
@@ -50,7 +64,12 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn forget_failure(&self, pipeline: &Path, stage: &str) -> Result<(), StageError> {
-        remove(&self.failure_folder(pipeline, stage))
+        let folder = self.failure_folder(pipeline, stage);
+        if !folder.exists() {
+            return Ok(());
+        }
+        reach(Point::FailureForget).map_err(|e| StageError::io("remove", &folder, e))?;
+        remove(&folder)
     }
 
     /// Hashed, because a node's id may hold any character and two pipeline files may share it.

@@ -1,18 +1,25 @@
 use std::{
     fs::{self, File, OpenOptions},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::RenameFlags;
 use stage_contract::StageError;
 
 use super::{
-    Entry, Flock, Record, Store, remove,
+    Entry, Flock, Record, Store, entry, free_bytes, remove,
     tree::{make_durable, private_folder, write_private},
 };
-use crate::fingerprint::{Key, Manifest};
+use crate::{
+    failpoint::{Point, reach},
+    fingerprint::{Key, Manifest, observe},
+};
+
+/// A disk with less room than this is full, and what a stage wrote last may be cut: not every program
+/// looks whether its writes succeed.
+const FULL: u64 = 1 << 20;
 
 /// A private folder in which a result is made, and the right to commit it: it holds the key's lock.
 /// Dropped without a commit, it leaves nothing behind.
@@ -22,10 +29,16 @@ pub struct Slot {
     folder: PathBuf,
     home: PathBuf,
     lock: Option<Flock>,
+    damaged: Option<PathBuf>,
 }
 
 impl Slot {
-    pub(super) fn create(store: &Store, key: Key, lock: Flock) -> Result<Self, StageError> {
+    pub(super) fn create(
+        store: &Store,
+        key: Key,
+        lock: Flock,
+        damaged: Option<PathBuf>,
+    ) -> Result<Self, StageError> {
         let tmp = store.root().join("tmp");
         let mut builder = tempfile::Builder::new();
         let made = builder
@@ -33,8 +46,16 @@ impl Slot {
             .make_in(&tmp, |path| fs::DirBuilder::new().mode(0o700).create(path));
         let folder = made.and_then(|folder| Ok(folder.into_temp_path().keep()?));
         let folder = folder.map_err(|e| StageError::io("create a folder in", &tmp, e))?;
-        private_folder(&folder.join("out"))?;
-        Ok(Self { key, folder, home: store.entry_folder(&key), lock: Some(lock) })
+        let slot = Self { key, folder, home: store.entry_folder(&key), lock: Some(lock), damaged };
+        reach(Point::SlotBegun).map_err(|e| StageError::io("create a folder in", &tmp, e))?;
+        private_folder(&slot.folder.join("out"))?;
+        Ok(slot)
+    }
+
+    /// Where the result lies now that was there before, and cannot be read.
+    #[must_use]
+    pub fn damaged(&self) -> Option<&Path> {
+        self.damaged.as_deref()
     }
 
     /// The key whose result is made here.
@@ -49,6 +70,7 @@ impl Slot {
     /// When the disk refuses.
     pub fn output(&self, name: &str, file: &str) -> Result<PathBuf, StageError> {
         let parent = self.folder.join("out").join(name);
+        reach(Point::OutputFolder).map_err(|e| StageError::io("create", &parent, e))?;
         private_folder(&parent)?;
         Ok(parent.join(file))
     }
@@ -65,6 +87,7 @@ impl Slot {
     /// When the disk refuses.
     pub fn open_log(&self) -> Result<File, StageError> {
         let path = self.log();
+        reach(Point::LogOpen).map_err(|e| StageError::io("create", &path, e))?;
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
         file.map_err(|e| StageError::io("create", &path, e))
     }
@@ -78,7 +101,7 @@ impl Slot {
     /// Makes the result findable: writes it through to the disk, then renames once.
     ///
     /// # Errors
-    /// When the disk refuses; then there is no result.
+    /// When the disk refuses, or is full by now; then there is no result.
     pub fn commit(
         mut self,
         manifest: &Manifest,
@@ -86,14 +109,21 @@ impl Slot {
         aside: &[&str],
     ) -> Result<Entry, StageError> {
         let json = |e| StageError::because("cannot write JSON", e);
+        let at = |point| reach(point).map_err(|e| StageError::io("write", &self.folder, e));
+        at(Point::Commit)?;
+        self.expect_room()?;
         for name in aside {
             remove(&self.aside(name))?;
         }
-        write_private(&self.aside("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
-        write_private(&self.aside("entry.json"), &serde_json::to_vec_pretty(record).map_err(json)?)?;
         drop(self.open_log()?);
+        let log = observe(&self.log()).map_err(|e| StageError::because("cannot read the log", e))?.digest;
+        at(Point::ManifestWrite)?;
+        write_private(&self.aside("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
+        at(Point::RecordWrite)?;
+        write_private(&self.aside("entry.json"), &entry::seal(record, log).map_err(json)?)?;
         make_durable(&self.folder)?;
         self.rename_home()?;
+        at(Point::Committed)?;
         let entry = Entry::read(&self.home).map_err(|e| StageError::io("read", &self.home, e))?;
         if let Some(lock) = self.lock.take() {
             lock.remove();
@@ -101,26 +131,48 @@ impl Slot {
         Ok(entry)
     }
 
+    fn expect_room(&self) -> Result<(), StageError> {
+        if free_bytes(&self.folder).is_ok_and(|free| free < FULL) {
+            return Err(StageError::new(
+                "the disk is full: what the stage wrote may be cut, so nothing was recorded",
+            )
+            .help("free some space, then type `ner-pipe run`"));
+        }
+        Ok(())
+    }
+
     /// An older entry of the key (a forced run) changes places with the new one, and is then removed
     /// with the slot.
     fn rename_home(&self) -> Result<(), StageError> {
-        let cwd = rustix::fs::CWD;
-        let failed = |e: std::io::Error| StageError::io("commit to", &self.home, e);
-        if self.home.exists() {
-            match rustix::fs::renameat_with(cwd, &self.folder, cwd, &self.home, RenameFlags::EXCHANGE) {
-                Ok(()) => return Ok(()),
-                // Not every file system can exchange.
-                Err(_) => remove(&self.home)?,
+        let (new, home) = (&self.folder, &self.home);
+        let failed = |e: io::Error| StageError::io("commit to", home, e);
+        let old = new.with_added_extension("old");
+        if home.exists() {
+            let cwd = rustix::fs::CWD;
+            let exchange = || Ok(rustix::fs::renameat_with(cwd, new, cwd, home, RenameFlags::EXCHANGE)?);
+            if reach(Point::EntryExchange).and_then(|()| exchange()).is_ok() {
+                return Ok(());
             }
+            // Not every file system can exchange.
+            fs::rename(home, &old).and_then(|()| reach(Point::EntryMovedAway)).map_err(failed)?;
         }
         // Should the power fail now, the result is there or not there, but whole.
-        fs::rename(&self.folder, &self.home).map_err(failed)
+        let placed = reach(Point::EntryRename).and_then(|()| fs::rename(new, home));
+        if placed.is_ok() {
+            // What stays is swept by the next run.
+            drop(remove(&old));
+        } else {
+            // If there is one; a result that stood is better than none.
+            drop(fs::rename(&old, home));
+        }
+        placed.map_err(failed)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder)
+        let removed = reach(Point::SlotRemove).and_then(|()| fs::remove_dir_all(&self.folder));
+        if let Err(error) = removed
             && error.kind() != ErrorKind::NotFound
         {
             tracing::debug!(slot = %self.folder.display(), %error, "a slot stays until the next run sweeps it");

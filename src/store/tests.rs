@@ -31,6 +31,10 @@ fn lookup(store: &Store, key: &Key) -> Result<Lookup, LookupError> {
     store.lookup(key, Patience { wait: false, cancelled: &|| false, waiting: &mut || {} })
 }
 
+fn set_aside(store: &Store, entry: &Entry) -> Result<Option<PathBuf>, LookupError> {
+    store.set_aside(entry, Patience { wait: false, cancelled: &|| false, waiting: &mut || {} })
+}
+
 fn miss(store: &Store, key: &Key) -> Slot {
     match lookup(store, key).expect("is free") {
         Lookup::Miss(slot) => slot,
@@ -69,7 +73,9 @@ fn only_a_committed_slot_is_found() {
     let entry = commit(miss(&store, &key), "one");
     assert!(matches!(lookup(&store, &key), Ok(Lookup::Hit(hit)) if hit.record == entry.record));
     assert_eq!(std::fs::read_dir(store.root().join("tmp")).expect("reads").count(), 0);
-    assert_eq!(std::fs::read_dir(store.root().join("locks")).expect("reads").count(), 0);
+    let locks = std::fs::read_dir(store.root().join("locks")).expect("reads");
+    let locks: Vec<_> = locks.map(|lock| lock.expect("is readable").file_name()).collect();
+    assert_eq!(locks, ["publish"], "which is no key's");
 }
 
 #[test]
@@ -104,9 +110,49 @@ fn damage_is_found_and_set_aside() {
     std::fs::write(entry.path("out", &entry.record.outputs["out"]), "two").expect("writes");
     assert!(entry.is_whole(), "the size is right");
     assert_eq!(entry.damage().as_deref(), Some("out"));
-    let aside = store.set_aside(&key).expect("moves");
+    let aside = set_aside(&store, &entry).expect("moves").expect("is there");
     assert!(aside.join("entry.json").exists());
+    assert!(set_aside(&store, &entry).expect("is free").is_none(), "once");
     drop(miss(&store, &key));
+}
+
+#[test]
+fn what_another_run_made_anew_is_not_set_aside() {
+    let (_dir, store) = store();
+    let key = manifest().key();
+    let entry = commit(miss(&store, &key), "one");
+    commit(
+        store
+            .renew(&key, Patience { wait: false, cancelled: &|| false, waiting: &mut || {} })
+            .expect("is free"),
+        "two",
+    );
+    assert!(set_aside(&store, &entry).expect("is free").is_none());
+    assert!(store.peek(&key).is_some());
+}
+
+#[test]
+fn a_record_with_a_flipped_digit_is_no_record() {
+    let (_dir, store) = store();
+    let key = manifest().key();
+    commit(miss(&store, &key), "one");
+    let path = store.entry_folder(&key).join("entry.json");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let unsealed = |text: &str| {
+        let mut fields: serde_json::Value = serde_json::from_str(text).expect("is JSON");
+        let fields = fields.as_object_mut().expect("is an object");
+        fields.retain(|name, _| name != "seal" && name != "log");
+        serde_json::to_string(fields).expect("is JSON")
+    };
+    for (found, content) in [
+        (false, text.replace("\"seconds\": 0.1", "\"seconds\": 0.3")),
+        (false, text.replace("\"seal\"", "\"sea1\"")),
+        (true, unsealed(&text)),
+        (false, unsealed(&text).replace("\"seconds\"", "\"sec0nds\"")),
+    ] {
+        std::fs::write(&path, content).expect("writes");
+        assert_eq!(store.peek(&key).is_some(), found);
+    }
 }
 
 #[test]
@@ -169,6 +215,18 @@ fn links_in_a_result_become_what_they_lead_to() {
     assert_eq!(std::fs::read_to_string(out.join("link")).expect("reads"), "x");
     std::os::unix::fs::symlink(&out, out.join("circle")).expect("links");
     assert!(make_private(&out).is_err());
+}
+
+#[test]
+fn links_that_lead_into_each_other_are_no_result() {
+    let dir = tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    for (folder, other) in [("a", "b"), ("b", "a")] {
+        std::fs::create_dir_all(out.join(folder)).expect("creates");
+        std::os::unix::fs::symlink(out.join(other), out.join(folder).join("other")).expect("links");
+    }
+    let error = make_private(&out).expect_err("has no end");
+    assert!(error.to_string().contains("leads back to a folder above it"), "{error}");
 }
 
 impl Key {

@@ -1,14 +1,17 @@
 //! Files and folders: made private, copied, removed, written through.
 
 use std::{
+    ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::Path,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
     thread,
 };
 
 use stage_contract::StageError;
+
+use crate::failpoint::{Point, reach};
 
 /// Makes a folder that only its owner may enter, with those above it.
 ///
@@ -24,25 +27,57 @@ pub fn private_folder(path: &Path) -> Result<(), StageError> {
 /// # Errors
 /// When it is there already, or the disk refuses.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StageError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(content)).map_err(|e| StageError::io("write", path, e))
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        reach(Point::FileBegun)?;
+        file.write_all(content)
+    };
+    write().map_err(|e| StageError::io("write", path, e))
 }
 
-/// Replaces a file as a whole, through to the disk: a reader sees the old or the new one.
+/// Replaces a file that only its owner may read, as a whole and through to the disk: a reader sees the old
+/// or the new one. For one writer at a time.
 ///
 /// # Errors
 /// When the disk refuses; then the old one lies there.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), StageError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    replace(path, content, 0o600)
+}
+
+/// [`write_whole`] for a file that everyone may read.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_shared(path: &Path, content: &[u8]) -> Result<(), StageError> {
+    replace(path, content, 0o644)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), StageError> {
+    let new = beside(path);
     let write = || -> io::Result<()> {
-        // tempfile creates with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(".ner-pipe-").tempfile_in(parent)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        reach(Point::ReplacementBegun)?;
         file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        reach(Point::ReplacementWhole)?;
+        fs::rename(&new, path)
     };
-    write().map_err(|e| StageError::io("write", path, e))
+    write().map_err(|error| {
+        // What does not go stays until the next write of this file.
+        drop(remove(&new));
+        StageError::io("write", path, error)
+    })
+}
+
+/// Where what is to take a path's place first lies, so that one rename puts it there. Always the same name:
+/// what a killed run left is found again and replaced.
+#[must_use]
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".ner-pipe");
+    path.with_file_name(name)
 }
 
 /// Removes a file, link or folder, if it is there.
@@ -65,21 +100,40 @@ pub fn remove(path: &Path) -> Result<(), StageError> {
 /// Never as a hard link, because editing the one would then edit the other. Links are followed.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When a link leads in a circle, or the disk refuses.
 pub fn copy_tree(from: &Path, to: &Path) -> Result<(), StageError> {
+    copy(from, to, &mut Vec::new())
+}
+
+/// `above` are the folders that are being copied, and those that are being made of them: a link may lead
+/// into either.
+fn copy(from: &Path, to: &Path, above: &mut Vec<(u64, u64)>) -> Result<(), StageError> {
     let failed = |e| StageError::io("copy", from, e);
-    if fs::metadata(from).map_err(failed)?.is_dir() {
+    let meta = fs::metadata(from).map_err(failed)?;
+    if meta.is_dir() {
+        let here = (meta.dev(), meta.ino());
+        if above.contains(&here) {
+            return Err(leads_back(from));
+        }
         private_folder(to)?;
+        let made = fs::metadata(to).map_err(failed)?;
+        above.extend([here, (made.dev(), made.ino())]);
         for entry in fs::read_dir(from).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            copy_tree(&from.join(&name), &to.join(&name))?;
+            copy(&from.join(&name), &to.join(&name), above)?;
         }
+        above.truncate(above.len() - 2);
         return Ok(());
     }
-    // The mode decides between 0600 and 0700 in `make_private`; a reflink does not carry it.
-    let mode = fs::metadata(from).map_err(failed)?.permissions();
+    reach(Point::CopyFile).map_err(failed)?;
     reflink_copy::reflink_or_copy(from, to).map_err(failed)?;
-    fs::set_permissions(to, private(&mode)).map_err(failed)
+    reach(Point::CopyMode).map_err(failed)?;
+    // The mode decides between 0600 and 0700 in `make_private`; a reflink does not carry it.
+    fs::set_permissions(to, private(&meta.permissions())).map_err(failed)
+}
+
+fn leads_back(path: &Path) -> StageError {
+    StageError::new(format!("{} leads back to a folder above it", path.display()))
 }
 
 fn private(mode: &Permissions) -> Permissions {
@@ -93,11 +147,12 @@ fn private(mode: &Permissions) -> Permissions {
 /// When a link leads nowhere or in a circle, or the disk refuses.
 pub fn make_private(path: &Path) -> Result<(), StageError> {
     let failed = |e| StageError::io("read", path, e);
+    reach(Point::MakePrivate).map_err(failed)?;
     let mut meta = fs::symlink_metadata(path).map_err(failed)?;
     if meta.is_symlink() {
         let target = fs::canonicalize(path).map_err(failed)?;
         if path.starts_with(&target) {
-            return Err(StageError::new(format!("{} leads back to a folder above it", path.display())));
+            return Err(leads_back(path));
         }
         remove(path)?;
         copy_tree(&target, path)?;
@@ -121,6 +176,7 @@ pub fn make_durable(folder: &Path) -> Result<(), StageError> {
     /// From here on one `syncfs` is cheaper than an `fsync` for each file.
     const MANY: usize = 64;
     let failed = |e: io::Error| StageError::io("write through", folder, e);
+    reach(Point::WriteThrough).map_err(failed)?;
     let paths = walkdir::WalkDir::new(folder).into_iter().collect::<Result<Vec<_>, _>>();
     let paths = paths.map_err(|e| failed(e.into()))?;
     if paths.len() > MANY {

@@ -72,7 +72,16 @@ impl StageError {
     /// A file or folder could not be read or written.
     #[must_use]
     pub fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
-        Self::because(format!("cannot {action} {}", path.display()), source)
+        use std::io::ErrorKind;
+        let help = match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "free some space on its disk, then try again"
+            }
+            ErrorKind::ReadOnlyFilesystem => "make its disk writable, then try again",
+            ErrorKind::PermissionDenied => "look whose it is (`ls -ld`), and give yourself the right to it",
+            _ => return Self::because(format!("cannot {action} {}", path.display()), source),
+        };
+        Self::because(format!("cannot {action} {}", path.display()), source).help(help)
     }
 
     /// What the user can do.

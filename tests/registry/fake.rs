@@ -92,8 +92,10 @@ impl Stage for Probe {
     };
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let size = inputs.path(&TEXT).and_then(|path| fs::metadata(path).ok()).map_or(0, |meta| meta.len());
-        if size == 0 { Err(Invalid::new("the text is empty").at("text").help("write some")) } else { Ok(()) }
+        // What another stage is yet to make is not there.
+        let empty =
+            inputs.path(&TEXT).is_some_and(|path| fs::metadata(path).is_ok_and(|meta| meta.len() == 0));
+        if empty { Err(Invalid::new("the text is empty").at("text").help("write some")) } else { Ok(()) }
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {

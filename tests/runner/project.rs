@@ -46,9 +46,10 @@ pub struct Ended {
     pub err: String,
 }
 
-/// The program under test: `ner-pipe`, or this very binary (see `tests/registry.rs`).
+/// The program under test: `ner-pipe`, or this very binary (see `tests/registry.rs` and
+/// `tests/failpoints.rs`).
 pub fn program() -> Command {
-    if env!("CARGO_CRATE_NAME") == "registry" {
+    if ["registry", "failpoints"].contains(&env!("CARGO_CRATE_NAME")) {
         let mut command = Command::new(env::current_exe().expect("is a file"));
         command.env("NER_PIPE_UNDER_TEST", "1");
         return command;
