@@ -6,6 +6,7 @@
 //! cache/version             what the layout below means
 //! cache/entries/<key>/      manifest.json  entry.json  log.txt  out/<output>/<file name>
 //! cache/tmp/<key>.<random>/ a slot: the same, being made
+//! cache/stats               what files contain, by what the file system says of them (`fingerprint`)
 //! cache/locks/<key>         held (flock) by the run that makes the result; <key>.exec by its child
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
@@ -271,6 +272,12 @@ impl Store {
         let slots = fs::read_dir(&tmp).map_err(|e| StageError::io("read", &tmp, e))?;
         for slot in slots.flatten() {
             let name = slot.file_name();
+            // Of a run that died while it saved what files contain. A living one whose file is gone saves
+            // nothing this time.
+            if name.as_encoded_bytes().starts_with(b"stats.") {
+                remove(&slot.path())?;
+                continue;
+            }
             let key = name.to_str().and_then(|name| name.split('.').next()?.parse::<Key>().ok());
             let Some(key) = key else { continue };
             if let Some(lock) = Flock::try_exclusive(&self.lock_path(&key))? {
