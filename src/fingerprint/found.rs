@@ -8,7 +8,7 @@ use std::{
 
 use rayon::prelude::*;
 use rustix::{
-    fd::{AsFd, BorrowedFd},
+    fd::BorrowedFd,
     fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat},
     io::Errno,
 };
@@ -60,10 +60,11 @@ impl Found {
         }
         let above = [above, &[here]].concat();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = openat(folder, name, flags, Mode::empty()).map_err(failed)?;
-        let names = names(&opened).map_err(failed)?;
-        let child =
-            |name: OsString| Self::walk_in(opened.as_fd(), &path, &name, &above).map(|found| (name, found));
+        let opened = openat(folder, name, flags, Mode::empty()).and_then(Dir::new);
+        let mut opened = opened.map_err(failed)?;
+        let names = names(&mut opened).map_err(failed)?;
+        let opened = opened.fd().map_err(failed)?;
+        let child = |name: OsString| Self::walk_in(opened, &path, &name, &above).map(|found| (name, found));
         let children = names.into_par_iter().with_min_len(FEW).map(child).collect::<Result<_, _>>()?;
         Ok(Self { stat, digest: None, children: Some(children) })
     }
@@ -165,9 +166,9 @@ impl Found {
 /// Fewer files than this are not worth another core.
 const FEW: usize = 8;
 
-fn names(folder: impl AsFd) -> Result<Vec<OsString>, Errno> {
+fn names(folder: &mut Dir) -> Result<Vec<OsString>, Errno> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in folder {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {

@@ -76,23 +76,4 @@ impl Memo {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use tempfile::tempdir;
-
-    use super::*;
-
-    #[test]
-    fn a_memo_hashes_again_only_what_moved() {
-        let dir = tempdir().expect("a folder");
-        let path = dir.path().join("a");
-        fs::write(&path, "1").expect("writes");
-        let mut memo = Memo::default();
-        let first = memo.observe(&path).expect("is readable").digest;
-        fs::write(&path, "2").expect("writes");
-        assert_eq!(memo.observe(&path).expect("is remembered").digest, first);
-        memo.recheck(&path);
-        assert_ne!(memo.observe(&path).expect("is readable").digest, first);
-    }
-}
+mod tests;

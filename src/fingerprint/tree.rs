@@ -136,6 +136,11 @@ mod tests {
         let content = vec![7_u8; 1 << 20];
         fs::write(&path, &content).expect("writes");
         assert_eq!(digest(&path), Digest::of(&content));
+        for length in [128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 256 * 1024 + 1, 700_001, 3 << 18] {
+            let content: Vec<u8> = (0..length).map(|n: u32| n.to_le_bytes()[1]).collect();
+            fs::write(&path, &content).expect("writes");
+            assert_eq!(digest(&path), Digest::of(&content), "{length}");
+        }
         fs::write(&path, b"").expect("writes");
         assert_eq!(digest(&path), Digest::of(b""));
     }
