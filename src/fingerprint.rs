@@ -6,7 +6,11 @@
 //! an output is published) would only make stages run again for nothing.
 
 mod digest;
+mod found;
+mod known;
 mod machine;
+mod memo;
+mod stat;
 mod tree;
 
 use std::{
@@ -21,7 +25,8 @@ use serde_json::Value;
 
 pub use digest::Digest;
 pub use machine::Machine;
-pub use tree::{Memo, Observed, Unreadable, observe};
+pub use memo::Memo;
+pub use tree::{Observed, Unreadable, observe};
 
 use crate::pipeline::{Node, Work};
 

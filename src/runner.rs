@@ -134,6 +134,7 @@ pub fn run(
         run.watch.ended(&ending);
         run.endings.push(ending);
     }
+    run.project.memo.save();
     let summary = Summary { endings: run.endings, seconds: begun.elapsed().as_secs_f64() };
     run.watch.finished(&summary);
     Ok(Finished { summary, panicked: run.panicked, busy: run.busy })

@@ -6,6 +6,7 @@
 //! cache/version             what the layout below means
 //! cache/entries/<key>/      manifest.json  entry.json  log.txt  out/<output>/<file name>
 //! cache/tmp/<key>.<random>/ a slot: the same, being made
+//! cache/stats               what files contain, by what the file system says of them (`fingerprint`)
 //! cache/locks/<key>         held (flock) by the run that makes the result; <key>.exec by its child
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
@@ -349,6 +350,13 @@ impl Store {
                 tracing::debug!(%error, "it stays");
             }
             lock.remove();
+        }
+        // Of a run that died while it saved what files contain; a living one whose file is gone saves nothing
+        // this time.
+        for left in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
+            if left.file_name().as_encoded_bytes().starts_with(b"stats.") {
+                drop(remove(&left.path()));
+            }
         }
     }
 

@@ -1,5 +1,16 @@
-use std::{fmt, path::Path, str::FromStr};
+use std::{
+    cell::RefCell,
+    fmt,
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::Path,
+    str::FromStr,
+};
 
+use blake3::hazmat::{
+    ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The blake3 hash of some content; as text, 64 hex digits.
@@ -13,19 +24,22 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Of a file's content; a large file is mapped and hashed on all cores.
+    /// Of a file's content, `bytes` long as far as is known; a large file is read and hashed on all cores.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub(super) fn of_file(path: &Path, bytes: u64) -> std::io::Result<Self> {
+    /// When it cannot be read, or became shorter.
+    pub(super) fn of_file(path: &Path, bytes: u64) -> io::Result<Self> {
         /// Below this, starting threads costs more than it saves (blake3's own advice: 128 KiB).
         const LARGE: u64 = 128 * 1024;
+        let mut file = File::open(path)?;
         if bytes < LARGE {
-            return std::fs::read(path).map(|content| Self::of(&content));
+            let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
+            file.read_to_end(&mut content)?;
+            return Ok(Self::of(&content));
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_mmap_rayon(path)?;
-        Ok(Self(*hasher.finalize().as_bytes()))
+        let left = left_subtree_len(bytes);
+        let (left, right) = rayon::join(|| subtree(&file, 0, left), || subtree(&file, left, bytes - left));
+        Ok(Self(*merge_subtrees_root(&left?, &right?, Mode::Hash).as_bytes()))
     }
 
     /// The content together with the name it has, where a stage gets to see the name.
@@ -43,6 +57,10 @@ impl Digest {
         self.to_string()[..12].to_owned()
     }
 
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -50,6 +68,28 @@ impl Digest {
     pub(super) fn leading_u64(self) -> u64 {
         self.0.iter().take(8).rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
+}
+
+/// The hash of a part of a file that is a subtree of the whole's. Read and not mapped: that is faster here,
+/// and a file that is cut short meanwhile is an error and not the end of the process.
+fn subtree(file: &File, from: u64, bytes: u64) -> io::Result<ChainingValue> {
+    /// Fits a core's cache together with what the hash needs.
+    const PART: usize = 256 * 1024;
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    if bytes <= PART as u64 {
+        return BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(PART, 0);
+            let part = &mut buffer[..usize::try_from(bytes).unwrap_or(PART)];
+            file.read_exact_at(part, from)?;
+            Ok(blake3::Hasher::new().set_input_offset(from).update(part).finalize_non_root())
+        });
+    }
+    let left = left_subtree_len(bytes);
+    let (left, right) =
+        rayon::join(|| subtree(file, from, left), || subtree(file, from + left, bytes - left));
+    Ok(merge_subtrees_non_root(&left?, &right?, Mode::Hash))
 }
 
 impl fmt::Display for Digest {

@@ -70,7 +70,8 @@ impl<'r> Project<'r> {
         let lock =
             Lock::read(&root.join(&pipeline.lock)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
         let (threads, request) = (wish.threads(), wish.device);
-        let (memo, notes, device) = (Memo::default(), Vec::new(), None);
+        let memo = Memo::open(store.root());
+        let (notes, device) = (Vec::new(), None);
         Ok(Self { registry, pipeline, store, lock, memo, threads, notes, request, device })
     }
 

@@ -123,6 +123,7 @@ fn observe_everything(project: &mut Project<'_>, wanted: &BTreeSet<usize>) {
         paths.extend(node.outputs.iter().map(|out| project.published(out)));
     }
     project.memo.observe_all(paths.into_iter().collect());
+    project.memo.save();
 }
 
 fn look(

@@ -6,6 +6,7 @@ mod incremental;
 mod outputs;
 mod project;
 mod selection;
+mod stats;
 mod status;
 mod together;
 mod words;

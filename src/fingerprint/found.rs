@@ -1,0 +1,201 @@
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use rayon::prelude::*;
+use rustix::{
+    fd::BorrowedFd,
+    fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat},
+    io::Errno,
+};
+
+use super::{
+    Digest, Unreadable,
+    stat::{Moment, Stat},
+};
+
+/// A file or folder found on disk: links followed, children sorted by the bytes of their names.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub stat: Stat,
+    /// Of a file its content's hash, of a folder a Merkle hash over sorted names; none before it is read.
+    pub digest: Option<Digest>,
+    /// None for a file.
+    pub children: Option<Vec<(OsString, Self)>>,
+}
+
+impl Found {
+    /// Asks the file system on all cores; reads no content.
+    pub fn walk(path: &Path) -> Result<Self, Unreadable> {
+        Self::walk_in(CWD, Path::new(""), path.as_os_str(), &[])
+    }
+
+    /// Relative to an open folder, because the kernel then need not walk the whole path for each file.
+    fn walk_in(
+        folder: BorrowedFd<'_>,
+        parent: &Path,
+        name: &OsStr,
+        above: &[(u64, u64)],
+    ) -> Result<Self, Unreadable> {
+        let failed = |error: Errno| match error {
+            // A link to itself is the system's own loop error.
+            Errno::LOOP => Unreadable::Loop(parent.join(name)),
+            error => Unreadable::io(&parent.join(name), error.into()),
+        };
+        let stat = Stat::of(&statat(folder, name, AtFlags::empty()).map_err(failed)?);
+        if stat.is_file() {
+            return Ok(Self { stat, digest: None, children: None });
+        }
+        let path = parent.join(name);
+        if !stat.is_folder() {
+            return Err(Unreadable::Special(path));
+        }
+        let here = (stat.device, stat.inode);
+        if above.contains(&here) {
+            return Err(Unreadable::Loop(path));
+        }
+        let above = [above, &[here]].concat();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = openat(folder, name, flags, Mode::empty()).and_then(Dir::new);
+        let mut opened = opened.map_err(failed)?;
+        let names = names(&mut opened).map_err(failed)?;
+        let opened = opened.fd().map_err(failed)?;
+        let child = |name: OsString| Self::walk_in(opened, &path, &name, &above).map(|found| (name, found));
+        let children = names.into_par_iter().with_min_len(FEW).map(child).collect::<Result<_, _>>()?;
+        Ok(Self { stat, digest: None, children: Some(children) })
+    }
+
+    /// Fills in all digests, and gives its own. `known` may spare reading a file.
+    pub fn read(
+        &mut self,
+        path: &Path,
+        known: &(impl Fn(&Stat) -> Option<Digest> + Sync),
+    ) -> Result<Digest, Unreadable> {
+        self.read_in(Path::new(""), path.as_os_str(), known)
+    }
+
+    fn read_in(
+        &mut self,
+        parent: &Path,
+        name: &OsStr,
+        known: &(impl Fn(&Stat) -> Option<Digest> + Sync),
+    ) -> Result<Digest, Unreadable> {
+        let digest = match &mut self.children {
+            None => match known(&self.stat) {
+                Some(digest) => digest,
+                None => read_file(&parent.join(name), &self.stat)?,
+            },
+            Some(children) => {
+                let path = parent.join(name);
+                children
+                    .par_iter_mut()
+                    .with_min_len(FEW)
+                    .try_for_each(|(name, child)| child.read_in(&path, name, known).map(drop))?;
+                Digest::of(&folder_text(children))
+            }
+        };
+        self.digest = Some(digest);
+        Ok(digest)
+    }
+
+    /// Bytes of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.children.iter().flatten().map(|(_, child)| child.bytes()).sum::<u64>() + self.stat.size
+    }
+
+    /// Every file in it.
+    pub fn files<'f>(&'f self, each: &mut impl FnMut(&'f Self)) {
+        match &self.children {
+            None => each(self),
+            Some(children) => children.iter().for_each(|(_, child)| child.files(each)),
+        }
+    }
+
+    /// The first path at which `later` is another file or folder, or looks otherwise.
+    pub fn difference(&self, later: &Self, path: &Path) -> Option<PathBuf> {
+        if self.looks_like(later) {
+            return None;
+        }
+        let stats = |found: &Self| {
+            let mut stats = BTreeMap::new();
+            found.collect(path, &mut stats);
+            stats
+        };
+        let (before, now) = (stats(self), stats(later));
+        // A file says more than the folder whose times it changed.
+        let moved = now.iter().filter(|(path, stat)| before.get(*path) != Some(stat)).map(|(path, _)| path);
+        let gone = before.keys().filter(|path| !now.contains_key(*path));
+        moved.chain(gone).max_by_key(|path| path.components().count()).cloned()
+    }
+
+    fn looks_like(&self, other: &Self) -> bool {
+        let (mine, others) = (self.children.as_deref(), other.children.as_deref());
+        let alike = |(a, b): (&(OsString, Self), &(OsString, Self))| a.0 == b.0 && a.1.looks_like(&b.1);
+        self.stat == other.stat
+            && mine.map(<[_]>::len) == others.map(<[_]>::len)
+            && mine.into_iter().flatten().zip(others.into_iter().flatten()).all(alike)
+    }
+
+    fn collect(&self, path: &Path, into: &mut BTreeMap<PathBuf, Stat>) {
+        into.insert(path.to_owned(), self.stat);
+        for (name, child) in self.children.iter().flatten() {
+            child.collect(&path.join(name), into);
+        }
+    }
+
+    /// The first file whose stat proved nothing at `moment` and whose content is another now.
+    pub fn altered(&self, path: &Path, moment: Moment) -> Option<PathBuf> {
+        match &self.children {
+            None if self.stat.is_settled(moment) => None,
+            None => {
+                let same = read_file(path, &self.stat).is_ok_and(|digest| Some(digest) == self.digest);
+                (!same).then(|| path.to_owned())
+            }
+            Some(children) => children
+                .par_iter()
+                .with_min_len(FEW)
+                .find_map_first(|(name, child)| child.altered(&path.join(name), moment)),
+        }
+    }
+}
+
+/// Fewer files than this are not worth another core.
+const FEW: usize = 8;
+
+fn names(folder: &mut Dir) -> Result<Vec<OsString>, Errno> {
+    let mut names = Vec::new();
+    for entry in folder {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn read_file(path: &Path, stat: &Stat) -> Result<Digest, Unreadable> {
+    Digest::of_file(path, stat.size).map_err(|error: io::Error| Unreadable::io(path, error))
+}
+
+/// What a folder's digest is the hash of.
+fn folder_text(children: &[(OsString, Found)]) -> Vec<u8> {
+    let mut text = b"folder 1\n".to_vec();
+    for (name, child) in children {
+        // The length first, so that no name can imitate the bytes that follow it.
+        text.extend_from_slice(&(name.len() as u64).to_le_bytes());
+        text.extend_from_slice(name.as_bytes());
+        text.push(match child.children {
+            Some(_) => b'd',
+            None if child.stat.is_executable() => b'x',
+            None => b'f',
+        });
+        text.extend(child.digest.iter().flat_map(Digest::bytes));
+    }
+    text
+}

@@ -1,0 +1,261 @@
+//! `cache/stats`: what files contained, by what the file system said about them then.
+//!
+//! ```text
+//! "ner-pipe stats 1"                                   16 bytes
+//! when it was saved                                    16
+//! device inode size modified changed digest unseen     89 a file, sorted
+//! blake3 of all that                                   32
+//! ```
+//!
+//! Numbers have their high byte first, so that bytes sort as numbers do. No path is in it: a file that was
+//! renamed has its time of change changed, and nothing else in here depends on where it lies.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    Digest,
+    stat::{Moment, Stat},
+};
+
+const MAGIC: &[u8; 16] = b"ner-pipe stats 1";
+const HEAD: usize = 32;
+const TAIL: usize = 32;
+
+/// Device and inode: whose record it is.
+const WHO: usize = 16;
+/// All that has to be as it was.
+const LOOKS: usize = 56;
+/// After the digest: how many times the file was saved since the record was last of use.
+const UNSEEN: usize = 88;
+
+type Record = [u8; 89];
+
+/// Records of files that no run meets any more are dropped after this many times of saving: often enough
+/// for several pipeline files in one folder.
+const KEPT: u8 = 8;
+
+/// What is known about the content of files without reading them.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    cache: Option<PathBuf>,
+    records: Vec<Record>,
+    /// Whether something was read that could have been known.
+    learnt: AtomicBool,
+}
+
+impl Known {
+    /// What was saved in `cache/`. Whatever is wrong with it, the files themselves are the truth.
+    pub fn open(cache: &Path, now: Moment) -> Self {
+        let path = cache.join("stats");
+        let records = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        let records = parse(&records, now).unwrap_or_default();
+        Self { cache: Some(cache.to_owned()), records, learnt: AtomicBool::new(false) }
+    }
+
+    /// The content of a file that looks like this, if it was read before and cannot have changed since.
+    pub fn digest(&self, stat: &Stat, now: Moment) -> Option<Digest> {
+        let looks = looks(stat);
+        let found = self.records.binary_search_by(|record| record[..WHO].cmp(&looks[..WHO])).ok();
+        let record = found.map(|at| &self.records[at]).filter(|record| record[..LOOKS] == looks);
+        if record.is_none() && stat.is_settled(now) {
+            self.learnt.store(true, Ordering::Relaxed);
+        }
+        record.and_then(|record| record[LOOKS..UNSEEN].try_into().ok()).map(Digest::from_bytes)
+    }
+
+    /// Saves what was learnt: `seen` is every file met, with its content and the moment before it was
+    /// asked for its looks. A folder that is not there or cannot be written costs time, nothing else.
+    pub fn save(&mut self, seen: impl Iterator<Item = (Stat, Digest, Moment)>) {
+        let Some(cache) = self.cache.clone().filter(|_| self.learnt.swap(false, Ordering::Relaxed)) else {
+            return;
+        };
+        let mut records: Vec<_> = seen
+            .filter(|(stat, _, moment)| stat.is_settled(*moment))
+            .map(|(stat, digest, _)| record(&stat, &digest))
+            .collect();
+        let met = records.len();
+        let old = self.records.iter().copied().filter(|record| record[UNSEEN] < KEPT);
+        records.extend(old.map(|mut record| {
+            record[UNSEEN] += 1;
+            record
+        }));
+        // Stable: of two records of one file the newer one is the first.
+        records.sort_by(|a, b| a[..WHO].cmp(&b[..WHO]));
+        records.dedup_by(|later, first| later[..WHO] == first[..WHO]);
+        tracing::debug!(met, kept = records.len(), "saving what files contain");
+        if let Err(error) = write(&cache, &records) {
+            tracing::debug!(cache = %cache.display(), %error, "what files contain is not saved");
+        }
+        self.records = records;
+    }
+}
+
+fn looks(stat: &Stat) -> [u8; LOOKS] {
+    let mut looks = [0; LOOKS];
+    looks[..8].copy_from_slice(&stat.device.to_be_bytes());
+    looks[8..16].copy_from_slice(&stat.inode.to_be_bytes());
+    looks[16..24].copy_from_slice(&stat.size.to_be_bytes());
+    looks[24..40].copy_from_slice(&stat.modified.0.to_be_bytes());
+    looks[40..].copy_from_slice(&stat.changed.0.to_be_bytes());
+    looks
+}
+
+fn record(stat: &Stat, digest: &Digest) -> Record {
+    let mut record = [0; 89];
+    record[..LOOKS].copy_from_slice(&looks(stat));
+    record[LOOKS..UNSEEN].copy_from_slice(digest.bytes());
+    record
+}
+
+/// None when it is not ours, not whole, or saved in what is the future by now: then the clock was set back,
+/// and times prove nothing.
+fn parse(bytes: &[u8], now: Moment) -> Option<Vec<Record>> {
+    let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(TAIL)?)?;
+    let (head, records) = body.split_at_checked(HEAD)?;
+    let saved = head.strip_prefix(MAGIC)?.try_into().map(i128::from_be_bytes).ok()?;
+    let (records, rest) = records.as_chunks();
+    (saved <= now.0 && rest.is_empty() && sum == Digest::of(body).bytes()).then(|| records.to_vec())
+}
+
+/// By one rename, but not through to the disk: what a power failure leaves of it is not whole and is ignored.
+fn write(cache: &Path, records: &[Record]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(HEAD + records.as_flattened().len() + TAIL);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&Moment::now().0.to_be_bytes());
+    bytes.extend_from_slice(records.as_flattened());
+    bytes.extend_from_slice(Digest::of(&bytes).bytes());
+    // tempfile creates with mode 0600; in there, a file that a killed run left is swept.
+    let mut file = tempfile::Builder::new().prefix("stats.").tempfile_in(cache.join("tmp"))?;
+    file.write_all(&bytes)?;
+    file.persist(cache.join("stats"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::tempdir;
+
+    use super::*;
+
+    const SECOND: i128 = 1_000_000_000;
+
+    fn stat(inode: u64, changed: i128) -> Stat {
+        let (modified, changed) = (Moment(changed), Moment(changed));
+        Stat { device: 1, inode, size: 3, modified, changed, mode: 0o100_644 }
+    }
+
+    fn old() -> Moment {
+        Moment(Moment::now().0 - 60 * SECOND)
+    }
+
+    fn content(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    fn know(cache: &Path, stats: &[(Stat, Digest)]) {
+        let mut known = Known::open(cache, Moment::now());
+        for (stat, _) in stats {
+            known.digest(stat, Moment::now());
+        }
+        known.save(stats.iter().map(|(stat, digest)| (*stat, *digest, Moment::now())));
+    }
+
+    fn asks(cache: &Path, stat: &Stat) -> Option<Digest> {
+        Known::open(cache, Moment::now()).digest(stat, Moment::now())
+    }
+
+    fn cache() -> tempfile::TempDir {
+        let cache = tempdir().expect("a folder");
+        fs::create_dir(cache.path().join("tmp")).expect("creates");
+        cache
+    }
+
+    #[test]
+    fn what_is_saved_is_known_until_anything_about_the_file_differs() {
+        let cache = cache();
+        let one = stat(1, old().0);
+        know(cache.path(), &[(stat(2, old().0), content("b")), (one, content("a"))]);
+        assert_eq!(asks(cache.path(), &one), Some(content("a")));
+        let later = Moment(one.changed.0 + 1);
+        for other in [
+            Stat { device: 2, ..one },
+            Stat { inode: 3, ..one },
+            Stat { size: 4, ..one },
+            Stat { modified: later, ..one },
+            Stat { changed: later, ..one },
+        ] {
+            assert_eq!(asks(cache.path(), &other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_young_or_from_the_future_is_not_saved() {
+        let cache = cache();
+        let young = stat(1, Moment::now().0);
+        let future = Stat { modified: Moment(Moment::now().0 + SECOND), ..stat(2, old().0) };
+        know(
+            cache.path(),
+            &[(young, content("a")), (future, content("b")), (stat(3, old().0), content("c"))],
+        );
+        assert_eq!(asks(cache.path(), &young), None);
+        assert_eq!(asks(cache.path(), &future), None);
+        assert_eq!(asks(cache.path(), &stat(3, old().0)), None, "another moment");
+    }
+
+    #[test]
+    fn a_damaged_cut_or_foreign_file_is_ignored_and_rewritten() {
+        let cache = cache();
+        let path = cache.path().join("stats");
+        let all = [(stat(1, 7), content("a")), (stat(2, 7), content("b"))];
+        know(cache.path(), &all);
+        let whole = fs::read(&path).expect("is there");
+        let damaged = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            bytes
+        };
+        let flipped = (0..whole.len()).map(damaged);
+        let cut = (0..whole.len()).map(|length| whole[..length].to_vec());
+        let foreign = [b"SQLite format 3\0".repeat(20), [&whole[..], b"\0"].concat()];
+        for bytes in flipped.chain(cut).chain(foreign) {
+            assert!(parse(&bytes, Moment::now()).is_none());
+        }
+        fs::write(&path, &whole[..100]).expect("writes");
+        assert_eq!(asks(cache.path(), &all[0].0), None);
+        know(cache.path(), &all);
+        assert_eq!(asks(cache.path(), &all[0].0), Some(content("a")));
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_nothing_is_known() {
+        let cache = cache();
+        know(cache.path(), &[(stat(1, 7), content("a"))]);
+        let known = Known::open(cache.path(), Moment(Moment::now().0 - SECOND));
+        assert_eq!(known.digest(&stat(1, 7), Moment::now()), None);
+    }
+
+    #[test]
+    fn records_of_vanished_files_go_and_those_of_another_pipeline_stay_a_while() {
+        let cache = cache();
+        let seldom = stat(1000, 7);
+        know(cache.path(), &[(seldom, content("seldom"))]);
+        for n in 0..200 {
+            know(cache.path(), &[(stat(n, 7), content("a"))]);
+            assert_eq!(asks(cache.path(), &seldom).is_some(), n < u64::from(KEPT), "{n}");
+        }
+        let known = Known::open(cache.path(), Moment::now());
+        assert_eq!(known.records.len(), usize::from(KEPT) + 1);
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_no_error() {
+        let cache = tempdir().expect("a folder");
+        know(cache.path(), &[(stat(1, 7), content("a"))]);
+        assert_eq!(fs::read_dir(cache.path()).expect("is there").count(), 0);
+    }
+}
