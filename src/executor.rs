@@ -14,5 +14,5 @@ mod node;
 pub use cancel::{Cancel, Patience};
 pub use command::killed;
 pub use job::{Answer, Job, Task, causes};
-pub use local::{Local, Verdict};
+pub use local::{Limits, Local, Verdict};
 pub use node::{UNHEARD, serve};

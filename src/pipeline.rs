@@ -14,6 +14,7 @@ mod paths;
 pub mod schema;
 mod sources;
 mod stages;
+mod terms;
 mod wires;
 
 use std::{
@@ -31,6 +32,7 @@ pub use command::{Piece, Template};
 pub use keys::SOURCE_KINDS;
 pub(crate) use keys::offer;
 pub use overrides::Override;
+pub use terms::{MACHINE, Terms, too_much};
 
 /// A whole pipeline file, checked.
 pub struct Pipeline {
@@ -44,6 +46,8 @@ pub struct Pipeline {
     pub lock: PathBuf,
     /// Where outputs are published, relative to the root: `artifacts`, or `artifacts/<name>` (FORMATS).
     pub artifacts: PathBuf,
+    /// `[resources]`: how much there is of each, where the file says it.
+    pub totals: BTreeMap<String, u64>,
     /// In file order.
     pub sources: Vec<Source>,
     /// In topological order, ties in file order.
@@ -56,6 +60,7 @@ pub struct Pipeline {
 struct NodePlace {
     header: Place,
     inputs: BTreeMap<String, Place>,
+    resources: BTreeMap<String, Place>,
     parameters: params::Places,
 }
 
@@ -97,6 +102,17 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// A node asks for more of a resource than this machine has.
+    #[must_use]
+    pub fn exceeded(&self, node: usize, resource: &str, total: u64) -> Problem {
+        let wanted = self.nodes[node].terms.resources.get(resource).copied().unwrap_or(0);
+        let place = &self.places[node];
+        too_much(resource, wanted, total)
+            .at(place.resources.get(resource).unwrap_or(&place.header), "more than this machine has")
+    }
+}
+
 impl NodePlace {
     /// Underlines the input, else the parameter that `invalid` names, else the stage's header.
     fn blame(&self, code: Code, invalid: &Invalid, otherwise: &str) -> Problem {
@@ -131,6 +147,8 @@ pub struct Node {
     pub uses: String,
     /// What is to be done.
     pub work: Work,
+    /// How it is executed; no part of its key.
+    pub terms: Terms,
     /// Wired inputs, by port name.
     pub inputs: Vec<Wire>,
     /// Outputs, in declared order.

@@ -108,6 +108,14 @@ codes! {
     MissingSource = "missing_source",
     /// A file where a folder is needed, or the reverse.
     WrongShape = "wrong_shape",
+    /// Not a duration.
+    BadDuration = "bad_duration",
+    /// Not an amount of something.
+    BadAmount = "bad_amount",
+    /// A resource that the file does not say the total of.
+    UnknownResource = "unknown_resource",
+    /// A stage asks for more than there is.
+    TooMuch = "too_much",
     /// `--set` changes nothing that exists, or cannot be read.
     BadOverride = "bad_override",
     /// A stage looked at its inputs and will not start.

@@ -1,34 +1,39 @@
 //! Node after node: fingerprint, look up, execute, commit, publish, record.
 //!
 //! [`survey`] looks at everything before the first stage runs; [`run`] then goes through the nodes in
-//! the order of work. A node that gives no result takes those below it with it; the others still run.
+//! the order of work, several at once where they fit. A node that gives no result takes those below it
+//! with it; the others still run.
 
+mod attempt;
+mod capacity;
+mod course;
 mod perform;
 mod preflight;
 mod project;
 mod reasons;
+mod schedule;
 mod survey;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    time::Instant,
-};
+use std::{collections::BTreeSet, num::NonZero, path::Path, thread, time::Instant};
 
 use stage_contract::StageError;
 
+pub use capacity::Capacity;
 pub use project::{Project, Wish};
+pub use schedule::Need;
 pub use survey::{Next, Outlook, State, Survey, survey};
 
+use course::Run;
+
 use crate::{
-    executor::{Cancel, Local, causes},
+    executor::{Cancel, causes},
     failpoint::{Point, reach},
-    fingerprint::{Fingerprint, Key},
+    fingerprint::Fingerprint,
     lock::Locked,
     problem::Problems,
     publish::{PublishError, Standing, is_untidy, publish, standing},
-    store::{Entry, Lookup, LookupError, Patience},
-    watch::{Ending, Fault, Outcome, Summary, Watch},
+    store::{Entry, LookupError, Patience},
+    watch::{Fault, Outcome, Summary, Watch},
 };
 
 /// Why there is nothing to tell about a run: it did not begin.
@@ -73,10 +78,18 @@ pub struct Order {
     pub wanted: BTreeSet<usize>,
     /// Nodes that execute though their result is there.
     pub forced: BTreeSet<usize>,
+    /// `--jobs`: how many nodes may execute at once; as many as there are cpus when not said.
+    pub jobs: Option<NonZero<usize>>,
     /// `--no-wait`: do not wait for another run.
     pub no_wait: bool,
     /// `--show-text`.
     pub show_text: bool,
+}
+
+impl Order {
+    fn jobs(&self) -> usize {
+        self.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get)
+    }
 }
 
 /// How a run went.
@@ -112,51 +125,11 @@ pub fn run(
     for note in project.notes.drain(..) {
         watch.note(&note);
     }
-    let mut run = Run {
-        results: vec![None; project.pipeline.nodes.len()],
-        project,
-        order,
-        cancel,
-        watch,
-        local: Local::new(),
-        expected,
-        endings: Vec::new(),
-        lost: BTreeSet::new(),
-        executed: false,
-        panicked: false,
-        busy: false,
-    };
-    for &node in &order.wanted {
-        let ending = run.node(node);
-        if !matches!(ending.outcome, Outcome::Executed | Outcome::Reused | Outcome::Restored) {
-            run.lost.insert(node);
-        }
-        run.watch.ended(&ending);
-        run.endings.push(ending);
-    }
-    run.project.memo.save();
-    let summary = Summary { endings: run.endings, seconds: begun.elapsed().as_secs_f64() };
-    run.watch.finished(&summary);
-    Ok(Finished { summary, panicked: run.panicked, busy: run.busy })
-}
-
-/// A run under way.
-struct Run<'a, 'r> {
-    project: &'a mut Project<'r>,
-    order: &'a Order,
-    cancel: &'a Cancel,
-    watch: &'a mut dyn Watch,
-    local: Local,
-    expected: Survey,
-    /// Results so far, by node.
-    results: Vec<Option<Entry>>,
-    endings: Vec<Ending>,
-    /// Nodes without a result.
-    lost: BTreeSet<usize>,
-    /// Whether time went by since files were hashed: a stage executed, or another run was waited for.
-    executed: bool,
-    panicked: bool,
-    busy: bool,
+    let course = Run::new(project, order, cancel, watch, expected).finish();
+    project.memo.save();
+    let summary = Summary { endings: course.endings, seconds: begun.elapsed().as_secs_f64() };
+    watch.finished(&summary);
+    Ok(Finished { summary, panicked: course.panicked, busy: course.busy })
 }
 
 /// Why a node has no result.
@@ -164,6 +137,8 @@ enum Loss {
     Cancelled,
     Busy,
     Fault(Box<Fault>),
+    /// Its process failed: another attempt may succeed.
+    Process(Box<Fault>),
     Panicked(Box<Fault>),
 }
 
@@ -182,99 +157,16 @@ impl From<StageError> for Loss {
     }
 }
 
-fn loss(error: LookupError) -> Loss {
-    match error {
-        LookupError::Busy => Loss::Busy,
-        LookupError::Failed(error) => error.into(),
+impl From<LookupError> for Loss {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Busy => Self::Busy,
+            LookupError::Failed(error) => error.into(),
+        }
     }
 }
 
 impl Run<'_, '_> {
-    fn node(&mut self, node: usize) -> Ending {
-        let begun = Instant::now();
-        let id = self.project.pipeline.nodes[node].id.clone();
-        let mut ending = Ending {
-            stage: id,
-            outcome: Outcome::Skipped,
-            seconds: 0.0,
-            key: None,
-            reasons: Vec::new(),
-            gates: BTreeMap::new(),
-            fault: None,
-        };
-        if self.project.pipeline.upstream(node).iter().any(|upstream| self.lost.contains(upstream)) {
-            return ending;
-        }
-        if self.cancel.is_asked() {
-            ending.outcome = Outcome::Cancelled;
-            return ending;
-        }
-        let result = self.result(node, &mut ending);
-        for note in self.project.notes.drain(..) {
-            self.watch.note(&note);
-        }
-        ending.seconds = begun.elapsed().as_secs_f64();
-        match result {
-            Ok((outcome, entry)) => {
-                let file = &self.project.pipeline.file;
-                if let Err(error) = self.project.store.forget_failure(file, &ending.stage) {
-                    self.watch.note(&format!("an old log stays: {error}"));
-                }
-                ending.outcome = outcome;
-                ending.gates.clone_from(&entry.record.gates);
-                self.results[node] = Some(entry);
-            }
-            Err(Loss::Cancelled) => ending.outcome = Outcome::Cancelled,
-            Err(Loss::Busy) => {
-                self.busy = true;
-                let message = "another run is making this result".to_owned();
-                let help = vec!["leave out `--no-wait` to wait for it and take it".to_owned()];
-                ending.fault = Some(Fault { message, help, ..Fault::default() });
-            }
-            Err(Loss::Fault(fault)) => {
-                ending.outcome = Outcome::Failed;
-                ending.fault = Some(*fault);
-            }
-            Err(Loss::Panicked(fault)) => {
-                self.panicked = true;
-                ending.outcome = Outcome::Failed;
-                ending.fault = Some(*fault);
-            }
-        }
-        ending
-    }
-
-    fn result(&mut self, node: usize, ending: &mut Ending) -> Result<(Outcome, Entry), Loss> {
-        loop {
-            let fingerprint = self.fingerprint(node)?;
-            let key = fingerprint.manifest.key();
-            ending.key = Some(key);
-            let forced = self.order.forced.contains(&node);
-            ending.reasons = survey::explain(self.project, node, &fingerprint, forced, &self.expected);
-            match self.look_up(node, &key, forced)? {
-                Lookup::Hit(entry) => {
-                    if let Some(outcome) = self.take(node, &entry)? {
-                        return Ok((outcome, *entry));
-                    }
-                }
-                Lookup::Miss(slot) => {
-                    if let Some(aside) = slot.damaged() {
-                        self.watch.note(&self.damaged(&ending.stage, aside));
-                    }
-                    self.watch.started(&ending.stage, &ending.reasons);
-                    let entry = self.perform(node, &fingerprint, slot)?;
-                    self.executed = true;
-                    return match self.place(node, &entry)? {
-                        Some(_) => Ok((Outcome::Executed, entry)),
-                        None => Err(StageError::new("the result was damaged right after it was written")
-                            .help("check the disk, then type `ner-pipe run`")
-                            .into()),
-                    };
-                }
-            }
-        }
-    }
-
     /// With all inputs known, as those before it have their results.
     fn fingerprint(&mut self, node: usize) -> Result<Fingerprint, Loss> {
         if self.executed {
@@ -291,23 +183,6 @@ impl Run<'_, '_> {
         })
     }
 
-    fn look_up(&mut self, node: usize, key: &Key, forced: bool) -> Result<Lookup, Loss> {
-        let id = &self.project.pipeline.nodes[node].id;
-        let (watch, waited) = (&mut *self.watch, &mut self.executed);
-        let mut waiting = || {
-            *waited = true;
-            watch.note(&format!("{id}: waiting for another run that is making this result"));
-        };
-        let cancelled = || self.cancel.is_asked();
-        let patience = Patience { wait: !self.order.no_wait, cancelled: &cancelled, waiting: &mut waiting };
-        let found = if forced {
-            self.project.store.renew(key, patience).map(Lookup::Miss)
-        } else {
-            self.project.store.lookup(key, patience)
-        };
-        found.map_err(loss)
-    }
-
     /// Takes a result from the cache; none when it turns out damaged: then it is out of the way.
     fn take(&mut self, node: usize, entry: &Entry) -> Result<Option<Outcome>, Loss> {
         let id = self.project.pipeline.nodes[node].id.clone();
@@ -321,7 +196,7 @@ impl Run<'_, '_> {
             cancelled: &cancelled,
             waiting: &mut || self.executed = true,
         };
-        if let Some(aside) = self.project.store.set_aside(entry, patience).map_err(loss)? {
+        if let Some(aside) = self.project.store.set_aside(entry, patience)? {
             self.watch.note(&self.damaged(&id, &aside));
         }
         Ok(None)

@@ -89,6 +89,22 @@ pub struct Ending {
     pub fault: Option<Fault>,
 }
 
+impl Ending {
+    /// A node that has not begun.
+    #[must_use]
+    pub fn new(stage: &str) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            outcome: Outcome::Skipped,
+            seconds: 0.0,
+            key: None,
+            reasons: Vec::new(),
+            gates: BTreeMap::new(),
+            fault: None,
+        }
+    }
+}
+
 /// The end of a run.
 #[derive(Clone, Debug)]
 pub struct Summary {

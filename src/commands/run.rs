@@ -1,6 +1,6 @@
 //! `ner-pipe run`.
 
-use std::{collections::BTreeSet, io, path::PathBuf};
+use std::{collections::BTreeSet, io, num::NonZero, path::PathBuf};
 
 use serde_json::json;
 use stage_contract::Registry;
@@ -37,6 +37,9 @@ pub struct Args {
     set: Vec<Override>,
     #[command(flatten)]
     machine: Machine,
+    /// How many stages may execute at once; as many as there are CPUs when not given
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
     /// Do not wait for another run that makes a result needed here: end with exit code 4
     #[arg(long)]
     no_wait: bool,
@@ -78,7 +81,7 @@ impl Args {
                 format!("name it too: `ner-pipe run {} {id} --force {id}`", self.stages.join(" ")),
             ));
         }
-        Ok(Order { wanted, forced, no_wait: self.no_wait, show_text: self.show_text })
+        Ok(Order { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
     }
 
     fn exit(&self, finished: &Finished, cancel: &Cancel) -> Exit {

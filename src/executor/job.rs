@@ -29,6 +29,8 @@ pub struct Job {
     pub device: Device,
     /// CPU threads.
     pub threads: usize,
+    /// More of the environment, for commands: what they may use of the machine.
+    pub environment: BTreeMap<String, String>,
     /// `--show-text`.
     pub show_text: bool,
     /// Held while the job is executed: no two processes may do it at once.

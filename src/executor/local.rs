@@ -19,8 +19,19 @@ use super::{
 };
 use crate::failpoint::{Point, reach};
 
-/// How long a stage may take to write its checkpoint after Ctrl-C, before it is killed.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a job may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// It is asked to stop after this.
+    pub timeout: Option<Duration>,
+    /// Asked to stop, it is killed after this: time enough to write a checkpoint.
+    pub grace: Duration,
+}
+
+impl Limits {
+    /// The grace of a stage that says none.
+    pub const GRACE: Duration = Duration::from_secs(10);
+}
 
 /// How soon a wish to stop is noticed.
 const POLL: Duration = Duration::from_millis(50);
@@ -34,10 +45,12 @@ pub enum Verdict {
     Killed(i32),
     /// It ended without an answer.
     Silent(Option<i32>),
+    /// It took longer than it may, and was stopped.
+    TimedOut,
 }
 
 /// Executes jobs as child processes of this one, on this machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Local {
     program: PathBuf,
 }
@@ -62,6 +75,7 @@ impl Local {
         job: &Job,
         job_file: &Path,
         log: File,
+        limits: Limits,
         cancel: &Cancel,
         mut on_event: impl FnMut(Event),
     ) -> Result<Verdict, StageError> {
@@ -74,6 +88,7 @@ impl Local {
             .arg(job_file)
             .arg0("ner-pipe")
             .env("RAYON_NUM_THREADS", job.threads.to_string())
+            .envs(&job.environment)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -84,8 +99,9 @@ impl Local {
         // Held to the end: its closing tells the child that we died.
         let lifeline = child.stdin.take();
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let mut late = false;
         if let (Some(events), Some(group)) = (events, group) {
-            attend(&events, group, cancel, &mut on_event);
+            late = attend(&events, group, limits, cancel, &mut on_event);
             // Before its number can be given to another process: nothing of the group is to stay.
             let ended = waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
             if ended.is_ok() {
@@ -95,7 +111,7 @@ impl Local {
         }
         let status = child.wait().map_err(|e| StageError::because("cannot wait for a child process", e))?;
         drop(lifeline);
-        Ok(verdict(status, &job.answer))
+        Ok(if late { Verdict::TimedOut } else { verdict(status, &job.answer) })
     }
 }
 
@@ -105,16 +121,27 @@ impl Default for Local {
     }
 }
 
-/// Hands on events until the child is gone; passes on the wish to stop.
-fn attend(events: &Receiver<Event>, group: Pid, cancel: &Cancel, on_event: &mut impl FnMut(Event)) {
+/// Hands on events until the child is gone; passes on the wish to stop, and stops it itself when its
+/// time is over. Says whether it did.
+fn attend(
+    events: &Receiver<Event>,
+    group: Pid,
+    limits: Limits,
+    cancel: &Cancel,
+    on_event: &mut impl FnMut(Event),
+) -> bool {
+    let begun = Instant::now();
+    let mut late = false;
     let mut deadline: Option<Instant> = None;
     loop {
         match events.recv_timeout(POLL) {
             Ok(event) => on_event(event),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return late,
         }
-        if !cancel.is_asked() {
+        // What the user stopped is not late.
+        late |= deadline.is_none() && limits.timeout.is_some_and(|timeout| begun.elapsed() >= timeout);
+        if !late && !cancel.is_asked() {
             continue;
         }
         let impatient = cancel.times() > 1 || deadline.is_some_and(|deadline| Instant::now() >= deadline);
@@ -122,7 +149,7 @@ fn attend(events: &Receiver<Event>, group: Pid, cancel: &Cancel, on_event: &mut 
         if impatient {
             let _ = kill_process_group(group, Signal::KILL);
         } else if deadline.is_none() {
-            deadline = Some(Instant::now() + GRACE);
+            deadline = Some(Instant::now() + limits.grace);
             let _ = kill_process_group(group, Signal::TERM);
         }
     }

@@ -80,6 +80,14 @@ pub(super) fn wrong_type(key: &str, wanted: &str, found: &DeValue<'_>, place: &P
         .at(place, format!("{} here", type_name(found)))
 }
 
+/// A whole number from 0.
+pub(super) fn whole(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    }
+}
+
 pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",

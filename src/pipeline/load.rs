@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use stage_contract::Registry;
-use toml::de::DeValue;
 
 use super::{
     Node, Origin, Override, Pipeline, Source, Wire,
     graph::Graph,
-    keys::{Table, expect_name, offer, wrong_type},
+    keys::{Table, expect_name, offer, whole, wrong_type},
     outputs, paths,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
-    wires,
+    terms, wires,
 };
 use crate::{
     manifest::{self, Manifest},
@@ -79,7 +78,7 @@ fn understand(
     problems: &mut Problems,
 ) -> Option<Pipeline> {
     let top = Table { text: manifest.text, entries: &manifest.table };
-    top.expect_keys("a pipeline file", &["pipeline", "seed", "sources", "stage"], problems);
+    top.expect_keys("a pipeline file", &["pipeline", "seed", "resources", "sources", "stage"], problems);
     let seed = seed(&top, problems);
     let artifacts = artifacts(&file, &top, problems);
     let lock = lock(&file);
@@ -93,6 +92,9 @@ fn understand(
         );
     }
     expect_stages(overrides, &drafts, problems);
+    let totals = terms::amounts(&top, problems);
+    let asked = drafts.iter().map(|draft| (&draft.terms, &draft.place.resources));
+    terms::expect_enough(&totals, asked, problems);
     let wires = wires::connect(root, &sources, &drafts, problems);
     let own = [
         (file.as_path(), "the pipeline file"),
@@ -119,6 +121,7 @@ fn understand(
         seed,
         lock,
         artifacts,
+        totals: totals.into_iter().map(|(name, (total, _))| (name, total)).collect(),
         sources,
         nodes: Vec::new(),
         places: Vec::new(),
@@ -147,6 +150,7 @@ impl Pipeline {
                 uses: draft.uses.name().to_owned(),
                 id: draft.id,
                 work: draft.work?,
+                terms: draft.terms,
                 inputs,
                 outputs: draft.outputs?.into_iter().map(|(out, _)| out).collect(),
             });
@@ -162,11 +166,7 @@ fn source(draft: DraftSource) -> Option<Source> {
 
 fn seed(top: &Table<'_>, problems: &mut Problems) -> u64 {
     let Some((_, value)) = top.get("seed") else { return SEED };
-    let number = match value.get_ref() {
-        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
-        _ => None,
-    };
-    number.unwrap_or_else(|| {
+    whole(value.get_ref()).unwrap_or_else(|| {
         let problem = wrong_type("seed", "a whole number from 0", value.get_ref(), &top.place(value.span()));
         let negative = Problem::new(Code::WrongType, "`seed` must be a whole number from 0 to 2^64 - 1")
             .at(&top.place(value.span()), "out of range");

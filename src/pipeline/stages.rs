@@ -16,6 +16,7 @@ use super::{
     outputs,
     params::{self, Given},
     schema,
+    terms::{self, Terms},
 };
 use crate::problem::{Code, Place, Problem, Problems};
 
@@ -29,6 +30,7 @@ pub(super) struct Draft {
     pub outputs: Option<Vec<(Out, Place)>>,
     /// `None`: what is wrong was reported.
     pub work: Option<Work>,
+    pub terms: Terms,
     pub config: Option<(PathBuf, Place)>,
 }
 
@@ -94,7 +96,8 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
 }
 
 fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, problems: &mut Problems) -> Draft {
-    table.expect_keys(&format!("stage `{id}`"), &["use", "inputs", "params", "config", "outputs"], problems);
+    let keys = [&["use", "inputs", "params", "config", "outputs"] as &[_], &terms::KEYS].concat();
+    table.expect_keys(&format!("stage `{id}`"), &keys, problems);
     let uses = uses(scene.registry, id, &header, table, problems);
     let wires = wires(&uses, table, problems);
     let outputs = match &uses {
@@ -111,7 +114,8 @@ fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, probl
         given.apply(change, &defaults, problems);
     }
     let inputs = wires.iter().map(|wire| (wire.port.clone(), wire.value.clone())).collect();
-    let place = NodePlace { header, inputs, parameters: std::mem::take(&mut given.places) };
+    let (terms, resources) = terms::read(table, problems);
+    let place = NodePlace { header, inputs, resources, parameters: std::mem::take(&mut given.places) };
     let work = match &uses {
         Uses::Stage(kind) => {
             given.parse(kind, &place, problems).map(|stage| Work::Stage { kind: *kind, stage })
@@ -125,7 +129,7 @@ fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, probl
     if matches!(uses, Uses::Command) {
         expect_distinct(&wires, outputs.as_deref().unwrap_or_default(), problems);
     }
-    Draft { id: id.to_owned(), place, uses, wires, outputs, work, config: given.config }
+    Draft { id: id.to_owned(), place, uses, wires, outputs, work, terms, config: given.config }
 }
 
 fn uses(registry: &Registry, id: &str, header: &Place, table: &Table<'_>, problems: &mut Problems) -> Uses {

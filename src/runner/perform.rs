@@ -1,117 +1,50 @@
-//! Executing one node: its child process, what that told, and the check of what it left.
+//! Before and after an attempt: what a node is given, and what is said when it gives no result.
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
-    path::{Path, PathBuf},
-    time::{Instant, SystemTime},
+    path::Path,
+    time::{Duration, SystemTime},
 };
 
-use stage_contract::{Device, Event, Shape, StageError};
+use stage_contract::{Device, StageError};
 
-use super::{Loss, Run};
+use super::{
+    Loss,
+    attempt::{ASIDE, Attempt, Failed, Given},
+    course::Run,
+};
 use crate::{
-    executor::{Answer, Job, Task, UNHEARD, Verdict, killed},
-    failpoint::{Point, reach},
-    fingerprint::{Fingerprint, Observed, file_name, node_seed, observe},
+    executor::{Job, Limits, Task},
+    fingerprint::{Fingerprint, file_name, node_seed},
     pipeline::{Origin, Work},
     publish::{Standing, standing},
-    store::{Entry, Failure, Record, Slot, Stored, make_private, private_folder, remove},
-    watch::Fault,
+    store::{Failure, Slot, private_folder},
 };
 
-/// What travels between the two processes; removed from the slot before it becomes an entry.
-const ASIDE: [&str; 2] = ["job.json", "answer.json"];
-
-/// What a stage said about its result.
-#[derive(Default)]
-struct Said {
-    metrics: BTreeMap<String, f64>,
-    measured: BTreeMap<String, f64>,
-    gates: BTreeMap<String, String>,
-}
-
-/// An input as it was before the stage ran.
-struct Given {
-    port: String,
-    path: PathBuf,
-    seen: Observed,
-}
-
 impl Run<'_, '_> {
-    /// Executes a node and commits its result.
-    pub(super) fn perform(
+    /// All that executing a node takes; a slot that is not used is given back.
+    pub(super) fn attempt(
         &mut self,
         node: usize,
         fingerprint: &Fingerprint,
+        gpus: &[u64],
         slot: Slot,
-    ) -> Result<Entry, Loss> {
-        let (record, checkpoint) = match self.attempt(node, fingerprint, &slot) {
-            Ok(done) => done,
-            Err(loss) => return Err(self.explain(node, &slot, loss)),
+    ) -> Result<Attempt, Box<Failed>> {
+        let prepared = self.given(node).and_then(|given| Ok((self.job(node, &slot, gpus, &given)?, given)));
+        let (job, given) = match prepared {
+            Ok(prepared) => prepared,
+            Err(loss) => return Err(Box::new(Failed { slot: Some(slot), loss })),
         };
-        let entry = slot.commit(&fingerprint.manifest, &record, &ASIDE)?;
-        if checkpoint.exists() {
-            reach(Point::CheckpointRemove)
-                .map_err(|e| StageError::io("remove", &checkpoint, e))
-                .and_then(|()| remove(&checkpoint))?;
-        }
-        Ok(entry)
-    }
-
-    fn attempt(
-        &mut self,
-        node: usize,
-        fingerprint: &Fingerprint,
-        slot: &Slot,
-    ) -> Result<(Record, PathBuf), Loss> {
-        let begun = Instant::now();
-        let given = self.given(node)?;
-        let job = self.job(node, slot, &given)?;
-        let mut said = Said::default();
-        let mut log = slot.open_log()?;
-        let (watch, id) = (&mut *self.watch, &job.node);
-        let verdict =
-            self.local.execute(&job, &slot.aside(ASIDE[0]), slot.open_log()?, self.cancel, |event| {
-                said.take(&event, &mut log);
-                watch.event(id, &event);
-            })?;
-        judge(verdict, self.cancel.is_asked())?;
-        expect_unmoved(&self.project.pipeline.root, &given)?;
         let item = &self.project.pipeline.nodes[node];
-        let mut outputs = BTreeMap::new();
-        for out in &item.outputs {
-            let path = &job.outputs[&out.name];
-            expect_shape(path, &out.name, out.kind.shape)?;
-            reach(Point::Observe).map_err(|e| StageError::io("read", path, e))?;
-            make_private(path)?;
-            let seen = observe(path)
-                .map_err(|e| StageError::because(format!("cannot read output `{}`", out.name), e))?;
-            let stored = Stored {
-                file: file_name(path),
-                digest: seen.digest,
-                bytes: seen.bytes,
-                folder: seen.shape == Shape::Folder,
-            };
-            outputs.insert(out.name.clone(), stored);
-        }
-        let finished =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        let record = Record {
-            key: fingerprint.manifest.key(),
-            stage: item.id.clone(),
-            outputs,
-            metrics: said.metrics,
-            measured: said.measured,
-            gates: said.gates,
-            seconds: begun.elapsed().as_secs_f64(),
-            device: job.device.to_string(),
-            threads: job.threads,
-            finished,
-            made_by: format!("ner-pipe {}", env!("CARGO_PKG_VERSION")),
-        };
-        Ok((record, job.checkpoint))
+        Ok(Attempt {
+            slot,
+            job,
+            given,
+            outputs: item.outputs.iter().map(|out| (out.name.clone(), out.kind.shape)).collect(),
+            manifest: fingerprint.manifest.clone(),
+            limits: Limits { timeout: item.terms.timeout, grace: item.terms.grace.unwrap_or(Limits::GRACE) },
+        })
     }
 
     /// Makes sure that what the stage will read is what the key says, and remembers how it looks.
@@ -145,7 +78,7 @@ impl Run<'_, '_> {
         Ok(given)
     }
 
-    fn job(&mut self, node: usize, slot: &Slot, given: &[Given]) -> Result<Job, Loss> {
+    fn job(&mut self, node: usize, slot: &Slot, gpus: &[u64], given: &[Given]) -> Result<Job, Loss> {
         let item = &self.project.pipeline.nodes[node];
         let (task, needs_device) = match &item.work {
             Work::Stage { kind, stage } => {
@@ -160,10 +93,15 @@ impl Run<'_, '_> {
         let outputs = outputs.collect::<Result<_, StageError>>()?;
         let checkpoint = self.project.store.checkpoint(&slot.key());
         let (id, seed) = (item.id.clone(), node_seed(self.project.pipeline.seed, &item.id));
+        let gpus: Vec<_> = gpus.iter().filter_map(|unit| self.capacity.gpu(*unit).cloned()).collect();
+        let mut environment = BTreeMap::new();
         let mut device = Device::Cpu;
         if needs_device {
             private_folder(&checkpoint)?;
-            device = self.project.device().map_err(StageError::from)?;
+            device =
+                self.project.device_at(gpus.first().map(|(index, _)| *index)).map_err(StageError::from)?;
+        } else {
+            environment = self.environment(node, &gpus);
         }
         Ok(Job {
             node: id,
@@ -174,30 +112,46 @@ impl Run<'_, '_> {
             checkpoint,
             seed,
             device,
-            threads: self.project.threads,
+            threads: self.project.share(node),
+            environment,
             show_text: self.order.show_text,
             lock: self.project.store.exec_lock(&slot.key()),
             answer: slot.aside(ASIDE[1]),
         })
     }
 
+    /// What a command may use of the machine, where the file says it, in the words that programs know.
+    fn environment(&self, node: usize, gpus: &[(usize, String)]) -> BTreeMap<String, String> {
+        let mut environment = BTreeMap::new();
+        if self.project.pipeline.nodes[node].terms.resources.contains_key("cpu") {
+            let threads = self.project.share(node).to_string();
+            for name in ["NER_PIPE_THREADS", "OMP_NUM_THREADS"] {
+                environment.insert(name.to_owned(), threads.clone());
+            }
+        }
+        if !gpus.is_empty() {
+            let names: Vec<_> = gpus.iter().map(|(_, name)| name.as_str()).collect();
+            environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), names.join(","));
+        }
+        environment
+    }
+
     /// Says what was kept and what to do, and keeps the log.
-    fn explain(&mut self, node: usize, slot: &Slot, loss: Loss) -> Loss {
+    pub(super) fn explain(&mut self, node: usize, slot: &Slot, loss: Loss) -> Loss {
         /// The end of a log mostly says it; the rest is for `ner-pipe log`.
         const LAST_LINES: usize = 12;
         let (mut fault, panicked) = match loss {
-            Loss::Fault(fault) => (fault, false),
+            Loss::Fault(fault) | Loss::Process(fault) => (fault, false),
             Loss::Panicked(fault) => (fault, true),
             // Kept all the same, but nobody asks why.
             Loss::Cancelled | Loss::Busy => return loss,
         };
         let id = self.project.pipeline.nodes[node].id.clone();
         fault.log = last_lines(&slot.log(), LAST_LINES);
-        let before = self.results.iter().flatten().count();
-        match before {
+        match self.project.pipeline.closure(&[node]).len() - 1 {
             0 => {}
             1 => fault.kept.push("the result of the stage before it".to_owned()),
-            _ => fault.kept.push(format!("the results of the {before} stages before it")),
+            before => fault.kept.push(format!("the results of the {before} stages before it")),
         }
         let checkpoint = self.project.store.checkpoint(&slot.key());
         if fs::read_dir(&checkpoint).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -219,84 +173,14 @@ impl Run<'_, '_> {
     }
 }
 
-impl Said {
-    fn take(&mut self, event: &Event, log: &mut impl Write) {
-        match event {
-            Event::Metric { name, value, measured } => {
-                let values = if *measured { &mut self.measured } else { &mut self.metrics };
-                values.insert(name.clone(), *value);
-            }
-            Event::Gate { name, outcome } => drop(self.gates.insert(name.clone(), outcome.clone())),
-            // So that `ner-pipe log` still shows it when the result is reused.
-            Event::Show { text } => drop(writeln!(log, "{text}")),
-            Event::Progress { .. } => {}
-        }
-    }
-}
-
-/// What a child's end means.
-fn judge(verdict: Verdict, cancelled: bool) -> Result<(), Loss> {
-    let fault = |message, causes, help: Option<String>| {
-        Box::new(Fault { message, causes, help: help.into_iter().collect(), ..Fault::default() })
-    };
-    let report = "this is a fault of ner-pipe: report it with the log".to_owned();
-    Err(match verdict {
-        // Finished in spite of a wish to stop: its result is as good as any.
-        Verdict::Answered(Answer::Done) => return Ok(()),
-        Verdict::Answered(Answer::Panicked { message }) => {
-            Loss::Panicked(fault(format!("the stage's code is wrong: {message}"), Vec::new(), Some(report)))
-        }
-        _ if cancelled => Loss::Cancelled,
-        Verdict::Answered(Answer::Cancelled) => Loss::Cancelled,
-        Verdict::Answered(Answer::Failed { message, causes, help }) => {
-            Loss::Fault(fault(message, causes, help))
-        }
-        Verdict::Killed(signal) => killed("its process", signal).into(),
-        Verdict::Silent(Some(code)) if code == i32::from(UNHEARD) => {
-            let message = "its process could not write down how it ended".to_owned();
-            let help = "read its log; free some space on the disk, then type `ner-pipe run`".to_owned();
-            Loss::Fault(fault(message, Vec::new(), Some(help)))
-        }
-        Verdict::Silent(code) => {
-            let code = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-            Loss::Panicked(fault(
-                format!("its process ended{code} without saying why"),
-                Vec::new(),
-                Some(report),
-            ))
-        }
-    })
-}
-
-/// A result made from something that moved meanwhile belongs to no key.
-fn expect_unmoved(root: &Path, given: &[Given]) -> Result<(), StageError> {
-    for Given { port, path, seen } in given {
-        if let Some(moved) = seen.moved(path) {
-            let moved = moved.strip_prefix(root).unwrap_or(&moved).display().to_string();
-            return Err(StageError::new(format!("input `{port}` changed while the stage ran: {moved}"))
-                .help("leave the inputs alone while stages run; this result was not recorded"));
-        }
-    }
-    Ok(())
-}
-
-fn expect_shape(path: &Path, name: &str, wanted: Shape) -> Result<(), StageError> {
-    let Ok(meta) = fs::metadata(path) else {
-        return Err(StageError::new(format!("output `{name}` is missing"))
-            .help(format!("write it to the path that `{{{name}}}` stands for")));
-    };
-    let found = if meta.is_dir() {
-        Shape::Folder
-    } else if meta.is_file() {
-        Shape::File
-    } else {
-        return Err(StageError::new(format!("output `{name}` is neither a file nor a folder")));
-    };
-    let word = |shape| if shape == Shape::Folder { "a folder" } else { "a file" };
-    if wanted == Shape::FileOrFolder || wanted == found {
-        return Ok(());
-    }
-    Err(StageError::new(format!("output `{name}` is {}, and must be {}", word(found), word(wanted))))
+/// The wait before an attempt after `failed` ones: it doubles each time, up to ten minutes or what the
+/// file says, whichever is more.
+pub(super) fn backoff(first: Option<Duration>, failed: u32) -> Duration {
+    const USUAL: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_mins(10);
+    let first = first.unwrap_or(USUAL);
+    let factor = 2_u32.saturating_pow(failed.saturating_sub(1));
+    first.saturating_mul(factor).min(LONGEST.max(first))
 }
 
 fn last_lines(path: &Path, count: usize) -> Vec<String> {
@@ -304,4 +188,18 @@ fn last_lines(path: &Path, count: usize) -> Vec<String> {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().map(str::to_owned).collect();
     lines[lines.len().saturating_sub(count)..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_and_has_an_end() {
+        let waits = |first| [1, 2, 3, 100].map(|failed| backoff(first, failed).as_secs());
+        assert_eq!(waits(None), [1, 2, 4, 600]);
+        assert_eq!(waits(Some(Duration::from_secs(5))), [5, 10, 20, 600]);
+        assert_eq!(waits(Some(Duration::from_hours(1))), [3600; 4]);
+        assert_eq!(waits(Some(Duration::ZERO)), [0; 4]);
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use stage_contract::{Device, DeviceRequest, Invalid, Kind, Registry, Shape, StageError};
 
-use super::Stop;
+use super::{Stop, capacity::Capacity};
 use crate::{
     fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, file_name},
     lock::Lock,
@@ -45,11 +45,9 @@ pub struct Project<'r> {
     pub lock: Lock,
     /// What was hashed in this process.
     pub memo: Memo,
-    /// CPU threads.
-    pub threads: usize,
     /// What is worth saying, but no mistake: the device that `auto` took.
     pub notes: Vec<String>,
-    request: DeviceRequest,
+    wish: Wish,
     device: Option<Device>,
 }
 
@@ -69,10 +67,9 @@ impl<'r> Project<'r> {
         let store = Store::at(root)?;
         let lock =
             Lock::read(&root.join(&pipeline.lock)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
-        let (threads, request) = (wish.threads(), wish.device);
         let memo = Memo::open(store.root());
         let (notes, device) = (Vec::new(), None);
-        Ok(Self { registry, pipeline, store, lock, memo, threads, notes, request, device })
+        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, device })
     }
 
     /// The device, looked for at the first call: a run in which nothing executes needs none.
@@ -83,10 +80,39 @@ impl<'r> Project<'r> {
         if let Some(device) = self.device {
             return Ok(device);
         }
-        let (device, note) = (self.registry.build.device)(self.request)?;
+        let (device, note) = (self.registry.build.device)(self.wish.device)?;
         self.notes.extend(note);
         self.device = Some(device);
         Ok(device)
+    }
+
+    /// [`Project::device`], but with this GPU if that is one and any will do.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn device_at(&mut self, gpu: Option<usize>) -> Result<Device, Invalid> {
+        match (self.device()?, gpu) {
+            (Device::Cuda(found), Some(wanted)) if found != wanted => {
+                Ok((self.registry.build.device)(DeviceRequest::Exactly(Device::Cuda(wanted)))?.0)
+            }
+            (device, _) => Ok(device),
+        }
+    }
+
+    /// How much a run may occupy.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        Capacity::of(&self.pipeline, self.wish.device)
+    }
+
+    /// CPU threads for a node: as many as the cpus that it asks for, else all; never more than `--threads`.
+    #[must_use]
+    pub fn share(&self, node: usize) -> usize {
+        let Some(cpus) = self.pipeline.nodes[node].terms.resources.get("cpu") else {
+            return self.wish.threads();
+        };
+        let cpus = usize::try_from(*cpus).unwrap_or(usize::MAX).max(1);
+        self.wish.threads.map_or(cpus, |limit| cpus.min(limit.get()))
     }
 
     /// Marks the folder of artifacts as this pipeline file's, unless it is the usual one.
@@ -144,7 +170,7 @@ impl<'r> Project<'r> {
         let measures = is_measuring(&self.pipeline.nodes[node]);
         let device =
             if measures { self.device().map_err(|e| self.pipeline.problem(node, &e))? } else { Device::Cpu };
-        let threads = self.threads;
+        let threads = self.share(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
         let code = self.registry.build.code;
         Fingerprint::of(&self.pipeline.nodes[node], self.pipeline.seed, code, &inputs, machine)

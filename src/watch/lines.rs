@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     io::Write,
     time::{Duration, Instant},
 };
@@ -8,12 +9,18 @@ use stage_contract::Event;
 use super::{Ending, Summary, Watch, put, text};
 
 /// Plain lines: for files, pipes and build servers. Results go to standard output, remarks and what
-/// went wrong to standard error.
+/// went wrong to standard error. While several nodes execute, each line says whose it is.
 pub struct Lines<O, E> {
     out: O,
     err: E,
     width: usize,
-    step: String,
+    /// Nodes that execute: the step they are at, and when that was last told.
+    executing: BTreeMap<String, Step>,
+}
+
+#[derive(Default)]
+struct Step {
+    name: String,
     told: Option<Instant>,
 }
 
@@ -22,30 +29,31 @@ impl<O: Write, E: Write> Lines<O, E> {
     const INTERVAL: Duration = Duration::from_secs(15);
 
     pub fn new(out: O, err: E, width: usize) -> Self {
-        Self { out, err, width, step: String::new(), told: None }
+        Self { out, err, width, executing: BTreeMap::new() }
     }
 
-    fn progress(&mut self, stage: &str, step: &str, done: u64, total: u64, unit: &str) {
+    fn progress(&mut self, stage: &str, name: &str, done: u64, total: u64, unit: &str) {
         let of = if total == 0 { String::new() } else { format!("/{total}") };
         let end = total > 0 && done == total;
-        let quiet = self.told.is_some_and(|at| at.elapsed() < Self::INTERVAL);
-        if self.step != step || (!quiet && !end) {
-            step.clone_into(&mut self.step);
-            self.told = Some(Instant::now());
-            put(&mut self.err, &format!("{stage}: {step}: {done}{of} {unit}"));
+        let step = self.executing.entry(stage.to_owned()).or_default();
+        let quiet = step.told.is_some_and(|at| at.elapsed() < Self::INTERVAL);
+        if step.name != name || (!quiet && !end) {
+            name.clone_into(&mut step.name);
+            step.told = Some(Instant::now());
+            put(&mut self.err, &format!("{stage}: {name}: {done}{of} {unit}"));
         }
     }
 }
 
 impl<O: Write, E: Write> Watch for Lines<O, E> {
-    fn started(&mut self, _stage: &str, _reasons: &[String]) {
-        self.step.clear();
-        self.told = None;
+    fn started(&mut self, stage: &str, _reasons: &[String]) {
+        self.executing.insert(stage.to_owned(), Step::default());
     }
 
     fn event(&mut self, stage: &str, event: &Event) {
         match event {
             Event::Progress { step, done, total, unit } => self.progress(stage, step, *done, *total, unit),
+            Event::Show { text } if self.executing.len() > 1 => put(&mut self.out, &text::owned(stage, text)),
             Event::Show { text } => put(&mut self.out, text),
             Event::Metric { .. } | Event::Gate { .. } => {}
         }
@@ -56,6 +64,7 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
     }
 
     fn ended(&mut self, ending: &Ending) {
+        self.executing.remove(&ending.stage);
         put(&mut self.out, &text::closing(ending, self.width));
         for line in ending.fault.iter().flat_map(text::paragraph) {
             put(&mut self.err, &line);
@@ -66,5 +75,24 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
         for line in text::last(summary) {
             put(&mut self.out, &line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_says_whose_it_is_while_several_execute() {
+        let mut lines = Lines::new(Vec::new(), Vec::new(), 1);
+        let show = Event::Show { text: "one\ntwo".to_owned() };
+        lines.started("a", &[]);
+        lines.event("a", &show);
+        lines.started("b", &[]);
+        lines.event("a", &show);
+        lines.ended(&Ending::new("b"));
+        lines.event("a", &show);
+        let said = String::from_utf8(lines.out).expect("is text");
+        assert_eq!(said, "one\ntwo\na | one\na | two\nb  skipped\none\ntwo\n");
     }
 }

@@ -1,6 +1,6 @@
-use std::{fmt, io, time::Duration};
+use std::{collections::BTreeMap, fmt, io, time::Duration};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use stage_contract::Event;
 
 use super::{Ending, Outcome, Summary, Watch, put, text};
@@ -8,12 +8,13 @@ use super::{Ending, Outcome, Summary, Watch, put, text};
 const COUNTED: &str = "{prefix}  {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {msg}  {elapsed}";
 
-/// A bar with rate and time left for the node that executes; above it, lines that stay.
+/// A bar with rate and time left for each node that executes; above them, lines that stay.
 pub struct Terminal {
     width: usize,
     colour: bool,
-    bar: Option<ProgressBar>,
-    step: String,
+    screen: MultiProgress,
+    /// With the step that each is at.
+    bars: BTreeMap<String, (ProgressBar, String)>,
 }
 
 impl Terminal {
@@ -21,14 +22,11 @@ impl Terminal {
 
     pub fn new(width: usize) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { width, colour, bar: None, step: String::new() }
+        Self { width, colour, screen: MultiProgress::new(), bars: BTreeMap::new() }
     }
 
     fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| put(&mut io::stdout(), line)),
-            None => put(&mut io::stdout(), line),
-        }
+        self.screen.suspend(|| put(&mut io::stdout(), line));
     }
 
     fn paint(&self, outcome: Outcome, line: &str) -> String {
@@ -62,20 +60,19 @@ impl Terminal {
 
 impl Watch for Terminal {
     fn started(&mut self, stage: &str, reasons: &[String]) {
-        let bar = ProgressBar::new_spinner().with_style(Self::style(false));
+        let bar = self.screen.add(ProgressBar::new_spinner().with_style(Self::style(false)));
         bar.set_prefix(format!("{stage:width$}", width = self.width));
         bar.set_message(if reasons.is_empty() { "executing".to_owned() } else { text::tell(reasons) });
         bar.enable_steady_tick(Self::TICK);
-        self.bar = Some(bar);
-        self.step.clear();
+        self.bars.insert(stage.to_owned(), (bar, String::new()));
     }
 
-    fn event(&mut self, _stage: &str, event: &Event) {
+    fn event(&mut self, stage: &str, event: &Event) {
         match event {
             Event::Progress { step, done, total, unit } => {
-                let Some(bar) = &self.bar else { return };
-                if self.step != *step {
-                    step.clone_into(&mut self.step);
+                let Some((bar, at)) = self.bars.get_mut(stage) else { return };
+                if at != step {
+                    step.clone_into(at);
                     bar.set_style(Self::style(*total > 0));
                     bar.reset();
                     bar.set_length(*total);
@@ -83,6 +80,7 @@ impl Watch for Terminal {
                 bar.set_message(format!("{step} ({unit})"));
                 bar.set_position(*done);
             }
+            Event::Show { text } if self.bars.len() > 1 => self.say(&text::owned(stage, text)),
             Event::Show { text } => self.say(text),
             Event::Metric { .. } | Event::Gate { .. } => {}
         }
@@ -93,8 +91,9 @@ impl Watch for Terminal {
     }
 
     fn ended(&mut self, ending: &Ending) {
-        if let Some(bar) = self.bar.take() {
+        if let Some((bar, _)) = self.bars.remove(&ending.stage) {
             bar.finish_and_clear();
+            self.screen.remove(&bar);
         }
         self.say(&self.paint(ending.outcome, &text::closing(ending, self.width)));
         for line in ending.fault.iter().flat_map(text::paragraph) {

@@ -68,6 +68,12 @@ fn visible(line: &str) -> String {
     line.chars().map(shown).collect()
 }
 
+/// Text of a node of which others execute too: each line says whose it is.
+#[must_use]
+pub fn owned(stage: &str, text: &str) -> String {
+    text.lines().map(|line| format!("{stage} | {line}")).collect::<Vec<_>>().join("\n")
+}
+
 /// Why a node gave no result, as a paragraph below its closing line.
 #[must_use]
 pub fn paragraph(fault: &Fault) -> Vec<String> {

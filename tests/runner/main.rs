@@ -1,8 +1,10 @@
 //! The real binary on projects of `command` stages: no machine learning, all of the runner.
 
+mod attempts;
 mod cache;
 mod crash;
 mod incremental;
+mod jobs;
 mod outputs;
 mod project;
 mod selection;

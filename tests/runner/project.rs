@@ -110,7 +110,13 @@ impl Project {
 
     /// Runs `ner-pipe` and waits for it.
     pub fn ner_pipe(&self, arguments: &[&str]) -> Ended {
-        let output = self.command(arguments).output().expect("starts");
+        self.with(&[], arguments)
+    }
+
+    /// The same with these variables in its environment.
+    pub fn with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        let output = command.envs(environment.iter().copied()).output().expect("starts");
         Ended {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("is UTF-8"),

@@ -1,0 +1,224 @@
+//! Executing one node, once, in a thread of its own: the child process, what it told, the check of what
+//! it left, the commit. All that is needed comes with the attempt; the run learns of it by messages.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+use stage_contract::{Event, Shape, StageError};
+
+use super::Loss;
+use crate::{
+    executor::{Answer, Cancel, Job, Limits, Local, UNHEARD, Verdict, killed},
+    failpoint::{Point, reach},
+    fingerprint::{Manifest, Observed, file_name, observe},
+    store::{Entry, Record, Slot, Stored, make_private, private_folder, remove},
+    watch::Fault,
+};
+
+/// What travels between the two processes; removed from the slot before it becomes an entry.
+pub(super) const ASIDE: [&str; 2] = ["job.json", "answer.json"];
+
+/// An input as it was before the stage ran.
+pub(super) struct Given {
+    pub port: String,
+    pub path: PathBuf,
+    pub seen: Observed,
+}
+
+/// All that it takes to execute a node.
+pub(super) struct Attempt {
+    pub slot: Slot,
+    pub job: Job,
+    pub given: Vec<Given>,
+    /// Name and shape.
+    pub outputs: Vec<(String, Shape)>,
+    pub manifest: Manifest,
+    pub limits: Limits,
+}
+
+/// An attempt that gave no result, with its slot, where that is still there: the log is in it.
+pub(super) struct Failed {
+    pub slot: Option<Slot>,
+    pub loss: Loss,
+}
+
+/// What a stage said about its result.
+#[derive(Default)]
+struct Said {
+    metrics: BTreeMap<String, f64>,
+    measured: BTreeMap<String, f64>,
+    gates: BTreeMap<String, String>,
+}
+
+impl Attempt {
+    /// Executes the node and commits its result.
+    pub fn make(
+        self,
+        local: &Local,
+        cancel: &Cancel,
+        tell: impl FnMut(Event),
+    ) -> Result<Box<Entry>, Box<Failed>> {
+        let record = match self.record(local, cancel, tell) {
+            Ok(record) => record,
+            Err(loss) => return Err(Box::new(Failed { slot: Some(self.slot), loss })),
+        };
+        let gone = |error: StageError| Box::new(Failed { slot: None, loss: error.into() });
+        let entry = self.slot.commit(&self.manifest, &record, &ASIDE).map_err(gone)?;
+        let checkpoint = &self.job.checkpoint;
+        if checkpoint.exists() {
+            reach(Point::CheckpointRemove)
+                .map_err(|e| StageError::io("remove", checkpoint, e))
+                .and_then(|()| remove(checkpoint))
+                .map_err(gone)?;
+        }
+        Ok(Box::new(entry))
+    }
+
+    fn record(&self, local: &Local, cancel: &Cancel, mut tell: impl FnMut(Event)) -> Result<Record, Loss> {
+        let begun = Instant::now();
+        let job = &self.job;
+        // What an attempt before this one left, also beside the outputs.
+        remove(&job.answer)?;
+        for folder in job.outputs.values().filter_map(|path| path.parent()) {
+            remove(folder)?;
+            private_folder(folder)?;
+        }
+        let mut said = Said::default();
+        let mut log = self.slot.open_log()?;
+        let (file, child_log) = (self.slot.aside(ASIDE[0]), self.slot.open_log()?);
+        let verdict = local.execute(job, &file, child_log, self.limits, cancel, |event| {
+            said.take(&event, &mut log);
+            tell(event);
+        })?;
+        judge(verdict, &job.node, self.limits.timeout, cancel.is_asked())?;
+        expect_unmoved(&job.root, &self.given)?;
+        let mut outputs = BTreeMap::new();
+        for (name, shape) in &self.outputs {
+            let path = &job.outputs[name];
+            expect_shape(path, name, *shape)?;
+            reach(Point::Observe).map_err(|e| StageError::io("read", path, e))?;
+            make_private(path)?;
+            let seen =
+                observe(path).map_err(|e| StageError::because(format!("cannot read output `{name}`"), e))?;
+            let stored = Stored {
+                file: file_name(path),
+                digest: seen.digest,
+                bytes: seen.bytes,
+                folder: seen.shape == Shape::Folder,
+            };
+            outputs.insert(name.clone(), stored);
+        }
+        let finished =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        Ok(Record {
+            key: self.slot.key(),
+            stage: job.node.clone(),
+            outputs,
+            metrics: said.metrics,
+            measured: said.measured,
+            gates: said.gates,
+            seconds: begun.elapsed().as_secs_f64(),
+            device: job.device.to_string(),
+            threads: job.threads,
+            finished,
+            made_by: format!("ner-pipe {}", env!("CARGO_PKG_VERSION")),
+        })
+    }
+}
+
+impl Said {
+    fn take(&mut self, event: &Event, log: &mut impl Write) {
+        match event {
+            Event::Metric { name, value, measured } => {
+                let values = if *measured { &mut self.measured } else { &mut self.metrics };
+                values.insert(name.clone(), *value);
+            }
+            Event::Gate { name, outcome } => drop(self.gates.insert(name.clone(), outcome.clone())),
+            // So that `ner-pipe log` still shows it when the result is reused.
+            Event::Show { text } => drop(writeln!(log, "{text}")),
+            Event::Progress { .. } => {}
+        }
+    }
+}
+
+/// What a child's end means.
+fn judge(verdict: Verdict, node: &str, timeout: Option<Duration>, cancelled: bool) -> Result<(), Loss> {
+    let fault = |message, causes, help: Option<String>| {
+        Box::new(Fault { message, causes, help: help.into_iter().collect(), ..Fault::default() })
+    };
+    let report = "this is a fault of ner-pipe: report it with the log".to_owned();
+    Err(match verdict {
+        // Finished in spite of a wish to stop: its result is as good as any.
+        Verdict::Answered(Answer::Done) => return Ok(()),
+        Verdict::Answered(Answer::Panicked { message }) => {
+            Loss::Panicked(fault(format!("the stage's code is wrong: {message}"), Vec::new(), Some(report)))
+        }
+        _ if cancelled => Loss::Cancelled,
+        Verdict::Answered(Answer::Cancelled) => Loss::Cancelled,
+        Verdict::Answered(Answer::Failed { message, causes, help }) => {
+            Loss::Process(fault(message, causes, help))
+        }
+        // Even when it says that it is done: asked to stop, a script may end well with half a result.
+        Verdict::TimedOut => {
+            let time = humantime::format_duration(timeout.unwrap_or_default());
+            Loss::Process(fault(
+                format!("`{node}` took longer than its timeout of {time}, and was stopped"),
+                Vec::new(),
+                Some("raise its `timeout`, or give it less to do".to_owned()),
+            ))
+        }
+        Verdict::Killed(signal) => match killed("its process", signal).into() {
+            Loss::Fault(fault) => Loss::Process(fault),
+            loss => loss,
+        },
+        Verdict::Silent(Some(code)) if code == i32::from(UNHEARD) => {
+            let message = "its process could not write down how it ended".to_owned();
+            let help = "read its log; free some space on the disk, then type `ner-pipe run`".to_owned();
+            Loss::Process(fault(message, Vec::new(), Some(help)))
+        }
+        Verdict::Silent(code) => {
+            let code = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+            Loss::Panicked(fault(
+                format!("its process ended{code} without saying why"),
+                Vec::new(),
+                Some(report),
+            ))
+        }
+    })
+}
+
+/// A result made from something that moved meanwhile belongs to no key.
+fn expect_unmoved(root: &Path, given: &[Given]) -> Result<(), StageError> {
+    for Given { port, path, seen } in given {
+        if let Some(moved) = seen.moved(path) {
+            let moved = moved.strip_prefix(root).unwrap_or(&moved).display().to_string();
+            return Err(StageError::new(format!("input `{port}` changed while the stage ran: {moved}"))
+                .help("leave the inputs alone while stages run; this result was not recorded"));
+        }
+    }
+    Ok(())
+}
+
+fn expect_shape(path: &Path, name: &str, wanted: Shape) -> Result<(), StageError> {
+    let Ok(meta) = fs::metadata(path) else {
+        return Err(StageError::new(format!("output `{name}` is missing"))
+            .help(format!("write it to the path that `{{{name}}}` stands for")));
+    };
+    let found = if meta.is_dir() {
+        Shape::Folder
+    } else if meta.is_file() {
+        Shape::File
+    } else {
+        return Err(StageError::new(format!("output `{name}` is neither a file nor a folder")));
+    };
+    let word = |shape| if shape == Shape::Folder { "a folder" } else { "a file" };
+    if wanted == Shape::FileOrFolder || wanted == found {
+        return Ok(());
+    }
+    Err(StageError::new(format!("output `{name}` is {}, and must be {}", word(found), word(wanted))))
+}

@@ -1,0 +1,142 @@
+//! How much there is of each resource, and what a node takes of it.
+
+use std::{collections::BTreeMap, env, fs, num::NonZero, thread};
+
+use stage_contract::{Device, DeviceRequest};
+
+use super::schedule::Need;
+use crate::pipeline::{Node, Pipeline, Work};
+
+/// What a run may occupy.
+#[derive(Clone, Debug)]
+pub struct Capacity {
+    /// Of each resource that has an end. Memory in bytes; where the system does not tell it, none.
+    pub totals: BTreeMap<String, u64>,
+    /// The GPUs that units of `gpu` stand for, as `CUDA_VISIBLE_DEVICES` names them, with their index.
+    gpus: Vec<(usize, String)>,
+}
+
+impl Capacity {
+    /// What the pipeline file says, and for the rest what this machine has. `--device cuda:N` leaves one GPU.
+    #[must_use]
+    pub fn of(pipeline: &Pipeline, request: DeviceRequest) -> Self {
+        let mut gpus: Vec<_> = visible_gpus().into_iter().enumerate().collect();
+        if let DeviceRequest::Exactly(Device::Cuda(wanted)) = request {
+            gpus.retain(|(index, _)| *index == wanted);
+            if gpus.is_empty() {
+                // The device files have other names here; CUDA itself has the last word.
+                gpus.push((wanted, wanted.to_string()));
+            }
+        }
+        let mut totals = BTreeMap::from([
+            ("cpu".to_owned(), thread::available_parallelism().map_or(1, NonZero::get) as u64),
+            ("gpu".to_owned(), gpus.len() as u64),
+        ]);
+        totals.extend(memory().map(|bytes| ("memory".to_owned(), bytes)));
+        totals.extend(pipeline.totals.clone());
+        Self { totals, gpus }
+    }
+
+    /// What a node occupies while it executes on `device` (a command has none).
+    ///
+    /// A command that says nothing takes one cpu, a stage of the registry all of them, as it uses all
+    /// threads; and on CUDA a GPU to itself, while elsewhere it needs none whatever it says.
+    #[must_use]
+    pub fn need(&self, node: &Node, device: Option<Device>) -> Need {
+        let mut resources = node.terms.resources.clone();
+        let cpus = self.totals.get("cpu").copied().unwrap_or(1);
+        resources.entry("cpu".to_owned()).or_insert(match node.work {
+            Work::Stage { .. } => cpus,
+            Work::Command { .. } => cpus.min(1),
+        });
+        match device {
+            Some(Device::Cuda(_)) => {
+                // None to count where the system shows none: CUDA found it all the same.
+                let gpus = self.totals.get("gpu").copied().unwrap_or(0);
+                resources.entry("gpu".to_owned()).or_insert(gpus.min(1));
+            }
+            Some(Device::Cpu) => drop(resources.remove("gpu")),
+            None => {}
+        }
+        Need { resources, mutexes: node.terms.mutexes.clone() }
+    }
+
+    /// The first resource of which there can never be enough, and how much there is.
+    #[must_use]
+    pub fn lacks(&self, need: &Need) -> Option<(String, u64)> {
+        let found = need
+            .resources
+            .iter()
+            .find(|(name, wanted)| self.totals.get(*name).is_some_and(|total| *wanted > total));
+        found.map(|(name, _)| (name.clone(), self.totals[name]))
+    }
+
+    /// The GPU that a unit stands for: its index, and its name for `CUDA_VISIBLE_DEVICES`. With more units
+    /// than GPUs, several units are one GPU: the file says that it can be shared.
+    #[must_use]
+    pub fn gpu(&self, unit: u64) -> Option<&(usize, String)> {
+        let count = self.gpus.len() as u64;
+        let place = unit.checked_rem(count)?;
+        self.gpus.get(usize::try_from(place).ok()?)
+    }
+}
+
+/// As this process sees them, without asking CUDA: that takes time and memory.
+fn visible_gpus() -> Vec<String> {
+    if let Ok(visible) = env::var("CUDA_VISIBLE_DEVICES") {
+        return listed(&visible);
+    }
+    let devices = fs::read_dir("/dev").into_iter().flatten().flatten();
+    let names = devices.filter_map(|device| device.file_name().into_string().ok());
+    let mut numbers: Vec<u32> = names.filter_map(|name| name.strip_prefix("nvidia")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    (0..numbers.len()).map(|index| index.to_string()).collect()
+}
+
+/// CUDA reads the list up to the first entry that names none.
+fn listed(visible: &str) -> Vec<String> {
+    let names = visible.split(',').map(str::trim);
+    names.take_while(|name| !name.is_empty() && *name != "-1").map(str::to_owned).collect()
+}
+
+/// The machine's memory, or what its control group allows, in bytes.
+fn memory() -> Option<u64> {
+    const KIB: u64 = 1024;
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(KIB);
+    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
+    Some(total.min(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_gpu_stand_for_those_that_there_are() {
+        let gpus = vec![(0, "2".to_owned()), (1, "5".to_owned())];
+        let capacity = Capacity { totals: BTreeMap::new(), gpus };
+        let names: Vec<_> =
+            (0..3).filter_map(|unit| capacity.gpu(unit)).map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["2", "5", "2"]);
+        assert_eq!(Capacity { totals: BTreeMap::new(), gpus: Vec::new() }.gpu(0), None);
+    }
+
+    #[test]
+    fn a_list_of_gpus_ends_where_cuda_ends_it() {
+        assert_eq!(listed("3, GPU-9f"), ["3", "GPU-9f"]);
+        assert_eq!(listed("1,-1,2"), ["1"]);
+        assert!(listed("").is_empty());
+    }
+
+    #[test]
+    fn what_can_never_be_met_is_named() {
+        let capacity = Capacity { totals: [("cpu".to_owned(), 2)].into(), gpus: Vec::new() };
+        let need =
+            |name: &str, amount| Need { resources: [(name.to_owned(), amount)].into(), ..Need::default() };
+        assert_eq!(capacity.lacks(&need("cpu", 3)), Some(("cpu".to_owned(), 2)));
+        assert_eq!(capacity.lacks(&need("cpu", 2)), None);
+    }
+}

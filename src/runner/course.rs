@@ -1,0 +1,501 @@
+//! A run under way. One thread, this one, knows the project and decides; threads of their own execute
+//! ([`super::attempt`]), wait for another run, or let a backoff pass, and tell by [`Message`]s.
+//!
+//! A node is settled when what it reads is there: its result may be in the cache. Else it is queued,
+//! and begins when the [`Schedule`] grants it what it needs. It ends once, however that is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use stage_contract::{Event, StageError};
+
+use super::{
+    Loss, Order, Project, Survey,
+    attempt::{Attempt, Failed},
+    capacity::Capacity,
+    perform::backoff,
+    schedule::{Grant, Need, Schedule},
+    survey,
+};
+use crate::{
+    executor::{Cancel, Local},
+    fingerprint::{Fingerprint, Key},
+    pipeline::Work,
+    store::{Entry, Lookup, LookupError, Patience, Slot},
+    watch::{Ending, Fault, Outcome, Watch},
+};
+
+/// What another thread has to say about a node.
+enum Message {
+    /// Its stage says something.
+    Event(usize, Event),
+    /// The other run that was making its result no longer does.
+    Found(usize, Result<Box<Lookup>, LookupError>),
+    /// Its backoff is over.
+    Rested(usize),
+    /// An attempt to execute it is over.
+    Done(usize, Result<Box<Entry>, Box<Failed>>),
+}
+
+/// A node that has to execute and has not ended.
+struct Pending {
+    begun: Instant,
+    ending: Ending,
+    fingerprint: Fingerprint,
+    key: Key,
+    need: Need,
+    gpus: Vec<u64>,
+    /// Attempts that failed.
+    failed: u32,
+    /// Between two attempts: the log is in it.
+    slot: Option<Slot>,
+}
+
+/// A run under way.
+pub(super) struct Run<'a, 'r> {
+    pub(super) project: &'a mut Project<'r>,
+    pub(super) order: &'a Order,
+    pub(super) watch: &'a mut dyn Watch,
+    pub(super) capacity: Capacity,
+    /// Results so far, by node.
+    pub(super) results: Vec<Option<Entry>>,
+    pub(super) cancel: &'a Cancel,
+    local: Local,
+    expected: Survey,
+    schedule: Schedule,
+    pending: BTreeMap<usize, Pending>,
+    /// Who makes the result of a key: another node of this run with the same key takes it from there.
+    makers: BTreeMap<Key, usize>,
+    /// Nodes that wait for such a result.
+    twins: BTreeSet<usize>,
+    endings: BTreeMap<usize, Ending>,
+    /// Nodes without a result.
+    lost: BTreeSet<usize>,
+    /// Whether time went by since files were hashed: a stage executed, or another run was waited for.
+    pub(super) executed: bool,
+    panicked: bool,
+    busy: bool,
+    sender: Sender<Message>,
+    messages: Receiver<Message>,
+    /// Threads that will still send their last message.
+    threads: usize,
+}
+
+/// How all nodes ended, in the order of work.
+pub(super) struct Course {
+    pub endings: Vec<Ending>,
+    pub panicked: bool,
+    pub busy: bool,
+}
+
+impl<'a, 'r> Run<'a, 'r> {
+    pub(super) fn new(
+        project: &'a mut Project<'r>,
+        order: &'a Order,
+        cancel: &'a Cancel,
+        watch: &'a mut dyn Watch,
+        expected: Survey,
+    ) -> Self {
+        let capacity = project.capacity();
+        let nodes = order.wanted.iter().map(|&node| (node, project.pipeline.upstream(node)));
+        let schedule = Schedule::new(nodes, order.jobs(), capacity.totals.clone());
+        let (sender, messages) = channel();
+        Self {
+            results: vec![None; project.pipeline.nodes.len()],
+            project,
+            order,
+            watch,
+            capacity,
+            cancel,
+            local: Local::new(),
+            expected,
+            schedule,
+            pending: BTreeMap::new(),
+            makers: BTreeMap::new(),
+            twins: BTreeSet::new(),
+            endings: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            executed: false,
+            panicked: false,
+            busy: false,
+            sender,
+            messages,
+            threads: 0,
+        }
+    }
+
+    /// Goes through all nodes.
+    pub(super) fn finish(mut self) -> Course {
+        loop {
+            if let Some(node) = self.schedule.ready() {
+                self.settle(node);
+            } else if self.cancel.is_asked() && self.drop_queue() {
+                // What follows from these is ready now.
+            } else if let Some(grant) = self.schedule.grant() {
+                self.begin(&grant);
+            } else if self.threads == 0 {
+                break;
+            } else if let Ok(message) = self.messages.recv() {
+                self.receive(message);
+            }
+        }
+        Course { endings: self.endings.into_values().collect(), panicked: self.panicked, busy: self.busy }
+    }
+
+    fn receive(&mut self, message: Message) {
+        if let Message::Event(node, event) = message {
+            return self.watch.event(&self.project.pipeline.nodes[node].id, &event);
+        }
+        self.threads -= 1;
+        match message {
+            Message::Event(..) => {}
+            Message::Found(node, found) => match found {
+                Ok(found) => self.go_on(node, *found),
+                Err(error) => self.lose(node, error.into()),
+            },
+            Message::Rested(node) if self.cancel.is_asked() => self.lose(node, Loss::Cancelled),
+            Message::Rested(node) => {
+                if let Some(pending) = self.pending.get(&node) {
+                    self.schedule.queue(node, pending.need.clone());
+                }
+            }
+            Message::Done(node, Ok(entry)) => {
+                self.executed = true;
+                match self.place(node, &entry) {
+                    Ok(Some(_)) => self.win(node, Outcome::Executed, *entry),
+                    Ok(None) => self.lose(
+                        node,
+                        StageError::new("the result was damaged right after it was written")
+                            .help("check the disk, then type `ner-pipe run`")
+                            .into(),
+                    ),
+                    Err(loss) => self.lose(node, loss),
+                }
+            }
+            Message::Done(node, Err(failed)) => {
+                self.executed = true;
+                self.fail(node, *failed);
+            }
+        }
+    }
+
+    /// What a ready node reads is there: takes its result from the cache, or queues it.
+    fn settle(&mut self, node: usize) {
+        let mut pending = match self.look(node) {
+            Ok(Some(pending)) => pending,
+            // Ended, or waits for its twin.
+            Ok(None) => return,
+            Err((ending, loss)) => return self.end_lost(node, *ending, loss),
+        };
+        match self.need(node) {
+            Ok(need) => pending.need = need,
+            Err(loss) => return self.end_lost(node, pending.ending, loss),
+        }
+        self.makers.insert(pending.key, node);
+        self.schedule.queue(node, pending.need.clone());
+        self.pending.insert(node, pending);
+    }
+
+    /// A node that has to execute, as far as that can be told without the right to make its result.
+    fn look(&mut self, node: usize) -> Result<Option<Pending>, (Box<Ending>, Loss)> {
+        let begun = Instant::now();
+        let mut ending = Ending::new(&self.project.pipeline.nodes[node].id);
+        if self.project.pipeline.upstream(node).iter().any(|upstream| self.lost.contains(upstream)) {
+            self.end(node, ending);
+            return Ok(None);
+        }
+        if self.cancel.is_asked() {
+            return Err((Box::new(ending), Loss::Cancelled));
+        }
+        let fingerprint = match self.fingerprint(node) {
+            Ok(fingerprint) => fingerprint,
+            Err(loss) => return Err((Box::new(ending), loss)),
+        };
+        let key = fingerprint.manifest.key();
+        ending.key = Some(key);
+        if self.makers.contains_key(&key) {
+            self.twins.insert(node);
+            return Ok(None);
+        }
+        let forced = self.order.forced.contains(&node);
+        ending.reasons = survey::explain(self.project, node, &fingerprint, forced, &self.expected);
+        if let Some(entry) = self.project.store.peek(&key).filter(|_| !forced) {
+            match self.take(node, &entry) {
+                Ok(Some(outcome)) => {
+                    ending.seconds = begun.elapsed().as_secs_f64();
+                    self.end_won(node, ending, outcome, entry);
+                    return Ok(None);
+                }
+                Ok(None) => {}
+                Err(loss) => return Err((Box::new(ending), loss)),
+            }
+        }
+        let (need, gpus, failed, slot) = (Need::default(), Vec::new(), 0, None);
+        Ok(Some(Pending { begun, ending, fingerprint, key, need, gpus, failed, slot }))
+    }
+
+    fn need(&mut self, node: usize) -> Result<Need, Loss> {
+        let device = match &self.project.pipeline.nodes[node].work {
+            Work::Stage { .. } => Some(self.project.device().map_err(StageError::from)?),
+            Work::Command { .. } => None,
+        };
+        let need = self.capacity.need(&self.project.pipeline.nodes[node], device);
+        match self.capacity.lacks(&need) {
+            None => Ok(need),
+            Some((name, total)) => {
+                let problem = self.project.pipeline.exceeded(node, &name, total);
+                Err(StageError::new(problem.to_string()).into())
+            }
+        }
+    }
+
+    /// A queued node may execute.
+    fn begin(&mut self, grant: &Grant) {
+        let node = grant.node;
+        let fingerprint = self.fingerprint(node);
+        let Some(pending) = self.pending.get_mut(&node) else { return self.schedule.release(node) };
+        pending.gpus.clone_from(&grant.gpus);
+        if pending.failed == 0 {
+            pending.begun = Instant::now();
+        }
+        match fingerprint {
+            Err(loss) => self.lose(node, loss),
+            // A file changed while it was queued: all over again.
+            Ok(fingerprint) if fingerprint.manifest.key() != pending.key => {
+                if let Some(pending) = self.pending.remove(&node) {
+                    self.makers.remove(&pending.key);
+                }
+                self.schedule.release(node);
+                self.settle(node);
+            }
+            Ok(_) => match pending.slot.take() {
+                Some(slot) => self.execute(node, slot),
+                None => self.look_up(node),
+            },
+        }
+    }
+
+    /// Asks for the right to make a node's result.
+    fn look_up(&mut self, node: usize) {
+        let Some(key) = self.pending.get(&node).map(|pending| pending.key) else { return };
+        let forced = self.order.forced.contains(&node);
+        let store = self.project.store.clone();
+        let find = move |patience: Patience<'_>| {
+            if forced { store.renew(&key, patience).map(Lookup::Miss) } else { store.lookup(&key, patience) }
+        };
+        match find(Patience { wait: false, cancelled: &|| false, waiting: &mut || {} }) {
+            Ok(found) => self.go_on(node, found),
+            Err(LookupError::Busy) if !self.order.no_wait => {
+                let id = &self.project.pipeline.nodes[node].id;
+                self.watch.note(&format!("{id}: waiting for another run that is making this result"));
+                self.executed = true;
+                let cancel = self.cancel.clone();
+                self.spawn(node, move |_| {
+                    let cancelled = || cancel.is_asked();
+                    let found = find(Patience { wait: true, cancelled: &cancelled, waiting: &mut || {} });
+                    Message::Found(node, found.map(Box::new))
+                });
+            }
+            Err(error) => self.lose(node, error.into()),
+        }
+    }
+
+    /// Another run made the result meanwhile, or it is ours to make.
+    fn go_on(&mut self, node: usize, found: Lookup) {
+        match found {
+            Lookup::Miss(slot) => self.execute(node, slot),
+            Lookup::Hit(entry) => match self.take(node, &entry) {
+                Ok(Some(outcome)) => self.win(node, outcome, *entry),
+                Ok(None) => self.look_up(node),
+                Err(loss) => self.lose(node, loss),
+            },
+        }
+    }
+
+    fn execute(&mut self, node: usize, slot: Slot) {
+        let Some(pending) = self.pending.get(&node) else { return };
+        let (fingerprint, gpus) = (pending.fingerprint.clone(), pending.gpus.clone());
+        if let Some(aside) = slot.damaged() {
+            self.watch.note(&self.damaged(&pending.ending.stage, aside));
+        }
+        if pending.failed == 0 {
+            self.watch.started(&pending.ending.stage, &pending.ending.reasons);
+        }
+        let attempt = match self.attempt(node, &fingerprint, &gpus, slot) {
+            Ok(attempt) => attempt,
+            Err(failed) => return self.fail(node, *failed),
+        };
+        let (local, cancel) = (self.local.clone(), self.cancel.clone());
+        self.spawn(node, move |sender| {
+            Message::Done(node, run_guarded(attempt, &local, &cancel, node, sender))
+        });
+    }
+
+    /// An attempt gave no result: another one, or the end of the node.
+    fn fail(&mut self, node: usize, Failed { slot, loss }: Failed) {
+        let retries = self.project.pipeline.nodes[node].terms.retries;
+        match (slot, loss) {
+            (Some(slot), Loss::Process(fault))
+                if self.pending.get(&node).is_some_and(|pending| pending.failed < retries)
+                    && !self.cancel.is_asked() =>
+            {
+                self.rest(node, slot, &fault);
+            }
+            (Some(slot), Loss::Process(mut fault)) => {
+                if retries > 0 {
+                    fault.message = format!("{} (attempt {} of {})", fault.message, retries + 1, retries + 1);
+                }
+                let loss = self.explain(node, &slot, Loss::Process(fault));
+                self.lose(node, loss);
+            }
+            (Some(slot), loss) => {
+                let loss = self.explain(node, &slot, loss);
+                self.lose(node, loss);
+            }
+            (None, loss) => self.lose(node, loss),
+        }
+    }
+
+    /// Lets the backoff pass; what the node occupied is free meanwhile.
+    fn rest(&mut self, node: usize, slot: Slot, fault: &Fault) {
+        /// How soon a wish to stop is noticed.
+        const POLL: Duration = Duration::from_millis(50);
+        let terms = &self.project.pipeline.nodes[node].terms;
+        let Some(pending) = self.pending.get_mut(&node) else { return };
+        pending.failed += 1;
+        let wait = backoff(terms.backoff, pending.failed);
+        let said = format!(
+            "attempt {} of {} failed: {}; the next one begins in {}",
+            pending.failed,
+            terms.retries + 1,
+            fault.message,
+            humantime::format_duration(wait),
+        );
+        self.watch.note(&format!("{}: {said}", pending.ending.stage));
+        if let Err(error) = slot.open_log().and_then(|mut log| {
+            use std::io::Write;
+            writeln!(log, "ner-pipe: {said}").map_err(|e| StageError::io("write", &slot.log(), e))
+        }) {
+            self.watch.note(&format!("the log could not be kept: {error}"));
+        }
+        pending.slot = Some(slot);
+        self.schedule.release(node);
+        let cancel = self.cancel.clone();
+        self.spawn(node, move |_| {
+            let due = Instant::now() + wait;
+            while !cancel.is_asked() && Instant::now() < due {
+                thread::sleep(POLL.min(due.saturating_duration_since(Instant::now())));
+            }
+            Message::Rested(node)
+        });
+    }
+
+    /// A thread whose last message is what `work` returns.
+    fn spawn(&mut self, node: usize, work: impl FnOnce(&Sender<Message>) -> Message + Send + 'static) {
+        let sender = self.sender.clone();
+        let named = thread::Builder::new().name(self.project.pipeline.nodes[node].id.clone());
+        // The receiver lives as long as the run does, and the run waits for every thread.
+        match named.spawn(move || drop(sender.send(work(&sender)))) {
+            Ok(_) => self.threads += 1,
+            Err(error) => self.lose(node, StageError::because("cannot start a thread", error).into()),
+        }
+    }
+
+    /// The user stopped the run: what is queued will not execute. Says whether there was something.
+    fn drop_queue(&mut self) -> bool {
+        let queued = self.schedule.queued();
+        for &node in &queued {
+            self.lose(node, Loss::Cancelled);
+        }
+        !queued.is_empty()
+    }
+
+    fn win(&mut self, node: usize, outcome: Outcome, entry: Entry) {
+        if let Some(Pending { ending, .. }) = self.close(node) {
+            self.end_won(node, ending, outcome, entry);
+        }
+    }
+
+    fn lose(&mut self, node: usize, loss: Loss) {
+        if let Some(Pending { ending, .. }) = self.close(node) {
+            self.end_lost(node, ending, loss);
+        }
+    }
+
+    fn close(&mut self, node: usize) -> Option<Pending> {
+        let mut pending = self.pending.remove(&node)?;
+        self.makers.remove(&pending.key);
+        pending.ending.seconds = pending.begun.elapsed().as_secs_f64();
+        Some(pending)
+    }
+
+    fn end_won(&mut self, node: usize, mut ending: Ending, outcome: Outcome, entry: Entry) {
+        let file = &self.project.pipeline.file;
+        if let Err(error) = self.project.store.forget_failure(file, &ending.stage) {
+            self.watch.note(&format!("an old log stays: {error}"));
+        }
+        ending.outcome = outcome;
+        ending.gates.clone_from(&entry.record.gates);
+        self.results[node] = Some(entry);
+        self.end(node, ending);
+    }
+
+    fn end_lost(&mut self, node: usize, mut ending: Ending, loss: Loss) {
+        match loss {
+            Loss::Cancelled => ending.outcome = Outcome::Cancelled,
+            Loss::Busy => {
+                self.busy = true;
+                let message = "another run is making this result".to_owned();
+                let help = vec!["leave out `--no-wait` to wait for it and take it".to_owned()];
+                ending.fault = Some(Fault { message, help, ..Fault::default() });
+            }
+            Loss::Fault(fault) | Loss::Process(fault) => {
+                ending.outcome = Outcome::Failed;
+                ending.fault = Some(*fault);
+            }
+            Loss::Panicked(fault) => {
+                self.panicked = true;
+                ending.outcome = Outcome::Failed;
+                ending.fault = Some(*fault);
+            }
+        }
+        self.end(node, ending);
+    }
+
+    fn end(&mut self, node: usize, ending: Ending) {
+        for note in self.project.notes.drain(..) {
+            self.watch.note(&note);
+        }
+        if self.results[node].is_none() {
+            self.lost.insert(node);
+        }
+        self.watch.ended(&ending);
+        self.endings.insert(node, ending);
+        self.schedule.done(node);
+        for twin in std::mem::take(&mut self.twins) {
+            self.schedule.put_back(twin);
+        }
+    }
+}
+
+/// A fault of ours in a thread must not leave the run waiting for it.
+fn run_guarded(
+    attempt: Attempt,
+    local: &Local,
+    cancel: &Cancel,
+    node: usize,
+    sender: &Sender<Message>,
+) -> Result<Box<Entry>, Box<Failed>> {
+    let tell = |event| drop(sender.send(Message::Event(node, event)));
+    catch_unwind(AssertUnwindSafe(|| attempt.make(local, cancel, tell))).unwrap_or_else(|_| {
+        let message = "ner-pipe itself failed while it executed the stage".to_owned();
+        let help = vec!["this is a fault of ner-pipe: report it".to_owned()];
+        let fault = Box::new(Fault { message, help, ..Fault::default() });
+        Err(Box::new(Failed { slot: None, loss: Loss::Panicked(fault) }))
+    })
+}

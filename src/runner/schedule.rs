@@ -1,0 +1,243 @@
+//! What to start next: which nodes have their inputs, and whether what they need is free. It knows no
+//! process and no clock, and the same calls give the same answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The resource whose units have numbers: two stages may share two GPUs, but not the same one.
+const GPU: &str = "gpu";
+
+/// What an executing node occupies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// How much of each resource.
+    pub resources: BTreeMap<String, u64>,
+    /// Names that no two executing nodes may share.
+    pub mutexes: BTreeSet<String>,
+}
+
+/// A node that may execute now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Which.
+    pub node: usize,
+    /// The GPUs it has to itself.
+    pub gpus: Vec<u64>,
+}
+
+/// The nodes of a run: waiting for inputs, ready, queued for resources, executing, done.
+///
+/// Of several that could be next, the smallest is: nodes are numbered in the order of work. One that
+/// needs more than is free does not hold up those behind it.
+#[derive(Debug)]
+pub struct Schedule {
+    /// How many inputs' nodes are not done, by node.
+    waits: BTreeMap<usize, usize>,
+    readers: BTreeMap<usize, Vec<usize>>,
+    ready: BTreeSet<usize>,
+    queue: BTreeMap<usize, Need>,
+    executing: BTreeMap<usize, (Need, Vec<u64>)>,
+    jobs: usize,
+    free: BTreeMap<String, u64>,
+    gpus: BTreeSet<u64>,
+}
+
+impl Schedule {
+    /// For these nodes, each with those of them that it reads from; at most `jobs` execute at once, and
+    /// together they occupy no more than `totals`.
+    pub fn new(
+        nodes: impl IntoIterator<Item = (usize, Vec<usize>)>,
+        jobs: usize,
+        totals: BTreeMap<String, u64>,
+    ) -> Self {
+        let mut schedule = Self {
+            waits: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            queue: BTreeMap::new(),
+            executing: BTreeMap::new(),
+            jobs,
+            gpus: (0..totals.get(GPU).copied().unwrap_or(0)).collect(),
+            free: totals,
+        };
+        for (node, upstream) in nodes {
+            if upstream.is_empty() {
+                schedule.ready.insert(node);
+            }
+            schedule.waits.insert(node, upstream.len());
+            for before in upstream {
+                schedule.readers.entry(before).or_default().push(node);
+            }
+        }
+        schedule
+    }
+
+    /// A node whose inputs' nodes are all done; each is given once.
+    pub fn ready(&mut self) -> Option<usize> {
+        self.ready.pop_first()
+    }
+
+    /// A node that was ready is to be given again.
+    pub fn put_back(&mut self, node: usize) {
+        self.ready.insert(node);
+    }
+
+    /// A ready node has to execute, and needs this.
+    pub fn queue(&mut self, node: usize, need: Need) {
+        self.queue.insert(node, need);
+    }
+
+    /// A queued node that may execute now; it occupies what it needs.
+    pub fn grant(&mut self) -> Option<Grant> {
+        if self.executing.len() >= self.jobs {
+            return None;
+        }
+        let node = *self.queue.iter().find(|(_, need)| self.fits(need))?.0;
+        let need = self.queue.remove(&node)?;
+        for (name, amount) in &need.resources {
+            if let Some(free) = self.free.get_mut(name) {
+                *free = free.saturating_sub(*amount);
+            }
+        }
+        let count = need.resources.get(GPU).copied().unwrap_or(0);
+        let gpus: Vec<u64> = (0..count).filter_map(|_| self.gpus.pop_first()).collect();
+        self.executing.insert(node, (need, gpus.clone()));
+        Some(Grant { node, gpus })
+    }
+
+    /// A node no longer executes: what it occupied is free.
+    pub fn release(&mut self, node: usize) {
+        let Some((need, gpus)) = self.executing.remove(&node) else { return };
+        for (name, amount) in &need.resources {
+            if let Some(free) = self.free.get_mut(name) {
+                *free += amount;
+            }
+        }
+        self.gpus.extend(gpus);
+    }
+
+    /// A node is done with, however it ended.
+    pub fn done(&mut self, node: usize) {
+        self.release(node);
+        self.queue.remove(&node);
+        for reader in self.readers.remove(&node).unwrap_or_default() {
+            if let Some(waits) = self.waits.get_mut(&reader) {
+                *waits -= 1;
+                if *waits == 0 {
+                    self.ready.insert(reader);
+                }
+            }
+        }
+    }
+
+    /// The nodes that are queued: after a cancel, none of them will be granted.
+    pub fn queued(&self) -> Vec<usize> {
+        self.queue.keys().copied().collect()
+    }
+
+    fn fits(&self, need: &Need) -> bool {
+        need.resources.iter().all(|(name, amount)| self.free.get(name).is_none_or(|free| amount <= free))
+            && self.executing.values().all(|(other, _)| other.mutexes.is_disjoint(&need.mutexes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn need(resources: &[(&str, u64)], mutexes: &[&str]) -> Need {
+        Need {
+            resources: resources.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect(),
+            mutexes: mutexes.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    fn schedule(nodes: &[(usize, &[usize])], jobs: usize, totals: &[(&str, u64)]) -> Schedule {
+        let nodes = nodes.iter().map(|(node, upstream)| (*node, upstream.to_vec()));
+        Schedule::new(nodes, jobs, need(totals, &[]).resources)
+    }
+
+    fn all_ready(schedule: &mut Schedule) -> Vec<usize> {
+        std::iter::from_fn(|| schedule.ready()).collect()
+    }
+
+    fn all_granted(schedule: &mut Schedule) -> Vec<usize> {
+        std::iter::from_fn(|| schedule.grant()).map(|grant| grant.node).collect()
+    }
+
+    #[test]
+    fn a_node_is_ready_when_all_before_it_are_done_and_only_once() {
+        let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[0, 1]), (3, &[0])], 1, &[]);
+        assert_eq!(all_ready(&mut schedule), [0, 1]);
+        schedule.done(0);
+        assert_eq!(all_ready(&mut schedule), [3]);
+        schedule.done(1);
+        assert_eq!(all_ready(&mut schedule), [2]);
+        assert!(all_ready(&mut schedule).is_empty());
+    }
+
+    #[test]
+    fn no_more_execute_than_jobs_and_the_smallest_is_first() {
+        let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 2, &[]);
+        for node in [2, 0, 1] {
+            schedule.queue(node, Need::default());
+        }
+        assert_eq!(all_granted(&mut schedule), [0, 1]);
+        schedule.done(1);
+        assert_eq!(all_granted(&mut schedule), [2]);
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_and_holds_up_nobody() {
+        let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 8, &[("cpu", 4), ("licence", 1)]);
+        schedule.queue(0, need(&[("cpu", 3)], &[]));
+        schedule.queue(1, need(&[("cpu", 2), ("licence", 1)], &[]));
+        schedule.queue(2, need(&[("cpu", 1), ("licence", 1)], &[]));
+        assert_eq!(all_granted(&mut schedule), [0, 2], "1 lacks a cpu");
+        schedule.done(0);
+        assert!(all_granted(&mut schedule).is_empty(), "1 lacks the licence");
+        schedule.done(2);
+        assert_eq!(all_granted(&mut schedule), [1]);
+        schedule.done(1);
+        assert_eq!(schedule.free, need(&[("cpu", 4), ("licence", 1)], &[]).resources);
+    }
+
+    #[test]
+    fn nodes_that_share_a_mutex_never_execute_at_once() {
+        let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 8, &[]);
+        schedule.queue(0, need(&[], &["db", "port"]));
+        schedule.queue(1, need(&[], &["db"]));
+        schedule.queue(2, need(&[], &["other"]));
+        assert_eq!(all_granted(&mut schedule), [0, 2]);
+        schedule.done(2);
+        assert!(all_granted(&mut schedule).is_empty());
+        schedule.done(0);
+        assert_eq!(all_granted(&mut schedule), [1]);
+    }
+
+    #[test]
+    fn every_gpu_is_given_to_one_node_and_comes_back() {
+        let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 8, &[("gpu", 3)]);
+        schedule.queue(0, need(&[("gpu", 2)], &[]));
+        schedule.queue(1, need(&[("gpu", 1)], &[]));
+        schedule.queue(2, need(&[("gpu", 1)], &[]));
+        assert_eq!(schedule.grant(), Some(Grant { node: 0, gpus: vec![0, 1] }));
+        assert_eq!(schedule.grant(), Some(Grant { node: 1, gpus: vec![2] }));
+        assert_eq!(schedule.grant(), None);
+        schedule.release(0);
+        assert_eq!(schedule.grant(), Some(Grant { node: 2, gpus: vec![0] }));
+    }
+
+    #[test]
+    fn a_released_node_can_be_queued_again_and_its_readers_still_wait() {
+        let mut schedule = schedule(&[(0, &[]), (1, &[0])], 1, &[("cpu", 1)]);
+        assert_eq!(all_ready(&mut schedule), [0]);
+        schedule.queue(0, need(&[("cpu", 1)], &[]));
+        assert_eq!(all_granted(&mut schedule), [0]);
+        schedule.release(0);
+        assert!(all_ready(&mut schedule).is_empty());
+        schedule.queue(0, need(&[("cpu", 1)], &[]));
+        assert_eq!(all_granted(&mut schedule), [0]);
+        schedule.done(0);
+        assert_eq!(all_ready(&mut schedule), [1]);
+    }
+}
