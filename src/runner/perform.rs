@@ -103,7 +103,9 @@ impl Run<'_, '_> {
             device: job.device.to_string(),
             threads: job.threads,
             finished,
-            made_by: format!("ner-pipe {}", env!("CARGO_PKG_VERSION")),
+            made_by: self.project.maker(node),
+            code: self.project.code_parts(node),
+            accepted_from: None,
         };
         Ok((record, job.checkpoint))
     }
