@@ -110,15 +110,15 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of a node. `input` gives the content of a wire, by its place in [`Node::inputs`]; `code` and
-    /// `machine` are asked only where they count.
+    /// Of a node. `inputs` has the content of each wire, by its place in [`Node::inputs`]; `code`
+    /// ([`code_digest`]) and `machine` count for stages alone.
     ///
     /// # Errors
     /// Those of `machine`.
     pub fn of<E>(
         node: &Node,
         pipeline_seed: u64,
-        code: &str,
+        code: String,
         inputs: &[Option<Digest>],
         machine: impl FnOnce() -> Result<Machine, E>,
     ) -> Result<Self, E> {
@@ -141,7 +141,7 @@ impl Fingerprint {
         match &node.work {
             Work::Stage { kind, .. } => {
                 manifest.version = kind.spec.version;
-                manifest.code = Some(code.to_owned());
+                manifest.code = Some(code);
                 manifest.seed = Some(node_seed(pipeline_seed, &node.id));
                 manifest.machine = if kind.spec.measures { Some(machine()?) } else { None };
             }
@@ -169,6 +169,14 @@ impl Fingerprint {
         other.inputs.retain(|port, _| !self.unknown.contains(port));
         other == self.manifest
     }
+}
+
+/// The fingerprint of a stage's code, from its parts (`stages/build` makes them): what the key has of
+/// it. The parts themselves are kept beside the result, so that a change can be told by name.
+#[must_use]
+pub fn code_digest(parts: &[(&str, &str)]) -> String {
+    let text: String = parts.iter().map(|(name, hash)| format!("{hash} {name}\n")).collect();
+    Digest::of(text.as_bytes()).to_string()[..32].to_owned()
 }
 
 /// The last part of a path, as text.

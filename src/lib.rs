@@ -59,5 +59,5 @@ pub fn without_ml() -> Registry {
             Err(Invalid::new(format!("this build has no {device}")).help("write `--device cpu`"))
         }
     };
-    Registry::new(Build { code: "", device }).absent(&ABSENT)
+    Registry::new(Build { code: &[], compiler: "", device }).absent(&ABSENT)
 }

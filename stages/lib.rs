@@ -13,10 +13,12 @@ pub mod teach;
 
 use stage_contract::{Build, Registry};
 
+include!(concat!(env!("OUT_DIR"), "/code.rs"));
+
 /// Every stage and tool of this crate: one line each.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new(Build { code: env!("NER_PIPE_CODE"), device: ml::device::resolve })
+    Registry::new(Build { code: CODE, compiler: COMPILER, device: ml::device::resolve })
         .stage::<generate::Generate>()
         .stage::<teach::Teach>()
         .stage::<annotate::Annotate>()

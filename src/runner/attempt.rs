@@ -38,6 +38,9 @@ pub(super) struct Attempt {
     /// Name and shape.
     pub outputs: Vec<(String, Shape)>,
     pub manifest: Manifest,
+    /// Which build makes it, and the parts of its code, for the record.
+    pub made_by: String,
+    pub code: BTreeMap<String, String>,
     pub limits: Limits,
 }
 
@@ -126,7 +129,9 @@ impl Attempt {
             device: job.device.to_string(),
             threads: job.threads,
             finished,
-            made_by: format!("ner-pipe {}", env!("CARGO_PKG_VERSION")),
+            made_by: self.made_by.clone(),
+            code: self.code.clone(),
+            accepted_from: None,
         })
     }
 }

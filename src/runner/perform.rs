@@ -43,6 +43,8 @@ impl Run<'_, '_> {
             given,
             outputs: item.outputs.iter().map(|out| (out.name.clone(), out.kind.shape)).collect(),
             manifest: fingerprint.manifest.clone(),
+            made_by: self.project.maker(node),
+            code: self.project.code_parts(node),
             limits: Limits { timeout: item.terms.timeout, grace: item.terms.grace.unwrap_or(Limits::GRACE) },
         })
     }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fs,
     num::NonZero,
     path::{Path, PathBuf},
@@ -9,9 +10,9 @@ use stage_contract::{Device, DeviceRequest, Invalid, Kind, Registry, Shape, Stag
 
 use super::{Stop, capacity::Capacity};
 use crate::{
-    fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, file_name},
+    fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
     lock::Lock,
-    pipeline::{Node, Origin, Out, Override, Pipeline, Wire},
+    pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
     problem::Problems,
     store::{Entry, Store, write_whole},
 };
@@ -172,8 +173,31 @@ impl<'r> Project<'r> {
             if measures { self.device().map_err(|e| self.pipeline.problem(node, &e))? } else { Device::Cpu };
         let threads = self.share(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
-        let code = self.registry.build.code;
+        let code = code_digest(self.code(node));
         Fingerprint::of(&self.pipeline.nodes[node], self.pipeline.seed, code, &inputs, machine)
+    }
+
+    /// The code of a node's stage, part by part; none for a `command`.
+    #[must_use]
+    pub fn code(&self, node: usize) -> &'static [(&'static str, &'static str)] {
+        match &self.pipeline.nodes[node].work {
+            Work::Stage { kind, .. } => self.registry.build.code(kind.spec.name),
+            Work::Command { .. } => &[],
+        }
+    }
+
+    /// The same, as it is kept beside a result.
+    #[must_use]
+    pub fn code_parts(&self, node: usize) -> BTreeMap<String, String> {
+        self.code(node).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect()
+    }
+
+    /// The ner-pipe that makes a node's result, and what compiled it: no part of the key.
+    #[must_use]
+    pub fn maker(&self, node: usize) -> String {
+        let own = format!("ner-pipe {}", env!("CARGO_PKG_VERSION"));
+        let compiler = self.registry.build.compiler;
+        if compiler.is_empty() || self.code(node).is_empty() { own } else { format!("{own}, {compiler}") }
     }
 
     /// The content of one input, where it is known.
@@ -211,7 +235,7 @@ fn as_seen(kind: Kind, path: &Path, digest: Digest, folder: bool) -> Digest {
 }
 
 fn is_measuring(node: &Node) -> bool {
-    matches!(&node.work, crate::pipeline::Work::Stage { kind, .. } if kind.spec.measures)
+    matches!(&node.work, Work::Stage { kind, .. } if kind.spec.measures)
 }
 
 fn unreadable(error: &Unreadable) -> Invalid {

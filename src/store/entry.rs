@@ -33,8 +33,15 @@ pub struct Record {
     pub threads: usize,
     /// When it was finished, in seconds since 1970.
     pub finished: u64,
-    /// The ner-pipe that made it.
+    /// The ner-pipe that made it, and for a stage what compiled that.
     pub made_by: String,
+    /// The code that made it, part by part: the manifest has its digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub code: BTreeMap<String, String>,
+    /// The key that it was really made for, when it was taken over (`ner-pipe accept`) for code that
+    /// is said to give the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_from: Option<Key>,
 }
 
 /// One output in an entry.

@@ -60,6 +60,8 @@ fn commit(slot: Slot, content: &str) -> Entry {
         threads: 1,
         finished: 0,
         made_by: "test".into(),
+        code: BTreeMap::new(),
+        accepted_from: None,
     };
     slot.commit(&manifest(), &record, &[]).expect("commits")
 }

@@ -86,10 +86,32 @@ impl StageKind {
 /// What this build is, beyond its stages.
 #[derive(Clone, Copy)]
 pub struct Build {
-    /// Fingerprint of the code that the stages' results depend on.
-    pub code: &'static str,
+    /// The code that each stage's results depend on.
+    pub code: &'static [Code],
+    /// What compiled it; recorded beside a result, and no part of its key.
+    pub compiler: &'static str,
     /// Turns `--device` into a device that is really there, and says what it took (`auto` only).
     pub device: FindDevice,
+}
+
+/// The code that a stage's results depend on, part by part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The stage's name; empty: every stage that is not named.
+    pub stage: &'static str,
+    /// What it is made of, sorted, each with its hash: `ml/losses.rs`, `crate tokenizers`.
+    pub parts: &'static [(&'static str, &'static str)],
+}
+
+impl Build {
+    /// The code of a stage.
+    #[must_use]
+    pub fn code(&self, stage: &str) -> &'static [(&'static str, &'static str)] {
+        // A module is named as its stage is, as far as Rust allows.
+        let module = stage.replace('-', "_");
+        let named = self.code.iter().find(|code| code.stage == module);
+        named.or_else(|| self.code.iter().find(|code| code.stage.is_empty())).map_or(&[], |code| code.parts)
+    }
 }
 
 /// See [`Build::device`].

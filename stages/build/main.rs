@@ -1,0 +1,31 @@
+//! Writes down, for each stage, the code that its results depend on: see [`code`].
+
+mod closure;
+mod code;
+mod crates;
+mod modules;
+mod tokens;
+
+use std::{env, error::Error, fs, path::Path, process::Command};
+
+#[expect(clippy::disallowed_methods, reason = "no stage: it is asked by Cargo, before any stage is there")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let variable = |name: &str| env::var(name).ok();
+    let code = code::code(Path::new("."), Path::new(".."), &variable)?;
+    let stages = code.stages.iter().map(|(stage, parts)| {
+        let parts: Vec<_> = parts.iter().collect();
+        format!("    stage_contract::Code {{ stage: {stage:?}, parts: &{parts:?} }},\n")
+    });
+    let stages: String = stages.collect();
+    let version = Command::new(env::var("RUSTC")?).arg("--version").output()?.stdout;
+    let version = String::from_utf8(version)?;
+    let text = format!(
+        "const CODE: &[stage_contract::Code] = &[\n{stages}];\nconst COMPILER: &str = {:?};\n",
+        version.trim()
+    );
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("code.rs"), text)?;
+    for path in &code.read {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,420 @@
+//! What of a source counts: its tokens, without comments, without tests, and however they are laid out.
+
+use std::{collections::BTreeSet, iter::once};
+
+use proc_macro2::{Delimiter, Group, Ident, Literal, Spacing, TokenStream, TokenTree};
+
+/// Words that begin no path. `crate`, `self` and `super` do.
+const KEYWORDS: [&str; 34] = [
+    "Self", "as", "async", "await", "break", "const", "continue", "dyn", "else", "enum", "extern", "false",
+    "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return",
+    "static", "struct", "trait", "true", "type", "unsafe", "where", "while",
+];
+
+/// Reads a source, leaving out comments, documentation and what only tests see.
+pub fn lex(text: &str) -> Result<Vec<TokenTree>, String> {
+    let tokens: TokenStream = text.parse().map_err(|e| format!("cannot read the tokens: {e}"))?;
+    Ok(kept(tokens.into_iter().collect(), false))
+}
+
+/// Drops documentation, and items under `#[cfg(test)]` where their end is plain to see; what is not
+/// sure to be an item stays. A macro may read a `cfg` as it likes, so there only documentation goes.
+fn kept(trees: Vec<TokenTree>, in_macro: bool) -> Vec<TokenTree> {
+    let mut out: Vec<TokenTree> = Vec::new();
+    let mut at = 0;
+    while at < trees.len() {
+        let attributes = attributes(&trees, at);
+        if let Some(last) = attributes.last() {
+            let after = last.1;
+            let tested = attributes.iter().any(|(_, end)| is_test(&trees[end - 1]));
+            if let Some(end) = item_end(&trees, after).filter(|_| tested && !in_macro) {
+                at = end;
+                continue;
+            }
+            for (start, end) in attributes {
+                if !is_doc(&trees[end - 1]) {
+                    out.extend(kept_groups(&trees[start..end], in_macro));
+                }
+            }
+            at = after;
+            continue;
+        }
+        let macros = in_macro || is_macro_input(&trees, at);
+        out.extend(kept_groups(&trees[at..=at], macros));
+        at += 1;
+    }
+    out
+}
+
+fn kept_groups(trees: &[TokenTree], in_macro: bool) -> impl Iterator<Item = TokenTree> {
+    trees.iter().map(move |tree| match tree {
+        TokenTree::Group(group) => {
+            let inner = kept(group.stream().into_iter().collect(), in_macro);
+            TokenTree::Group(Group::new(group.delimiter(), inner.into_iter().collect()))
+        }
+        other => other.clone(),
+    })
+}
+
+/// The attributes that begin at a place, each from its `#` to after its brackets.
+fn attributes(trees: &[TokenTree], mut at: usize) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    while is_punct(trees.get(at), '#') {
+        let open = if is_punct(trees.get(at + 1), '!') { at + 2 } else { at + 1 };
+        if group(trees.get(open), Delimiter::Bracket).is_none() {
+            break;
+        }
+        found.push((at, open + 1));
+        at = open + 1;
+    }
+    found
+}
+
+fn is_doc(attribute: &TokenTree) -> bool {
+    let inner = group(Some(attribute), Delimiter::Bracket).unwrap_or_default();
+    word(inner.first()).is_some_and(|name| name == "doc")
+}
+
+fn is_test(attribute: &TokenTree) -> bool {
+    let inner = group(Some(attribute), Delimiter::Bracket).unwrap_or_default();
+    let condition = group(inner.get(1), Delimiter::Parenthesis).unwrap_or_default();
+    word(inner.first()).is_some_and(|name| name == "cfg")
+        && condition.len() == 1
+        && word(condition.first()).is_some_and(|name| name == "test")
+}
+
+/// Where the item that begins at a place ends, if it is one for certain.
+fn item_end(trees: &[TokenTree], mut at: usize) -> Option<usize> {
+    if word(trees.get(at))? == "pub" {
+        at += 1;
+        at += usize::from(group(trees.get(at), Delimiter::Parenthesis).is_some());
+    }
+    let mut kind = word(trees.get(at))?;
+    let function = || trees[at..].iter().map_while(|tree| word(Some(tree))).take(4).any(|word| word == "fn");
+    if ["const", "unsafe", "async"].contains(&kind.as_str()) && function() {
+        "fn".clone_into(&mut kind);
+    }
+    let ends = |braces: bool| {
+        let mut rest = trees.iter().enumerate().skip(at);
+        let end = rest.find(|(_, tree)| {
+            is_punct(Some(tree), ';') || (braces && group(Some(tree), Delimiter::Brace).is_some())
+        });
+        end.map(|(at, _)| at + 1)
+    };
+    match kind.as_str() {
+        "use" | "const" | "static" | "type" => ends(false),
+        "mod" | "fn" | "struct" | "enum" | "impl" | "trait" => ends(true),
+        _ => None,
+    }
+}
+
+/// Whether the group at a place is what a macro is given: `name!(..)` or `macro_rules! name {..}`.
+pub fn is_macro_input(trees: &[TokenTree], at: usize) -> bool {
+    if !matches!(trees[at], TokenTree::Group(_)) || at < 2 {
+        return false;
+    }
+    let name = |at: usize| word(trees.get(at)).filter(|name| !KEYWORDS.contains(&name.as_str()));
+    let rules = at > 2 && name(at - 3).is_some_and(|name| name == "macro_rules");
+    (is_punct(trees.get(at - 1), '!') && name(at - 2).is_some()) || rules
+}
+
+/// The hash of tokens. Spaces do not count, nor does a comma before a closing bracket where it means
+/// nothing: what a formatter adds when it breaks a list over lines.
+pub fn digest(trees: &[TokenTree]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    feed(&mut hasher, trees, false);
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+fn feed(hasher: &mut blake3::Hasher, trees: &[TokenTree], in_macro: bool) {
+    for (at, tree) in trees.iter().enumerate() {
+        match tree {
+            TokenTree::Ident(name) => mark(hasher, 'i', &name.to_string()),
+            TokenTree::Literal(literal) => mark(hasher, 'l', &literal.to_string()),
+            TokenTree::Punct(punct) => {
+                let joint = if punct.spacing() == Spacing::Joint { 'j' } else { 'p' };
+                hasher.update(format!("{joint}{}", punct.as_char()).as_bytes());
+            }
+            TokenTree::Group(group) => {
+                let inner: Vec<_> = group.stream().into_iter().collect();
+                let macros = in_macro || is_macro_input(trees, at);
+                let comma = is_punct(inner.last(), ',');
+                let several = inner.iter().filter(|tree| is_punct(Some(tree), ',')).count() > 1;
+                // `(a,)` is a tuple and `(a)` is not, but `f(a,)` is `f(a)`.
+                let list = group.delimiter() != Delimiter::Parenthesis || several || is_called(trees, at);
+                let end = inner.len() - usize::from(comma && list && !macros);
+                hasher.update(match group.delimiter() {
+                    Delimiter::Parenthesis => b"(",
+                    Delimiter::Brace => b"{",
+                    Delimiter::Bracket => b"[",
+                    Delimiter::None => b"<",
+                });
+                feed(hasher, &inner[..end], macros);
+                hasher.update(b")");
+            }
+        }
+    }
+}
+
+fn mark(hasher: &mut blake3::Hasher, sort: char, text: &str) {
+    hasher.update(format!("{sort}{} {text}", text.len()).as_bytes());
+}
+
+/// Whether what stands before parentheses is a name or an expression, so that they hold arguments.
+fn is_called(trees: &[TokenTree], at: usize) -> bool {
+    match at.checked_sub(1).map(|before| &trees[before]) {
+        Some(TokenTree::Ident(name)) => !KEYWORDS.contains(&name.to_string().as_str()),
+        Some(TokenTree::Group(group)) => group.delimiter() != Delimiter::Brace,
+        _ => false,
+    }
+}
+
+/// A name by which a source reaches another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// `["crate", "ml", "losses", "bigram"]`; a leading `::` is an empty first segment.
+    pub path: Vec<String>,
+    /// What it is for.
+    pub way: Way,
+}
+
+/// What a [`Reference`] is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// `use path as name`; no name for `as _`.
+    Import(Option<String>),
+    /// `use path::*`.
+    Glob,
+    /// In an expression, a type, a macro's input.
+    Plain,
+}
+
+/// Every reference in these tokens, at any depth.
+pub fn references(trees: &[TokenTree]) -> Vec<Reference> {
+    let mut found = Vec::new();
+    gather(trees, false, &mut found);
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn gather(trees: &[TokenTree], in_macro: bool, found: &mut Vec<Reference>) {
+    let mut at = 0;
+    while at < trees.len() {
+        let name = word(trees.get(at));
+        match name.as_deref() {
+            Some("use") if !is_punct(trees.get(at + 1), '<') => {
+                at = tree(trees, at + 1, &[], true, found);
+                continue;
+            }
+            // The path of `pub(in crate::ml)` reaches nothing.
+            Some("pub") if is_scope(trees.get(at + 1)) => at += 2,
+            Some("extern") if word(trees.get(at + 1)).is_some_and(|next| next == "crate") => {
+                let path = vec![String::new(), word(trees.get(at + 2)).unwrap_or_default()];
+                let name = if word(trees.get(at + 3)).is_some() { 4 } else { 2 };
+                found.push(Reference { path, way: Way::Import(word(trees.get(at + name))) });
+                at += 3;
+            }
+            Some(head) if !KEYWORDS.contains(&head) => {
+                let is_path = is_separator(trees, at + 1);
+                if is_path {
+                    at = tree(trees, at, &[], false, found);
+                    continue;
+                }
+                // A macro may make a path of it; `self` in there is a value.
+                if in_macro && head != "self" {
+                    found.push(Reference { path: vec![head.to_owned()], way: Way::Plain });
+                }
+                at += 1;
+            }
+            None if is_separator(trees, at) => {
+                at = tree(trees, at, &[], false, found).max(at + 2);
+            }
+            _ => {
+                if let Some(TokenTree::Group(group)) = trees.get(at) {
+                    let inner: Vec<_> = group.stream().into_iter().collect();
+                    if at > 0 && is_punct(trees.get(at - 1), '#') {
+                        said(&inner, found);
+                    }
+                    gather(&inner, in_macro || is_macro_input(trees, at), found);
+                }
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Paths that an attribute has in quotes: `#[serde(with = "crate::ml::dates")]`.
+fn said(attribute: &[TokenTree], found: &mut Vec<Reference>) {
+    for tree in attribute {
+        match tree {
+            TokenTree::Group(group) => said(&group.stream().into_iter().collect::<Vec<_>>(), found),
+            TokenTree::Literal(literal) => {
+                let text = text(literal).filter(|text| text.contains("::")).unwrap_or_default();
+                // What is no path leads nowhere.
+                let path: Vec<_> = text.parse::<TokenStream>().unwrap_or_default().into_iter().collect();
+                gather(&path, false, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a group is that of `pub(crate)` or `pub(in path)`.
+fn is_scope(tree: Option<&TokenTree>) -> bool {
+    let inner = group(tree, Delimiter::Parenthesis).unwrap_or_default();
+    let first = word(inner.first()).unwrap_or_default();
+    first == "in" || (inner.len() == 1 && ["crate", "self", "super"].contains(&first.as_str()))
+}
+
+/// A path, or a tree of `use`; gives the place after it.
+fn tree(
+    trees: &[TokenTree],
+    mut at: usize,
+    before: &[String],
+    import: bool,
+    found: &mut Vec<Reference>,
+) -> usize {
+    let mut path = before.to_vec();
+    if is_separator(trees, at) {
+        if path.is_empty() {
+            path.push(String::new());
+        }
+        at += 2;
+    }
+    loop {
+        if let Some(inner) = group(trees.get(at), Delimiter::Brace).filter(|_| import || !path.is_empty()) {
+            for branch in inner.split(|tree| is_punct(Some(tree), ',')).filter(|branch| !branch.is_empty()) {
+                tree(branch, 0, &path, import, found);
+            }
+            return at + 1;
+        }
+        if is_punct(trees.get(at), '*') {
+            found.push(Reference { path, way: Way::Glob });
+            return at + 1;
+        }
+        let Some(segment) = word(trees.get(at)).filter(|word| !KEYWORDS.contains(&word.as_str())) else {
+            // `Vec::<u8>`: what came before is the path.
+            if path.len() > before.len() && path.iter().any(|segment| !segment.is_empty()) {
+                found.push(Reference { path, way: Way::Plain });
+            }
+            return at;
+        };
+        // `use a::{self}` is a itself.
+        let itself = segment == "self" && !path.is_empty();
+        if !itself {
+            path.push(segment);
+        }
+        at += 1;
+        if is_separator(trees, at) && !itself {
+            at += 2;
+            continue;
+        }
+        let alias =
+            word(trees.get(at)).filter(|word| import && word == "as").and_then(|_| word(trees.get(at + 1)));
+        at += if alias.is_some() { 2 } else { 0 };
+        let way = if import {
+            Way::Import(alias.or_else(|| path.last().cloned()).filter(|name| name != "_"))
+        } else {
+            Way::Plain
+        };
+        found.push(Reference { path, way });
+        return at;
+    }
+}
+
+/// Literals given to `macro!("..")`, by the macro's name; none where it is given something else.
+pub fn calls(trees: &[TokenTree], names: &[&str]) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    for (at, tree) in trees.iter().enumerate() {
+        let TokenTree::Group(group) = tree else { continue };
+        let inner: Vec<_> = group.stream().into_iter().collect();
+        let name = at.checked_sub(2).and_then(|name| word(trees.get(name)));
+        if let Some(name) = name.filter(|name| names.contains(&name.as_str()) && is_macro_input(trees, at)) {
+            let given = match inner.first() {
+                Some(TokenTree::Literal(literal)) => text(literal),
+                _ => None,
+            };
+            found.push((name, given));
+        }
+        found.extend(calls(&inner, names));
+    }
+    found
+}
+
+/// What a plain string literal says.
+pub fn text(literal: &Literal) -> Option<String> {
+    let text = literal.to_string();
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    (!inner.contains('\\')).then(|| inner.to_owned())
+}
+
+/// What tokens ask of others by a bare name: `name!` of a macro, `.name` of what something has. In a macro's input and in quotes it may be any of these.
+pub fn words(trees: &[TokenTree]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(trees, false, &mut found);
+    found
+}
+
+fn collect(trees: &[TokenTree], in_macro: bool, found: &mut BTreeSet<String>) {
+    /// A path in quotes is short; a text is not.
+    const SHORT: usize = 8;
+    for (at, tree) in trees.iter().enumerate() {
+        match tree {
+            TokenTree::Group(group) => {
+                let inner: Vec<_> = group.stream().into_iter().collect();
+                collect(&inner, in_macro || is_macro_input(trees, at), found);
+            }
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string();
+                let parts =
+                    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|part| !part.is_empty());
+                found.extend(parts.take(SHORT).map(|part| format!(".{part}")));
+            }
+            TokenTree::Ident(name) => {
+                let name = plain(name);
+                let had = at > 0 && (is_punct(trees.get(at - 1), '.') || is_punct(trees.get(at - 1), ':'));
+                if had || in_macro {
+                    found.insert(format!(".{name}"));
+                }
+                if is_punct(trees.get(at + 1), '!') {
+                    found.insert(format!("{name}!"));
+                }
+            }
+            TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+/// The word at a place, without the `r#` of a raw one.
+pub fn word(tree: Option<&TokenTree>) -> Option<String> {
+    match tree {
+        Some(TokenTree::Ident(name)) => Some(plain(name)),
+        _ => None,
+    }
+}
+
+fn plain(name: &Ident) -> String {
+    let text = name.to_string();
+    text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
+}
+
+/// Whether this sign stands at a place.
+pub fn is_punct(tree: Option<&TokenTree>, sign: char) -> bool {
+    matches!(tree, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
+}
+
+fn is_separator(trees: &[TokenTree], at: usize) -> bool {
+    once(at).chain(once(at + 1)).all(|at| is_punct(trees.get(at), ':'))
+        && matches!(&trees[at], TokenTree::Punct(punct) if punct.spacing() == Spacing::Joint)
+}
+
+/// What a group of this sort holds.
+pub fn group(tree: Option<&TokenTree>, delimiter: Delimiter) -> Option<Vec<TokenTree>> {
+    match tree {
+        Some(TokenTree::Group(group)) if group.delimiter() == delimiter => {
+            Some(group.stream().into_iter().collect())
+        }
+        _ => None,
+    }
+}
