@@ -9,6 +9,7 @@ pub mod status;
 pub mod why;
 
 use std::{
+    collections::BTreeSet,
     env,
     io::{self, ErrorKind, Write},
     num::NonZero,
@@ -98,18 +99,33 @@ pub fn working_folder() -> Result<PathBuf, StageError> {
 
 /// The node of this id.
 fn find(pipeline: &Pipeline, id: &str) -> Result<usize, Stop> {
-    pipeline.find(id).ok_or_else(|| {
-        let ids = pipeline.nodes.iter().map(|node| node.id.as_str());
-        let nearest = ids.clone().min_by_key(|known| strsim::damerau_levenshtein(known, id));
-        let close = nearest.filter(|known| strsim::damerau_levenshtein(known, id) <= 1 + id.len() / 3);
-        let help = match close {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => {
-                format!("choose one of {}", ids.map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "))
-            }
-        };
-        Stop::wrong(format!("no stage `{id}` in {}", pipeline.file.display()), help)
-    })
+    match find_all(pipeline, id)?.as_slice() {
+        [node] => Ok(*node),
+        nodes => {
+            let ids: Vec<_> = nodes.iter().map(|&node| format!("`{}`", pipeline.nodes[node].id)).collect();
+            let help = format!("choose one of {}", ids.join(", "));
+            Err(Stop::wrong(format!("`{id}` is stamped out {} times", nodes.len()), help))
+        }
+    }
+}
+
+/// The node of this id, or all instances of a stage that is stamped out.
+fn find_all(pipeline: &Pipeline, id: &str) -> Result<Vec<usize>, Stop> {
+    let found = pipeline.find_all(id);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let names: BTreeSet<_> = pipeline.nodes.iter().flat_map(|node| [&*node.id, &*node.family]).collect();
+    let near = names.iter().min_by_key(|known| strsim::damerau_levenshtein(known, id));
+    let close = near.filter(|known| strsim::damerau_levenshtein(known, id) <= 1 + id.len() / 3);
+    let help = close.map_or_else(
+        || {
+            let ids = pipeline.nodes.iter().map(|node| format!("`{}`", node.id));
+            format!("choose one of {}", ids.collect::<Vec<_>>().join(", "))
+        },
+        |known| format!("did you mean `{known}`?"),
+    );
+    Err(Stop::wrong(format!("no stage `{id}` in {}", pipeline.file.display()), help))
 }
 
 /// Writes lines; a reader that has seen enough (`| head`) is no error.

@@ -142,7 +142,7 @@ impl Fingerprint {
             Work::Stage { kind, .. } => {
                 manifest.version = kind.spec.version;
                 manifest.code = Some(code);
-                manifest.seed = Some(node_seed(pipeline_seed, &node.id));
+                manifest.seed = Some(node_seed(pipeline_seed, &node.family));
                 manifest.machine = if kind.spec.measures { Some(machine()?) } else { None };
             }
             Work::Command { .. } => {
@@ -185,12 +185,14 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a node draws its randomness from: two nodes of one stage differ, and neither depends on its
-/// place in the file.
+/// What a node draws its randomness from: two tables of one stage differ, and neither depends on its
+/// place in the file. `family` is the table's name: what is stamped out from one table (`foreach`,
+/// `matrix`) draws alike, so that its instances differ by their values alone, and stamping out a stage
+/// that has a result keeps it.
 #[must_use]
-pub fn node_seed(pipeline_seed: u64, id: &str) -> u64 {
+pub fn node_seed(pipeline_seed: u64, family: &str) -> u64 {
     let mut bytes = pipeline_seed.to_le_bytes().to_vec();
-    bytes.extend_from_slice(id.as_bytes());
+    bytes.extend_from_slice(family.as_bytes());
     Digest::of(&bytes).leading_u64()
 }
 

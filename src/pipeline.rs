@@ -4,7 +4,9 @@
 
 mod claim;
 mod command;
+mod fill;
 mod graph;
+mod instances;
 mod keys;
 mod load;
 mod outputs;
@@ -69,6 +71,13 @@ impl Pipeline {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.id == id)
+    }
+
+    /// The node of this id, or all instances of the table of this name.
+    #[must_use]
+    pub fn find_all(&self, name: &str) -> Vec<usize> {
+        let wanted = |node: &Node| node.id == name || node.family == name;
+        (0..self.nodes.len()).filter(|&node| wanted(&self.nodes[node])).collect()
     }
 
     /// The nodes that this one reads from, each once, in the order of work.
@@ -141,8 +150,10 @@ pub struct Source {
 
 /// One `[stage.<id>]`.
 pub struct Node {
-    /// The table's name.
+    /// The table's name; of an instance (`foreach`, `matrix`) `<table>@<key>`.
     pub id: String,
+    /// The table's name.
+    pub family: String,
     /// The stage's name: `use`, else the id.
     pub uses: String,
     /// What is to be done.

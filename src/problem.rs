@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    collections::BTreeSet,
     error::Error,
     fmt::{self, Display, Write as _},
     ops::Range,
@@ -116,6 +117,16 @@ codes! {
     UnknownResource = "unknown_resource",
     /// A stage asks for more than there is.
     TooMuch = "too_much",
+    /// A stage that is stamped out in two ways.
+    ForeachAndMatrix = "foreach_and_matrix",
+    /// `foreach` or `matrix` with nothing in it.
+    NoInstance = "no_instance",
+    /// A value that no id can be made of.
+    BadInstance = "bad_instance",
+    /// Two instances of one id.
+    DuplicateInstance = "duplicate_instance",
+    /// A slip in `matrix`, by its number of stages.
+    TooManyInstances = "too_many_instances",
     /// `--set` changes nothing that exists, or cannot be read.
     BadOverride = "bad_override",
     /// A stage looked at its inputs and will not start.
@@ -295,6 +306,24 @@ impl Problems {
             None => (Reverse(0), String::new()),
         };
         self.0.sort_by_key(|problem| (rank(problem), problem.offset()));
+    }
+
+    /// Tells once what is said of several instances of one stage, at the same place in the same words:
+    /// the first is kept. `families` has the ids of instances with the name of their table.
+    pub fn merge(&mut self, families: &[(&str, &str)]) {
+        let mut seen = BTreeSet::new();
+        let alike = |problem: &Problem| {
+            let mut message = problem.to_string();
+            for (id, family) in families {
+                message = message.replace(id, family);
+            }
+            let labels = problem.0.labels.iter();
+            let places = labels.map(|label| (label.offset(), label.len(), label.label().map(str::to_owned)));
+            (problem.code(), problem.file().map(str::to_owned), message, places.collect::<Vec<_>>())
+        };
+        if !families.is_empty() {
+            self.0.retain(|problem| seen.insert(alike(problem)));
+        }
     }
 
     /// Nothing is wrong, or all that is.

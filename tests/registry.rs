@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
         return ner_pipe::cli::main(&fake::registry());
     }
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 19] = [
         ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
         (
             "metrics_go_into_the_lock_and_measured_values_do_not",
@@ -35,6 +35,24 @@ fn main() -> ExitCode {
         ("preflight_stops_everything_before_it_begins", preflight_stops_everything_before_it_begins),
         ("a_changed_default_is_named_exactly", a_changed_default_is_named_exactly),
         ("a_measuring_stage_belongs_to_its_machine", a_measuring_stage_belongs_to_its_machine),
+        (
+            "instances_draw_alike_and_differ_by_their_values_alone",
+            instances_draw_alike_and_differ_by_their_values_alone,
+        ),
+        ("stages_take_all_cpus_unless_they_say_how_many", stages_take_all_cpus_unless_they_say_how_many),
+        (
+            "no_two_stages_share_a_gpu_unless_the_file_says_so",
+            no_two_stages_share_a_gpu_unless_the_file_says_so,
+        ),
+        ("every_gpu_has_a_stage_of_its_own", every_gpu_has_a_stage_of_its_own),
+        (
+            "the_number_of_jobs_does_not_change_what_is_measured",
+            the_number_of_jobs_does_not_change_what_is_measured,
+        ),
+        (
+            "a_fault_of_ours_is_not_tried_again_and_an_error_is",
+            a_fault_of_ours_is_not_tried_again_and_an_error_is,
+        ),
     ];
     let trials = tests.map(|(name, test)| {
         Trial::test(name, move || {
@@ -238,4 +256,115 @@ fn a_changed_default_is_named_exactly() {
     assert_eq!(outcomes["probe"], "restored", "that was made before");
     project.remove("cache");
     assert_eq!(first(&project)[0], "params.temperature 2.5 -> 3.0", "the lock alone knows");
+}
+
+/// The report of a probe, as JSON.
+fn report(project: &Project, id: &str) -> serde_json::Value {
+    serde_json::from_str(&project.read(&format!("artifacts/{id}/report.json"))).expect("is JSON")
+}
+
+fn instances_draw_alike_and_differ_by_their_values_alone() {
+    let project = probe("temperature = 3.0");
+    project.ok(&["run", "probe"]);
+    project.replace("pipeline.toml", "[stage.probe]", "[stage.probe]\nmatrix.t = [2.0, 3.0]");
+    project.replace("pipeline.toml", "temperature = 3.0", "temperature = \"{matrix.t}\"");
+    project.replace("pipeline.toml", "probe.report", "probe@t=3.0.report");
+    let (_, outcomes) = project.run(&[]);
+    assert_eq!(outcomes["probe@t=2.0"], "executed");
+    assert_eq!(outcomes["probe@t=3.0"], "restored", "it is what `probe` was");
+    for (id, temperature) in [("probe@t=2.0", 2.0), ("probe@t=3.0", 3.0)] {
+        assert_eq!(report(&project, id)["seed"], ner_pipe::fingerprint::node_seed(7, "probe"));
+        assert_eq!(report(&project, id)["temperature"], temperature, "a number stays a number");
+    }
+    project.ok(&["run", "--set", "probe@t=2.0.temperature=1.5", "--set", "probe.gate=inconclusive"]);
+    assert_eq!(report(&project, "probe@t=2.0")["temperature"], 1.5);
+    assert_eq!(report(&project, "probe@t=3.0")["temperature"], 3.0);
+}
+
+/// Two instances of a probe that end so, with these resources each, on a machine of so many cpus.
+fn pair(end: &str, resources: &str, cpus: usize) -> Project {
+    Project::new(&format!(
+        r#"
+resources = {{ cpu = {cpus} }}
+[sources]
+in = {{ path = "data/in.txt", kind = "file" }}
+[stage.probe]
+foreach = [1.0, 2.0]
+inputs = {{ text = "sources.in" }}
+params = {{ end = "{end}", temperature = "{{item}}" }}
+{resources}
+"#
+    ))
+}
+
+const BOTH: [(&str, &str); 2] = [("probe@1.0", "executed"), ("probe@2.0", "executed")];
+
+fn stages_take_all_cpus_unless_they_say_how_many() {
+    pair("alone", "", 4).expect(&["--jobs", "4"], &BOTH);
+    let project = pair("together", "resources = { cpu = 2 }", 4);
+    project.expect(&["--jobs", "4"], &BOTH);
+    for (id, _) in BOTH {
+        assert_eq!(report(&project, id)["threads"], 2);
+        assert_eq!(report(&project, id)["rayon"], "2");
+    }
+    let project = pair("alone", "resources = { cpu = 3 }", 4);
+    project.expect(&["--jobs", "4"], &BOTH);
+}
+
+fn with_gpus(project: &Project, gpus: &str, device: &str) -> Vec<String> {
+    let list = (0..gpus.parse().expect("is a number")).map(|n: usize| n.to_string()).collect::<Vec<_>>();
+    let environment = [("FAKE_GPUS", gpus), ("CUDA_VISIBLE_DEVICES", &list.join(","))];
+    let ended = project.with(&environment, &["run", "--jobs", "4", "--device", device]);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    let mut devices: Vec<_> = BOTH.iter().map(|(id, _)| text(&report(project, id)["device"])).collect();
+    devices.sort();
+    devices
+}
+
+fn no_two_stages_share_a_gpu_unless_the_file_says_so() {
+    let cpu = "cpu = 1";
+    let alone = pair("alone", &format!("resources = {{ {cpu} }}"), 4);
+    assert_eq!(with_gpus(&alone, "1", "auto"), ["cuda:0", "cuda:0"]);
+    let shared = pair("together", &format!("resources = {{ {cpu}, gpu = 0 }}"), 4);
+    assert_eq!(with_gpus(&shared, "1", "cuda"), ["cuda:0", "cuda:0"]);
+    let two_on_one = pair("together", &format!("resources = {{ {cpu} }}"), 4);
+    two_on_one.replace("pipeline.toml", "{ cpu = 4 }", "{ cpu = 4, gpu = 2 }");
+    assert_eq!(with_gpus(&two_on_one, "1", "auto"), ["cuda:0", "cuda:0"]);
+    let on_cpu = pair("together", &format!("resources = {{ {cpu}, gpu = 1 }}"), 4);
+    assert_eq!(with_gpus(&on_cpu, "0", "auto"), ["cpu", "cpu"], "without a GPU none is needed");
+}
+
+fn every_gpu_has_a_stage_of_its_own() {
+    let project = pair("together", "resources = { cpu = 1, gpu = 1 }", 4);
+    assert_eq!(with_gpus(&project, "2", "auto"), ["cuda:0", "cuda:1"]);
+    let project = pair("alone", "resources = { cpu = 1 }", 4);
+    assert_eq!(with_gpus(&project, "2", "cuda:1"), ["cuda:1", "cuda:1"], "that one was asked for");
+}
+
+fn the_number_of_jobs_does_not_change_what_is_measured() {
+    let project = probe("");
+    project.replace(
+        "pipeline.toml",
+        "[stage.probe]",
+        "[stage.clock]\ninputs = { text = \"sources.in\" }\nresources.cpu = 1\n[stage.probe]",
+    );
+    project.ok(&["run", "--jobs", "1"]);
+    let (_, outcomes) = project.run(&["--jobs", "3"]);
+    assert_eq!((outcomes["clock"].as_str(), outcomes["probe"].as_str()), ("reused", "reused"));
+    let (_, outcomes) = project.run(&["--threads", "7"]);
+    assert_eq!(outcomes["clock"], "reused", "its share is one thread whatever there is");
+}
+
+fn a_fault_of_ours_is_not_tried_again_and_an_error_is() {
+    let with_retries = |end: &str| {
+        let project = probe(&format!("end = \"{end}\""));
+        project.replace("pipeline.toml", "[stage.probe]", "[stage.probe]\nretries = 1\nbackoff = \"1ms\"");
+        project.ner_pipe(&["run"])
+    };
+    let ended = with_retries("panic");
+    assert_eq!(ended.code, Some(101));
+    assert!(!ended.err.contains("attempt"), "{}", ended.err);
+    let ended = with_retries("error");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("cannot read the corpus (attempt 2 of 2)"), "{}", ended.err);
 }

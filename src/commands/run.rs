@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io, num::NonZero, path::PathBuf};
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Machine, emit, find, open};
+use super::{Exit, Machine, emit, find_all, open};
 use crate::{
     executor::{Cancel, Patience},
     pipeline::{Override, Pipeline},
@@ -70,8 +70,12 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 
 impl Args {
     fn order(&self, pipeline: &Pipeline) -> Result<Order, Stop> {
-        let named = self.stages.iter().map(|id| find(pipeline, id)).collect::<Result<Vec<_>, _>>()?;
-        let forced = self.force.iter().map(|id| find(pipeline, id)).collect::<Result<BTreeSet<_>, _>>()?;
+        let nodes = |ids: &[String]| {
+            let found = ids.iter().map(|id| find_all(pipeline, id)).collect::<Result<Vec<_>, _>>();
+            found.map(|found| found.concat())
+        };
+        let named = nodes(&self.stages)?;
+        let forced: BTreeSet<_> = nodes(&self.force)?.into_iter().collect();
         let all = (0..pipeline.nodes.len()).collect();
         let wanted = if named.is_empty() { all } else { pipeline.closure(&named) };
         if let Some(&stray) = forced.difference(&wanted).next() {

@@ -1,6 +1,7 @@
 //! The runner's own stage `command`: any program, by `sh -c` in the project root.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     os::{fd::AsFd, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
@@ -20,11 +21,17 @@ pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> 
     writeln!(log, "$ {line}").map_err(failed)?;
     let named =
         |sort: &'static str| move |(name, path): (&String, &PathBuf)| (variable(sort, name), path.clone());
+    let collected = collected(job).into_iter().map(|(name, paths)| {
+        let paths: Vec<_> = paths.iter().map(|path| path.as_os_str()).collect();
+        (variable("IN", name), paths.join("\n".as_ref()))
+    });
+    let single = job.inputs.iter().filter(|(name, _)| !name.contains('@'));
     let status = Command::new("sh")
         .arg("-c")
         .arg(&line)
         .current_dir(&job.root)
-        .envs(job.inputs.iter().map(named("IN")))
+        .envs(single.map(named("IN")))
+        .envs(collected)
         .envs(job.outputs.iter().map(named("OUT")))
         .stdin(Stdio::null())
         .stdout(log.as_fd().try_clone_to_owned().map_err(failed)?)
@@ -49,12 +56,27 @@ fn fill(run: &str, job: &Job) -> Result<String, StageError> {
         || StageError::new(format!("`{run}` is not a command line with {{name}} for inputs and outputs"));
     let template = Template::parse(run).map_err(|_| wrong())?;
     let mut complete = true;
+    let collected = collected(job);
     let line = template.fill(|name| {
+        if let Some(paths) = collected.get(name) {
+            return paths.iter().map(|path| quote(path)).collect::<Vec<_>>().join(" ");
+        }
         let path = job.inputs.get(name).or_else(|| job.outputs.get(name));
         complete &= path.is_some();
         path.map_or_else(String::new, |path| quote(path))
     });
     if complete { Ok(line) } else { Err(wrong()) }
+}
+
+/// Inputs that are all instances of a stage: `<input>@<key>` for each, in the order of the keys.
+fn collected(job: &Job) -> BTreeMap<&str, Vec<&Path>> {
+    let mut found: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
+    for (name, path) in &job.inputs {
+        if let Some((input, _)) = name.split_once('@') {
+            found.entry(input).or_default().push(path);
+        }
+    }
+    found
 }
 
 /// As one word for the shell, whatever it contains.

@@ -7,7 +7,7 @@ use stage_contract::Registry;
 use super::{
     Node, Origin, Override, Pipeline, Source, Wire,
     graph::Graph,
-    keys::{Table, expect_name, offer, whole, wrong_type},
+    keys::{Table, expect_name, whole, wrong_type},
     outputs, paths,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
@@ -91,7 +91,6 @@ fn understand(
                 .help("add one, like `[stage.split]`; `ner-pipe stages` lists them"),
         );
     }
-    expect_stages(overrides, &drafts, problems);
     let totals = terms::amounts(&top, problems);
     let asked = drafts.iter().map(|draft| (&draft.terms, &draft.place.resources));
     terms::expect_enough(&totals, asked, problems);
@@ -112,6 +111,8 @@ fn understand(
     let graph = Graph::new(drafts.len(), edges(&wires));
     problems.extend(graph.cycles().iter().map(|cycle| cyclic(cycle, &drafts, &wires)));
     if !problems.is_empty() {
+        let stamped = drafts.iter().filter(|draft| draft.id != draft.family);
+        problems.merge(&stamped.map(|draft| (draft.id.as_str(), draft.family.as_str())).collect::<Vec<_>>());
         return None;
     }
     let sources = sources.into_iter().map(source).collect::<Option<_>>()?;
@@ -149,6 +150,7 @@ impl Pipeline {
             self.nodes.push(Node {
                 uses: draft.uses.name().to_owned(),
                 id: draft.id,
+                family: draft.family,
                 work: draft.work?,
                 terms: draft.terms,
                 inputs,
@@ -206,19 +208,6 @@ fn lock(file: &Path) -> PathBuf {
     }
 }
 
-fn expect_stages(overrides: &[Override], drafts: &[Draft], problems: &mut Problems) {
-    for change in overrides.iter().filter(|change| drafts.iter().all(|draft| draft.id != change.stage())) {
-        problems.push(
-            Problem::new(
-                Code::BadOverride,
-                format!("there is no stage `{}` in this pipeline", change.stage()),
-            )
-            .at(&change.stage_place(), "unknown")
-            .help(offer(change.stage(), drafts.iter().map(|draft| draft.id.as_str()))),
-        );
-    }
-}
-
 fn edges(wires: &[Vec<Wire>]) -> impl Iterator<Item = (usize, usize)> {
     wires.iter().enumerate().flat_map(|(reader, wires)| {
         wires.iter().filter_map(move |wire| match wire.from {
@@ -248,7 +237,9 @@ fn cyclic(cycle: &[usize], drafts: &[Draft], wires: &[Vec<Wire>]) -> Problem {
 
 fn edge<'d>(wire: &Wire, node: usize, reader: &'d Draft) -> Option<&'d Place> {
     let here = matches!(wire.from, Origin::Output { node: read, .. } if read == node);
-    if here { reader.place.inputs.get(&wire.port) } else { None }
+    // An input that collects instances is several wires.
+    let port = wire.port.split('@').next().unwrap_or_default();
+    if here { reader.place.inputs.get(port) } else { None }
 }
 
 #[cfg(test)]

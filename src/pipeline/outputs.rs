@@ -142,7 +142,7 @@ pub(super) fn expect_apart(
         .iter()
         .flat_map(|draft| draft.outputs.iter().flatten().map(move |(out, place)| (draft, out, place)))
         .collect();
-    let mut apart: Vec<(String, &Path, &Place)> = Vec::new();
+    let mut apart: Vec<(&Draft, String, &Path, &Place)> = Vec::new();
     for (draft, out, place) in outputs {
         let name = format!("{}.{}", draft.id, out.name);
         let path = out.published.as_path();
@@ -160,7 +160,15 @@ pub(super) fn expect_apart(
             );
             continue;
         }
-        for (earlier, other, first) in apart.iter().filter(|(_, other, _)| paths::overlap(path, other)) {
+        for (sibling, earlier, other, first) in
+            apart.iter().filter(|(_, _, other, _)| paths::overlap(path, other))
+        {
+            if sibling.family == draft.family && sibling.id != draft.id && draft.id != draft.family {
+                if !draft.broken {
+                    problems.push(shared(draft, out, place));
+                }
+                continue;
+            }
             let message = if path == *other {
                 format!("outputs `{earlier}` and `{name}` are published at one place, `{}`", path.display())
             } else {
@@ -174,8 +182,19 @@ pub(super) fn expect_apart(
                     .help("publish one of them elsewhere"),
             );
         }
-        apart.push((name, path, place));
+        apart.push((draft, name, path, place));
     }
+}
+
+/// Instances of one table publish in one place.
+fn shared(draft: &Draft, out: &Out, place: &Place) -> Problem {
+    let message = format!(
+        "output `{}` of all that is stamped out from `{}` would lie in one place",
+        out.name, draft.family
+    );
+    Problem::new(Code::DuplicateOutput, message)
+        .at(place, "the same for all")
+        .help(format!("write `{{key}}` in its path: `{} = \"out/{}-{{key}}\"`", out.name, draft.family))
 }
 
 fn on_protected(name: &str, path: &Path, place: &Place, clash: &Protected) -> Problem {

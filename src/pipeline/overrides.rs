@@ -1,6 +1,6 @@
 //! `run --set STAGE.PARAM=VALUE`: a parameter for one run.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use toml::{Spanned, de::DeValue};
 
@@ -23,6 +23,20 @@ impl Override {
     #[must_use]
     pub fn stage(&self) -> &str {
         &self.stage
+    }
+
+    /// About which of these it is: the longest that it begins with, as ids may hold points.
+    pub(super) fn aim(&self, ids: &BTreeSet<&str>) -> Option<Self> {
+        let split = ids.iter().filter_map(|id| Self::split(&self.text, id));
+        split.max_by_key(|change| change.stage.len())
+    }
+
+    fn split(text: &Text, stage: &str) -> Option<Self> {
+        let (path, _) = text.content().strip_prefix(stage)?.strip_prefix('.')?.split_once('=')?;
+        let start = stage.len() + path.len() + 2;
+        let path: Vec<_> = path.split('.').map(str::to_owned).collect();
+        let named = !stage.is_empty() && path.iter().all(|name| !name.is_empty());
+        named.then(|| Self { text: text.clone(), stage: stage.to_owned(), path, start })
     }
 
     pub(super) fn path(&self) -> &[String] {
@@ -57,13 +71,16 @@ impl FromStr for Override {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not STAGE.PARAM=VALUE, like `distill.temperature=3.0`");
-        let (name, _) = text.split_once('=').ok_or_else(wrong)?;
-        let (stage, path) = name.split_once('.').ok_or_else(wrong)?;
-        let path: Vec<_> = path.split('.').map(str::to_owned).collect();
-        if stage.is_empty() || path.iter().any(String::is_empty) {
-            return Err(wrong());
-        }
-        Ok(Self { text: Text::new("--set", text), stage: stage.to_owned(), path, start: name.len() + 1 })
+        // An instance's id may hold `.` and `=`; which it is shows when the file is read.
+        let (head, tail) = text.split_at(text.find('@').unwrap_or(0));
+        let name = match tail.split_once('=') {
+            Some((before, _)) if before.contains('.') || head.is_empty() => head.len() + before.len(),
+            _ => text.rfind('=').ok_or_else(wrong)?,
+        };
+        let points = &text[..name];
+        let stage = if head.is_empty() { points.find('.') } else { points.rfind('.') };
+        let stage = &text[..stage.ok_or_else(wrong)?];
+        Self::split(&Text::new("--set", text), stage).ok_or_else(wrong)
     }
 }
 
@@ -79,6 +96,21 @@ mod tests {
         assert!(matches!(read("a.misc=keep").value().get_ref(), DeValue::String(text) if text == "keep"));
         assert_eq!(read("a.run=sh -c 'x=1'").path(), ["run"]);
         assert_eq!(read("a.b.c=1").path(), ["b", "c"]);
+    }
+
+    #[test]
+    fn the_longest_id_that_a_change_begins_with_is_meant() {
+        let ids = BTreeSet::from(["prune", "prune@t=2", "prune@t=2.5"]);
+        let aimed = |text: &str| {
+            let change = text.parse::<Override>().expect("well formed");
+            change.aim(&ids).map(|change| (change.stage().to_owned(), change.path().join("/")))
+        };
+        let pair = |stage: &str, path: &str| Some((stage.to_owned(), path.to_owned()));
+        assert_eq!(aimed("prune.a.b=1"), pair("prune", "a/b"));
+        assert_eq!(aimed("prune@t=2.a=x=1"), pair("prune@t=2", "a"));
+        assert_eq!(aimed("prune@t=2.5.a=1"), pair("prune@t=2.5", "a"));
+        assert_eq!(aimed("prune@t=3.a=1"), None);
+        assert_eq!(aimed("other.a=1"), None);
     }
 
     #[test]

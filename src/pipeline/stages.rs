@@ -1,7 +1,7 @@
 //! `[stage.<id>]`: one node, before its inputs are looked up.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -12,17 +12,21 @@ use toml::de::DeValue;
 use super::{
     NodePlace, Out, Override, Work,
     command::{Piece, Template},
+    fill::within,
+    instances::{self, Instance, is_id},
     keys::{Table, expect_name, is_name, nearest, offer, wrong_type},
     outputs,
     params::{self, Given},
     schema,
     terms::{self, Terms},
 };
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Place, Problem, Problems, Text};
 
 /// A node as far as it was understood.
 pub(super) struct Draft {
     pub id: String,
+    /// The table's name: the id, without the key of an instance.
+    pub family: String,
     pub place: NodePlace,
     pub uses: Uses,
     pub wires: Vec<DraftWire>,
@@ -31,7 +35,28 @@ pub(super) struct Draft {
     /// `None`: what is wrong was reported.
     pub work: Option<Work>,
     pub terms: Terms,
+    /// A placeholder of what it was stamped out from could not be filled in.
+    pub broken: bool,
     pub config: Option<(PathBuf, Place)>,
+}
+
+impl Draft {
+    /// Of a table that says so little that nothing more is to be said about it.
+    fn unknown(id: &str, header: Place) -> Self {
+        let (inputs, resources, parameters) = Default::default();
+        Self {
+            id: id.to_owned(),
+            family: id.to_owned(),
+            place: NodePlace { header, inputs, resources, parameters },
+            uses: Uses::Unknown(id.to_owned()),
+            wires: Vec::new(),
+            outputs: None,
+            work: None,
+            terms: Terms::default(),
+            broken: true,
+            config: None,
+        }
+    }
 }
 
 /// What a node uses.
@@ -58,7 +83,7 @@ pub(super) struct DraftWire {
     pub port: String,
     pub key: Place,
     pub value: Place,
-    /// What is before and after the point; `None` when it is not written so.
+    /// What is before and after the last point; `None` when it is not written so.
     pub from: Option<(String, String)>,
 }
 
@@ -73,7 +98,7 @@ pub(super) struct Scene<'a> {
 /// Reads all of `[stage]`, in file order.
 pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) -> Vec<Draft> {
     let Some(table) = top.table("stage", "[stage.split]", problems) else { return Vec::new() };
-    let mut drafts = Vec::new();
+    let (mut stamped, mut drafts) = (Vec::new(), Vec::new());
     for (key, value) in table.entries {
         let id: &str = key.get_ref();
         let header = table.place(key.span());
@@ -86,20 +111,62 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
         }
         expect_name("stage", id, &header, problems);
         if let DeValue::Table(entries) = value.get_ref() {
-            drafts.push(read_one(scene, id, header, &Table { text: table.text, entries }, problems));
+            let inner = Table { text: table.text, entries };
+            match instances::stamp(id, &header, &inner, problems) {
+                Some(instances) => {
+                    stamped.extend(instances.into_iter().map(|instance| (id, header.clone(), instance)));
+                }
+                None => drafts.push(Draft::unknown(id, header)),
+            }
         } else {
             let problem = wrong_type(id, "a table", value.get_ref(), &table.place(value.span()));
             problems.push(problem.help(format!("write `[stage.{id}]`")));
         }
     }
+    let unknown: Vec<_> = drafts.iter().map(|draft: &Draft| draft.id.clone()).collect();
+    let stages = stamped.iter().flat_map(|(family, _, instance)| [*family, instance.id.as_str()]);
+    let ids = stages.chain(unknown.iter().map(String::as_str)).collect();
+    let changes = aim(scene.overrides, &ids, problems);
+    for (family, header, instance) in &stamped {
+        drafts.push(read_one(scene, family, header, table.text, instance, &changes, problems));
+    }
     drafts
 }
 
-fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, problems: &mut Problems) -> Draft {
-    let keys = [&["use", "inputs", "params", "config", "outputs"] as &[_], &terms::KEYS].concat();
-    table.expect_keys(&format!("stage `{id}`"), &keys, problems);
-    let uses = uses(scene.registry, id, &header, table, problems);
-    let wires = wires(&uses, table, problems);
+/// What `--set` is about: an instance, or a table with all its instances.
+fn aim(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) -> Vec<Override> {
+    let mut changes = Vec::new();
+    for change in overrides {
+        match change.aim(ids) {
+            Some(change) => changes.push(change),
+            None => problems.push(
+                Problem::new(
+                    Code::BadOverride,
+                    format!("there is no stage `{}` in this pipeline", change.stage()),
+                )
+                .at(&change.stage_place(), "unknown")
+                .help(offer(change.stage(), ids.iter().copied())),
+            ),
+        }
+    }
+    changes
+}
+
+fn read_one(
+    scene: &Scene<'_>,
+    family: &str,
+    header: &Place,
+    text: &Text,
+    instance: &Instance<'_>,
+    changes: &[Override],
+    problems: &mut Problems,
+) -> Draft {
+    let (id, header) = (instance.id.as_str(), header.clone());
+    let table = &Table { text, entries: &instance.table };
+    let keys = [&["use", "inputs", "params", "config", "outputs"] as &[_], &terms::KEYS, &instances::KEYS];
+    table.expect_keys(&format!("stage `{family}`"), &keys.concat(), problems);
+    let uses = uses(scene.registry, family, &header, table, problems);
+    let wires = wires(&uses, table, instance.broken, problems);
     let outputs = match &uses {
         Uses::Stage(kind) => Some(outputs::of_stage(kind, id, scene.artifacts, table, &header, problems)),
         Uses::Command => Some(outputs::of_command(id, table, &header, problems)),
@@ -110,7 +177,7 @@ fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, probl
         Uses::Stage(kind) => schema::defaults(kind),
         Uses::Command | Uses::Unknown(_) => Json::Null,
     };
-    for change in scene.overrides.iter().filter(|change| change.stage() == id) {
+    for change in changes.iter().filter(|change| change.stage() == id || change.stage() == family) {
         given.apply(change, &defaults, problems);
     }
     let inputs = wires.iter().map(|wire| (wire.port.clone(), wire.value.clone())).collect();
@@ -121,7 +188,12 @@ fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, probl
             given.parse(kind, &place, problems).map(|stage| Work::Stage { kind: *kind, stage })
         }
         Uses::Command => params::command(&given, &place, problems).and_then(|run| {
-            let known = expect_placeholders(&run, placeholders(table).as_deref(), &place, problems);
+            let mut names = placeholders(table);
+            // Those that are left were set on the command line, and come too late.
+            if let Some(names) = &mut names {
+                names.extend(instance.names.iter().map(String::as_str));
+            }
+            let known = expect_placeholders(&run, names.as_deref(), &place, problems);
             known.then_some(Work::Command { run })
         }),
         Uses::Unknown(_) => None,
@@ -129,7 +201,19 @@ fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, probl
     if matches!(uses, Uses::Command) {
         expect_distinct(&wires, outputs.as_deref().unwrap_or_default(), problems);
     }
-    Draft { id: id.to_owned(), place, uses, wires, outputs, work, terms, config: given.config }
+    let family = family.to_owned();
+    Draft {
+        id: id.to_owned(),
+        family,
+        place,
+        uses,
+        wires,
+        outputs,
+        work,
+        terms,
+        broken: instance.broken,
+        config: given.config,
+    }
 }
 
 fn uses(registry: &Registry, id: &str, header: &Place, table: &Table<'_>, problems: &mut Problems) -> Uses {
@@ -170,7 +254,7 @@ fn uses(registry: &Registry, id: &str, header: &Place, table: &Table<'_>, proble
     Uses::Unknown(name.to_owned())
 }
 
-fn wires(uses: &Uses, table: &Table<'_>, problems: &mut Problems) -> Vec<DraftWire> {
+fn wires(uses: &Uses, table: &Table<'_>, broken: bool, problems: &mut Problems) -> Vec<DraftWire> {
     const EXAMPLE: &str = "inputs = { name = \"stage.output\" }";
     let Some(inputs) = table.table("inputs", EXAMPLE, problems) else { return Vec::new() };
     let mut wires = Vec::new();
@@ -181,14 +265,20 @@ fn wires(uses: &Uses, table: &Table<'_>, problems: &mut Problems) -> Vec<DraftWi
         }
         let place = inputs.place(value.span());
         let text = value.get_ref().as_str();
-        let from = text.and_then(|text| text.split_once('.')).filter(|(a, b)| is_name(a) && is_name(b));
-        if from.is_none() {
+        let from = text.and_then(|text| text.rsplit_once('.')).filter(|(a, b)| is_origin(a) && is_name(b));
+        // A placeholder that could not be filled in was reported.
+        if from.is_none() && !(broken && text.is_some_and(|text| text.contains('{'))) {
             problems.push(bad_reference(port, text, &place));
         }
         let from = from.map(|(a, b)| (a.to_owned(), b.to_owned()));
         wires.push(DraftWire { port: port.to_string(), key: at, value: place, from });
     }
     wires
+}
+
+/// A stage, an instance of one, or with `@*` all of them.
+fn is_origin(text: &str) -> bool {
+    is_id(text) || text.strip_suffix("@*").is_some_and(is_name)
 }
 
 fn bad_reference(port: &str, text: Option<&str>, place: &Place) -> Problem {
@@ -238,17 +328,7 @@ fn expect_placeholders(
 ) -> bool {
     let before = problems.len();
     let Some(at) = place.parameters.value(&["run"]) else { return true };
-    let within = |span: std::ops::Range<usize>| {
-        // Without escapes the text of the file is the string, and the place can be shown exactly.
-        let written = &at.text.content()[at.span.clone()];
-        written.find(run).map_or_else(
-            || at.clone(),
-            |start| {
-                let start = at.span.start + start;
-                at.text.place(start + span.start..start + span.end)
-            },
-        )
-    };
+    let within = |span| within(at, run, span);
     match Template::parse(run) {
         Err(span) => problems.push(
             Problem::new(Code::BadPlaceholder, "a brace is alone")

@@ -42,6 +42,13 @@ impl World<'_> {
                 problems.push(unknown_port(draft, ports, wire));
             }
             let Some((from, name)) = &wire.from else { continue };
+            if let Some(family) = from.strip_suffix("@*") {
+                match self.collect(draft, family, name, wire) {
+                    Err(problem) => problems.push(problem),
+                    Ok(collected) => wires.extend(collected),
+                }
+                continue;
+            }
             let found = if from == "sources" {
                 self.source(name, wire, port).map(|(index, kind)| (Origin::Source(index), kind))
             } else {
@@ -93,8 +100,58 @@ impl World<'_> {
         })
     }
 
+    /// `x = "stage@*.output"`: one wire for each instance, on a port of its own (`x@<key>`).
+    fn collect(
+        &self,
+        draft: &Draft,
+        family: &str,
+        name: &str,
+        wire: &DraftWire,
+    ) -> Result<Vec<Wire>, Problem> {
+        let instances: Vec<_> = self.instances(family).collect();
+        let Some(first) = instances.first() else {
+            return match self.output(family, name, wire) {
+                // What it is stamped out to is not known: that was reported.
+                Ok((_, None)) => Ok(Vec::new()),
+                Err(problem) => Err(problem),
+                Ok(_) => {
+                    Err(Problem::new(Code::UnknownOrigin, format!("stage `{family}` is not stamped out"))
+                        .at(&wire.value, "all of what?")
+                        .help(format!("write `{} = \"{family}.{name}\"`", wire.port)))
+                }
+            };
+        };
+        if !matches!(draft.uses, Uses::Command) {
+            let message = format!("input `{}` is one thing, and these are {}", wire.port, instances.len());
+            return Err(Problem::new(Code::BadReference, message)
+                .at(&wire.value, "only a `command` takes all")
+                .help(sibling(&wire.port, first, name)));
+        }
+        let wires = instances.iter().map(|instance| {
+            let (node, _) = self.output(&instance.id, name, wire)?;
+            let key = instance.id.split_once('@').map_or("", |(_, key)| key);
+            let from = Origin::Output { node, output: name.to_owned() };
+            Ok(Wire { port: format!("{}@{key}", wire.port), from })
+        });
+        wires.collect()
+    }
+
+    fn instances(&self, family: &str) -> impl Iterator<Item = &Draft> {
+        self.drafts.iter().filter(move |draft| draft.family == family && draft.id != family)
+    }
+
     fn output(&self, stage: &str, name: &str, wire: &DraftWire) -> Result<(usize, Option<Kind>), Problem> {
-        let Some(node) = self.drafts.iter().position(|draft| draft.id == stage) else {
+        let family = stage.split('@').next().unwrap_or_default();
+        // A table that could not be stamped out has any instance and any output.
+        let found = |draft: &Draft| draft.id == stage || (draft.id == family && draft.outputs.is_none());
+        let Some(node) = self.drafts.iter().position(found) else {
+            if let (true, Some(first)) = (family == stage, self.instances(stage).next()) {
+                let count = self.instances(stage).count();
+                let message = format!("stage `{stage}` is stamped out {count} times");
+                return Err(Problem::new(Code::UnknownOrigin, message)
+                    .at(&wire.value, "which of them?")
+                    .help(sibling(&wire.port, first, name)));
+            }
             let known: Vec<_> =
                 self.drafts.iter().map(|draft| draft.id.as_str()).chain(["sources"]).collect();
             let help = match nearest(stage, known.iter().copied()) {
@@ -202,6 +259,15 @@ impl World<'_> {
             }
         }
     }
+}
+
+/// What to write to read from an instance.
+fn sibling(port: &str, instance: &Draft, output: &str) -> String {
+    let (id, family) = (&instance.id, &instance.family);
+    format!(
+        "write `{port} = \"{id}.{output}\"`, or stamp out this stage alike and write \
+         `{port} = \"{family}@{{key}}.{output}\"`"
+    )
 }
 
 fn unknown_port(draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {

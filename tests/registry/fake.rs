@@ -16,6 +16,8 @@ pub const UNDER_TEST: &str = "NER_PIPE_UNDER_TEST";
 
 pub fn registry() -> Registry {
     let device = |request| match request {
+        DeviceRequest::Exactly(Device::Cuda(index)) if index < gpus() => Ok((Device::Cuda(index), None)),
+        DeviceRequest::Auto if gpus() > 0 => Ok((Device::Cuda(0), None)),
         DeviceRequest::Exactly(Device::Cuda(_)) => {
             Err(Invalid::new("no CUDA driver here").help("write `--device cpu`"))
         }
@@ -40,6 +42,11 @@ fn code() -> &'static [Code] {
         Code { stage, parts: parts.leak() }
     });
     Vec::from(stages).leak()
+}
+
+/// GPUs that this binary believes to have.
+fn gpus() -> usize {
+    env::var("FAKE_GPUS").ok().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 struct Text(String);
@@ -83,6 +90,10 @@ enum End {
     Wait,
     /// Whoever asks.
     Hang,
+    /// With an error, if another stage is at it at the same time.
+    Alone,
+    /// When another stage is at it at the same time.
+    Together,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -171,6 +182,21 @@ impl Probe {
                     }
                     thread::sleep(Duration::from_millis(5));
                 }
+            }
+            End::Alone => {
+                let inside = |e| StageError::because("another stage is inside", e);
+                fs::create_dir("inside").map_err(inside)?;
+                thread::sleep(Duration::from_millis(100));
+                fs::remove_dir("inside").map_err(inside)
+            }
+            End::Together => {
+                fs::create_dir_all("met").expect("creates");
+                fs::write(format!("met/{}", process::id()), "").expect("writes");
+                while fs::read_dir("met").expect("is there").count() < 2 {
+                    cx.check_cancelled()?;
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Ok(())
             }
             End::Hang => {
                 tell();

@@ -4,6 +4,7 @@ mod attempts;
 mod cache;
 mod crash;
 mod incremental;
+mod instances;
 mod jobs;
 mod outputs;
 mod project;
