@@ -2,10 +2,16 @@
 
 mod cache;
 mod crash;
+mod damage;
+mod disk;
 mod incremental;
+mod names;
 mod outputs;
 mod project;
 mod selection;
+mod situations;
 mod status;
+mod strangers;
+mod strays;
 mod together;
 mod words;
