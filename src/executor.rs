@@ -10,6 +10,7 @@ mod command;
 mod job;
 mod local;
 mod node;
+mod strays;
 
 pub use cancel::{Cancel, Patience};
 pub use command::killed;

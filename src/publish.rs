@@ -11,7 +11,7 @@ use stage_contract::{Shape, StageError};
 
 use crate::{
     failpoint::{Point, reach},
-    fingerprint::{Memo, Unreadable, observe},
+    fingerprint::{Digest, Memo, Unreadable, observe},
     pipeline::Out,
     store::{Entry, Store, Stored, beside, copy_tree, remove},
 };
@@ -41,8 +41,40 @@ pub fn standing(memo: &mut Memo, path: &Path, stored: &Stored) -> Standing {
 }
 
 /// Whether a run died here before it could tidy up.
+#[must_use]
 pub fn is_untidy(path: &Path) -> bool {
     fs::symlink_metadata(beside(path)).is_ok()
+}
+
+/// What a user made and an output would take the place of, relative to `root`: something that is no result,
+/// at a path where none was published before, or a file where a folder is needed. `before` is the output's
+/// last content, if there was one.
+#[must_use]
+pub fn in_the_way(
+    store: &Store,
+    memo: &mut Memo,
+    root: &Path,
+    out: &Out,
+    before: Option<Digest>,
+) -> Option<PathBuf> {
+    let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+    let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+    if let Some(file) = above.find(|path| is_there(&root.join(path)) && !root.join(path).is_dir()) {
+        return Some(file.to_owned());
+    }
+    let target = root.join(&out.published);
+    if !is_there(&target) || store.has_published(&out.published) || is_empty(&target) {
+        return None;
+    }
+    let digest = memo.observe(&target).ok().map(|seen| seen.digest);
+    let known = digest.is_some_and(|digest| before == Some(digest) || store.holds(digest));
+    (!known).then(|| out.published.clone())
+}
+
+/// Whether nothing is lost with it.
+fn is_empty(path: &Path) -> bool {
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    if meta.is_dir() { fs::read_dir(path).is_ok_and(|mut it| it.next().is_none()) } else { meta.len() == 0 }
 }
 
 /// What placing an entry's outputs did.

@@ -114,6 +114,11 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Result<Finished, Stop> {
     let begun = Instant::now();
+    if project.pipeline.root.to_str().is_none() {
+        // Commands are text, and paths are in them.
+        let message = format!("the path of the project, {}, is not UTF-8", project.pipeline.root.display());
+        return Err(Stop::wrong(message, "rename it, or reach it by a link with another name"));
+    }
     let prepared = project.store.prepare();
     project.pipeline.expect_unclaimed().map_err(Problems::from)?;
     let expected = survey(project, &order.wanted, &order.forced)?;
@@ -121,6 +126,7 @@ pub fn run(
     if expected.outlooks.values().any(|outlook| outlook.next != Next::Reuse) {
         prepared?;
     }
+    preflight::expect_no_strangers(project, &expected)?;
     preflight::preflight(project, &expected)?;
     for note in project.notes.drain(..) {
         watch.note(&note);

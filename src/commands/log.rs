@@ -45,7 +45,12 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         let missing = || {
             Stop::wrong(format!("`{id}` has no log: it has no result"), format!("type `ner-pipe run {id}`"))
         };
-        entry.ok_or_else(missing)?.log()
+        let entry = entry.ok_or_else(missing)?;
+        if !entry.has_its_log() {
+            let again = format!("type `ner-pipe run {id} --force {id}` for a new one");
+            emit(&mut io::stderr(), [format!("{id}: the log in the cache was damaged; {again}")])?;
+        }
+        entry.log()
     };
     let failed = |e| StageError::io("show", &path, e);
     let mut log = File::open(&path).map_err(failed)?;

@@ -10,13 +10,14 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Cancel, job::Job};
+use super::{Cancel, job::Job, strays};
 use crate::pipeline::Template;
 
 /// Runs the command line with the paths filled in. What it prints is the log; it reads nothing.
 pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> {
     let line = fill(run, job)?;
     let failed = |e: io::Error| StageError::because("cannot start `sh`", e);
+    strays::adopt().map_err(failed)?;
     let mut log = io::stderr();
     writeln!(log, "$ {line}").map_err(failed)?;
     let named =
@@ -37,6 +38,7 @@ pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> 
         .stdout(log.as_fd().try_clone_to_owned().map_err(failed)?)
         .status()
         .map_err(failed)?;
+    strays::end();
     if status.success() {
         Ok(())
     } else if cancel.is_asked() {

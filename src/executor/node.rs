@@ -18,6 +18,7 @@ use stage_contract::{Context, Event, Registry, Sink, StageError};
 use super::{
     Cancel, Patience, command,
     job::{Answer, Job, Task, causes, read, write},
+    strays,
 };
 use crate::{
     failpoint::{Point, reach},
@@ -71,6 +72,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
     thread::spawn(|| {
         let mut byte = [0];
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
+        strays::end();
         // Only a group of our own: started by hand, the group is the user's shell.
         if getpgrp() == getpid() {
             let _ = kill_current_process_group(Signal::KILL);

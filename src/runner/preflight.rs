@@ -3,13 +3,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use stage_contract::{Available, Device, StageError};
+use stage_contract::{Available, Device, Invalid, StageError};
 
 use super::{Next, Outlook, Project, Stop, Survey};
 use crate::{
     pipeline::{Origin, Work},
     problem::Problems,
-    publish::{Standing, standing},
+    publish::{Standing, in_the_way, standing},
     store::free_bytes,
 };
 
@@ -66,6 +66,35 @@ fn expect_enough(project: &Project<'_>, nodes: &[&Outlook], problems: &mut Probl
             problems.push(project.pipeline.exceeded(*node, &name, total));
         }
     }
+}
+
+/// Looks whether outputs would take the place of what a user made. Results go where results were before, or
+/// into the folder of artifacts; all else is somebody's work, and `cache/` is no place to look for it.
+///
+/// # Errors
+/// All that is in the way, at once.
+pub fn expect_no_strangers(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
+    let mut problems = Problems::new();
+    for outlook in expected.outlooks.values().filter(|outlook| outlook.next != Next::Reuse) {
+        let node = &project.pipeline.nodes[outlook.node];
+        let locked = project.lock.get(&node.id);
+        for out in node.outputs.iter().filter(|out| !out.published.starts_with(&project.pipeline.artifacts)) {
+            let before = locked.and_then(|locked| locked.outputs.get(&out.name).copied());
+            let found = in_the_way(&project.store, &mut project.memo, &project.pipeline.root, out, before);
+            if let Some(path) = found {
+                let shown = path.display();
+                let invalid = Invalid::new(format!(
+                    "output `{}` would take the place of `{shown}`, which ner-pipe did not make",
+                    out.name
+                ))
+                .help(format!(
+                    "move it away: `mv '{shown}' '{shown}.mine'`; or publish the output elsewhere"
+                ));
+                problems.push(project.pipeline.problem(outlook.node, &invalid));
+            }
+        }
+    }
+    problems.into_result()
 }
 
 /// Inputs that are there already: sources, and results that are in the cache.

@@ -1,4 +1,4 @@
-use std::{fs, time::SystemTime};
+use std::fs;
 
 use crate::project::{Project, TWO};
 
@@ -58,28 +58,6 @@ fn putting_a_parameter_back_executes_nothing() {
 }
 
 #[test]
-fn data_edited_and_put_back_executes_nothing() {
-    let project = Project::new(TWO);
-    project.ok(&["run"]);
-    project.write("data/in.txt", "z\n");
-    expect(&project, "executed", "executed");
-    project.write("data/in.txt", "b\na\nc\n");
-    expect(&project, "restored", "restored");
-    assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
-}
-
-#[test]
-fn touching_a_file_changes_nothing() {
-    let project = Project::new(TWO);
-    project.ok(&["run"]);
-    for path in ["data/in.txt", "out/sorted.txt", "pipeline.toml"] {
-        let file = fs::File::options().append(true).open(project.path(path)).expect("opens");
-        file.set_modified(SystemTime::now()).expect("touches");
-    }
-    expect(&project, "reused", "reused");
-}
-
-#[test]
 fn an_upstream_that_gives_the_same_bytes_stops_the_wave() {
     let project = Project::new(TWO);
     project.ok(&["run"]);
@@ -87,18 +65,6 @@ fn an_upstream_that_gives_the_same_bytes_stops_the_wave() {
     expect(&project, "executed", "reused");
     project.write("data/in.txt", "c\nb\na\n");
     expect(&project, "executed", "reused");
-}
-
-#[test]
-fn a_deleted_artifact_is_restored_without_executing() {
-    let project = Project::new(TWO);
-    project.ok(&["run"]);
-    project.remove("out/sorted.txt");
-    expect(&project, "restored", "reused");
-    assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
-    project.remove("out");
-    expect(&project, "restored", "restored");
-    assert_eq!(project.trace(), BOTH);
 }
 
 #[test]
@@ -118,18 +84,6 @@ fn a_damaged_artifact_is_repaired_and_what_it_was_is_kept() {
     let kept = displaced.expect("is readable").path().join("sorted.txt");
     assert_eq!(fs::read_to_string(kept).expect("is readable"), "a\nB\nc\n");
     assert_eq!(project.trace(), BOTH);
-}
-
-#[test]
-fn a_users_file_in_the_place_of_an_output_is_never_lost() {
-    let project = Project::new(TWO);
-    project.write("out/sorted.txt", "mine");
-    fs::create_dir_all(project.path("out/count.txt/mine too")).expect("creates");
-    expect(&project, "executed", "executed");
-    assert_eq!(project.read("out/count.txt").trim(), "3");
-    let kept = walk(&project, "cache/displaced");
-    assert!(kept.iter().any(|path| path.ends_with("sorted.txt")), "{kept:?}");
-    assert!(kept.iter().any(|path| path.ends_with("count.txt/mine too")), "{kept:?}");
 }
 
 #[test]
@@ -172,9 +126,4 @@ fn a_files_name_counts_only_where_it_says_something() {
     expect(&project, "executed", "reused");
     rename("data/other.txt", "data/in.txt");
     expect(&project, "executed", "reused");
-}
-
-fn walk(project: &Project, folder: &str) -> Vec<String> {
-    let found = walkdir::WalkDir::new(project.path(folder)).into_iter();
-    found.map(|entry| entry.expect("is readable").path().display().to_string()).collect()
 }

@@ -135,19 +135,3 @@ fn a_folder_is_published_with_all_that_is_in_it() {
     assert_eq!(project.run(&[]).1["make"], "restored");
     assert!(!project.exists("out/dossier/extra"));
 }
-
-#[test]
-fn an_input_edited_while_its_stage_runs_is_never_recorded() {
-    let run = "touch started; echo x > started; while [ ! -e go ]; do sleep 0.02; done; cp {data} {out}";
-    let project = Project::new(&stage(OUT, run));
-    let running = project.start(&["run"]);
-    project.wait_for("started");
-    project.write("data/in.txt", "B\na\nc\n");
-    project.write("go", "");
-    let ended = running.end();
-    assert_eq!(ended.code, Some(1), "{}", ended.out);
-    assert!(ended.err.contains("input `data` changed while the stage ran: data/in.txt"), "{}", ended.err);
-    assert!(!project.exists("out/made.txt"));
-    project.ok(&["run"]);
-    assert_eq!(project.read("out/made.txt"), "B\na\nc\n");
-}

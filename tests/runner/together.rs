@@ -22,17 +22,6 @@ fn two_runs_at_once_execute_each_stage_once_and_both_succeed() {
 }
 
 #[test]
-fn many_runs_at_once_execute_each_stage_once() {
-    let project = Project::new(TWO);
-    let runs: Vec<_> = (0..6).map(|_| project.start(&["run"])).collect();
-    for run in runs {
-        let ended = run.end();
-        assert_eq!(ended.code, Some(0), "{}", ended.err);
-    }
-    assert_eq!(project.trace(), ["sort", "count"]);
-}
-
-#[test]
 fn without_waiting_it_ends_with_4() {
     let project = Project::new(&slow());
     let first = project.start(&["run"]);

@@ -1,0 +1,112 @@
+//! What a user made lies where an output is to go.
+
+use std::{fs, os::unix::fs::symlink};
+
+use crate::project::{Project, TWO};
+
+fn walk(project: &Project, folder: &str) -> Vec<String> {
+    let found = walkdir::WalkDir::new(project.path(folder)).into_iter();
+    found.filter_map(Result::ok).map(|entry| entry.path().display().to_string()).collect()
+}
+
+#[test]
+fn a_users_file_or_folder_in_the_place_of_an_output_stops_everything_before_it_begins() {
+    let project = Project::new(TWO);
+    project.write("out/sorted.txt", "mine");
+    project.write("out/count.txt/mine too", "mine");
+    for _ in 0..2 {
+        let ended = project.ner_pipe(&["run"]);
+        assert_eq!(ended.code, Some(2), "{}", ended.out);
+        for said in [
+            "output `out` would take the place of `out/sorted.txt`, which ner-pipe did not make",
+            "output `n` would take the place of `out/count.txt`",
+            "help: move it away: `mv 'out/sorted.txt' 'out/sorted.txt.mine'`",
+            "2 problems; nothing was done",
+        ] {
+            assert!(ended.err.contains(said), "{said}\n{}", ended.err);
+        }
+        assert!(project.trace().is_empty());
+        assert_eq!(project.read("out/sorted.txt"), "mine");
+        assert_eq!(project.read("out/count.txt/mine too"), "mine");
+    }
+    fs::rename(project.path("out/sorted.txt"), project.path("out/sorted.txt.mine")).expect("renames");
+    project.remove("out/count.txt");
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    assert_eq!(project.read("out/sorted.txt.mine"), "mine");
+}
+
+#[test]
+fn an_output_that_moves_over_a_users_file_is_refused_too() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    project.write("src/count.txt", "mine");
+    project.replace("pipeline.toml", "out/count.txt", "src/count.txt");
+    assert_eq!(project.run(&[]).0, 2, "though its result is in the cache");
+    project.replace("pipeline.toml", "src/count.txt", "src");
+    assert_eq!(project.run(&[]).0, 2);
+    assert_eq!(project.read("src/count.txt"), "mine");
+    project.replace("pipeline.toml", "\"src\"", "\"other/count.txt\"");
+    project.expect(&[], &[("sort", "reused"), ("count", "restored")]);
+}
+
+#[test]
+fn a_file_where_a_folder_is_needed_or_a_link_is_a_users_too() {
+    let project = Project::new(TWO);
+    project.write("out", "mine");
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("the place of `out`"), "{}", ended.err);
+    project.remove("out");
+    fs::create_dir(project.path("out")).expect("creates");
+    for target in ["nowhere", "sorted.txt", "../data/in.txt"] {
+        symlink(target, project.path("out/sorted.txt")).expect("links");
+        let ended = project.ner_pipe(&["run"]);
+        assert_eq!(ended.code, Some(2), "{target}: {}", ended.out);
+        assert!(project.trace().is_empty());
+        fs::remove_file(project.path("out/sorted.txt")).expect("is a link still");
+    }
+}
+
+#[test]
+fn nothing_is_lost_with_an_empty_file_or_folder() {
+    let project = Project::new(TWO);
+    project.write("out/sorted.txt", "");
+    fs::create_dir(project.path("out/count.txt")).expect("creates");
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    assert_eq!(project.read("out/count.txt").trim(), "3");
+    let kept = walk(&project, "cache/displaced");
+    assert!(kept.iter().any(|path| path.ends_with("count.txt")), "{kept:?}");
+}
+
+#[test]
+fn what_was_published_before_is_no_stranger() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    // Without a cache, the lock knows it.
+    project.remove("cache");
+    project.replace("pipeline.toml", "wc -l", "wc -c");
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    // Without a lock, the cache does.
+    project.remove("pipeline.lock");
+    project.write("data/in.txt", "new\n");
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    // Edited, it was ours still: it is kept, and repaired.
+    project.write("out/count.txt", "edited");
+    project.expect(&[], &[("sort", "reused"), ("count", "restored")]);
+    assert!(walk(&project, "cache/displaced").iter().any(|path| path.ends_with("count.txt")));
+}
+
+#[test]
+fn what_turns_up_while_a_run_goes_on_is_kept() {
+    let project =
+        Project::new(&TWO.replace("echo count >>", "mkdir -p out; echo mine > out/count.txt; echo count >>"));
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(
+        ended.err.contains("out/count.txt was not a result of ner-pipe; it is now cache/displaced/"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(project.read("out/count.txt").trim(), "3");
+    assert!(walk(&project, "cache/displaced").iter().any(|path| path.ends_with("count.txt")));
+}
