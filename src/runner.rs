@@ -7,6 +7,7 @@
 mod attempt;
 mod capacity;
 mod course;
+mod ending;
 mod perform;
 mod preflight;
 mod project;

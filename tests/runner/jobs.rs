@@ -223,3 +223,26 @@ fn what_this_machine_can_never_give_is_said_before_any_work() {
     let ended = project.ner_pipe(&["run", "a"]);
     assert_eq!(ended.code, Some(0), "what is not asked for does not matter: {}", ended.err);
 }
+
+#[test]
+fn a_killed_runner_leaves_none_of_its_stages() {
+    let hang = |id: &str| stage(id, &format!("echo $$ > {id}.pid; sleep 600 & wait"), "");
+    let project = project(&[hang("a"), hang("b")]);
+    let running = project.start(&["run", "--jobs", "2"]);
+    let shells = [project.pid("a.pid"), project.pid("b.pid")];
+    running.signal(Signal::KILL);
+    shells.into_iter().for_each(gone);
+    drop(running.end());
+}
+
+#[test]
+fn what_a_stage_leaves_running_ends_with_it_and_others_are_left_alone() {
+    let wait = "echo $$ > slow.pid; until [ -e go ]; do sleep 0.02; done";
+    let project = project(&[
+        stage("slow", wait, ""),
+        stage("leaves", "until [ -s slow.pid ]; do sleep 0.02; done; sleep 600 & echo $! > child", ""),
+        stage("after", "touch go", "").replace("sources.in", "leaves.out"),
+    ]);
+    project.expect(&["--jobs", "2"], &[("slow", "executed"), ("leaves", "executed"), ("after", "executed")]);
+    gone(project.pid("child"));
+}
