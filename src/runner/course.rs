@@ -76,7 +76,7 @@ pub(super) struct Run<'a, 'r> {
     pub(super) endings: BTreeMap<usize, Ending>,
     /// Nodes without a result.
     pub(super) lost: BTreeSet<usize>,
-    /// Whether time went by since files were hashed: a stage executed, or another run was waited for.
+    /// Whether time goes by since files were hashed: a stage executes, or another run was waited for.
     pub(super) executed: bool,
     pub(super) panicked: bool,
     pub(super) busy: bool,
@@ -164,23 +164,17 @@ impl<'a, 'r> Run<'a, 'r> {
                     self.schedule.queue(node, pending.need.clone());
                 }
             }
-            Message::Done(node, Ok(entry)) => {
-                self.executed = true;
-                match self.place(node, &entry) {
-                    Ok(Some(_)) => self.win(node, Outcome::Executed, *entry),
-                    Ok(None) => self.lose(
-                        node,
-                        StageError::new("the result was damaged right after it was written")
-                            .help("check the disk, then type `ner-pipe run`")
-                            .into(),
-                    ),
-                    Err(loss) => self.lose(node, loss),
-                }
-            }
-            Message::Done(node, Err(failed)) => {
-                self.executed = true;
-                self.fail(node, *failed);
-            }
+            Message::Done(node, Ok(entry)) => match self.place(node, &entry) {
+                Ok(Some(_)) => self.win(node, Outcome::Executed, *entry),
+                Ok(None) => self.lose(
+                    node,
+                    StageError::new("the result was damaged right after it was written")
+                        .help("check the disk, then type `ner-pipe run`")
+                        .into(),
+                ),
+                Err(loss) => self.lose(node, loss),
+            },
+            Message::Done(node, Err(failed)) => self.fail(node, *failed),
         }
     }
 
@@ -327,6 +321,7 @@ impl<'a, 'r> Run<'a, 'r> {
             Ok(attempt) => attempt,
             Err(failed) => return self.fail(node, *failed),
         };
+        self.executed = true;
         let (local, cancel) = (self.local.clone(), self.cancel.clone());
         self.spawn(node, move |sender| {
             Message::Done(node, run_guarded(attempt, &local, &cancel, node, sender))

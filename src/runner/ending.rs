@@ -23,16 +23,14 @@ impl Run<'_, '_> {
     /// An attempt gave no result: another one, or the end of the node.
     pub(super) fn fail(&mut self, node: usize, Failed { slot, loss }: Failed) {
         let retries = self.project.pipeline.nodes[node].terms.retries;
+        let failed = self.pending.get(&node).map_or(0, |pending| pending.failed);
         match (slot, loss) {
-            (Some(slot), Loss::Process(fault))
-                if self.pending.get(&node).is_some_and(|pending| pending.failed < retries)
-                    && !self.cancel.is_asked() =>
-            {
+            (Some(slot), Loss::Process(fault)) if failed < retries && !self.cancel.is_asked() => {
                 self.rest(node, slot, &fault);
             }
             (Some(slot), Loss::Process(mut fault)) => {
                 if retries > 0 {
-                    fault.message = format!("{} (attempt {} of {})", fault.message, retries + 1, retries + 1);
+                    fault.message = format!("{} (attempt {} of {})", fault.message, failed + 1, retries + 1);
                 }
                 let loss = self.explain(node, &slot, Loss::Process(fault));
                 self.lose(node, loss);

@@ -172,7 +172,8 @@ impl<'r> Project<'r> {
         let threads = self.share(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
         let code = self.registry.build.code;
-        Fingerprint::of(&self.pipeline.nodes[node], self.pipeline.seed, code, &inputs, machine)
+        let node = &self.pipeline.nodes[node];
+        Fingerprint::of(node, node.seed, code, &inputs, machine)
     }
 
     /// The content of one input, where it is known.

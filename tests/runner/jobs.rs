@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use crate::project::{Project, gone};
+use crate::project::{Project, gone, text};
 
 /// A stage that reads the source; `more` are further keys.
 fn stage(id: &str, run: &str, more: &str) -> String {
@@ -245,4 +245,39 @@ fn what_a_stage_leaves_running_ends_with_it_and_others_are_left_alone() {
     ]);
     project.expect(&["--jobs", "2"], &[("slow", "executed"), ("leaves", "executed"), ("after", "executed")]);
     gone(project.pid("child"));
+}
+
+#[test]
+fn stages_start_in_the_order_of_the_file_however_many_at_once() {
+    let project = project(&["c", "a", "d", "b"].map(|id| stage(id, "true", "")));
+    for jobs in ["2", "8"] {
+        let force = ["--force", "c", "--force", "a", "--force", "d", "--force", "b"];
+        let ended =
+            project.ner_pipe(&[&["run", "--format", "json", "--jobs", jobs] as &[_], &force].concat());
+        let events = ended.events();
+        let starts: Vec<_> = events
+            .iter()
+            .filter(|event| event["event"] == "start")
+            .map(|event| text(&event["stage"]))
+            .collect();
+        assert_eq!(starts, ["c", "a", "d", "b"], "{}", ended.err);
+    }
+}
+
+#[test]
+fn an_input_edited_while_its_stage_is_queued_is_read_as_it_is_then() {
+    let project = project(&[
+        "later = { path = \"data/later.txt\", kind = \"file\" }\n".to_owned(),
+        stage("first", "until [ -e go ]; do sleep 0.02; done", ""),
+        stage("second", "true", "").replace("sources.in", "sources.later"),
+    ]);
+    project.write("data/later.txt", "old");
+    let running = project.start(&["run", "--jobs", "1"]);
+    project.wait_for("trace");
+    project.write("data/later.txt", "new");
+    project.write("go", "");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(project.read("out/second.txt"), "new");
+    assert_eq!(project.states()["second"], "fresh");
 }
