@@ -158,6 +158,8 @@ pub struct Node {
     pub uses: String,
     /// What is to be done.
     pub work: Work,
+    /// Its own, else the pipeline's; what it draws from is mixed from this and the family.
+    pub seed: u64,
     /// How it is executed; no part of its key.
     pub terms: Terms,
     /// Wired inputs, by port name.

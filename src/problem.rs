@@ -1,8 +1,9 @@
 //! What is wrong in a pipeline file, where, and what to do about it. miette stays in here.
 
+mod merge;
+
 use std::{
     cmp::Reverse,
-    collections::BTreeSet,
     error::Error,
     fmt::{self, Display, Write as _},
     ops::Range,
@@ -306,24 +307,6 @@ impl Problems {
             None => (Reverse(0), String::new()),
         };
         self.0.sort_by_key(|problem| (rank(problem), problem.offset()));
-    }
-
-    /// Tells once what is said of several instances of one stage, at the same place in the same words:
-    /// the first is kept. `families` has the ids of instances with the name of their table.
-    pub fn merge(&mut self, families: &[(&str, &str)]) {
-        let mut seen = BTreeSet::new();
-        let alike = |problem: &Problem| {
-            let mut message = problem.to_string();
-            for (id, family) in families {
-                message = message.replace(id, family);
-            }
-            let labels = problem.0.labels.iter();
-            let places = labels.map(|label| (label.offset(), label.len(), label.label().map(str::to_owned)));
-            (problem.code(), problem.file().map(str::to_owned), message, places.collect::<Vec<_>>())
-        };
-        if !families.is_empty() {
-            self.0.retain(|problem| seen.insert(alike(problem)));
-        }
     }
 
     /// Nothing is wrong, or all that is.

@@ -7,6 +7,7 @@
 mod attempt;
 mod capacity;
 mod course;
+mod ending;
 mod perform;
 mod preflight;
 mod project;
@@ -220,7 +221,7 @@ impl Run<'_, '_> {
     fn place(&mut self, node: usize, entry: &Entry) -> Result<Option<usize>, Loss> {
         let project = &mut *self.project;
         let item = &project.pipeline.nodes[node];
-        let locked = Locked::new(&entry.manifest, &entry.record, project.pipeline.seed);
+        let locked = Locked::new(&entry.manifest, &entry.record, item.seed);
         let right = item.outputs.iter().all(|out| {
             let path = project.pipeline.root.join(&out.published);
             let stored = entry.record.outputs.get(&out.name);

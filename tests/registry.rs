@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
         return ner_pipe::cli::main(&fake::registry());
     }
-    let tests: [(&str, fn()); 19] = [
+    let tests: [(&str, fn()); 20] = [
         ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
         (
             "metrics_go_into_the_lock_and_measured_values_do_not",
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             "instances_draw_alike_and_differ_by_their_values_alone",
             instances_draw_alike_and_differ_by_their_values_alone,
         ),
+        ("a_stage_may_have_seeds_of_its_own", a_stage_may_have_seeds_of_its_own),
         ("stages_take_all_cpus_unless_they_say_how_many", stages_take_all_cpus_unless_they_say_how_many),
         (
             "no_two_stages_share_a_gpu_unless_the_file_says_so",
@@ -279,6 +280,19 @@ fn instances_draw_alike_and_differ_by_their_values_alone() {
     project.ok(&["run", "--set", "probe@t=2.0.temperature=1.5", "--set", "probe.gate=inconclusive"]);
     assert_eq!(report(&project, "probe@t=2.0")["temperature"], 1.5);
     assert_eq!(report(&project, "probe@t=3.0")["temperature"], 3.0);
+}
+
+fn a_stage_may_have_seeds_of_its_own() {
+    let project = probe("");
+    project.ok(&["run"]);
+    project.replace("pipeline.toml", "[stage.probe]", "[stage.probe]\nforeach = [7, 8]\nseed = \"{item}\"");
+    project.replace("pipeline.toml", "probe.report", "probe@8.report");
+    let (_, outcomes) = project.run(&[]);
+    assert_eq!((outcomes["probe@7"].as_str(), outcomes["probe@8"].as_str()), ("restored", "executed"));
+    assert_eq!(report(&project, "probe@8")["seed"], ner_pipe::fingerprint::node_seed(8, "probe"));
+    project.replace("pipeline.toml", "foreach = [7, 8]", "foreach = { 7 = 9, 8 = 8 }");
+    assert!(project.ok(&["why", "probe@7"]).contains("seed 7 -> 9"));
+    assert_eq!(project.states()["probe@8"], "fresh");
 }
 
 /// Two instances of a probe that end so, with these resources each, on a machine of so many cpus.

@@ -61,6 +61,23 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The `seed`; another type is a problem. `example` is one.
+    pub fn seed(&self, example: u64, problems: &mut Problems) -> Option<u64> {
+        let (_, value) = self.get("seed")?;
+        let number = whole(value.get_ref());
+        if number.is_none() {
+            let place = self.place(value.span());
+            let problem = if value.get_ref().is_integer() {
+                Problem::new(Code::WrongType, "`seed` must be a whole number from 0 to 2^64 - 1")
+                    .at(&place, "out of range")
+            } else {
+                wrong_type("seed", "a whole number from 0", value.get_ref(), &place)
+            };
+            problems.push(problem.help(format!("write `seed = {example}`")));
+        }
+        number
+    }
+
     /// The table under `key`; another type is a problem. `example` is how one is written.
     pub fn table(&self, key: &str, example: &str, problems: &mut Problems) -> Option<Table<'a>> {
         let (_, value) = self.get(key)?;

@@ -7,7 +7,7 @@ use stage_contract::Registry;
 use super::{
     Node, Origin, Override, Pipeline, Source, Wire,
     graph::Graph,
-    keys::{Table, expect_name, whole, wrong_type},
+    keys::{Table, expect_name},
     outputs, paths,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
@@ -79,7 +79,7 @@ fn understand(
 ) -> Option<Pipeline> {
     let top = Table { text: manifest.text, entries: &manifest.table };
     top.expect_keys("a pipeline file", &["pipeline", "seed", "resources", "sources", "stage"], problems);
-    let seed = seed(&top, problems);
+    let seed = top.seed(SEED, problems).unwrap_or(SEED);
     let artifacts = artifacts(&file, &top, problems);
     let lock = lock(&file);
     let sources = sources::read(&top, problems);
@@ -153,6 +153,7 @@ impl Pipeline {
                 family: draft.family,
                 work: draft.work?,
                 terms: draft.terms,
+                seed: draft.seed.unwrap_or(self.seed),
                 inputs,
                 outputs: draft.outputs?.into_iter().map(|(out, _)| out).collect(),
             });
@@ -164,18 +165,6 @@ impl Pipeline {
 
 fn source(draft: DraftSource) -> Option<Source> {
     Some(Source { id: draft.id, path: draft.path?.0, kind: draft.kind? })
-}
-
-fn seed(top: &Table<'_>, problems: &mut Problems) -> u64 {
-    let Some((_, value)) = top.get("seed") else { return SEED };
-    whole(value.get_ref()).unwrap_or_else(|| {
-        let problem = wrong_type("seed", "a whole number from 0", value.get_ref(), &top.place(value.span()));
-        let negative = Problem::new(Code::WrongType, "`seed` must be a whole number from 0 to 2^64 - 1")
-            .at(&top.place(value.span()), "out of range");
-        let problem = if value.get_ref().is_integer() { negative } else { problem };
-        problems.push(problem.help(format!("write `seed = {SEED}`")));
-        SEED
-    })
 }
 
 /// `pipeline.toml` publishes to `artifacts/`, any other file to a folder in it: `[pipeline] name`, else

@@ -35,6 +35,8 @@ pub(super) struct Draft {
     /// `None`: what is wrong was reported.
     pub work: Option<Work>,
     pub terms: Terms,
+    /// In place of the pipeline's.
+    pub seed: Option<u64>,
     /// A placeholder of what it was stamped out from could not be filled in.
     pub broken: bool,
     pub config: Option<(PathBuf, Place)>,
@@ -53,6 +55,7 @@ impl Draft {
             outputs: None,
             work: None,
             terms: Terms::default(),
+            seed: None,
             broken: true,
             config: None,
         }
@@ -163,7 +166,8 @@ fn read_one(
 ) -> Draft {
     let (id, header) = (instance.id.as_str(), header.clone());
     let table = &Table { text, entries: &instance.table };
-    let keys = [&["use", "inputs", "params", "config", "outputs"] as &[_], &terms::KEYS, &instances::KEYS];
+    let keys =
+        [&["use", "inputs", "params", "config", "outputs", "seed"] as &[_], &terms::KEYS, &instances::KEYS];
     table.expect_keys(&format!("stage `{family}`"), &keys.concat(), problems);
     let uses = uses(scene.registry, family, &header, table, problems);
     let wires = wires(&uses, table, instance.broken, problems);
@@ -182,6 +186,7 @@ fn read_one(
     }
     let inputs = wires.iter().map(|wire| (wire.port.clone(), wire.value.clone())).collect();
     let (terms, resources) = terms::read(table, problems);
+    let seed = seed(&uses, table, problems);
     let place = NodePlace { header, inputs, resources, parameters: std::mem::take(&mut given.places) };
     let work = match &uses {
         Uses::Stage(kind) => {
@@ -211,6 +216,7 @@ fn read_one(
         outputs,
         work,
         terms,
+        seed,
         broken: instance.broken,
         config: given.config,
     }
@@ -252,6 +258,18 @@ fn uses(registry: &Registry, id: &str, header: &Place, table: &Table<'_>, proble
         });
     }
     Uses::Unknown(name.to_owned())
+}
+
+fn seed(uses: &Uses, table: &Table<'_>, problems: &mut Problems) -> Option<u64> {
+    if let (Uses::Command, Some((key, _))) = (uses, table.get("seed")) {
+        problems.push(
+            Problem::new(Code::UnknownKey, "a command is given no seed")
+                .at(&table.place(key.span()), "for stages of the registry only")
+                .help("remove it, and write the number into `run`"),
+        );
+        return None;
+    }
+    table.seed(1, problems)
 }
 
 fn wires(uses: &Uses, table: &Table<'_>, broken: bool, problems: &mut Problems) -> Vec<DraftWire> {

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use stage_contract::{Event, StageError};
@@ -18,7 +18,6 @@ use super::{
     Loss, Order, Project, Survey,
     attempt::{Attempt, Failed},
     capacity::Capacity,
-    perform::backoff,
     schedule::{Grant, Need, Schedule},
     survey,
 };
@@ -31,7 +30,7 @@ use crate::{
 };
 
 /// What another thread has to say about a node.
-enum Message {
+pub(super) enum Message {
     /// Its stage says something.
     Event(usize, Event),
     /// The other run that was making its result no longer does.
@@ -43,17 +42,17 @@ enum Message {
 }
 
 /// A node that has to execute and has not ended.
-struct Pending {
-    begun: Instant,
-    ending: Ending,
-    fingerprint: Fingerprint,
-    key: Key,
-    need: Need,
-    gpus: Vec<u64>,
+pub(super) struct Pending {
+    pub(super) begun: Instant,
+    pub(super) ending: Ending,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) key: Key,
+    pub(super) need: Need,
+    pub(super) gpus: Vec<u64>,
     /// Attempts that failed.
-    failed: u32,
+    pub(super) failed: u32,
     /// Between two attempts: the log is in it.
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
 }
 
 /// A run under way.
@@ -65,25 +64,25 @@ pub(super) struct Run<'a, 'r> {
     /// Results so far, by node.
     pub(super) results: Vec<Option<Entry>>,
     pub(super) cancel: &'a Cancel,
-    local: Local,
-    expected: Survey,
-    schedule: Schedule,
-    pending: BTreeMap<usize, Pending>,
+    pub(super) local: Local,
+    pub(super) expected: Survey,
+    pub(super) schedule: Schedule,
+    pub(super) pending: BTreeMap<usize, Pending>,
     /// Who makes the result of a key: another node of this run with the same key takes it from there.
-    makers: BTreeMap<Key, usize>,
+    pub(super) makers: BTreeMap<Key, usize>,
     /// Nodes that wait for such a result.
-    twins: BTreeSet<usize>,
-    endings: BTreeMap<usize, Ending>,
+    pub(super) twins: BTreeSet<usize>,
+    pub(super) endings: BTreeMap<usize, Ending>,
     /// Nodes without a result.
-    lost: BTreeSet<usize>,
-    /// Whether time went by since files were hashed: a stage executed, or another run was waited for.
+    pub(super) lost: BTreeSet<usize>,
+    /// Whether time goes by since files were hashed: a stage executes, or another run was waited for.
     pub(super) executed: bool,
-    panicked: bool,
-    busy: bool,
-    sender: Sender<Message>,
-    messages: Receiver<Message>,
+    pub(super) panicked: bool,
+    pub(super) busy: bool,
+    pub(super) sender: Sender<Message>,
+    pub(super) messages: Receiver<Message>,
     /// Threads that will still send their last message.
-    threads: usize,
+    pub(super) threads: usize,
 }
 
 /// How all nodes ended, in the order of work.
@@ -164,23 +163,17 @@ impl<'a, 'r> Run<'a, 'r> {
                     self.schedule.queue(node, pending.need.clone());
                 }
             }
-            Message::Done(node, Ok(entry)) => {
-                self.executed = true;
-                match self.place(node, &entry) {
-                    Ok(Some(_)) => self.win(node, Outcome::Executed, *entry),
-                    Ok(None) => self.lose(
-                        node,
-                        StageError::new("the result was damaged right after it was written")
-                            .help("check the disk, then type `ner-pipe run`")
-                            .into(),
-                    ),
-                    Err(loss) => self.lose(node, loss),
-                }
-            }
-            Message::Done(node, Err(failed)) => {
-                self.executed = true;
-                self.fail(node, *failed);
-            }
+            Message::Done(node, Ok(entry)) => match self.place(node, &entry) {
+                Ok(Some(_)) => self.win(node, Outcome::Executed, *entry),
+                Ok(None) => self.lose(
+                    node,
+                    StageError::new("the result was damaged right after it was written")
+                        .help("check the disk, then type `ner-pipe run`")
+                        .into(),
+                ),
+                Err(loss) => self.lose(node, loss),
+            },
+            Message::Done(node, Err(failed)) => self.fail(node, *failed),
         }
     }
 
@@ -330,73 +323,19 @@ impl<'a, 'r> Run<'a, 'r> {
             Ok(attempt) => attempt,
             Err(failed) => return self.fail(node, *failed),
         };
+        self.executed = true;
         let (local, cancel) = (self.local.clone(), self.cancel.clone());
         self.spawn(node, move |sender| {
             Message::Done(node, run_guarded(attempt, &local, &cancel, node, sender))
         });
     }
 
-    /// An attempt gave no result: another one, or the end of the node.
-    fn fail(&mut self, node: usize, Failed { slot, loss }: Failed) {
-        let retries = self.project.pipeline.nodes[node].terms.retries;
-        match (slot, loss) {
-            (Some(slot), Loss::Process(fault))
-                if self.pending.get(&node).is_some_and(|pending| pending.failed < retries)
-                    && !self.cancel.is_asked() =>
-            {
-                self.rest(node, slot, &fault);
-            }
-            (Some(slot), Loss::Process(mut fault)) => {
-                if retries > 0 {
-                    fault.message = format!("{} (attempt {} of {})", fault.message, retries + 1, retries + 1);
-                }
-                let loss = self.explain(node, &slot, Loss::Process(fault));
-                self.lose(node, loss);
-            }
-            (Some(slot), loss) => {
-                let loss = self.explain(node, &slot, loss);
-                self.lose(node, loss);
-            }
-            (None, loss) => self.lose(node, loss),
-        }
-    }
-
-    /// Lets the backoff pass; what the node occupied is free meanwhile.
-    fn rest(&mut self, node: usize, slot: Slot, fault: &Fault) {
-        /// How soon a wish to stop is noticed.
-        const POLL: Duration = Duration::from_millis(50);
-        let terms = &self.project.pipeline.nodes[node].terms;
-        let Some(pending) = self.pending.get_mut(&node) else { return };
-        pending.failed += 1;
-        let wait = backoff(terms.backoff, pending.failed);
-        let said = format!(
-            "attempt {} of {} failed: {}; the next one begins in {}",
-            pending.failed,
-            terms.retries + 1,
-            fault.message,
-            humantime::format_duration(wait),
-        );
-        self.watch.note(&format!("{}: {said}", pending.ending.stage));
-        if let Err(error) = slot.open_log().and_then(|mut log| {
-            use std::io::Write;
-            writeln!(log, "ner-pipe: {said}").map_err(|e| StageError::io("write", &slot.log(), e))
-        }) {
-            self.watch.note(&format!("the log could not be kept: {error}"));
-        }
-        pending.slot = Some(slot);
-        self.schedule.release(node);
-        let cancel = self.cancel.clone();
-        self.spawn(node, move |_| {
-            let due = Instant::now() + wait;
-            while !cancel.is_asked() && Instant::now() < due {
-                thread::sleep(POLL.min(due.saturating_duration_since(Instant::now())));
-            }
-            Message::Rested(node)
-        });
-    }
-
     /// A thread whose last message is what `work` returns.
-    fn spawn(&mut self, node: usize, work: impl FnOnce(&Sender<Message>) -> Message + Send + 'static) {
+    pub(super) fn spawn(
+        &mut self,
+        node: usize,
+        work: impl FnOnce(&Sender<Message>) -> Message + Send + 'static,
+    ) {
         let sender = self.sender.clone();
         let named = thread::Builder::new().name(self.project.pipeline.nodes[node].id.clone());
         // The receiver lives as long as the run does, and the run waits for every thread.
@@ -413,73 +352,6 @@ impl<'a, 'r> Run<'a, 'r> {
             self.lose(node, Loss::Cancelled);
         }
         !queued.is_empty()
-    }
-
-    fn win(&mut self, node: usize, outcome: Outcome, entry: Entry) {
-        if let Some(Pending { ending, .. }) = self.close(node) {
-            self.end_won(node, ending, outcome, entry);
-        }
-    }
-
-    fn lose(&mut self, node: usize, loss: Loss) {
-        if let Some(Pending { ending, .. }) = self.close(node) {
-            self.end_lost(node, ending, loss);
-        }
-    }
-
-    fn close(&mut self, node: usize) -> Option<Pending> {
-        let mut pending = self.pending.remove(&node)?;
-        self.makers.remove(&pending.key);
-        pending.ending.seconds = pending.begun.elapsed().as_secs_f64();
-        Some(pending)
-    }
-
-    fn end_won(&mut self, node: usize, mut ending: Ending, outcome: Outcome, entry: Entry) {
-        let file = &self.project.pipeline.file;
-        if let Err(error) = self.project.store.forget_failure(file, &ending.stage) {
-            self.watch.note(&format!("an old log stays: {error}"));
-        }
-        ending.outcome = outcome;
-        ending.gates.clone_from(&entry.record.gates);
-        self.results[node] = Some(entry);
-        self.end(node, ending);
-    }
-
-    fn end_lost(&mut self, node: usize, mut ending: Ending, loss: Loss) {
-        match loss {
-            Loss::Cancelled => ending.outcome = Outcome::Cancelled,
-            Loss::Busy => {
-                self.busy = true;
-                let message = "another run is making this result".to_owned();
-                let help = vec!["leave out `--no-wait` to wait for it and take it".to_owned()];
-                ending.fault = Some(Fault { message, help, ..Fault::default() });
-            }
-            Loss::Fault(fault) | Loss::Process(fault) => {
-                ending.outcome = Outcome::Failed;
-                ending.fault = Some(*fault);
-            }
-            Loss::Panicked(fault) => {
-                self.panicked = true;
-                ending.outcome = Outcome::Failed;
-                ending.fault = Some(*fault);
-            }
-        }
-        self.end(node, ending);
-    }
-
-    fn end(&mut self, node: usize, ending: Ending) {
-        for note in self.project.notes.drain(..) {
-            self.watch.note(&note);
-        }
-        if self.results[node].is_none() {
-            self.lost.insert(node);
-        }
-        self.watch.ended(&ending);
-        self.endings.insert(node, ending);
-        self.schedule.done(node);
-        for twin in std::mem::take(&mut self.twins) {
-            self.schedule.put_back(twin);
-        }
     }
 }
 

@@ -94,7 +94,7 @@ impl Run<'_, '_> {
             .map(|out| Ok((out.name.clone(), slot.output(&out.name, &file_name(&out.published))?)));
         let outputs = outputs.collect::<Result<_, StageError>>()?;
         let checkpoint = self.project.store.checkpoint(&slot.key());
-        let (id, seed) = (item.id.clone(), node_seed(self.project.pipeline.seed, &item.family));
+        let (id, seed) = (item.id.clone(), node_seed(item.seed, &item.family));
         let gpus: Vec<_> = gpus.iter().filter_map(|unit| self.capacity.gpu(*unit).cloned()).collect();
         let mut environment = BTreeMap::new();
         let mut device = Device::Cpu;

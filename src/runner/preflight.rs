@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use stage_contract::{Available, Device, Invalid, StageError};
+use stage_contract::{Available, Invalid, StageError};
 
-use super::{Next, Outlook, Project, Stop, Survey};
+use super::{Next, Project, Stop, Survey};
 use crate::{
     pipeline::{Origin, Work},
     problem::Problems,
@@ -27,16 +27,21 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
         return Ok(());
     }
     let mut problems = Problems::new();
-    expect_enough(project, &nodes, &mut problems);
+    let capacity = project.capacity();
     for outlook in &nodes {
-        let Work::Stage { .. } = &project.pipeline.nodes[outlook.node].work else { continue };
-        let device = match project.device() {
-            Ok(device) => device,
-            Err(invalid) => {
+        let device = match &project.pipeline.nodes[outlook.node].work {
+            Work::Command { .. } => None,
+            Work::Stage { .. } => Some(project.device().map_err(|invalid| {
                 let help = invalid.help.unwrap_or_else(|| "choose another with `--device`".to_owned());
-                return Err(Stop::wrong(invalid.message, help));
-            }
+                Stop::wrong(invalid.message, help)
+            })?),
         };
+        // What the file itself says there is was looked at when it was read; this is the machine.
+        let need = capacity.need(&project.pipeline.nodes[outlook.node], device);
+        if let Some((name, total)) = capacity.lacks(&need) {
+            problems.push(project.pipeline.exceeded(outlook.node, &name, total));
+        }
+        let Some(device) = device else { continue };
         if outlook.next != Next::Execute {
             continue;
         }
@@ -53,19 +58,6 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
         .map_err(|e| StageError::io("ask for free space of", project.store.root(), e))?;
     room(free, largest, &mut project.notes)?;
     Ok(())
-}
-
-/// Reports what this machine can never give; what the file itself says was looked at when it was read.
-fn expect_enough(project: &Project<'_>, nodes: &[&Outlook], problems: &mut Problems) {
-    let capacity = project.capacity();
-    for &Outlook { node, .. } in nodes {
-        let item = &project.pipeline.nodes[*node];
-        // A stage of the registry takes a GPU only where it runs on one, and that is looked for below.
-        let device = matches!(item.work, Work::Stage { .. }).then_some(Device::Cpu);
-        if let Some((name, total)) = capacity.lacks(&capacity.need(item, device)) {
-            problems.push(project.pipeline.exceeded(*node, &name, total));
-        }
-    }
 }
 
 /// Looks whether outputs would take the place of what a user made. Results go where results were before, or

@@ -174,7 +174,8 @@ impl<'r> Project<'r> {
         let threads = self.share(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
         let code = code_digest(self.code(node));
-        Fingerprint::of(&self.pipeline.nodes[node], self.pipeline.seed, code, &inputs, machine)
+        let node = &self.pipeline.nodes[node];
+        Fingerprint::of(node, node.seed, code, &inputs, machine)
     }
 
     /// The code of a node's stage, part by part; none for a `command`.

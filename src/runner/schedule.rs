@@ -240,4 +240,55 @@ mod tests {
         schedule.done(0);
         assert_eq!(all_ready(&mut schedule), [1]);
     }
+
+    /// Nodes of every shape, ending in another order than they began: nothing is overdrawn, every
+    /// node executes once and after those before it, and the same endings give the same beginnings.
+    #[test]
+    fn whatever_the_graph_all_execute_in_order_and_nothing_is_overdrawn() {
+        let run = |seed: u64| {
+            let mut state = seed;
+            let mut random = |below: u64| {
+                // Knuth's MMIX generator.
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) % below
+            };
+            let nodes: Vec<(usize, Vec<usize>)> =
+                (0..40).map(|node| (node, (0..node).filter(|_| random(12) == 0).collect())).collect();
+            let needs: Vec<_> = (0..40)
+                .map(|_| {
+                    need(&[("cpu", random(5)), ("gpu", random(3))], if random(4) == 0 { &["m"] } else { &[] })
+                })
+                .collect();
+            let totals = need(&[("cpu", 4), ("gpu", 2)], &[]).resources;
+            let mut schedule = Schedule::new(nodes.clone(), 3, totals);
+            let (mut begun, mut executing, mut done) = (Vec::new(), Vec::<Grant>::new(), BTreeSet::new());
+            loop {
+                while let Some(node) = schedule.ready() {
+                    schedule.queue(node, needs[node].clone());
+                }
+                while let Some(grant) = schedule.grant() {
+                    assert!(nodes[grant.node].1.iter().all(|before| done.contains(before)));
+                    begun.push(grant.node);
+                    executing.push(grant);
+                }
+                let sum = |name| executing.iter().map(|grant| needs[grant.node].resources[name]).sum::<u64>();
+                assert!(executing.len() <= 3 && sum("cpu") <= 4 && sum("gpu") <= 2);
+                assert!(executing.iter().filter(|grant| !needs[grant.node].mutexes.is_empty()).count() <= 1);
+                let gpus: BTreeSet<_> = executing.iter().flat_map(|grant| &grant.gpus).collect();
+                assert_eq!(gpus.len() as u64, sum("gpu"), "no GPU is given twice");
+                if executing.is_empty() {
+                    break;
+                }
+                let ended = usize::try_from(random(executing.len() as u64)).expect("is small");
+                let ended = executing.remove(ended).node;
+                done.insert(ended);
+                schedule.done(ended);
+            }
+            assert_eq!(done.len(), 40);
+            begun
+        };
+        for seed in 0..50 {
+            assert_eq!(run(seed), run(seed));
+        }
+    }
 }

@@ -225,7 +225,7 @@ fn differences(
     fingerprint: &Fingerprint,
     survey: &Survey,
 ) -> Vec<String> {
-    let mut reasons = reasons::own(locked, fingerprint, project.pipeline.seed);
+    let mut reasons = reasons::own(locked, fingerprint, project.pipeline.nodes[node].seed);
     let wires = &project.pipeline.nodes[node].inputs;
     for wire in wires {
         let now = fingerprint.manifest.inputs.get(&wire.port);

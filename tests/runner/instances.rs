@@ -210,3 +210,41 @@ params = { run = "echo copy >> trace; head -n 2 {data} > {out}" }
     project.expect(&[], &[("copy@2", "restored"), ("copy@3", "executed")]);
     assert_eq!(project.trace(), ["copy", "copy"]);
 }
+
+#[test]
+fn many_runs_with_many_jobs_execute_each_instance_once() {
+    let project = sweep();
+    let runs: Vec<_> = (0..3).map(|_| project.start(&["run", "--jobs", "4"])).collect();
+    for run in runs {
+        let ended = run.end();
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    }
+    let mut trace = project.trace();
+    trace.sort();
+    assert_eq!(trace, ["distill 2.0", "distill 3.0", "prune t2", "prune t3", "table"]);
+}
+
+#[test]
+fn an_instance_may_have_a_config_and_terms_of_its_own() {
+    let project = Project::new(
+        r#"
+[stage.say]
+foreach = { one = "1m", two = "1h" }
+use = "command"
+outputs = { out = "out/{key}.txt" }
+config = "configs/{key}.toml"
+timeout = "{item}"
+mutex = "{key}"
+"#,
+    );
+    project.write("configs/one.toml", "run = \"echo 1 > {out}\"\n");
+    project.write("configs/two.toml", "run = \"echo 2 > {out}\"\n");
+    project.ok(&["run"]);
+    assert_eq!(
+        (project.read("out/one.txt"), project.read("out/two.txt")),
+        ("1\n".to_owned(), "2\n".to_owned())
+    );
+    project.replace("pipeline.toml", "1m", "soon");
+    let ended = project.ner_pipe(&["run"]);
+    assert!(ended.err.contains("`soon` is no duration"), "{}", ended.err);
+}

@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use crate::project::{Project, gone};
+use crate::project::{Project, gone, text};
 
 /// A stage that reads the source; `more` are further keys.
 fn stage(id: &str, run: &str, more: &str) -> String {
@@ -222,4 +222,62 @@ fn what_this_machine_can_never_give_is_said_before_any_work() {
     assert!(project.trace().is_empty(), "nothing was done");
     let ended = project.ner_pipe(&["run", "a"]);
     assert_eq!(ended.code, Some(0), "what is not asked for does not matter: {}", ended.err);
+}
+
+#[test]
+fn a_killed_runner_leaves_none_of_its_stages() {
+    let hang = |id: &str| stage(id, &format!("echo $$ > {id}.pid; sleep 600 & wait"), "");
+    let project = project(&[hang("a"), hang("b")]);
+    let running = project.start(&["run", "--jobs", "2"]);
+    let shells = [project.pid("a.pid"), project.pid("b.pid")];
+    running.signal(Signal::KILL);
+    shells.into_iter().for_each(gone);
+    drop(running.end());
+}
+
+#[test]
+fn what_a_stage_leaves_running_ends_with_it_and_others_are_left_alone() {
+    let wait = "echo $$ > slow.pid; until [ -e go ]; do sleep 0.02; done";
+    let project = project(&[
+        stage("slow", wait, ""),
+        stage("leaves", "until [ -s slow.pid ]; do sleep 0.02; done; sleep 600 & echo $! > child", ""),
+        stage("after", "touch go", "").replace("sources.in", "leaves.out"),
+    ]);
+    project.expect(&["--jobs", "2"], &[("slow", "executed"), ("leaves", "executed"), ("after", "executed")]);
+    gone(project.pid("child"));
+}
+
+#[test]
+fn stages_start_in_the_order_of_the_file_however_many_at_once() {
+    let project = project(&["c", "a", "d", "b"].map(|id| stage(id, "true", "")));
+    for jobs in ["2", "8"] {
+        let force = ["--force", "c", "--force", "a", "--force", "d", "--force", "b"];
+        let ended =
+            project.ner_pipe(&[&["run", "--format", "json", "--jobs", jobs] as &[_], &force].concat());
+        let events = ended.events();
+        let starts: Vec<_> = events
+            .iter()
+            .filter(|event| event["event"] == "start")
+            .map(|event| text(&event["stage"]))
+            .collect();
+        assert_eq!(starts, ["c", "a", "d", "b"], "{}", ended.err);
+    }
+}
+
+#[test]
+fn an_input_edited_while_its_stage_is_queued_is_read_as_it_is_then() {
+    let project = project(&[
+        "later = { path = \"data/later.txt\", kind = \"file\" }\n".to_owned(),
+        stage("first", "until [ -e go ]; do sleep 0.02; done", ""),
+        stage("second", "true", "").replace("sources.in", "sources.later"),
+    ]);
+    project.write("data/later.txt", "old");
+    let running = project.start(&["run", "--jobs", "1"]);
+    project.wait_for("trace");
+    project.write("data/later.txt", "new");
+    project.write("go", "");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(project.read("out/second.txt"), "new");
+    assert_eq!(project.states()["second"], "fresh");
 }

@@ -1,0 +1,43 @@
+//! What is wrong with a table that is stamped out is wrong with every instance, and is told once.
+
+use std::collections::BTreeSet;
+
+use super::{Problem, Problems};
+
+impl Problems {
+    /// Tells once what is said of several instances of one stage, at the same place in the same words:
+    /// the first is kept. `families` has the ids of instances with the name of their table.
+    pub fn merge(&mut self, families: &[(&str, &str)]) {
+        let mut seen = BTreeSet::new();
+        let alike = |problem: &Problem| {
+            let mut message = problem.to_string();
+            for (id, family) in families {
+                message = message.replace(id, family);
+            }
+            let labels = problem.0.labels.iter();
+            let places = labels.map(|label| (label.offset(), label.len(), label.label().map(str::to_owned)));
+            (problem.code(), problem.file().map(str::to_owned), message, places.collect::<Vec<_>>())
+        };
+        if !families.is_empty() {
+            self.0.retain(|problem| seen.insert(alike(problem)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::problem::{Code, Problem, Problems, Text};
+
+    #[test]
+    fn instances_count_once_where_they_say_the_same() {
+        let text = Text::new("p", "abc");
+        let about = |id: &str, at: usize| {
+            Problem::new(Code::Cycle, format!("`{id}` waits")).at(&text.place(at..at + 1), "here")
+        };
+        let mut problems = Problems::new();
+        problems.extend([about("a@1", 0), about("a@2", 0), about("a@2", 1), about("b", 0)]);
+        problems.merge(&[("a@1", "a"), ("a@2", "a")]);
+        let left: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(left, ["`a@1` waits", "`a@2` waits", "`b` waits"]);
+    }
+}
