@@ -134,6 +134,25 @@ fn what_another_run_made_anew_is_not_set_aside() {
 }
 
 #[test]
+fn no_flipped_bit_changes_what_a_record_or_a_manifest_says() {
+    let (_dir, store) = store();
+    let key = manifest().key();
+    let entry = commit(miss(&store, &key), "one");
+    for name in ["entry.json", "manifest.json"] {
+        let path = store.entry_folder(&key).join(name);
+        let good = std::fs::read(&path).expect("reads");
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &bytes).expect("writes");
+            assert!(store.peek(&key).is_none(), "bit {bit} of {name}");
+        }
+        std::fs::write(&path, &good).expect("writes");
+        assert_eq!(store.peek(&key).map(|found| found.record), Some(entry.record.clone()));
+    }
+}
+
+#[test]
 fn a_record_with_a_flipped_digit_is_no_record() {
     let (_dir, store) = store();
     let key = manifest().key();

@@ -211,7 +211,7 @@ impl Ended {
 pub struct Running(Option<Child>);
 
 impl Running {
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         let id = self.0.as_ref().expect("runs").id();
         Pid::from_raw(id.try_into().expect("is small")).expect("is a process")
     }
