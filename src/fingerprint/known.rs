@@ -57,25 +57,26 @@ impl Known {
         Self { cache: Some(cache.to_owned()), records, learnt: AtomicBool::new(false) }
     }
 
-    /// The content of a file that looks like this, if it was read before and cannot have changed since.
-    pub fn digest(&self, stat: &Stat, now: Moment) -> Option<Digest> {
+    /// The content of a file that looks like this, if it was read before and cannot have changed since. If
+    /// not, and it looks like this since before `proven`, it is worth saving once it is read.
+    pub fn digest(&self, stat: &Stat, proven: Moment) -> Option<Digest> {
         let looks = looks(stat);
         let found = self.records.binary_search_by(|record| record[..WHO].cmp(&looks[..WHO])).ok();
         let record = found.map(|at| &self.records[at]).filter(|record| record[..LOOKS] == looks);
-        if record.is_none() && stat.is_settled(now) {
+        if record.is_none() && stat.is_settled(proven) {
             self.learnt.store(true, Ordering::Relaxed);
         }
         record.and_then(|record| record[LOOKS..UNSEEN].try_into().ok()).map(Digest::from_bytes)
     }
 
-    /// Saves what was learnt: `seen` is every file met, with its content and the moment before it was
-    /// asked for its looks. A folder that is not there or cannot be written costs time, nothing else.
+    /// Saves what was learnt: `seen` is every file met, with its content and the moment before which its
+    /// looks prove that. A folder that is not there or cannot be written costs time, nothing else.
     pub fn save(&mut self, seen: impl Iterator<Item = (Stat, Digest, Moment)>) {
         let Some(cache) = self.cache.clone().filter(|_| self.learnt.swap(false, Ordering::Relaxed)) else {
             return;
         };
         let mut records: Vec<_> = seen
-            .filter(|(stat, _, moment)| stat.is_settled(*moment))
+            .filter(|(stat, _, proven)| stat.is_settled(*proven))
             .map(|(stat, digest, _)| record(&stat, &digest))
             .collect();
         let met = records.len();

@@ -59,6 +59,7 @@ impl Scene {
     /// As a process does that begins now.
     fn digest(&self) -> Digest {
         let mut memo = Memo::open(&self.cache());
+        memo.observe_all(vec![self.root()]);
         let digest = memo.observe(&self.root()).expect("is readable").digest;
         memo.save();
         digest
@@ -150,6 +151,7 @@ fn a_file_that_looks_as_before_is_not_read() {
     let truth = scene.digest();
     // A wrong record shows that it is believed.
     let mut memo = Memo::open(&scene.cache());
+    memo.observe_all(vec![scene.root()]);
     let seen = memo.observe(&scene.root()).expect("is readable").files();
     let lies = seen.iter().map(|(stat, _, moment)| (*stat, Digest::of(b"a lie"), *moment));
     memo.known.digest(&Stat { inode: 0, ..seen[0].0 }, Moment::now());
@@ -174,6 +176,7 @@ fn many_processes_at_once_are_never_wrong() {
             scope.spawn(move || {
                 for _ in 0..20 {
                     let mut memo = Memo::open(&scene.cache());
+                    memo.observe_all(vec![scene.root()]);
                     assert_eq!(
                         memo.observe(&scene.files[worker % 6]).expect("is readable").shape,
                         stage_contract::Shape::File
