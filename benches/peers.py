@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # nothing is left in the checkout
 from projects import DATA, LAST, STAGES, Tool, tools
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,19 +68,30 @@ def main() -> None:
     print(start(ner_pipe, options))
     print(memory(present, options.work))
     missing = [name for name, text in versions.items() if not text]
-    print(f"\n{options.rounds} rounds, all tools in turn in each; {os.cpu_count()} cores; load {min(loads):.1f} to {max(loads):.1f}.")
+    print(
+        f"\n{options.rounds} rounds, all tools in turn in each; {os.cpu_count()} cores; load {min(loads):.1f} to {max(loads):.1f}."
+    )
     print("Missing: " + (", ".join(missing) or "none") + ".")
     for note in dict.fromkeys(notes):
         print(f"- {note}")
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    parser.add_argument("--work", type=Path, default=cache / "ner-pipe-benches", help="where tools and projects go (%(default)s)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=cache / "ner-pipe-benches",
+        help="where tools and projects go (%(default)s)",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ner-pipe", type=Path, help="measure this binary and build none")
-    parser.add_argument("--also", type=Path, help="compare the start of this binary too: one with the machine learning")
+    parser.add_argument(
+        "--also", type=Path, help="compare the start of this binary too: one with the machine learning"
+    )
     parser.add_argument("--only", nargs="+", help="measure these tools only")
     options = parser.parse_args()
     options.work = options.work.resolve()
@@ -92,7 +104,14 @@ def environ(options: argparse.Namespace) -> None:
     """Tools first in PATH; nobody phones home, and nobody finds the user's settings."""
     paths = [options.work / "venv/bin", options.work / "node/node_modules/.bin"]
     os.environ["PATH"] = os.pathsep.join([*map(str, paths), os.environ["PATH"]])
-    quiet = ["DVC_NO_ANALYTICS", "TURBO_TELEMETRY_DISABLED", "DO_NOT_TRACK", "CI", "NO_COLOR", "NO_UPDATE_NOTIFIER"]
+    quiet = [
+        "DVC_NO_ANALYTICS",
+        "TURBO_TELEMETRY_DISABLED",
+        "DO_NOT_TRACK",
+        "CI",
+        "NO_COLOR",
+        "NO_UPDATE_NOTIFIER",
+    ]
     os.environ.update(dict.fromkeys(quiet, "1"))
     os.environ["DVC_GLOBAL_CONFIG_DIR"] = str(options.work / "dvc-global")
     os.environ["XDG_CACHE_HOME"] = str(options.work / "xdg")
@@ -102,7 +121,17 @@ def environ(options: argparse.Namespace) -> None:
 
 def build(work: Path) -> Path:
     target = Path(os.environ.get("CARGO_TARGET_DIR", work / "target"))
-    cargo = ["cargo", "build", "--release", "--locked", "--no-default-features", "-p", "ner-pipe", "--target-dir", str(target)]
+    cargo = [
+        "cargo",
+        "build",
+        "--release",
+        "--locked",
+        "--no-default-features",
+        "-p",
+        "ner-pipe",
+        "--target-dir",
+        str(target),
+    ]
     subprocess.run(cargo, cwd=ROOT, check=True)
     return target / "release/ner-pipe"
 
@@ -113,7 +142,9 @@ def install(work: Path) -> None:
         say("installing dvc, doit and go-task from PyPI")
         subprocess.run([sys.executable, "-m", "venv", work / "venv"], check=True)
         for package in ["doit", "go-task-bin", "dvc"]:
-            subprocess.run([work / "venv/bin/pip", "install", "-q", "--disable-pip-version-check", package], check=False)
+            subprocess.run(
+                [work / "venv/bin/pip", "install", "-q", "--disable-pip-version-check", package], check=False
+            )
     if not (work / "node").exists() and shutil.which("npm"):
         say("installing turbo and moon from npm")
         (work / "node").mkdir()
@@ -162,9 +193,13 @@ def prepare(tool: Tool, shape: str, work: Path) -> Path:
     tool.write(shape, home)
     commands = [["git", "init", "-q", "-b", "main"]] if tool.git else []
     commands += tool.setup
-    commands += [["git", "add", "-A"], ["git", "commit", "-qm", "bench"]] if tool.git and shape != "big" else []
+    commands += (
+        [["git", "add", "-A"], ["git", "commit", "-qm", "bench"]] if tool.git and shape != "big" else []
+    )
     # A gigabyte is not put into git: the tool has to hash it itself, as for data that nobody commits.
-    commands += [["git", "add", "stages"], ["git", "commit", "-qm", "bench"]] if tool.git and shape == "big" else []
+    commands += (
+        [["git", "add", "stages"], ["git", "commit", "-qm", "bench"]] if tool.git and shape == "big" else []
+    )
     for command in commands:
         subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
     return home
@@ -230,8 +265,11 @@ def spread(seconds: list[float]) -> str:
 def start(ner_pipe: str, options: argparse.Namespace) -> str:
     """What the binary's start costs: `--version`, and `status` of the small project, in turn."""
     home = options.work / "projects/ner-pipe-small"
-    lines = ["", "| start, ms | " + " | ".join(["--version", "status"]) + " |", "|---|---|---|"]
-    binaries = {"without the machine learning": ner_pipe, "with it": options.also and str(options.also.resolve())}
+    lines = ["", "| start, ms | --version | status |", "|---|---|---|"]
+    binaries = {
+        "without the machine learning": ner_pipe,
+        "with it": options.also and str(options.also.resolve()),
+    }
     seconds: dict[tuple[str, str], list[float]] = {}
     for _ in range(20):
         for name, binary in binaries.items():
@@ -241,7 +279,9 @@ def start(ner_pipe: str, options: argparse.Namespace) -> str:
                 seconds.setdefault((name, argument), []).append(time.perf_counter() - begun)
     for name, binary in binaries.items():
         if binary:
-            lines.append(f"| {name} | {spread(seconds[name, '--version'])} | {spread(seconds[name, 'status'])} |")
+            lines.append(
+                f"| {name} | {spread(seconds[name, '--version'])} | {spread(seconds[name, 'status'])} |"
+            )
     return "\n".join(lines)
 
 
@@ -249,7 +289,12 @@ def memory(present, work: Path) -> str:
     """Peak memory of a run with nothing to do, by GNU time: our own children's peak begins at this Python's."""
     if not shutil.which("time"):
         return "\nPeak memory: GNU time is missing."
-    lines = ["", "| peak memory of a run with nothing to do, MiB | " + " | ".join(tool.name for tool in present) + " |"]
+    lines = [
+        "",
+        "| peak memory of a run with nothing to do, MiB | "
+        + " | ".join(tool.name for tool in present)
+        + " |",
+    ]
     lines.append("|---|" + "---|" * len(present))
     for shape in DATA:
         cells = []

@@ -3,6 +3,7 @@ and on what the stage before it made, and leaves its name in `trace`."""
 
 import json
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ class Tool:
     """How to use one tool. Commands are argument lists; the first word is looked up in PATH."""
 
     name: str
+    files: Callable[[str], dict[str, str]]  # by path, for a shape of data
     run: list[str]
     version: list[str]
     state: list[str]  # what to remove so that the next run is the first: patterns
@@ -25,7 +27,7 @@ class Tool:
     def write(self, shape: str, root: Path) -> None:
         """Writes the project's files, but not the data."""
         files = {f"stages/{name}.sh": script(name) for name in STAGES}
-        files |= globals()["in_" + self.name.replace("-", "_")](shape)
+        files |= self.files(shape)
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(textwrap.dedent(text))
@@ -34,14 +36,42 @@ class Tool:
 
 def tools(ner_pipe: str) -> list[Tool]:
     return [
-        Tool("ner-pipe", [ner_pipe, "run"], [ner_pipe, "--version"], ["cache", "artifacts", "pipeline.lock"]),
-        Tool("make", ["make", "-s"], ["make", "--version"], []),
-        Tool("go-task", ["task", LAST], ["task", "--version"], [".task"]),
-        Tool("doit", ["doit", "run"], ["doit", "--version"], [".doit.db*"]),
-        Tool("turbo", ["turbo", "run", "evaluate", "--output-logs=none"], ["turbo", "--version"], [".turbo", "node_modules/.cache"], git=True),
-        Tool("moon", ["moon", "run", "bench:evaluate", "--summary", "none"], ["moon", "--version"], [".moon/cache"], git=True),
+        Tool(
+            "ner-pipe",
+            in_ner_pipe,
+            [ner_pipe, "run"],
+            [ner_pipe, "--version"],
+            ["cache", "artifacts", "pipeline.lock"],
+        ),
+        Tool("make", in_make, ["make", "-s"], ["make", "--version"], []),
+        Tool("go-task", in_go_task, ["task", LAST], ["task", "--version"], [".task"]),
+        Tool("doit", in_doit, ["doit", "run"], ["doit", "--version"], [".doit.db*"]),
+        Tool(
+            "turbo",
+            in_turbo,
+            ["turbo", "run", "evaluate", "--output-logs=none"],
+            ["turbo", "--version"],
+            [".turbo", "node_modules/.cache"],
+            git=True,
+        ),
+        Tool(
+            "moon",
+            in_moon,
+            ["moon", "run", "bench:evaluate", "--summary", "none"],
+            ["moon", "--version"],
+            [".moon/cache"],
+            git=True,
+        ),
         # Its hashes of files are kept in a site cache, in each project's own place here.
-        Tool("dvc", ["env", "DVC_SITE_CACHE_DIR=.dvc/site", "dvc", "repro", "-q"], ["dvc", "--version"], ["dvc.lock", ".dvc/cache", ".dvc/tmp", ".dvc/site"], [["dvc", "init", "-q"]], git=True),
+        Tool(
+            "dvc",
+            in_dvc,
+            ["env", "DVC_SITE_CACHE_DIR=.dvc/site", "dvc", "repro", "-q"],
+            ["dvc", "--version"],
+            ["dvc.lock", ".dvc/cache", ".dvc/tmp", ".dvc/site"],
+            [["dvc", "init", "-q"]],
+            git=True,
+        ),
     ]
 
 
@@ -113,16 +143,25 @@ def task_{name}():
 def in_turbo(shape: str) -> dict[str, str]:
     package = {"name": "bench", "private": True, "packageManager": "npm@10.0.0", "workspaces": ["packages/*"]}
     package["scripts"] = {name: command(stage, shape) for stage, name in enumerate(STAGES)}
-    lock = {"name": "bench", "lockfileVersion": 3, "requires": True, "packages": {
-        "": {"name": "bench", "workspaces": ["packages/*"]},
-        "packages/p": {"version": "0.0.0"},
-        "node_modules/p": {"resolved": "packages/p", "link": True},
-    }}
+    lock = {
+        "name": "bench",
+        "lockfileVersion": 3,
+        "requires": True,
+        "packages": {
+            "": {"name": "bench", "workspaces": ["packages/*"]},
+            "packages/p": {"version": "0.0.0"},
+            "node_modules/p": {"resolved": "packages/p", "link": True},
+        },
+    }
     tasks = {}
     for stage, name in enumerate(STAGES):
         data = [] if stage else [source(0, shape) + ("/**" if shape == "many" else "")]
         after = [f"//#{STAGES[stage - 1]}"] if stage else []
-        tasks[f"//#{name}"] = {"dependsOn": after, "inputs": [*data, f"stages/{name}.sh"], "outputs": [f"out/{name}.txt"]}
+        tasks[f"//#{name}"] = {
+            "dependsOn": after,
+            "inputs": [*data, f"stages/{name}.sh"],
+            "outputs": [f"out/{name}.txt"],
+        }
     return {
         "package.json": json.dumps(package),
         "package-lock.json": json.dumps(lock),

@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::{
     known::Known,
-    stat::Moment,
     tree::{Observed, Unreadable, observe_knowing},
 };
 
@@ -22,7 +21,7 @@ impl Memo {
     /// With what earlier processes saved in the cache.
     #[must_use]
     pub fn open(cache: &Path) -> Self {
-        Self { seen: BTreeMap::new(), known: Known::open(cache, Moment::now()) }
+        Self { seen: BTreeMap::new(), known: Known::open(cache) }
     }
 
     /// Saves what was learnt about files for later processes, unless there is no cache yet.

@@ -13,7 +13,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::fingerprint::{Digest, observe, stat::Stat};
+use crate::fingerprint::{
+    Digest, observe,
+    stat::{Moment, Stat},
+};
 
 /// Long enough for every stat to settle.
 fn settle() {
