@@ -2,7 +2,7 @@ use std::{
     cell::RefCell,
     fmt,
     fs::File,
-    io::{self, Read},
+    io::{self, ErrorKind, Read},
     os::unix::fs::FileExt,
     path::Path,
     str::FromStr,
@@ -82,7 +82,12 @@ fn subtree(file: &File, from: u64, bytes: u64) -> io::Result<ChainingValue> {
         return BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(PART, 0);
             let part = &mut buffer[..usize::try_from(bytes).unwrap_or(PART)];
-            file.read_exact_at(part, from)?;
+            file.read_exact_at(part, from).map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => {
+                    io::Error::new(error.kind(), "it became shorter while it was read")
+                }
+                _ => error,
+            })?;
             Ok(blake3::Hasher::new().set_input_offset(from).update(part).finalize_non_root())
         });
     }

@@ -1,6 +1,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -67,6 +68,33 @@ impl Found {
         let child = |name: OsString| Self::walk_in(opened, &path, &name, &above).map(|found| (name, found));
         let children = names.into_par_iter().with_min_len(FEW).map(child).collect::<Result<_, _>>()?;
         Ok(Self { stat, digest: None, children: Some(children) })
+    }
+
+    /// Writes the files for which that is `wanted` through to the disk, all at once.
+    pub fn flush(&self, path: &Path, wanted: &impl Fn(&Stat) -> bool) {
+        /// Beyond this many it takes longer than reading them: then only the large ones, which are the
+        /// ones that programs map.
+        const MANY: usize = 64;
+        const LARGE: u64 = 1 << 20;
+        let mut files = Vec::new();
+        self.choose(path, wanted, &mut files);
+        let many = files.len() > MANY;
+        files.into_par_iter().filter(|(_, size)| !many || *size >= LARGE).for_each(|(path, _)| {
+            // What cannot be opened is found out when it is read.
+            drop(File::open(path).and_then(|file| file.sync_data()));
+        });
+    }
+
+    fn choose(&self, path: &Path, wanted: &impl Fn(&Stat) -> bool, into: &mut Vec<(PathBuf, u64)>) {
+        if self.children.is_none() && wanted(&self.stat) {
+            into.push((path.to_owned(), self.stat.size));
+        }
+        for (name, child) in self.children.iter().flatten() {
+            // Most are not, and then no path is put together.
+            if child.children.is_some() || wanted(&child.stat) {
+                child.choose(&path.join(name), wanted, into);
+            }
+        }
     }
 
     /// Fills in all digests, and gives its own. `known` may spare reading a file.

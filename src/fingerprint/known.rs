@@ -50,32 +50,34 @@ pub(super) struct Known {
 
 impl Known {
     /// What was saved in `cache/`. Whatever is wrong with it, the files themselves are the truth.
-    pub fn open(cache: &Path, now: Moment) -> Self {
+    pub fn open(cache: &Path) -> Self {
         let path = cache.join("stats");
-        let records = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
-        let records = parse(&records, now).unwrap_or_default();
+        // Anything else there, a pipe say, could make us wait for ever.
+        let bytes = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        let records = parse(&bytes, Moment::now()).unwrap_or_default();
         Self { cache: Some(cache.to_owned()), records, learnt: AtomicBool::new(false) }
     }
 
-    /// The content of a file that looks like this, if it was read before and cannot have changed since.
-    pub fn digest(&self, stat: &Stat, now: Moment) -> Option<Digest> {
+    /// The content of a file that looks like this, if it was read before and cannot have changed since. If
+    /// not, and it looks like this since before `proven`, it is worth saving once it is read.
+    pub fn digest(&self, stat: &Stat, proven: Moment) -> Option<Digest> {
         let looks = looks(stat);
         let found = self.records.binary_search_by(|record| record[..WHO].cmp(&looks[..WHO])).ok();
         let record = found.map(|at| &self.records[at]).filter(|record| record[..LOOKS] == looks);
-        if record.is_none() && stat.is_settled(now) {
+        if record.is_none() && stat.is_settled(proven) {
             self.learnt.store(true, Ordering::Relaxed);
         }
         record.and_then(|record| record[LOOKS..UNSEEN].try_into().ok()).map(Digest::from_bytes)
     }
 
-    /// Saves what was learnt: `seen` is every file met, with its content and the moment before it was
-    /// asked for its looks. A folder that is not there or cannot be written costs time, nothing else.
+    /// Saves what was learnt: `seen` is every file met, with its content and the moment before which its
+    /// looks prove that. A folder that is not there or cannot be written costs time, nothing else.
     pub fn save(&mut self, seen: impl Iterator<Item = (Stat, Digest, Moment)>) {
         let Some(cache) = self.cache.clone().filter(|_| self.learnt.swap(false, Ordering::Relaxed)) else {
             return;
         };
         let mut records: Vec<_> = seen
-            .filter(|(stat, _, moment)| stat.is_settled(*moment))
+            .filter(|(stat, _, proven)| stat.is_settled(*proven))
             .map(|(stat, digest, _)| record(&stat, &digest))
             .collect();
         let met = records.len();
@@ -158,7 +160,7 @@ mod tests {
     }
 
     fn know(cache: &Path, stats: &[(Stat, Digest)]) {
-        let mut known = Known::open(cache, Moment::now());
+        let mut known = Known::open(cache);
         for (stat, _) in stats {
             known.digest(stat, Moment::now());
         }
@@ -166,7 +168,7 @@ mod tests {
     }
 
     fn asks(cache: &Path, stat: &Stat) -> Option<Digest> {
-        Known::open(cache, Moment::now()).digest(stat, Moment::now())
+        Known::open(cache).digest(stat, Moment::now())
     }
 
     fn cache() -> tempfile::TempDir {
@@ -235,8 +237,9 @@ mod tests {
     fn after_the_clock_was_set_back_nothing_is_known() {
         let cache = cache();
         know(cache.path(), &[(stat(1, 7), content("a"))]);
-        let known = Known::open(cache.path(), Moment(Moment::now().0 - SECOND));
-        assert_eq!(known.digest(&stat(1, 7), Moment::now()), None);
+        let bytes = fs::read(cache.path().join("stats")).expect("is there");
+        assert!(parse(&bytes, Moment::now()).is_some());
+        assert!(parse(&bytes, Moment(Moment::now().0 - SECOND)).is_none());
     }
 
     #[test]
@@ -248,7 +251,7 @@ mod tests {
             know(cache.path(), &[(stat(n, 7), content("a"))]);
             assert_eq!(asks(cache.path(), &seldom).is_some(), n < u64::from(KEPT), "{n}");
         }
-        let known = Known::open(cache.path(), Moment::now());
+        let known = Known::open(cache.path());
         assert_eq!(known.records.len(), usize::from(KEPT) + 1);
     }
 

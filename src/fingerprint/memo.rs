@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::{
     known::Known,
-    stat::Moment,
     tree::{Observed, Unreadable, observe_knowing},
 };
 
@@ -22,7 +21,7 @@ impl Memo {
     /// With what earlier processes saved in the cache.
     #[must_use]
     pub fn open(cache: &Path) -> Self {
-        Self { seen: BTreeMap::new(), known: Known::open(cache, Moment::now()) }
+        Self { seen: BTreeMap::new(), known: Known::open(cache) }
     }
 
     /// Saves what was learnt about files for later processes, unless there is no cache yet.
@@ -30,17 +29,17 @@ impl Memo {
         self.known.save(self.seen.values().flat_map(Observed::files));
     }
 
-    fn look(&self, path: &Path) -> Result<Observed, Unreadable> {
-        observe_knowing(path, &|stat, moment| self.known.digest(stat, moment))
+    fn look(&self, path: &Path, flush: bool) -> Result<Observed, Unreadable> {
+        observe_knowing(path, flush, &|stat, proven| self.known.digest(stat, proven))
     }
 
-    /// Observes all paths at once on all cores. What cannot be read is left out: whoever needs it
-    /// finds out in [`Memo::observe`].
+    /// Observes all paths at once on all cores, such that it can be saved. What cannot be read is left
+    /// out: whoever needs it finds out in [`Memo::observe`].
     pub fn observe_all(&mut self, paths: Vec<PathBuf>) {
         let observed = paths
             .into_par_iter()
             .filter(|path| !self.seen.contains_key(path))
-            .filter_map(|path| self.look(&path).ok().map(|observed| (path, observed)))
+            .filter_map(|path| self.look(&path, true).ok().map(|observed| (path, observed)))
             .collect::<Vec<_>>();
         self.seen.extend(observed);
     }
@@ -51,7 +50,7 @@ impl Memo {
     /// As [`observe`].
     pub fn observe(&mut self, path: &Path) -> Result<&Observed, Unreadable> {
         if !self.seen.contains_key(path) {
-            self.seen.insert(path.to_owned(), self.look(path)?);
+            self.seen.insert(path.to_owned(), self.look(path, false)?);
         }
         self.seen.get(path).ok_or_else(|| Unreadable::Missing(path.to_owned()))
     }

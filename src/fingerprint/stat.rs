@@ -23,6 +23,13 @@ impl Moment {
         Self(since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0)))
     }
 
+    /// So long before that what was written then is on the disk by now: the kernel takes 35 s at most. A
+    /// page that another process maps gives its file a new time only when it is written for the first time
+    /// after that.
+    pub fn long_before(self) -> Self {
+        Self(self.0 - 60_000_000_000)
+    }
+
     fn of(seconds: i64, nanoseconds: impl Into<i128>) -> Self {
         Self(i128::from(seconds) * 1_000_000_000 + nanoseconds.into())
     }

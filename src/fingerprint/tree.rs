@@ -54,6 +54,8 @@ pub struct Observed {
     found: Arc<Found>,
     /// Just before it was looked at.
     moment: Moment,
+    /// Files whose times are older can be told by them for ever.
+    proven: Moment,
 }
 
 /// Looks at a file or folder and hashes its content, every byte of it. Symbolic links count as what they
@@ -62,19 +64,28 @@ pub struct Observed {
 /// # Errors
 /// When it is missing, unreadable, loops, or is neither file nor folder.
 pub fn observe(path: &Path) -> Result<Observed, Unreadable> {
-    observe_knowing(path, &|_, _| None)
+    observe_knowing(path, false, &|_, _| None)
 }
 
 /// As [`observe`], but does not read a file whose content is known by what the file system says about it.
+///
+/// A program that maps a file gives it a new time with its first write and none with those that follow, until
+/// the kernel wrote the page to the disk. `flush` does that before reading, so that later writes show.
 pub(super) fn observe_knowing(
     path: &Path,
+    flush: bool,
     known: &(impl Fn(&Stat, Moment) -> Option<Digest> + Sync),
 ) -> Result<Observed, Unreadable> {
     let moment = Moment::now();
     let mut found = Found::walk(path)?;
-    let digest = found.read(path, &|stat| known(stat, moment))?;
+    if flush {
+        let young = |stat: &Stat| !stat.is_settled(moment.long_before());
+        found.flush(path, &|stat| young(stat) && known(stat, moment).is_none());
+    }
+    let proven = if flush { moment } else { moment.long_before() };
+    let digest = found.read(path, &|stat| known(stat, proven))?;
     let shape = if found.children.is_some() { Shape::Folder } else { Shape::File };
-    Ok(Observed { digest, bytes: found.bytes(), shape, found: Arc::new(found), moment })
+    Ok(Observed { digest, bytes: found.bytes(), shape, found: Arc::new(found), moment, proven })
 }
 
 impl Observed {
@@ -85,11 +96,11 @@ impl Observed {
         self.found.difference(&now, path).or_else(|| self.found.altered(path, self.moment))
     }
 
-    /// Every file in it as it was, its content, and the moment before.
+    /// Every file in it as it was, its content, and the moment before which its times prove that.
     pub(super) fn files(&self) -> Vec<(Stat, Digest, Moment)> {
         let mut files = Vec::new();
         self.found.files(&mut |file| {
-            files.extend(file.digest.map(|digest| (file.stat, digest, self.moment)));
+            files.extend(file.digest.map(|digest| (file.stat, digest, self.proven)));
         });
         files
     }

@@ -84,7 +84,8 @@ pub struct Outlook {
     pub reasons: Vec<String>,
 }
 
-/// Looks at nodes and at all that they need; `wanted` is closed under that. Executes and writes nothing.
+/// Looks at nodes and at all that they need; `wanted` is closed under that. Executes nothing, and writes
+/// nothing but what it learnt about files, if there is a cache.
 ///
 /// # Errors
 /// When a source cannot be read.
@@ -114,7 +115,8 @@ pub struct Survey {
     pub results: Vec<Option<Entry>>,
 }
 
-/// Hashes all sources and artifacts at once, on all cores.
+/// Hashes all sources and artifacts at once, on all cores; what is known to be as it was is not read. Saved at
+/// once, so that a run that is stopped need not hash again.
 fn observe_everything(project: &mut Project<'_>, wanted: &BTreeSet<usize>) {
     let mut paths = BTreeSet::new();
     for &node in wanted {

@@ -13,7 +13,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::fingerprint::{Digest, observe, stat::Stat};
+use crate::fingerprint::{
+    Digest, observe,
+    stat::{Moment, Stat},
+};
 
 /// Long enough for every stat to settle.
 fn settle() {
@@ -59,6 +62,7 @@ impl Scene {
     /// As a process does that begins now.
     fn digest(&self) -> Digest {
         let mut memo = Memo::open(&self.cache());
+        memo.observe_all(vec![self.root()]);
         let digest = memo.observe(&self.root()).expect("is readable").digest;
         memo.save();
         digest
@@ -150,6 +154,7 @@ fn a_file_that_looks_as_before_is_not_read() {
     let truth = scene.digest();
     // A wrong record shows that it is believed.
     let mut memo = Memo::open(&scene.cache());
+    memo.observe_all(vec![scene.root()]);
     let seen = memo.observe(&scene.root()).expect("is readable").files();
     let lies = seen.iter().map(|(stat, _, moment)| (*stat, Digest::of(b"a lie"), *moment));
     memo.known.digest(&Stat { inode: 0, ..seen[0].0 }, Moment::now());
@@ -174,6 +179,7 @@ fn many_processes_at_once_are_never_wrong() {
             scope.spawn(move || {
                 for _ in 0..20 {
                     let mut memo = Memo::open(&scene.cache());
+                    memo.observe_all(vec![scene.root()]);
                     assert_eq!(
                         memo.observe(&scene.files[worker % 6]).expect("is readable").shape,
                         stage_contract::Shape::File
