@@ -1,6 +1,8 @@
 //! `pipeline.lock`: the committed record of the last good state. One sorted table per stage; no times,
 //! no measured values, no names of machines, so that it merges well and two machines agree on it.
 
+mod revision;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::StageError;
 use thiserror::Error;
+
+pub use revision::RevisionError;
 
 use crate::{
     fingerprint::{Digest, Key, Manifest},
@@ -166,6 +170,11 @@ impl Lock {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(LockError::Io(path.to_owned(), error)),
         };
+        Self::parse(path, &text)
+    }
+
+    /// Understands a lock file's text; an empty one is empty.
+    fn parse(path: &Path, text: &str) -> Result<Self, LockError> {
         let damaged =
             |message: &str| LockError::Damaged { path: path.to_owned(), message: message.trim().to_owned() };
         if text.is_empty() {

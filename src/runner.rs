@@ -3,6 +3,7 @@
 //! [`survey`] looks at everything before the first stage runs; [`run`] then goes through the nodes in
 //! the order of work. A node that gives no result takes those below it with it; the others still run.
 
+mod accept;
 mod perform;
 mod preflight;
 mod project;
@@ -16,7 +17,9 @@ use std::{
 
 use stage_contract::StageError;
 
+pub use accept::{Accepted, accept, acceptable};
 pub use project::{Project, Wish};
+pub use reasons::{Reason, told};
 pub use survey::{Next, Outlook, State, Survey, survey};
 
 use crate::{
@@ -236,7 +239,7 @@ impl Run<'_, '_> {
             let key = fingerprint.manifest.key();
             ending.key = Some(key);
             let forced = self.order.forced.contains(&node);
-            ending.reasons = survey::explain(self.project, node, &fingerprint, forced, &self.expected);
+            ending.reasons = told(&survey::explain(self.project, node, &fingerprint, forced, &self.expected));
             match self.look_up(node, &key, forced)? {
                 Lookup::Hit(entry) => {
                     if let Some(outcome) = self.take(node, &entry)? {

@@ -2,6 +2,8 @@
 //! program under test: with `NER_PIPE_UNDER_TEST` set it is `ner-pipe` with these stages, and so are the
 //! child processes that it starts.
 
+#[path = "registry/accept.rs"]
+mod accept;
 #[path = "registry/fake.rs"]
 mod fake;
 #[path = "runner/project.rs"]
@@ -36,13 +38,13 @@ fn main() -> ExitCode {
         ("a_changed_default_is_named_exactly", a_changed_default_is_named_exactly),
         ("a_measuring_stage_belongs_to_its_machine", a_measuring_stage_belongs_to_its_machine),
     ];
-    let trials = tests.map(|(name, test)| {
+    let trials = tests.into_iter().chain(accept::TESTS).map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
 /// A pipeline of one probe with these parameters, and a stage after it.

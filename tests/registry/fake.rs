@@ -110,8 +110,11 @@ impl Stage for Probe {
     };
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let size = inputs.path(&TEXT).and_then(|path| fs::metadata(path).ok()).map_or(0, |meta| meta.len());
-        if size == 0 { Err(Invalid::new("the text is empty").at("text").help("write some")) } else { Ok(()) }
+        let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+        if inputs.path(&TEXT).is_some_and(is_empty) {
+            return Err(Invalid::new("the text is empty").at("text").help("write some"));
+        }
+        Ok(())
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {

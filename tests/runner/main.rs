@@ -8,4 +8,5 @@ mod project;
 mod selection;
 mod status;
 mod together;
+mod why;
 mod words;
