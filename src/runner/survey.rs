@@ -297,7 +297,7 @@ fn rerun(
     }
     let given = item.inputs.iter().find_map(|wire| {
         let (was, is) = (old.manifest.inputs.get(&wire.port)?, now.manifest.inputs.get(&wire.port)?);
-        (was != is).then(|| (wire, *was, *is))
+        (was != is).then_some((wire, *was, *is))
     });
     let Some((wire, was, is)) = given else {
         return reasons::hidden(Some(&old.manifest), &now.manifest).into_iter().next();
