@@ -13,7 +13,7 @@ use stage_contract::{Invalid, Registry, StageError, Tool, ToolContext, ToolError
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    commands::{Exit, Machine, exec_node, init, log, run, stages, status, why, working_folder},
+    commands::{Exit, Machine, accept, diff, exec_node, init, log, run, stages, status, why, working_folder},
     executor::causes,
     problem::Problems,
     runner::Stop,
@@ -44,6 +44,8 @@ enum Command {
     Run(run::Args),
     Status(status::Args),
     Why(why::Args),
+    Diff(diff::Args),
+    Accept(accept::Args),
     Log(log::Args),
     Stages(stages::Args),
     Init(init::Args),
@@ -101,6 +103,8 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
         Command::Run(args) => run::run(args, registry)?,
         Command::Status(args) => status::run(args, registry)?,
         Command::Why(args) => why::run(args, registry)?,
+        Command::Diff(args) => diff::run(args)?,
+        Command::Accept(args) => accept::run(args, registry)?,
         Command::Log(args) => log::run(args, registry)?,
         Command::Stages(args) => {
             stages::run(args, registry, &mut io::stdout()).map_err(Problems::from)?;

@@ -1,5 +1,7 @@
 //! One file per subcommand: its arguments, and what it does with them.
 
+pub mod accept;
+pub mod diff;
 pub mod exec_node;
 pub mod init;
 pub mod log;

@@ -175,8 +175,8 @@ impl Fingerprint {
 /// it. The parts themselves are kept beside the result, so that a change can be told by name.
 #[must_use]
 pub fn code_digest(parts: &[(&str, &str)]) -> String {
-    let text: String = parts.iter().map(|(name, hash)| format!("{hash} {name}\n")).collect();
-    Digest::of(text.as_bytes()).to_string()[..32].to_owned()
+    let lines: Vec<String> = parts.iter().map(|(name, hash)| format!("{hash} {name}")).collect();
+    Digest::of(lines.join("\n").as_bytes()).to_string()[..32].to_owned()
 }
 
 /// The last part of a path, as text.

@@ -1,6 +1,8 @@
 //! `pipeline.lock`: the committed record of the last good state. One sorted table per stage; no times,
 //! no measured values, no names of machines, so that it merges well and two machines agree on it.
 
+mod revision;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::StageError;
 use thiserror::Error;
+
+pub use revision::RevisionError;
 
 use crate::{
     fingerprint::{Digest, Key, Manifest},

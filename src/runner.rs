@@ -4,6 +4,7 @@
 //! the order of work, several at once where they fit. A node that gives no result takes those below it
 //! with it; the others still run.
 
+mod accept;
 mod attempt;
 mod capacity;
 mod course;
@@ -19,8 +20,10 @@ use std::{collections::BTreeSet, num::NonZero, path::Path, thread, time::Instant
 
 use stage_contract::StageError;
 
+pub use accept::{Accepted, accept, acceptable};
 pub use capacity::Capacity;
 pub use project::{Project, Wish};
+pub use reasons::{Reason, told};
 pub use schedule::Need;
 pub use survey::{Next, Outlook, State, Survey, survey};
 

@@ -284,6 +284,18 @@ impl Store {
         folders.filter_map(|folder| Entry::read(&folder.path()).ok())
     }
 
+    /// Keys of results that begin with these digits, sorted.
+    #[must_use]
+    pub fn beginning(&self, start: &str) -> Vec<Key> {
+        let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
+        let names = folders.filter_map(|folder| folder.file_name().into_string().ok());
+        let start = start.to_lowercase();
+        let mut keys: Vec<Key> =
+            names.filter(|name| name.starts_with(&start)).filter_map(|name| name.parse().ok()).collect();
+        keys.sort();
+        keys
+    }
+
     /// Every manifest, in no particular order.
     pub fn manifests(&self) -> impl Iterator<Item = Manifest> {
         let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();

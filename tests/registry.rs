@@ -2,6 +2,8 @@
 //! program under test: with `NER_PIPE_UNDER_TEST` set it is `ner-pipe` with these stages, and so are the
 //! child processes that it starts.
 
+#[path = "registry/accept.rs"]
+mod accept;
 #[path = "registry/fake.rs"]
 mod fake;
 #[path = "runner/project.rs"]
@@ -55,13 +57,13 @@ fn main() -> ExitCode {
             a_fault_of_ours_is_not_tried_again_and_an_error_is,
         ),
     ];
-    let trials = tests.map(|(name, test)| {
+    let trials = tests.into_iter().chain(accept::TESTS).map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
 /// A pipeline of one probe with these parameters, and a stage after it.

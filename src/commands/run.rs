@@ -9,7 +9,7 @@ use super::{Exit, Machine, emit, find_all, open};
 use crate::{
     executor::{Cancel, Patience},
     pipeline::{Override, Pipeline},
-    runner::{self, Finished, Order, Outlook, Project, Stop, survey},
+    runner::{self, Finished, Order, Outlook, Project, Stop, survey, told},
     watch::{Format, Outcome, tell, watch},
 };
 
@@ -114,11 +114,11 @@ impl Args {
                 "stage": id(outlook),
                 "next": outlook.next.name(),
                 "key": outlook.key,
-                "reasons": outlook.reasons,
+                "reasons": told(&outlook.reasons),
             })
             .to_string(),
             Format::Text => {
-                let why = tell(&outlook.reasons);
+                let why = tell(&told(&outlook.reasons));
                 let why = if why.is_empty() { why } else { format!("  ({why})") };
                 format!("{:width$}  {:8}{why}", id(outlook), outlook.next.name()).trim_end().to_owned()
             }

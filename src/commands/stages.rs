@@ -47,7 +47,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> Result<(), 
         registry.stages().iter().filter(|kind| name.is_none_or(|name| name == kind.spec.name)).collect();
     let command = name.is_none_or(|name| name == "command");
     let text = match args.format {
-        Format::Text => text(&chosen, command, name.is_none().then_some(registry)),
+        Format::Text => text(&chosen, command, registry, name.is_none()),
         Format::Json => format!("{:#}\n", json(&chosen, command, registry)),
     };
     // A reader that has seen enough (`| head`) is no mistake.
@@ -68,15 +68,22 @@ fn expect_known(name: Option<&str>, registry: &Registry) -> Result<(), Problem> 
     Err(Problem::new(Code::UnknownStage, format!("there is no stage `{name}`")).help(offer(name, known)))
 }
 
-fn text(stages: &[&StageKind], command: bool, whole: Option<&Registry>) -> String {
+fn text(stages: &[&StageKind], command: bool, registry: &Registry, whole: bool) -> String {
     let mut page = Page::default();
     for kind in stages {
         page.stage(kind);
+        let code = registry.build.code(kind.spec.name);
+        if !whole && !code.is_empty() {
+            page.paragraph(2, "code that a result depends on");
+            for (part, _) in code {
+                page.paragraph(4, part);
+            }
+        }
     }
     if command {
         page.command();
     }
-    if let Some(registry) = whole {
+    if whole {
         if !registry.absent_stages().is_empty() {
             page.heading("not in this build", "build with the default features: `cargo build --release`");
             page.paragraph(2, &registry.absent_stages().join(", "));
@@ -229,7 +236,7 @@ fn port_rows(ports: &[Port]) -> Vec<[String; 2]> {
 }
 
 fn json(stages: &[&StageKind], command: bool, registry: &Registry) -> Value {
-    let mut list: Vec<_> = stages.iter().map(|kind| stage_json(kind)).collect();
+    let mut list: Vec<_> = stages.iter().map(|kind| stage_json(kind, registry)).collect();
     if command {
         list.push(json!({
             "name": "command",
@@ -244,7 +251,10 @@ fn json(stages: &[&StageKind], command: bool, registry: &Registry) -> Value {
     json!({ "stages": list, "absent": registry.absent_stages(), "kinds": kinds })
 }
 
-fn stage_json(kind: &StageKind) -> Value {
+fn stage_json(kind: &StageKind, registry: &Registry) -> Value {
+    let code = registry.build.code(kind.spec.name).iter();
+    let code: serde_json::Map<String, Value> =
+        code.map(|(part, hash)| ((*part).to_owned(), (*hash).into())).collect();
     let port = |port: &Port| json!({ "name": port.name, "kind": port.kind.name, "required": port.required, "doc": port.doc });
     json!({
         "name": kind.spec.name,
@@ -255,6 +265,7 @@ fn stage_json(kind: &StageKind) -> Value {
         "outputs": kind.spec.outputs.iter().map(port).collect::<Vec<_>>(),
         "parameters": schema::parameters(kind).iter().map(parameter_json).collect::<Vec<_>>(),
         "schema": (kind.schema)(),
+        "code": code,
     })
 }
 

@@ -9,7 +9,7 @@ use stage_contract::Registry;
 use super::{Exit, Machine, emit, open};
 use crate::{
     pipeline::{Origin, Pipeline},
-    runner::{Next, Outlook, Project, State, Stop, survey},
+    runner::{Next, Outlook, Project, State, Stop, survey, told},
 };
 
 /// Show every stage: whether its result is up to date, and if not, why
@@ -73,6 +73,13 @@ fn text(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
         let arrow = if needs.is_empty() { "" } else { "<- " };
         let line = format!("{:width$}  {:9}  {next:7}  {arrow}{needs}", node.id, outlook.state.name());
         lines.push(line.trim_end().to_owned());
+        if let Some(key) = &outlook.accepted_from {
+            lines.push(format!(
+                "{:width$}    its result was accepted from {}, not made by this code",
+                "",
+                key.short()
+            ));
+        }
         lines.extend(outlook.reasons.iter().map(|reason| format!("{:width$}    {reason}", "")));
     }
     lines
@@ -83,13 +90,21 @@ fn as_json(project: &Project<'_>, outlooks: &[&Outlook]) -> Value {
         let node = &project.pipeline.nodes[outlook.node];
         let inputs: Map<String, Value> =
             node.inputs.iter().map(|wire| (wire.port.clone(), project.origin(wire).into())).collect();
+        let some = |certain: bool| {
+            let some = outlook.reasons.iter().filter(|reason| reason.certain == certain);
+            some.map(ToString::to_string).collect::<Vec<_>>()
+        };
         json!({
             "id": node.id,
             "use": node.uses,
             "state": outlook.state.name(),
             "next": outlook.next.name(),
             "key": outlook.key,
-            "reasons": outlook.reasons,
+            "reasons": told(&outlook.reasons),
+            "certain": some(true),
+            "maybe": some(false),
+            "root": outlook.reasons.first().map(|reason| reason.root_for_others(&node.id)),
+            "accepted_from": outlook.accepted_from,
             "inputs": inputs,
         })
     });

@@ -2,10 +2,15 @@
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 
+use serde_json::json;
 use stage_contract::Registry;
 
 use super::{Exit, Machine, emit, find, open};
-use crate::runner::{Next, State, Stop, survey};
+use crate::{
+    lock::Lock,
+    runner::{Next, Outlook, Project, State, Stop, survey, told},
+    watch::Format,
+};
 
 /// Say exactly why a stage is not up to date
 #[derive(Debug, clap::Args)]
@@ -15,6 +20,12 @@ pub struct Args {
     /// The pipeline file
     #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
     file: PathBuf,
+    /// Compare with the lock file of a git revision, and not with the last run
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     #[command(flatten)]
     machine: Machine,
 }
@@ -22,25 +33,62 @@ pub struct Args {
 /// Does it.
 ///
 /// # Errors
-/// When the pipeline file is wrong, or a source cannot be read.
+/// When the pipeline file is wrong, a source cannot be read, or git does not have what is asked for.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let mut project = open(registry, &args.file, &[], args.machine.wish())?;
     let node = find(&project.pipeline, &args.stage)?;
+    let mut commit = None;
+    if let Some(revision) = &args.against {
+        let found = Lock::at_revision(&project.pipeline.root, &project.pipeline.lock, revision);
+        let (lock, hash) = found.map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+        project.lock = lock;
+        commit = Some(hash);
+    }
     let wanted = project.pipeline.closure(&[node]);
     let survey = survey(&mut project, &wanted, &BTreeSet::new())?;
     let outlook = &survey.outlooks[&node];
-    let id = &project.pipeline.nodes[node].id;
+    let since = args.against.as_deref().zip(commit.as_deref());
+    let lines = match args.format {
+        Format::Text => text(&project, outlook, since),
+        Format::Json => vec![as_json(&project, outlook, since).to_string()],
+    };
+    emit(&mut io::stdout(), lines)?;
+    Ok(Exit::Ok)
+}
+
+fn text(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -> Vec<String> {
+    let id = &project.pipeline.nodes[outlook.node].id;
+    let known = project.lock.get(id);
+    let same = known.is_some_and(|locked| outlook.key == Some(locked.key));
     let mut lines = Vec::new();
-    lines.push(match outlook.state {
-        State::Fresh => format!("{id} is fresh: its parameters, inputs and code are those of its result"),
-        State::Stale => format!("{id} is stale:"),
-        State::Maybe => format!("{id} may be stale:"),
-        State::NeverRun => format!("{id} has no recorded result:"),
+    lines.push(match (since, outlook.state) {
+        (Some((revision, commit)), _) => {
+            let said = match known {
+                None => "did not have it",
+                Some(_) if same => "had the same: its parameters, inputs and code are those of now",
+                Some(_) => "was different:",
+            };
+            format!("{id}: {} at {revision} ({}) {said}", project.pipeline.lock.display(), short(commit))
+        }
+        (None, State::Fresh) => {
+            format!("{id} is fresh: its parameters, inputs and code are those of its result")
+        }
+        (None, State::Stale) => format!("{id} is stale:"),
+        (None, State::Maybe) => format!("{id} may be stale:"),
+        (None, State::NeverRun) => format!("{id} has no recorded result:"),
     });
-    lines.extend(outlook.reasons.iter().map(|reason| format!("  {reason}")));
+    if since.is_none() || known.is_some() {
+        lines.extend(told(&outlook.reasons).into_iter().map(|reason| format!("  {reason}")));
+    }
+    if let Some(key) = &outlook.accepted_from {
+        lines.push(format!("its result was accepted from {}, not made by this code", key.short()));
+    }
     if let Some(key) = &outlook.key {
         let place = if project.store.peek(key).is_some() { "in the cache" } else { "not in the cache" };
         lines.push(format!("key {key} ({place})"));
+    }
+    if since.is_some() {
+        return lines;
     }
     lines.push(match outlook.next {
         Next::Reuse => "`ner-pipe run` would leave it as it is".to_owned(),
@@ -51,6 +99,31 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if let Some((failure, _)) = project.store.failure(&project.pipeline.file, id) {
         lines.push(format!("its last attempt failed: {}", failure.why.join(": ")));
     }
-    emit(&mut io::stdout(), lines)?;
-    Ok(Exit::Ok)
+    lines
+}
+
+fn as_json(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -> serde_json::Value {
+    let node = &project.pipeline.nodes[outlook.node];
+    let some = |certain: bool| {
+        let some = outlook.reasons.iter().filter(|reason| reason.certain == certain);
+        some.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    json!({
+        "id": node.id,
+        "state": outlook.state.name(),
+        "next": outlook.next.name(),
+        "key": outlook.key,
+        "before": project.lock.get(&node.id).map(|locked| locked.key),
+        "against": since.map(|(revision, commit)| json!({"revision": revision, "commit": commit})),
+        "reasons": told(&outlook.reasons),
+        "certain": some(true),
+        "maybe": some(false),
+        "root": outlook.reasons.first().map(|reason| reason.root_for_others(&node.id)),
+        "accepted_from": outlook.accepted_from,
+        "code": project.code_parts(outlook.node),
+    })
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
 }

@@ -18,6 +18,7 @@ use super::{
     Loss, Order, Project, Survey,
     attempt::{Attempt, Failed},
     capacity::Capacity,
+    reasons::told,
     schedule::{Grant, Need, Schedule},
     survey,
 };
@@ -216,7 +217,7 @@ impl<'a, 'r> Run<'a, 'r> {
             return Ok(None);
         }
         let forced = self.order.forced.contains(&node);
-        ending.reasons = survey::explain(self.project, node, &fingerprint, forced, &self.expected);
+        ending.reasons = told(&survey::explain(self.project, node, &fingerprint, forced, &self.expected));
         if let Some(entry) = self.project.store.peek(&key).filter(|_| !forced) {
             match self.take(node, &entry) {
                 Ok(Some(outcome)) => {

@@ -14,7 +14,7 @@ use crate::{
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
     problem::Problems,
-    store::{Entry, Store, write_whole},
+    store::{Entry, Store, Stored, write_whole},
 };
 
 /// What `--device` and `--threads` say.
@@ -178,6 +178,13 @@ impl<'r> Project<'r> {
         Fingerprint::of(node, node.seed, code, &inputs, machine)
     }
 
+    /// The content of an output as the stages after it see it.
+    #[must_use]
+    pub fn seen(&self, node: usize, output: &str, stored: &Stored) -> Option<Digest> {
+        let out = self.pipeline.nodes[node].outputs.iter().find(|out| out.name == output)?;
+        Some(as_seen(out.kind, &out.published, stored.digest, stored.folder))
+    }
+
     /// The code of a node's stage, part by part; none for a `command`.
     #[must_use]
     pub fn code(&self, node: usize) -> &'static [(&'static str, &'static str)] {
@@ -219,11 +226,8 @@ impl<'r> Project<'r> {
                 Ok(Some(as_seen(kind, &path, seen.digest, seen.shape == Shape::Folder)))
             }
             Origin::Output { node, output } => {
-                let out = self.pipeline.nodes[*node].outputs.iter().find(|out| out.name == *output);
                 let stored = results[*node].as_ref().and_then(|entry| entry.record.outputs.get(output));
-                Ok(out
-                    .zip(stored)
-                    .map(|(out, stored)| as_seen(out.kind, &path, stored.digest, stored.folder)))
+                Ok(stored.and_then(|stored| self.seen(*node, output, stored)))
             }
         }
     }

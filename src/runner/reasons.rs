@@ -1,24 +1,68 @@
-//! What differs between the last good state and now, exactly.
+//! What differs, in words that name it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
-    fingerprint::{Fingerprint, Manifest},
+    fingerprint::Manifest,
     lock::{Locked, params},
 };
 
-/// What of the stage itself differs: `params.temperature 2.5 -> 3.0`.
+/// Hashes of a stage's code by part.
+pub type Parts = BTreeMap<String, String>;
+
+/// Why a stage is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What differs, with its old and new value: `params.temperature 2.5 -> 3.0`.
+    pub what: String,
+    /// Where that comes from, when it is another stage's doing: that stage, and its own reason.
+    pub root: Option<String>,
+    /// Whether it differs for certain. Otherwise a stage before this one has yet to show.
+    pub certain: bool,
+}
+
+impl Reason {
+    /// Of the stage itself.
+    pub fn own(what: impl Into<String>) -> Self {
+        Self { what: what.into(), root: None, certain: true }
+    }
+
+    /// The root cause, as a stage below the stage `id` tells it.
+    #[must_use]
+    pub fn root_for_others(&self, id: &str) -> String {
+        self.root.clone().unwrap_or_else(|| format!("{id}: {}", self.what))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.root {
+            Some(root) => write!(f, "{} ({root})", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// For those who only print them.
 #[must_use]
-pub fn own(before: &Locked, now: &Fingerprint, pipeline_seed: u64) -> Vec<String> {
-    let manifest = &now.manifest;
+pub fn told(reasons: &[Reason]) -> Vec<String> {
+    reasons.iter().map(ToString::to_string).collect()
+}
+
+/// What of the stage itself differs: `params.temperature 2.5 -> 3.0`. `code` has the parts before and now.
+#[must_use]
+pub fn own(before: &Locked, now: &Manifest, pipeline_seed: u64, code: (&Parts, &Parts)) -> Vec<String> {
     let mut reasons = Vec::new();
-    if before.uses != manifest.stage {
-        reasons.push(format!("use {} -> {}", before.uses, manifest.stage));
+    if before.uses != now.stage {
+        reasons.push(format!("use {} -> {}", before.uses, now.stage));
     }
-    if before.version != manifest.version {
-        reasons.push(format!("version {} -> {}", before.version, manifest.version));
+    if before.version != now.version {
+        reasons.push(format!("version {} -> {}", before.version, now.version));
     }
-    let (old, new) = (flat(&before.params), flat(&params(&manifest.params)));
+    let (old, new) = (flat(&before.params), flat(&params(&now.params)));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for name in names {
         let said = |values: &BTreeMap<String, String>| {
@@ -28,16 +72,47 @@ pub fn own(before: &Locked, now: &Fingerprint, pipeline_seed: u64) -> Vec<String
             reasons.push(format!("params.{name} {} -> {}", said(&old), said(&new)));
         }
     }
-    if manifest.seed.is_some()
+    if now.seed.is_some()
         && let Some(seed) = before.seed
         && seed != pipeline_seed
     {
         reasons.push(format!("seed {seed} -> {pipeline_seed}"));
     }
-    if before.code != manifest.code {
-        reasons.push("code changed".to_owned());
+    if before.code != now.code {
+        reasons.push(changed_code(code.0, code.1));
     }
     reasons
+}
+
+/// `code changed: ml/losses.rs, crate tokenizers 0.23.2 -> 0.23.3`; no more than the fact where the parts
+/// before are not known.
+#[must_use]
+pub fn changed_code(before: &Parts, now: &Parts) -> String {
+    /// More names than these say: everything.
+    const SHOWN: usize = 5;
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let differing = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+    let said: Vec<String> = differing.map(|name| part(name, before.get(name), now.get(name))).collect();
+    if before.is_empty() || said.is_empty() {
+        return "code changed".to_owned();
+    }
+    let more = said.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("code changed: {}{more}", said.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))
+}
+
+/// One part that differs. Of a crate the version says more than its hash.
+fn part(name: &str, before: Option<&String>, now: Option<&String>) -> String {
+    let version = |mark: &String| mark.split(' ').next().unwrap_or_default().to_owned();
+    match (before, now) {
+        (None, _) => format!("{name} (new)"),
+        (_, None) => format!("{name} (no longer used)"),
+        (Some(old), Some(new)) if name.starts_with("crate ") => match (version(old), version(new)) {
+            (old, new) if old == new => format!("{name} {old} (its own dependencies or features)"),
+            (old, new) => format!("{name} {old} -> {new}"),
+        },
+        _ => name.to_owned(),
+    }
 }
 
 /// What differs that no lock records: it has no names of machines.

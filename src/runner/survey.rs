@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Project, reasons};
+use super::{
+    Project,
+    reasons::{self, Parts, Reason},
+};
 use crate::{
-    fingerprint::{Fingerprint, Key, Manifest},
+    fingerprint::{Digest, Fingerprint, Key, Manifest},
     lock::Locked,
     pipeline::Origin,
     problem::Problems,
@@ -80,8 +83,11 @@ pub struct Outlook {
     pub next: Next,
     /// The key, where it is known already.
     pub key: Option<Key>,
-    /// What differs; the root cause first. Empty when fresh.
-    pub reasons: Vec<String>,
+    /// What differs; what is certain before what may be, the stage's own before what it is given.
+    /// Empty when fresh.
+    pub reasons: Vec<Reason>,
+    /// Its result was taken over (`ner-pipe accept`) from this key.
+    pub accepted_from: Option<Key>,
 }
 
 /// Looks at nodes and at all that they need; `wanted` is closed under that. Executes nothing, and writes
@@ -162,11 +168,12 @@ fn look(
         (Some(_), None) if reasons.is_empty() => State::Maybe,
         (Some(_), _) => State::Stale,
     };
-    reasons.extend(misplaced.into_iter().flatten());
+    reasons.extend(misplaced.into_iter().flatten().map(Reason::own));
     if state != State::NeverRun {
         reasons.extend(uncertainties(project, node, fingerprint, survey));
     }
-    (Outlook { node, state, next, key, reasons }, entry)
+    let accepted_from = entry.as_ref().and_then(|entry| entry.record.accepted_from);
+    (Outlook { node, state, next, key, reasons, accepted_from }, entry)
 }
 
 /// What differs from the last good state for certain, the root cause first.
@@ -176,30 +183,31 @@ pub fn explain(
     fingerprint: &Fingerprint,
     forced: bool,
     survey: &Survey,
-) -> Vec<String> {
+) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if forced {
-        reasons.push("forced".to_owned());
+        reasons.push(Reason::own("forced"));
     }
     let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) else {
         let failed =
             project.store.failure(&project.pipeline.file, &project.pipeline.nodes[node].id).is_some();
-        reasons.push(if failed { "its last attempt failed" } else { "never run" }.to_owned());
+        reasons.push(Reason::own(if failed { "its last attempt failed" } else { "never run" }));
         return reasons;
     };
-    let differences = differences(project, node, locked, fingerprint, survey);
-    let unexplained = differences.is_empty();
-    reasons.extend(differences);
     let key = fingerprint.key();
     let before = project.store.peek(&locked.key);
+    let differences = differences(project, node, locked, before.as_ref(), fingerprint, survey);
+    let unexplained = differences.is_empty();
+    reasons.extend(differences);
     if key.is_none_or(|key| key == locked.key) {
         match before {
-            None => reasons.push("result not in the cache".to_owned()),
-            Some(entry) if !entry.is_whole() => reasons.push("result damaged in the cache".to_owned()),
+            None => reasons.push(Reason::own("result not in the cache")),
+            Some(entry) if !entry.is_whole() => reasons.push(Reason::own("result damaged in the cache")),
             Some(_) => {}
         }
     } else if unexplained {
-        reasons.extend(reasons::hidden(before.map(|entry| entry.manifest).as_ref(), &fingerprint.manifest));
+        let hidden = reasons::hidden(before.map(|entry| entry.manifest).as_ref(), &fingerprint.manifest);
+        reasons.extend(hidden.into_iter().map(Reason::own));
     }
     reasons
 }
@@ -219,39 +227,86 @@ fn misplaced(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<Strin
     wrong
 }
 
-/// What differs from the lock for certain: the stage itself, then its inputs.
+/// What differs from the lock for certain: the stage itself, then its inputs. `before` is the lock's
+/// result, where it is still there.
 fn differences(
     project: &Project<'_>,
     node: usize,
     locked: &Locked,
+    before: Option<&Entry>,
     fingerprint: &Fingerprint,
     survey: &Survey,
-) -> Vec<String> {
-    let mut reasons = reasons::own(locked, fingerprint, project.pipeline.nodes[node].seed);
+) -> Vec<Reason> {
+    let nothing = Parts::new();
+    let code = (before.map_or(&nothing, |entry| &entry.record.code), &project.code_parts(node));
+    let own = reasons::own(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
+    let mut reasons: Vec<Reason> = own.into_iter().map(Reason::own).collect();
     let wires = &project.pipeline.nodes[node].inputs;
     for wire in wires {
-        let now = fingerprint.manifest.inputs.get(&wire.port);
-        let why = match &wire.from {
-            Origin::Source(source) => format!("{} changed", project.pipeline.sources[*source].path.display()),
-            Origin::Output { node, .. } => cause(project, *node, survey)
-                .unwrap_or_else(|| format!("{} re-ran", project.pipeline.nodes[*node].id)),
-        };
-        match (locked.inputs.get(&wire.port), now) {
+        let origin = project.origin(wire);
+        match (locked.inputs.get(&wire.port), fingerprint.manifest.inputs.get(&wire.port)) {
             (Some(before), Some(now)) if before != now => {
-                reasons.push(format!(
-                    "input {} {} -> {} ({why})",
-                    project.origin(wire),
-                    before.short(),
-                    now.short()
-                ));
+                let root = Some(origin_changed(project, &wire.from, *before, survey));
+                let what = format!("input {origin} {} -> {}", before.short(), now.short());
+                reasons.push(Reason { what, root, certain: true });
             }
-            (None, _) => reasons.push(format!("input {} is new", project.origin(wire))),
+            (None, _) => reasons.push(Reason::own(format!("input {origin} is new"))),
             _ => {}
         }
     }
     let gone = locked.inputs.keys().filter(|port| wires.iter().all(|wire| wire.port != **port));
-    reasons.extend(gone.map(|port| format!("input `{port}` is no longer wired")));
+    reasons.extend(gone.map(|port| Reason::own(format!("input `{port}` is no longer wired"))));
     reasons
+}
+
+/// Why an input is not what it was.
+fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, survey: &Survey) -> String {
+    match from {
+        Origin::Source(source) => format!("{} changed", project.pipeline.sources[*source].path.display()),
+        Origin::Output { node, output } => cause(project, *node, survey).unwrap_or_else(|| {
+            let id = &project.pipeline.nodes[*node].id;
+            let now = survey.results[*node].as_ref();
+            let why = now.and_then(|now| rerun(project, *node, output, before, now, survey));
+            why.map_or_else(|| format!("{id} re-ran"), |why| format!("{id} re-ran: {why}"))
+        }),
+    }
+}
+
+/// Why a stage before this one made something else than `before`: what differs between the result that
+/// gave that, where the cache still has it, and the one of now.
+fn rerun(
+    project: &Project<'_>,
+    node: usize,
+    output: &str,
+    before: Digest,
+    now: &Entry,
+    survey: &Survey,
+) -> Option<String> {
+    let item = &project.pipeline.nodes[node];
+    let gave = |entry: &Entry| {
+        let stored = entry.record.outputs.get(output);
+        entry.record.stage == item.id
+            && stored.is_some_and(|stored| project.seen(node, output, stored) == Some(before))
+    };
+    let old = project.store.entries().filter(gave).max_by_key(|entry| entry.record.finished)?;
+    let seed = item.seed;
+    let locked = Locked::new(&old.manifest, &old.record, seed);
+    let own = reasons::own(&locked, &now.manifest, seed, (&old.record.code, &now.record.code));
+    if let Some(first) = own.into_iter().next() {
+        return Some(first);
+    }
+    if old.manifest.seed != now.manifest.seed {
+        return Some("seed changed".to_owned());
+    }
+    let given = item.inputs.iter().find_map(|wire| {
+        let (was, is) = (old.manifest.inputs.get(&wire.port)?, now.manifest.inputs.get(&wire.port)?);
+        (was != is).then_some((wire, *was, *is))
+    });
+    let Some((wire, was, is)) = given else {
+        return reasons::hidden(Some(&old.manifest), &now.manifest).into_iter().next();
+    };
+    let root = origin_changed(project, &wire.from, was, survey);
+    Some(format!("input {} {} -> {}, {root}", project.origin(wire), was.short(), is.short()))
 }
 
 /// Inputs whose content is not known yet.
@@ -260,28 +315,22 @@ fn uncertainties(
     node: usize,
     fingerprint: &Fingerprint,
     survey: &Survey,
-) -> Vec<String> {
+) -> Vec<Reason> {
     let wires = project.pipeline.nodes[node].inputs.iter();
     let unknown = wires.filter(|wire| fingerprint.unknown.contains(&wire.port));
     unknown
         .map(|wire| {
-            let why = match &wire.from {
+            let root = match &wire.from {
                 Origin::Output { node, .. } => cause(project, *node, survey),
                 Origin::Source(_) => None,
             };
-            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-            format!("input {} may change{why}", project.origin(wire))
+            Reason { what: format!("input {} may change", project.origin(wire)), root, certain: false }
         })
         .collect()
 }
 
-/// Why a node before this one is not what it was: the first reason of the first stage that has its own.
+/// Why a node before this one is not what it was: its first reason, or what that comes from.
 fn cause(project: &Project<'_>, node: usize, survey: &Survey) -> Option<String> {
     let reason = survey.outlooks.get(&node)?.reasons.first()?;
-    // A reason that names a stage before is the root cause already.
-    let inner = reason.strip_prefix("input ").and_then(|rest| rest.split_once(" (")?.1.strip_suffix(')'));
-    Some(match inner {
-        Some(root) => root.to_owned(),
-        None => format!("{}: {reason}", project.pipeline.nodes[node].id),
-    })
+    Some(reason.root_for_others(&project.pipeline.nodes[node].id))
 }

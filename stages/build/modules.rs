@@ -203,7 +203,7 @@ fn defined(body: &[TokenTree]) -> Option<BTreeSet<String>> {
     for (at, tree) in body.iter().enumerate() {
         match word(Some(tree)).as_deref() {
             Some("fn" | "const" | "type") => {
-                found.extend(word(body.get(at + 1)).map(|name| format!(".{name}")))
+                found.extend(word(body.get(at + 1)).map(|name| format!(".{name}")));
             }
             Some(_) if begins_item(body, at) && is_punct(body.get(at + 1), '!') => return None,
             _ => {}

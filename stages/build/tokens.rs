@@ -14,20 +14,20 @@ const KEYWORDS: [&str; 34] = [
 /// Reads a source, leaving out comments, documentation and what only tests see.
 pub fn lex(text: &str) -> Result<Vec<TokenTree>, String> {
     let tokens: TokenStream = text.parse().map_err(|e| format!("cannot read the tokens: {e}"))?;
-    Ok(kept(tokens.into_iter().collect(), false))
+    Ok(kept(&tokens.into_iter().collect::<Vec<_>>(), false))
 }
 
 /// Drops documentation, and items under `#[cfg(test)]` where their end is plain to see; what is not
 /// sure to be an item stays. A macro may read a `cfg` as it likes, so there only documentation goes.
-fn kept(trees: Vec<TokenTree>, in_macro: bool) -> Vec<TokenTree> {
+fn kept(trees: &[TokenTree], in_macro: bool) -> Vec<TokenTree> {
     let mut out: Vec<TokenTree> = Vec::new();
     let mut at = 0;
     while at < trees.len() {
-        let attributes = attributes(&trees, at);
+        let attributes = attributes(trees, at);
         if let Some(last) = attributes.last() {
             let after = last.1;
             let tested = attributes.iter().any(|(_, end)| is_test(&trees[end - 1]));
-            if let Some(end) = item_end(&trees, after).filter(|_| tested && !in_macro) {
+            if let Some(end) = item_end(trees, after).filter(|_| tested && !in_macro) {
                 at = end;
                 continue;
             }
@@ -39,7 +39,7 @@ fn kept(trees: Vec<TokenTree>, in_macro: bool) -> Vec<TokenTree> {
             at = after;
             continue;
         }
-        let macros = in_macro || is_macro_input(&trees, at);
+        let macros = in_macro || is_macro_input(trees, at);
         out.extend(kept_groups(&trees[at..=at], macros));
         at += 1;
     }
@@ -49,7 +49,7 @@ fn kept(trees: Vec<TokenTree>, in_macro: bool) -> Vec<TokenTree> {
 fn kept_groups(trees: &[TokenTree], in_macro: bool) -> impl Iterator<Item = TokenTree> {
     trees.iter().map(move |tree| match tree {
         TokenTree::Group(group) => {
-            let inner = kept(group.stream().into_iter().collect(), in_macro);
+            let inner = kept(&group.stream().into_iter().collect::<Vec<_>>(), in_macro);
             TokenTree::Group(Group::new(group.delimiter(), inner.into_iter().collect()))
         }
         other => other.clone(),
@@ -203,10 +203,7 @@ fn gather(trees: &[TokenTree], in_macro: bool, found: &mut Vec<Reference>) {
     while at < trees.len() {
         let name = word(trees.get(at));
         match name.as_deref() {
-            Some("use") if !is_punct(trees.get(at + 1), '<') => {
-                at = tree(trees, at + 1, &[], true, found);
-                continue;
-            }
+            Some("use") if !is_punct(trees.get(at + 1), '<') => at = tree(trees, at + 1, &[], true, found),
             // The path of `pub(in crate::ml)` reaches nothing.
             Some("pub") if is_scope(trees.get(at + 1)) => at += 2,
             Some("extern") if word(trees.get(at + 1)).is_some_and(|next| next == "crate") => {

@@ -18,4 +18,5 @@ mod status;
 mod strangers;
 mod strays;
 mod together;
+mod why;
 mod words;
