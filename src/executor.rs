@@ -10,9 +10,11 @@ mod command;
 mod job;
 mod local;
 mod node;
+mod usage;
 
 pub use cancel::{Cancel, Patience};
 pub use command::killed;
 pub use job::{Answer, Job, Task, causes};
 pub use local::{Local, Verdict};
 pub use node::serve;
+pub use usage::used_memory;

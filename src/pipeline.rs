@@ -4,6 +4,7 @@
 
 mod claim;
 mod command;
+mod grammar;
 mod graph;
 mod keys;
 mod load;
@@ -28,8 +29,10 @@ use crate::problem::{Code, Place, Problem};
 
 pub use claim::MARKER;
 pub use command::{Piece, Template};
+pub use grammar::grammar;
 pub use keys::SOURCE_KINDS;
 pub(crate) use keys::offer;
+pub use load::lock_file;
 pub use overrides::Override;
 
 /// A whole pipeline file, checked.

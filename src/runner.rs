@@ -7,6 +7,8 @@ mod perform;
 mod preflight;
 mod project;
 mod reasons;
+mod rerun;
+mod resolve;
 mod survey;
 
 use std::{
@@ -16,7 +18,10 @@ use std::{
 
 use stage_contract::StageError;
 
+pub use preflight::preflight;
 pub use project::{Project, Wish};
+pub use rerun::{Comparison, rerun};
+pub use resolve::{Resolution, Taken, resolve};
 pub use survey::{Next, Outlook, State, Survey, survey};
 
 use crate::{
@@ -102,24 +107,11 @@ pub fn run(
     project.store.prepare()?;
     project.pipeline.expect_unclaimed().map_err(Problems::from)?;
     let expected = survey(project, &order.wanted, &order.forced)?;
-    preflight::preflight(project, &expected)?;
+    preflight(project, &expected)?;
     for note in project.notes.drain(..) {
         watch.note(&note);
     }
-    let mut run = Run {
-        results: vec![None; project.pipeline.nodes.len()],
-        project,
-        order,
-        cancel,
-        watch,
-        local: Local::new(),
-        expected,
-        endings: Vec::new(),
-        lost: BTreeSet::new(),
-        executed: false,
-        panicked: false,
-        busy: false,
-    };
+    let mut run = Run::new(project, order, cancel, watch, expected);
     for &node in &order.wanted {
         let ending = run.node(node);
         if !matches!(ending.outcome, Outcome::Executed | Outcome::Reused | Outcome::Restored) {
@@ -171,6 +163,31 @@ impl From<StageError> for Loss {
                 help: help.into_iter().collect(),
                 ..Fault::default()
             })),
+        }
+    }
+}
+
+impl<'a, 'r> Run<'a, 'r> {
+    fn new(
+        project: &'a mut Project<'r>,
+        order: &'a Order,
+        cancel: &'a Cancel,
+        watch: &'a mut dyn Watch,
+        expected: Survey,
+    ) -> Self {
+        Self {
+            results: vec![None; project.pipeline.nodes.len()],
+            project,
+            order,
+            cancel,
+            watch,
+            local: Local::new(),
+            expected,
+            endings: Vec::new(),
+            lost: BTreeSet::new(),
+            executed: false,
+            panicked: false,
+            busy: false,
         }
     }
 }
@@ -299,6 +316,7 @@ impl Run<'_, '_> {
         let id = self.project.pipeline.nodes[node].id.clone();
         let placed = if entry.is_whole() { self.place(node, entry)? } else { None };
         if let Some(placed) = placed {
+            entry.mark_used();
             return Ok(Some(if placed == 0 { Outcome::Reused } else { Outcome::Restored }));
         }
         let aside = self.project.store.set_aside(&entry.key())?;

@@ -15,9 +15,11 @@
 //!
 //! The text is medical: folders are 0700 and files 0600.
 
+mod check;
 mod entry;
 mod failure;
 mod flock;
+mod gc;
 mod slot;
 mod tree;
 
@@ -31,9 +33,11 @@ use std::{
 
 use stage_contract::StageError;
 
+pub use check::{Checked, Damage};
 pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
+pub use gc::{Item, Limits, Plan, Sort};
 pub use slot::Slot;
 pub use tree::{copy_tree, make_private, private_folder, remove, write_whole};
 

@@ -18,6 +18,7 @@ use stage_contract::{Context, Event, Registry, Sink, StageError};
 use super::{
     Cancel, Patience, command,
     job::{Answer, Job, Task, read, write},
+    usage,
 };
 use crate::store::Flock;
 
@@ -40,6 +41,7 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
         }
         Err(error) => Answer::of(&error),
     };
+    usage::tell(&job);
     write(&job.answer, &answer)?;
     Ok(match answer {
         Answer::Done => 0,

@@ -43,6 +43,12 @@ impl Digest {
         self.to_string()[..12].to_owned()
     }
 
+    /// The first byte.
+    #[must_use]
+    pub fn first(&self) -> u8 {
+        self.0[0]
+    }
+
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 use super::{
     NodePlace, Out, Override, Work,
     command::{Piece, Template},
-    keys::{Table, expect_name, is_name, nearest, offer, wrong_type},
+    keys::{STAGE_KEYS, Table, expect_name, is_name, nearest, offer, wrong_type},
     outputs,
     params::{self, Given},
     schema,
@@ -94,7 +94,7 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
 }
 
 fn read_one(scene: &Scene<'_>, id: &str, header: Place, table: &Table<'_>, problems: &mut Problems) -> Draft {
-    table.expect_keys(&format!("stage `{id}`"), &["use", "inputs", "params", "config", "outputs"], problems);
+    table.expect_keys(&format!("stage `{id}`"), &STAGE_KEYS, problems);
     let uses = uses(scene.registry, id, &header, table, problems);
     let wires = wires(&uses, table, problems);
     let outputs = match &uses {

@@ -12,7 +12,7 @@ use stage_contract::{Device, Event, Shape, StageError};
 
 use super::{Loss, Run};
 use crate::{
-    executor::{Answer, Job, Task, Verdict, killed},
+    executor::{Answer, Job, Task, Verdict, killed, used_memory},
     fingerprint::{Fingerprint, Observed, file_name, node_seed, observe},
     pipeline::{Origin, Work},
     publish::{Standing, standing},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What travels between the two processes; removed from the slot before it becomes an entry.
-const ASIDE: [&str; 2] = ["job.json", "answer.json"];
+const ASIDE: [&str; 3] = ["job.json", "answer.json", "usage.json"];
 
 /// What a stage said about its result.
 #[derive(Default)]
@@ -46,7 +46,8 @@ impl Run<'_, '_> {
         fingerprint: &Fingerprint,
         slot: Slot,
     ) -> Result<Entry, Loss> {
-        let (record, checkpoint) = match self.attempt(node, fingerprint, &slot) {
+        let checkpoint = self.project.store.checkpoint(&slot.key());
+        let (record, checkpoint) = match self.attempt(node, fingerprint, &slot, checkpoint) {
             Ok(done) => done,
             Err(loss) => return Err(self.explain(node, &slot, loss)),
         };
@@ -55,15 +56,17 @@ impl Run<'_, '_> {
         Ok(entry)
     }
 
-    fn attempt(
+    /// Executes a node; `checkpoint` is where it may keep what lets it resume.
+    pub(super) fn attempt(
         &mut self,
         node: usize,
         fingerprint: &Fingerprint,
         slot: &Slot,
+        checkpoint: PathBuf,
     ) -> Result<(Record, PathBuf), Loss> {
         let begun = Instant::now();
         let given = self.given(node)?;
-        let job = self.job(node, slot, &given)?;
+        let job = self.job(node, slot, &given, checkpoint)?;
         let mut said = Said::default();
         let mut log = slot.open_log()?;
         let (watch, id) = (&mut *self.watch, &job.node);
@@ -100,6 +103,7 @@ impl Run<'_, '_> {
             measured: said.measured,
             gates: said.gates,
             seconds: begun.elapsed().as_secs_f64(),
+            memory: used_memory(&slot.aside(ASIDE[2])),
             device: job.device.to_string(),
             threads: job.threads,
             finished,
@@ -139,7 +143,7 @@ impl Run<'_, '_> {
         Ok(given)
     }
 
-    fn job(&mut self, node: usize, slot: &Slot, given: &[Given]) -> Result<Job, Loss> {
+    fn job(&mut self, node: usize, slot: &Slot, given: &[Given], checkpoint: PathBuf) -> Result<Job, Loss> {
         let item = &self.project.pipeline.nodes[node];
         let (task, needs_device) = match &item.work {
             Work::Stage { kind, stage } => {
@@ -152,7 +156,6 @@ impl Run<'_, '_> {
             .iter()
             .map(|out| Ok((out.name.clone(), slot.output(&out.name, &file_name(&out.published))?)));
         let outputs = outputs.collect::<Result<_, StageError>>()?;
-        let checkpoint = self.project.store.checkpoint(&slot.key());
         let (id, seed) = (item.id.clone(), node_seed(self.project.pipeline.seed, &item.id));
         let mut device = Device::Cpu;
         if needs_device {

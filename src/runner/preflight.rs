@@ -48,8 +48,10 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
     problems.into_result()?;
     let sizes = nodes.iter().map(|outlook| input_bytes(project, outlook.node));
     let largest = sizes.max().unwrap_or(0);
-    let free = free_bytes(project.store.root())
-        .map_err(|e| StageError::io("ask for free space of", project.store.root(), e))?;
+    // A dry run makes no cache.
+    let root = project.store.root();
+    let place = if root.is_dir() { root } else { &project.pipeline.root };
+    let free = free_bytes(place).map_err(|e| StageError::io("ask for free space of", place, e))?;
     room(free, largest, &mut project.notes)?;
     Ok(())
 }

@@ -7,6 +7,9 @@ use crate::{
     lock::{Locked, params},
 };
 
+/// What is said of a stage whose code is another.
+pub const CODE: &str = "code changed";
+
 /// What of the stage itself differs: `params.temperature 2.5 -> 3.0`.
 #[must_use]
 pub fn own(before: &Locked, now: &Fingerprint, pipeline_seed: u64) -> Vec<String> {
@@ -35,7 +38,7 @@ pub fn own(before: &Locked, now: &Fingerprint, pipeline_seed: u64) -> Vec<String
         reasons.push(format!("seed {seed} -> {pipeline_seed}"));
     }
     if before.code != manifest.code {
-        reasons.push("code changed".to_owned());
+        reasons.push(CODE.to_owned());
     }
     reasons
 }

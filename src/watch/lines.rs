@@ -1,16 +1,16 @@
 use std::{
-    io::Write,
+    io::{self, Write},
     time::{Duration, Instant},
 };
 
 use stage_contract::Event;
 
-use super::{Ending, Summary, Watch, put, text};
+use super::{Ending, Output, Summary, Watch, put, text};
 
 /// Plain lines: for files, pipes and build servers. Results go to standard output, remarks and what
 /// went wrong to standard error.
 pub struct Lines<O, E> {
-    out: O,
+    out: Output<O>,
     err: E,
     width: usize,
     step: String,
@@ -22,7 +22,7 @@ impl<O: Write, E: Write> Lines<O, E> {
     const INTERVAL: Duration = Duration::from_secs(15);
 
     pub fn new(out: O, err: E, width: usize) -> Self {
-        Self { out, err, width, step: String::new(), told: None }
+        Self { out: Output::new(out), err, width, step: String::new(), told: None }
     }
 
     fn progress(&mut self, stage: &str, step: &str, done: u64, total: u64, unit: &str) {
@@ -46,9 +46,13 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
     fn event(&mut self, stage: &str, event: &Event) {
         match event {
             Event::Progress { step, done, total, unit } => self.progress(stage, step, *done, *total, unit),
-            Event::Show { text } => put(&mut self.out, text),
+            Event::Show { text } => self.out.put(text),
             Event::Metric { .. } | Event::Gate { .. } => {}
         }
+    }
+
+    fn trouble(&mut self) -> Option<io::Error> {
+        self.out.trouble.take()
     }
 
     fn note(&mut self, text: &str) {
@@ -56,7 +60,7 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
     }
 
     fn ended(&mut self, ending: &Ending) {
-        put(&mut self.out, &text::closing(ending, self.width));
+        self.out.put(&text::closing(ending, self.width));
         for line in ending.fault.iter().flat_map(text::paragraph) {
             put(&mut self.err, &line);
         }
@@ -64,7 +68,7 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
 
     fn finished(&mut self, summary: &Summary) {
         for line in text::last(summary) {
-            put(&mut self.out, &line);
+            self.out.put(&line);
         }
     }
 }

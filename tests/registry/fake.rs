@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage_contract::{
     Artifact, Available, Build, Context, Device, DeviceRequest, Event, Input, Invalid, Kind, Output,
-    Registry, Spec, Stage, StageError,
+    Registry, Spec, Stage, StageError, Tool,
 };
 
 /// Set where this binary is to be `ner-pipe`.
@@ -21,7 +21,11 @@ pub fn registry() -> Registry {
         }
         _ => Ok((Device::Cpu, None)),
     };
-    Registry::new(Build { code: "c0de", device }).stage::<Probe>().stage::<Watch>()
+    Registry::new(Build { code: "c0de", device }).stage::<Probe>().stage::<Watch>().tool(Tool {
+        name: "greet",
+        command: || clap::Command::new("greet").about("Says hello"),
+        run: |_, _| Ok(()),
+    })
 }
 
 struct Text(String);
