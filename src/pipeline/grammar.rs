@@ -47,7 +47,8 @@ pub fn grammar(registry: &Registry) -> Value {
             "propertyNames": reference("name"),
             "additionalProperties": reference("source"),
         }),
-        _ => stages(&names),
+        "stage" => stages(&names),
+        other => shared(other, ""),
     });
     whole["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     whole["title"] = json!("a pipeline of ner-pipe");
