@@ -13,10 +13,14 @@ use stage_contract::{Invalid, Registry, StageError, Tool, ToolContext, ToolError
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    commands::{Exit, Machine, accept, diff, exec_node, init, log, run, stages, status, why, working_folder},
+    commands::{
+        Exit, Machine, accept, clean, completions, diff, exec_node, gc, init, lock, log, man, metrics, print,
+        run, schema, stages, status, verify, why, working_folder,
+    },
     executor::causes,
     problem::Problems,
     runner::Stop,
+    watch::coloured,
 };
 
 /// Turns a large named-entity model into a small, fast one, and proves what you got
@@ -49,6 +53,14 @@ enum Command {
     Log(log::Args),
     Stages(stages::Args),
     Init(init::Args),
+    Lock(lock::Args),
+    Metrics(metrics::Args),
+    Verify(verify::Args),
+    Gc(gc::Args),
+    Clean(clean::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[command(hide = true)]
     ExecNode(exec_node::Args),
 }
@@ -56,13 +68,7 @@ enum Command {
 /// The whole program: reads the command line, does it, and says with which exit code to end.
 #[must_use]
 pub fn main(registry: &Registry) -> ExitCode {
-    let tools = registry.tools().iter().map(|tool| {
-        let command = (tool.command)().name(tool.name);
-        // `augment_args` puts its own doc comment in the place of what the tool says about itself.
-        let about = command.get_about().cloned().unwrap_or_default();
-        Machine::augment_args(command).about(about).long_about(None)
-    });
-    let matches = Cli::command().subcommands(tools).get_matches();
+    let matches = whole(registry).get_matches();
     let result = Global::from_arg_matches(&matches)
         .map_err(|error| error.exit())
         .and_then(|global| prepare(&global))
@@ -78,6 +84,28 @@ pub fn main(registry: &Registry) -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|stop| complain(&stop).code()))
 }
 
+/// The command line with the registry's tools.
+fn whole(registry: &Registry) -> clap::Command {
+    let tools = registry.tools().iter().map(|tool| {
+        let command = (tool.command)().name(tool.name);
+        // `augment_args` puts its own doc comment in the place of what the tool says about itself.
+        let about = command.get_about().cloned().unwrap_or_default();
+        Machine::augment_args(command).about(about).long_about(None)
+    });
+    Cli::command().subcommands(tools)
+}
+
+/// The same without what is not for people, which completions and manual pages would show.
+fn for_people(registry: &Registry) -> clap::Command {
+    let whole = whole(registry);
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new("ner-pipe")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .args(whole.get_arguments().cloned())
+        .subcommands(shown.collect::<Vec<_>>())
+}
+
 fn prepare(global: &Global) -> Result<(), Stop> {
     let level = match global.verbose {
         0 => "warn",
@@ -86,7 +114,13 @@ fn prepare(global: &Global) -> Result<(), Stop> {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     // The only one in this process.
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init());
+    drop(
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(coloured(io::stderr().is_terminal()))
+            .with_writer(io::stderr)
+            .try_init(),
+    );
     if let Some(folder) = &global.folder {
         env::set_current_dir(folder).map_err(|error| {
             Stop::wrong(
@@ -107,13 +141,25 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
         Command::Accept(args) => accept::run(args, registry)?,
         Command::Log(args) => log::run(args, registry)?,
         Command::Stages(args) => {
-            stages::run(args, registry, &mut io::stdout()).map_err(Problems::from)?;
+            let mut text = Vec::new();
+            stages::run(args, registry, &mut text).map_err(Problems::from)?;
+            print(&text)?;
             Exit::Ok
         }
         Command::Init(args) => {
-            init::run(args, &working_folder()?, &mut io::stdout())?;
+            let mut text = Vec::new();
+            init::run(args, &working_folder()?, &mut text)?;
+            print(&text)?;
             Exit::Ok
         }
+        Command::Lock(args) => lock::run(args, registry)?,
+        Command::Metrics(args) => metrics::run(args)?,
+        Command::Verify(args) => verify::run(args, registry)?,
+        Command::Gc(args) => gc::run(args)?,
+        Command::Clean(args) => clean::run(args, registry)?,
+        Command::Schema(args) => schema::run(args, registry)?,
+        Command::Completions(args) => completions::run(args, for_people(registry))?,
+        Command::Man(args) => man::run(args, for_people(registry))?,
         Command::ExecNode(args) => return exec_node::run(args, registry),
     };
     Ok(exit.code())
@@ -134,7 +180,9 @@ fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
 fn complain(stop: &Stop) -> Exit {
     let mut err = io::stderr();
     let (text, exit) = match stop {
-        Stop::Problems(problems) => (problems.render(err.is_terminal()), Exit::Wrong),
+        Stop::Problems(problems) => {
+            (problems.render(err.is_terminal(), coloured(err.is_terminal())), Exit::Wrong)
+        }
         Stop::Wrong { message, help } => (format!("error: {message}\n  help: {help}\n"), Exit::Wrong),
         Stop::Failed(StageError::Cancelled) => ("cancelled\n".to_owned(), Exit::Cancelled),
         Stop::Failed(error) => (explain(error), Exit::Failed),

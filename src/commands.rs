@@ -1,13 +1,21 @@
 //! One file per subcommand: its arguments, and what it does with them.
 
 pub mod accept;
+pub mod clean;
+pub mod completions;
 pub mod diff;
 pub mod exec_node;
+pub mod gc;
 pub mod init;
+pub mod lock;
 pub mod log;
+pub mod man;
+pub mod metrics;
 pub mod run;
+pub mod schema;
 pub mod stages;
 pub mod status;
+pub mod verify;
 pub mod why;
 
 use std::{
@@ -38,6 +46,8 @@ pub enum Exit {
     Stale,
     /// Another run makes a result, under `--no-wait`.
     WouldWait,
+    /// The cache has other bytes than were recorded, or a stage gives others; of `verify` alone.
+    Damaged,
     /// A gate says fail.
     GateFailed,
     /// We are wrong.
@@ -56,6 +66,7 @@ impl Exit {
             Self::Wrong => 2,
             Self::Stale => 3,
             Self::WouldWait => 4,
+            Self::Damaged => 5,
             Self::GateFailed => 6,
             Self::Internal => 101,
             Self::Cancelled => 130,
@@ -133,6 +144,16 @@ fn find_all(pipeline: &Pipeline, id: &str) -> Result<Vec<usize>, Stop> {
 /// Writes lines; a reader that has seen enough (`| head`) is no error.
 fn emit(out: &mut impl Write, lines: impl IntoIterator<Item = String>) -> Result<(), StageError> {
     let written = lines.into_iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+    forgive(written).map_err(|e| StageError::because("cannot write the output", e))
+}
+
+/// Writes a whole text, likewise.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(text: &[u8]) -> Result<(), StageError> {
+    let mut out = io::stdout();
+    let written = out.write_all(text).and_then(|()| out.flush());
     forgive(written).map_err(|e| StageError::because("cannot write the output", e))
 }
 

@@ -11,9 +11,11 @@ mod job;
 mod local;
 mod node;
 mod strays;
+mod usage;
 
 pub use cancel::{Cancel, Patience};
 pub use command::killed;
 pub use job::{Answer, Job, Task, causes};
 pub use local::{Limits, Local, Verdict};
 pub use node::{UNHEARD, serve};
+pub use usage::used_memory;

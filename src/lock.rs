@@ -1,10 +1,13 @@
-//! `pipeline.lock`: the committed record of the last good state. One sorted table per stage; no times,
-//! no measured values, no names of machines, so that it merges well and two machines agree on it.
+//! `pipeline.lock`: the committed record of the last good state. One table per stage; no times, no
+//! measured values, no names of machines, so that it merges well and two machines agree on it.
+
+mod conflict;
+mod layout;
 
 mod revision;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -59,7 +62,10 @@ impl LockError {
         match self {
             Self::Newer { .. } => "use the newer ner-pipe that wrote it".to_owned(),
             Self::Io(path, _) => format!("make {} readable", path.display()),
-            Self::Conflict(path) | Self::Damaged { path, .. } => format!(
+            Self::Conflict(_) => "type `ner-pipe lock resolve` (with the `--file` that you gave here), \
+                                  which takes for each stage the side that fits"
+                .to_owned(),
+            Self::Damaged { path, .. } => format!(
                 "delete it (`rm {0}`) and type `ner-pipe run`: it is written anew, and what the cache holds \
                  is not computed again; or take the committed one back with `git checkout {0}`",
                 path.display()
@@ -124,6 +130,13 @@ impl Locked {
     }
 }
 
+/// Every key that a lock names, also one that is in conflict or otherwise damaged: what it may need is to stay.
+#[must_use]
+pub fn keys_in(text: &str) -> BTreeSet<Key> {
+    let keys = text.lines().filter_map(|line| line.strip_prefix("key = \"")?.strip_suffix('"')?.parse().ok());
+    keys.collect()
+}
+
 /// Parameters as the lock writes them.
 #[must_use]
 pub fn params(params: &Value) -> toml::Table {
@@ -151,10 +164,11 @@ fn to_toml(value: &Value) -> Option<toml::Value> {
     })
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    format: i64,
+    #[serde(rename = "format")]
+    _format: i64,
     #[serde(default)]
     stage: BTreeMap<String, Locked>,
 }
@@ -183,10 +197,14 @@ impl Lock {
         if text.is_empty() {
             return Ok(Self { path: path.to_owned(), stages: BTreeMap::new() });
         }
-        if text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")) {
-            return Err(LockError::Conflict(path.to_owned()));
-        }
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| damaged(e.message()))?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            // Only now: a parameter's text may hold what looks like a marker.
+            if conflict::is_conflicted(text) {
+                LockError::Conflict(path.to_owned())
+            } else {
+                damaged(e.message())
+            }
+        })?;
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(FORMAT) => {}
             Some(found) if found > FORMAT => return Err(LockError::Newer { path: path.to_owned(), found }),
@@ -221,18 +239,49 @@ impl Lock {
         next.stages.insert(id.to_owned(), locked);
         next.stages.retain(|id, _| known.contains(&id.as_str()));
         if next != now {
-            // Unlike what lies in the cache, it holds no text and is meant to be shared.
-            write_shared(&self.path, next.render()?.as_bytes())?;
+            Self::write(&self.path, &next.stages)?;
         }
         *self = next;
         Ok(())
     }
 
-    fn render(&self) -> Result<String, StageError> {
-        let file = File { format: FORMAT, stage: self.stages.clone() };
-        let body =
-            toml::to_string(&file).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
-        Ok(format!("# Written by ner-pipe: the last good state. Commit it; do not edit it.\n{body}"))
+    /// Writes a lock of these stages alone.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(path: &Path, stages: &BTreeMap<String, Locked>) -> Result<(), StageError> {
+        // Unlike what lies in the cache, it holds no text and is meant to be shared.
+        write_shared(path, layout::render(stages)?.as_bytes())
+    }
+}
+
+/// A lock file that git left in conflict.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// This branch's.
+    pub ours: Lock,
+    /// The other's.
+    pub theirs: Lock,
+    /// What both came from, where that is known.
+    pub base: Option<Lock>,
+}
+
+impl Conflict {
+    /// Takes the text of a lock file with conflict markers apart.
+    ///
+    /// # Errors
+    /// When its markers do not fit together, or a side is not what ner-pipe writes.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, LockError> {
+        let sides = conflict::split(text).ok_or_else(|| LockError::Damaged {
+            path: path.to_owned(),
+            message: "its conflict markers do not fit together".to_owned(),
+        })?;
+        Ok(Self {
+            ours: Lock::parse(path, &sides.ours)?,
+            theirs: Lock::parse(path, &sides.theirs)?,
+            // Where the common ancestor was itself a merge, its part may be in conflict.
+            base: sides.base.and_then(|text| Lock::parse(path, &text).ok()),
+        })
     }
 }
 
@@ -258,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_is_read_back_and_sorted() {
+    fn what_is_recorded_is_read_back() {
         let dir = tempdir().expect("a folder");
         let path = dir.path().join("pipeline.lock");
         let mut lock = Lock::read(&path).expect("a missing one is empty");
@@ -267,10 +316,19 @@ mod tests {
         let back = Lock::read(&path).expect("is readable");
         assert_eq!(back, lock);
         assert_eq!(back.get("été 2"), Some(&locked(3.0)));
-        let text = fs::read_to_string(&path).expect("is readable");
-        assert!(text.find("zulu") < text.find("été"), "{text}");
         lock.record("zulu", locked(2.5), &["zulu"]).expect("writes");
         assert_eq!(Lock::read(&path).expect("is readable").get("été 2"), None);
+    }
+
+    #[test]
+    fn a_parameter_that_looks_like_a_conflict_is_none() {
+        let dir = tempdir().expect("a folder");
+        let path = dir.path().join("pipeline.lock");
+        let mut lock = Lock::read(&path).expect("a missing one is empty");
+        let mut odd = locked(2.5);
+        odd.params = params(&json!({"run": "cat <<EOF\n<<<<<<< HEAD\n# 00\n=======\n>>>>>>> x\nEOF\n"}));
+        lock.record("odd", odd.clone(), &["odd"]).expect("writes");
+        assert_eq!(Lock::read(&path).expect("is readable").get("odd"), Some(&odd));
     }
 
     #[test]
@@ -290,6 +348,7 @@ mod tests {
         let path = dir.path().join("pipeline.lock");
         for (text, message) in [
             ("format = 1\n<<<<<<< HEAD\n", "merge conflict"),
+            ("format = 1\n=======\n>>>>>>>>> other\n", "merge conflict"),
             ("format = 9\n", "format 9"),
             ("format = 1\n[stage.a]\nkey = 3\n", "is damaged"),
             ("not toml", "is damaged"),

@@ -5,6 +5,7 @@
 mod claim;
 mod command;
 mod fill;
+mod grammar;
 mod graph;
 mod instances;
 mod keys;
@@ -31,8 +32,10 @@ use crate::problem::{Code, Place, Problem};
 
 pub use claim::MARKER;
 pub use command::{Piece, Template};
+pub use grammar::grammar;
 pub use keys::SOURCE_KINDS;
 pub(crate) use keys::offer;
+pub use load::lock_file;
 pub use overrides::Override;
 pub use terms::{MACHINE, Terms, too_much};
 

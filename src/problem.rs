@@ -317,13 +317,13 @@ impl Problems {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
 
-    /// All of them as text. On a terminal miette decides on colour (`NO_COLOR`) and drawing (`NO_GRAPHICS`
-    /// for screen readers); elsewhere it is plain ASCII. Lines are not wrapped: a command in a help line
+    /// All of them as text. On a terminal miette decides on drawing (`NO_GRAPHICS` for screen readers);
+    /// elsewhere it is plain ASCII. Lines are not wrapped: a command in a help line
     /// can be copied whole.
     #[must_use]
-    pub fn render(&self, terminal: bool) -> String {
+    pub fn render(&self, terminal: bool, colour: bool) -> String {
         let handler: Box<dyn ReportHandler> = if terminal {
-            Box::new(MietteHandlerOpts::new().terminal_links(false).wrap_lines(false).build())
+            Box::new(MietteHandlerOpts::new().color(colour).terminal_links(false).wrap_lines(false).build())
         } else {
             let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none());
             Box::new(handler.with_wrap_lines(false).with_links(false))
@@ -369,7 +369,7 @@ impl<'a> IntoIterator for &'a Problems {
 
 impl Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+        f.write_str(&self.render(false, false))
     }
 }
 
@@ -408,7 +408,7 @@ mod tests {
         let text = Text::new("pipeline.toml", "use = \"distil\"\n");
         let problem =
             Problem::new(Code::UnknownStage, "unknown stage `distil`").at(&text.place(6..14), "here");
-        let rendered = Problems::from(problem.help("write `use = \"distill\"`")).render(false);
+        let rendered = Problems::from(problem.help("write `use = \"distill\"`")).render(false, false);
         assert!(rendered.is_ascii(), "{rendered}");
         assert!(rendered.contains("ner_pipe::unknown_stage") && rendered.contains("pipeline.toml:1:7"));
     }

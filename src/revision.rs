@@ -1,6 +1,7 @@
 //! The lock file as a git revision has it: what another branch or commit had come to.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -8,7 +9,10 @@ use std::{
 
 use thiserror::Error;
 
-use crate::lock::{Lock, LockError};
+use crate::{
+    fingerprint::Key,
+    lock::{Conflict, Lock, LockError, keys_in},
+};
 
 /// Why a revision's lock cannot be told.
 #[derive(Debug, Error)]
@@ -66,11 +70,8 @@ impl RevisionError {
 /// # Errors
 /// Without git, without such a commit, and when the commit has no lock that can be understood.
 pub fn lock_at(path: &Path, revision: &str) -> Result<Lock, RevisionError> {
-    let (folder, name) = (path.parent(), path.file_name().unwrap_or_default());
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let git = |arguments: &[&str]| -> Result<Output, RevisionError> {
-        Command::new("git").current_dir(folder).args(arguments).output().map_err(RevisionError::NoGit)
-    };
+    let name = path.file_name().unwrap_or_default();
+    let git = |arguments: &[&str]| git(path, arguments).map_err(RevisionError::NoGit);
     // A revision may not be an option of git's.
     let commit = git(&["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?;
     if !commit.status.success() {
@@ -85,4 +86,48 @@ pub fn lock_at(path: &Path, revision: &str) -> Result<Lock, RevisionError> {
     }
     Lock::parse(path, &String::from_utf8_lossy(&shown.stdout))
         .map_err(|source| RevisionError::Lock { revision: revision.to_owned(), source })
+}
+
+/// Every key that a lock of any branch or tag names.
+///
+/// # Errors
+/// Without git, or without a repository.
+pub fn keys_in_branches(root: &Path) -> Result<BTreeSet<Key>, RevisionError> {
+    let inside = root.join("pipeline.lock");
+    let git = |arguments: &[&str]| {
+        let output = git(&inside, arguments).map_err(RevisionError::NoGit)?;
+        let said = String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("fatal: ").to_owned();
+        match output.status.code() {
+            // 1: `git grep` found nothing.
+            Some(0 | 1) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            _ => Err(RevisionError::Unknown { revision: "HEAD".to_owned(), said }),
+        }
+    };
+    let commits = git(&["for-each-ref", "--format=%(objectname)"])?;
+    let mut keys = BTreeSet::new();
+    for commit in commits.lines().collect::<BTreeSet<_>>() {
+        // A tag may be of something else than a commit, and then has no files.
+        let lines =
+            git(&["grep", "-h", "--no-color", "-E", "^key = \"[0-9a-f]{64}\"$", commit, "--", "*.lock"]);
+        keys.extend(lines.map(|lines| keys_in(&lines)).unwrap_or_default());
+    }
+    Ok(keys)
+}
+
+/// What git is merging at `path`, exactly as each side has it; none where it is not in the middle of that.
+#[must_use]
+pub fn conflict_of(path: &Path) -> Option<Conflict> {
+    let name = path.file_name()?.display().to_string();
+    let stage = |number: u8| {
+        let shown = git(path, &["show", &format!(":{number}:./{name}")]).ok()?;
+        let text = String::from_utf8(shown.stdout).ok().filter(|_| shown.status.success())?;
+        Lock::parse(path, &text).ok()
+    };
+    Some(Conflict { ours: stage(2)?, theirs: stage(3)?, base: stage(1) })
+}
+
+/// Asks git in the folder of `path`.
+fn git(path: &Path, arguments: &[&str]) -> io::Result<Output> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Command::new("git").current_dir(folder).args(arguments).output()
 }

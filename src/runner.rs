@@ -13,6 +13,8 @@ mod perform;
 mod preflight;
 mod project;
 mod reasons;
+mod rerun;
+mod resolve;
 mod schedule;
 mod survey;
 
@@ -22,8 +24,11 @@ use stage_contract::StageError;
 
 pub use accept::{Accepted, accept, acceptable};
 pub use capacity::Capacity;
+pub use preflight::preflight;
 pub use project::{Project, Wish};
 pub use reasons::{Reason, told};
+pub use rerun::{Comparison, rerun};
+pub use resolve::{Resolution, Taken, resolve};
 pub use schedule::Need;
 pub use survey::{Next, Outlook, State, Survey, survey};
 
@@ -72,6 +77,15 @@ impl From<Problems> for Stop {
 impl From<StageError> for Stop {
     fn from(error: StageError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<LookupError> for Stop {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Busy => Self::wrong("another run is making this result", "wait for its end"),
+            LookupError::Failed(error) => error.into(),
+        }
     }
 }
 
@@ -130,8 +144,7 @@ pub fn run(
     if expected.outlooks.values().any(|outlook| outlook.next != Next::Reuse) {
         prepared?;
     }
-    preflight::expect_no_strangers(project, &expected)?;
-    preflight::preflight(project, &expected)?;
+    preflight(project, &expected)?;
     for note in project.notes.drain(..) {
         watch.note(&note);
     }
@@ -198,6 +211,7 @@ impl Run<'_, '_> {
         let id = self.project.pipeline.nodes[node].id.clone();
         let placed = if entry.is_whole() { self.place(node, entry)? } else { None };
         if let Some(placed) = placed {
+            entry.mark_used();
             return Ok(Some(if placed == 0 { Outcome::Reused } else { Outcome::Restored }));
         }
         let cancelled = || self.cancel.is_asked();

@@ -17,9 +17,11 @@
 //!
 //! The text is medical: folders are 0700 and files 0600.
 
+mod check;
 mod entry;
 mod failure;
 mod flock;
+mod gc;
 mod slot;
 mod tree;
 
@@ -35,9 +37,11 @@ use std::{
 
 use stage_contract::StageError;
 
+pub use check::{Checked, Damage};
 pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
+pub use gc::{Item, Limits, Plan, Sort};
 pub use slot::Slot;
 pub use tree::{beside, copy_tree, make_private, private_folder, remove, write_shared, write_whole};
 
@@ -212,6 +216,20 @@ impl Store {
         let lock = self.lock_key(&key, &mut patience)?;
         let renewed = self.peek(&key).is_some_and(|now| now.record != entry.record && now.damage().is_none());
         let moved = if renewed { None } else { self.move_aside(&key)? };
+        lock.remove();
+        Ok(moved)
+    }
+
+    /// Moves whatever lies under a key out of the way, unless it is whole by now, and says where to. Waits for a
+    /// run that is making the key's result.
+    ///
+    /// # Errors
+    /// As [`Store::lookup`].
+    pub fn clear(&self, key: &Key) -> Result<Option<PathBuf>, LookupError> {
+        let mut patience = Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
+        let lock = self.lock_key(key, &mut patience)?;
+        let whole = self.peek(key).is_some_and(|entry| entry.damage().is_none());
+        let moved = if whole { None } else { self.move_aside(key)? };
         lock.remove();
         Ok(moved)
     }

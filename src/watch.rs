@@ -15,7 +15,7 @@ use stage_contract::Event;
 
 use crate::fingerprint::Key;
 
-pub use text::{duration, tell};
+pub use text::{duration, size, tell};
 
 /// What happened to a node in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -138,7 +138,8 @@ impl Summary {
     }
 }
 
-/// Who is told about a run. Nothing in here can fail: a closed terminal stops no stage.
+/// Who is told about a run. Nothing in here can fail: a closed terminal stops no stage, and that not all
+/// could be told is said at the end.
 pub trait Watch {
     /// A node begins to execute, for these reasons.
     fn started(&mut self, stage: &str, reasons: &[String]);
@@ -150,6 +151,10 @@ pub trait Watch {
     fn ended(&mut self, ending: &Ending);
     /// The run is over.
     fn finished(&mut self, summary: &Summary);
+    /// Why not all of it reached standard output: a full disk, but not a reader that has seen enough.
+    fn trouble(&mut self) -> Option<io::Error> {
+        None
+    }
 }
 
 /// How a run speaks.
@@ -167,13 +172,39 @@ pub enum Format {
 pub fn watch(format: Format, names: &[&str]) -> Box<dyn Watch> {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let interactive = io::stdout().is_terminal() && io::stderr().is_terminal();
+    // A build server's terminal is a log file, and a dumb one cannot take back what it shows.
+    let draws = interactive && !anstyle_query::is_ci() && anstyle_query::term_supports_color();
     match format {
         Format::Json => Box::new(json::Json::new(io::stdout())),
-        // A build server's terminal is a log file.
-        Format::Text if interactive && std::env::var_os("CI").is_none() => {
-            Box::new(terminal::Terminal::new(width))
-        }
+        Format::Text if draws => Box::new(terminal::Terminal::new(width, coloured(true))),
         Format::Text => Box::new(lines::Lines::new(io::stdout(), io::stderr(), width)),
+    }
+}
+
+/// Whether a stream gets colour: what the environment says (`NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`),
+/// else whether it is a terminal.
+#[must_use]
+pub fn coloured(terminal: bool) -> bool {
+    let forced = anstyle_query::clicolor_force();
+    let able = terminal && anstyle_query::term_supports_color() && anstyle_query::clicolor() != Some(false);
+    !anstyle_query::no_color() && (forced || able)
+}
+
+/// Where lines go. What went wrong first is kept for the end.
+struct Output<W> {
+    stream: W,
+    trouble: Option<io::Error>,
+}
+
+impl<W: Write> Output<W> {
+    fn new(stream: W) -> Self {
+        Self { stream, trouble: None }
+    }
+
+    fn put(&mut self, line: &str) {
+        let written = writeln!(self.stream, "{line}").and_then(|()| self.stream.flush());
+        let trouble = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        self.trouble = self.trouble.take().or(trouble);
     }
 }
 

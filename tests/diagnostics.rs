@@ -90,9 +90,9 @@ fn every_bad_file_says_what_to_type() {
                     "{name}.toml is about {code}:\n{problems}"
                 );
             }
-            insta::assert_snapshot!(name.clone(), problems.render(false));
+            insta::assert_snapshot!(name.clone(), problems.render(false, false));
         }
-        insta::assert_snapshot!("missing_pipeline", problems("missing_pipeline").render(false));
+        insta::assert_snapshot!("missing_pipeline", problems("missing_pipeline").render(false, false));
     });
 }
 
@@ -163,7 +163,7 @@ fn a_file_that_breaks_off_anywhere_is_reported_and_nothing_panics() {
             fs::write(project.path().join("pipeline.toml"), &whole[..end]).expect("written");
             let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &[]);
             if let Err(problems) = loaded {
-                let shown = problems.render(false);
+                let shown = problems.render(false, false);
                 assert!(!shown.contains("Failed to read"), "{name} up to byte {end}:\n{shown}");
             }
         }

@@ -20,12 +20,14 @@ fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
         return ner_pipe::cli::main(&fake::registry());
     }
-    let tests: [(&str, fn()); 20] = [
+    let tests: [(&str, fn()); 22] = [
         ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
         (
             "metrics_go_into_the_lock_and_measured_values_do_not",
             metrics_go_into_the_lock_and_measured_values_do_not,
         ),
+        ("a_stage_is_executed_again_and_compared", a_stage_is_executed_again_and_compared),
+        ("tools_have_completions_and_manual_pages_too", tools_have_completions_and_manual_pages_too),
         ("every_event_is_passed_on_with_its_stage", every_event_is_passed_on_with_its_stage),
         ("a_failed_gate_ends_with_6_also_when_reused", a_failed_gate_ends_with_6_also_when_reused),
         ("an_inconclusive_gate_fails_only_when_strict", an_inconclusive_gate_fails_only_when_strict),
@@ -113,6 +115,35 @@ fn metrics_go_into_the_lock_and_measured_values_do_not() {
     let recorded =
         entries.iter().map(|entry| std::fs::read_to_string(entry.join("entry.json")).expect("is there"));
     assert!(recorded.into_iter().any(|entry| entry.contains("latency")), "but beside the result");
+    let said = project.ok(&["metrics"]);
+    assert!(said.contains("probe  dev.f1                0.5\n"), "{said}");
+    assert!(said.contains("probe  latency (measured)    1.5\n"), "{said}");
+    project.remove("cache");
+    assert!(!project.ok(&["metrics"]).contains("latency"), "it was there alone");
+}
+
+fn a_stage_is_executed_again_and_compared() {
+    let project = probe("");
+    project.ok(&["run"]);
+    let said = project.ok(&["verify", "--rerun", "probe"]);
+    assert!(said.contains("probe.report is the same, byte for byte\n"), "{said}");
+    // Another code is no reason not to compare: whether it changes the result is the question.
+    let lock = project.read("pipeline.lock");
+    let at = lock.find("code = \"").expect("has one");
+    project.write("pipeline.lock", &format!("{}code = \"another{}", &lock[..at], &lock[at + 8..]));
+    assert_eq!(project.stages()[0]["reasons"][0], "code changed");
+    assert!(project.ok(&["verify", "--rerun", "probe"]).contains("probe gives again what was recorded"));
+    assert!(
+        !project.exists("cache/checkpoints")
+            || std::fs::read_dir(project.path("cache/checkpoints")).expect("is there").next().is_none()
+    );
+}
+
+fn tools_have_completions_and_manual_pages_too() {
+    let project = probe("");
+    assert!(project.ok(&["completions", "fish"]).contains("greet"));
+    project.ok(&["man", "--output", "pages"]);
+    assert!(project.read("pages/ner-pipe-greet.1").contains("Says hello"));
 }
 
 fn every_event_is_passed_on_with_its_stage() {
@@ -222,6 +253,9 @@ fn preflight_stops_everything_before_it_begins() {
     assert_eq!(ended.code, Some(2), "{}", ended.out);
     assert!(ended.err.contains("the text is empty") && ended.err.contains("pipeline.toml"), "{}", ended.err);
     assert_eq!(project.entries().len(), 0);
+    let ended = project.ner_pipe(&["run", "--dry-run"]);
+    assert_eq!(ended.code, Some(2), "a dry run looks as well: {}", ended.out);
+    assert!(ended.err.contains("the text is empty"), "{}", ended.err);
     let ended = probe("").ner_pipe(&["run", "--device", "cuda:1"]);
     assert_eq!(ended.code, Some(2), "{}", ended.out);
     assert!(ended.err.contains("no CUDA driver") && ended.err.contains("help: "), "{}", ended.err);

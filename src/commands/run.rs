@@ -1,16 +1,17 @@
 //! `ner-pipe run`.
 
+mod announce;
+
 use std::{collections::BTreeSet, io, num::NonZero, path::PathBuf};
 
-use serde_json::json;
-use stage_contract::Registry;
+use stage_contract::{Registry, StageError};
 
 use super::{Exit, Machine, emit, find_all, open};
 use crate::{
     executor::{Cancel, Patience},
     pipeline::{Override, Pipeline},
-    runner::{self, Finished, Order, Outlook, Project, Stop, survey, told},
-    watch::{Format, Outcome, tell, watch},
+    runner::{self, Finished, Order, Stop},
+    watch::{Format, Outcome, watch},
 };
 
 /// Run the pipeline: execute what changed, take the rest from the cache
@@ -23,7 +24,7 @@ pub struct Args {
     /// The pipeline file
     #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
     file: PathBuf,
-    /// Say what would be done and why, and do nothing
+    /// Say what would be done, why, and what it took earlier; do nothing
     #[arg(long)]
     dry_run: bool,
     /// Execute this stage though its result is in the cache
@@ -59,13 +60,23 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let mut project = open(registry, &args.file, &args.set, args.machine.wish())?;
     let order = args.order(&project.pipeline)?;
     if args.dry_run {
-        return args.announce(&mut project, &order);
+        return announce::announce(&mut project, &order, args.format);
     }
     let cancel = Cancel::listen(Patience::Three)?;
     let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
-    Ok(args.exit(&finished, &cancel))
+    let exit = args.exit(&finished, &cancel);
+    match watch.trouble() {
+        None => Ok(exit),
+        Some(error) if exit == Exit::Ok => {
+            Err(StageError::because("all stages are done, but not all could be told", error).into())
+        }
+        Some(error) => {
+            emit(&mut io::stderr(), [format!("error: not all could be told: {error}")])?;
+            Ok(exit)
+        }
+    }
 }
 
 impl Args {
@@ -101,29 +112,5 @@ impl Args {
             () if missed => Exit::GateFailed,
             () => Exit::Ok,
         }
-    }
-
-    fn announce(&self, project: &mut Project<'_>, order: &Order) -> Result<Exit, Stop> {
-        let survey = survey(project, &order.wanted, &order.forced)?;
-        let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
-        let id = |outlook: &Outlook| project.pipeline.nodes[outlook.node].id.clone();
-        let width = outlooks.iter().map(|outlook| id(outlook).len()).max().unwrap_or(0);
-        let lines = outlooks.iter().map(|outlook| match self.format {
-            Format::Json => json!({
-                "event": "plan",
-                "stage": id(outlook),
-                "next": outlook.next.name(),
-                "key": outlook.key,
-                "reasons": told(&outlook.reasons),
-            })
-            .to_string(),
-            Format::Text => {
-                let why = tell(&told(&outlook.reasons));
-                let why = if why.is_empty() { why } else { format!("  ({why})") };
-                format!("{:width$}  {:8}{why}", id(outlook), outlook.next.name()).trim_end().to_owned()
-            }
-        });
-        emit(&mut io::stdout(), lines)?;
-        Ok(Exit::Ok)
     }
 }

@@ -18,7 +18,7 @@ use stage_contract::{Context, Event, Registry, Sink, StageError};
 use super::{
     Cancel, Patience, command,
     job::{Answer, Job, Task, causes, read, write},
-    strays,
+    strays, usage,
 };
 use crate::{
     failpoint::{Point, reach},
@@ -47,6 +47,7 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
         }
         Err(error) => Answer::of(&error),
     };
+    usage::tell(&job);
     let written = reach(Point::AnswerWrite).map_err(|e| StageError::io("write", &job.answer, e));
     if let Err(error) = written.and_then(|()| write(&job.answer, &answer)) {
         // The last thing that can be told is told by the exit code; the rest stands in the log.

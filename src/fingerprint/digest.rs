@@ -61,6 +61,12 @@ impl Digest {
         Self(bytes)
     }
 
+    /// The first byte.
+    #[must_use]
+    pub fn first(&self) -> u8 {
+        self.0[0]
+    }
+
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -14,6 +14,42 @@ use crate::problem::{Code, Place, Problem, Problems, Text};
 pub const SOURCE_KINDS: [Kind; 7] =
     [Kind::FILE, Kind::FOLDER, Kind::TEXT, Kind::GOLD, Kind::MODEL, Kind::RECORDS, Kind::REPORT];
 
+/// What a pipeline file may say at its top.
+pub(super) const TOP_KEYS: [&str; 5] = ["pipeline", "seed", "resources", "sources", "stage"];
+
+/// What `[pipeline]` may say.
+pub(super) const PIPELINE_KEYS: [&str; 1] = ["name"];
+
+/// What a source must say.
+pub(super) const SOURCE_KEYS: [&str; 2] = ["path", "kind"];
+
+/// What `[stage.<id>]` may say.
+pub(super) const STAGE_KEYS: [&str; 14] = [
+    "use",
+    "inputs",
+    "params",
+    "config",
+    "outputs",
+    "seed", // what it does
+    "resources",
+    "mutex",
+    "timeout",
+    "grace",
+    "retries",
+    "backoff", // on what terms
+    "foreach",
+    "matrix", // how often
+];
+
+/// What a command's output may say, where it is more than a path.
+pub(super) const OUTPUT_KEYS: [&str; 2] = ["path", "kind"];
+
+/// The only parameter of a command.
+pub(super) const RUN: &str = "run";
+
+/// [`is_name`] as a regular expression.
+pub(super) const NAME: &str = "[a-z][a-z0-9_-]*";
+
 /// A TOML table in its text.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {

@@ -7,7 +7,7 @@ use stage_contract::Registry;
 use super::{
     Node, Origin, Override, Pipeline, Source, Wire,
     graph::Graph,
-    keys::{Table, expect_name},
+    keys::{PIPELINE_KEYS, TOP_KEYS, Table, expect_name},
     outputs, paths,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
@@ -78,10 +78,10 @@ fn understand(
     problems: &mut Problems,
 ) -> Option<Pipeline> {
     let top = Table { text: manifest.text, entries: &manifest.table };
-    top.expect_keys("a pipeline file", &["pipeline", "seed", "resources", "sources", "stage"], problems);
+    top.expect_keys("a pipeline file", &TOP_KEYS, problems);
     let seed = top.seed(SEED, problems).unwrap_or(SEED);
     let artifacts = artifacts(&file, &top, problems);
-    let lock = lock(&file);
+    let lock = lock_file(&file);
     let sources = sources::read(&top, problems);
     let scene = Scene { root, registry, artifacts: &artifacts, overrides };
     let drafts = stages::read(&scene, &top, problems);
@@ -172,7 +172,7 @@ fn source(draft: DraftSource) -> Option<Source> {
 fn artifacts(file: &Path, top: &Table<'_>, problems: &mut Problems) -> PathBuf {
     let mut name = None;
     if let Some(table) = top.table("pipeline", "[pipeline]", problems) {
-        table.expect_keys("`[pipeline]`", &["name"], problems);
+        table.expect_keys("`[pipeline]`", &PIPELINE_KEYS, problems);
         if let Some((text, place)) = table.string("name", problems) {
             expect_name("pipeline", text, &place, problems);
             name = Some(text.to_owned());
@@ -189,7 +189,9 @@ fn artifacts(file: &Path, top: &Table<'_>, problems: &mut Problems) -> PathBuf {
     }
 }
 
-fn lock(file: &Path) -> PathBuf {
+/// The lock file of a pipeline file: with `.lock` for `.toml`, beside it.
+#[must_use]
+pub fn lock_file(file: &Path) -> PathBuf {
     if file.extension().is_some_and(|extension| extension == "toml") {
         file.with_extension("lock")
     } else {

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::{
     Out,
-    keys::{Table, expect_name, wrong_type},
+    keys::{OUTPUT_KEYS, Table, expect_name, wrong_type},
     paths,
     sources::{DraftSource, expect_kind},
     stages::Draft,
@@ -83,7 +83,7 @@ fn declared(
         }
         DeValue::Table(entries) => {
             let entry = Table { text: table.text, entries };
-            entry.expect_keys(&format!("output `{name}`"), &["path", "kind"], problems);
+            entry.expect_keys(&format!("output `{name}`"), &OUTPUT_KEYS, problems);
             let path = entry.string("path", problems).and_then(|(path, at)| {
                 Some((paths::expect_inside(path, &at, problems)?, path.ends_with('/')))
             });

@@ -12,7 +12,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     NodePlace,
-    keys::{Table, nearest, offer},
+    keys::{RUN, Table, nearest, offer},
     overrides::Override,
     paths, schema,
 };
@@ -315,10 +315,10 @@ impl Reader<'_> {
 
 /// The only parameter of a command.
 pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems) -> Option<String> {
-    for name in given.values.keys().filter(|name| *name != "run") {
-        problems.push(unknown("command", name, place, ["run"].into_iter()));
+    for name in given.values.keys().filter(|name| *name != RUN) {
+        problems.push(unknown("command", name, place, [RUN].into_iter()));
     }
-    match given.values.get("run") {
+    match given.values.get(RUN) {
         Some(Json::String(run)) => Some(run.clone()),
         Some(_) => {
             let at = place.parameters.value(&["run"]).unwrap_or(&place.header);

@@ -9,7 +9,7 @@ use stage_contract::{Kind, Shape};
 use toml::de::DeValue;
 
 use super::{
-    keys::{SOURCE_KINDS, Table, expect_name, offer, wrong_type},
+    keys::{SOURCE_KEYS, SOURCE_KINDS, Table, expect_name, offer, wrong_type},
     paths,
 };
 use crate::problem::{Code, Place, Problem, Problems};
@@ -34,7 +34,7 @@ pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource>
         let mut source = DraftSource { id: id.to_owned(), path: None, kind: None };
         if let DeValue::Table(entries) = value.get_ref() {
             let entry = Table { text: table.text, entries };
-            entry.expect_keys(&format!("source `{id}`"), &["path", "kind"], problems);
+            entry.expect_keys(&format!("source `{id}`"), &SOURCE_KEYS, problems);
             source.path = path(&entry, id, &place, problems);
             source.kind = kind(&entry, id, &place, problems);
         } else {

@@ -14,7 +14,7 @@ use super::{
     command::{Piece, Template},
     fill::within,
     instances::{self, Instance, is_id},
-    keys::{Table, expect_name, is_name, nearest, offer, wrong_type},
+    keys::{STAGE_KEYS, Table, expect_name, is_name, nearest, offer, wrong_type},
     outputs,
     params::{self, Given},
     schema,
@@ -166,9 +166,7 @@ fn read_one(
 ) -> Draft {
     let (id, header) = (instance.id.as_str(), header.clone());
     let table = &Table { text, entries: &instance.table };
-    let keys =
-        [&["use", "inputs", "params", "config", "outputs", "seed"] as &[_], &terms::KEYS, &instances::KEYS];
-    table.expect_keys(&format!("stage `{family}`"), &keys.concat(), problems);
+    table.expect_keys(&format!("stage `{family}`"), &STAGE_KEYS, problems);
     let uses = uses(scene.registry, family, &header, table, problems);
     let wires = wires(&uses, table, instance.broken, problems);
     let outputs = match &uses {

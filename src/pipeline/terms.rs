@@ -12,9 +12,6 @@ use toml::de::DeValue;
 use super::keys::{Table, Value, expect_name, offer, whole, wrong_type};
 use crate::problem::{Code, Place, Problem, Problems};
 
-/// The keys of a stage that are read here.
-pub(super) const KEYS: [&str; 6] = ["resources", "mutex", "timeout", "grace", "retries", "backoff"];
-
 /// Resources that every machine has some of; all others are the user's, and `[resources]` says how
 /// much there is.
 pub const MACHINE: [&str; 3] = ["cpu", "memory", "gpu"];

@@ -8,7 +8,7 @@ use super::{Project, Stop, reasons};
 use crate::{
     fingerprint::{Fingerprint, observe},
     lock::Locked,
-    store::{Entry, Lookup, LookupError, Patience, Record, copy_tree},
+    store::{Entry, Lookup, Patience, Record, copy_tree},
 };
 
 /// A result that can be taken over.
@@ -80,7 +80,7 @@ fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result
     let mut same_code = now.clone();
     same_code.code.clone_from(&from.manifest.code);
     if same_code != from.manifest {
-        let own = reasons::own(locked, &same_code, project.pipeline.seed, (&parts, &parts));
+        let own = reasons::own(locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
         let given =
             now.inputs.iter().filter(|(port, digest)| from.manifest.inputs.get(*port) != Some(*digest));
         let given = given.map(|(port, _)| format!("input `{port}` changed"));
@@ -119,12 +119,10 @@ pub fn accept(project: &mut Project<'_>, plan: &[Accepted]) -> Result<(), Stop> 
 fn take_over(project: &Project<'_>, accepted: &Accepted) -> Result<Entry, Stop> {
     let Accepted { node, from, fingerprint, .. } = accepted;
     let patience = Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
-    let slot = match project.store.lookup(&fingerprint.manifest.key(), patience) {
+    let slot = match project.store.lookup(&fingerprint.manifest.key(), patience)? {
         // Made, or accepted, before.
-        Ok(Lookup::Hit(entry)) => return Ok(*entry),
-        Ok(Lookup::Miss(slot)) => slot,
-        Err(LookupError::Failed(error)) => return Err(error.into()),
-        Err(LookupError::Busy) => return Err(Stop::wrong("another run makes this result", "wait for it")),
+        Lookup::Hit(entry) => return Ok(*entry),
+        Lookup::Miss(slot) => slot,
     };
     for (name, stored) in &from.record.outputs {
         let to = slot.output(name, &stored.file)?;

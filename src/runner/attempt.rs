@@ -13,7 +13,7 @@ use stage_contract::{Event, Shape, StageError};
 
 use super::Loss;
 use crate::{
-    executor::{Answer, Cancel, Job, Limits, Local, UNHEARD, Verdict, killed},
+    executor::{Answer, Cancel, Job, Limits, Local, Task, UNHEARD, Verdict, killed, used_memory},
     failpoint::{Point, reach},
     fingerprint::{Manifest, Observed, file_name, observe},
     store::{Entry, Record, Slot, Stored, make_private, private_folder, remove},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What travels between the two processes; removed from the slot before it becomes an entry.
-pub(super) const ASIDE: [&str; 2] = ["job.json", "answer.json"];
+pub(super) const ASIDE: [&str; 3] = ["job.json", "answer.json", "usage.json"];
 
 /// An input as it was before the stage ran.
 pub(super) struct Given {
@@ -82,7 +82,13 @@ impl Attempt {
         Ok(Box::new(entry))
     }
 
-    fn record(&self, local: &Local, cancel: &Cancel, mut tell: impl FnMut(Event)) -> Result<Record, Loss> {
+    /// Executes the node, and says what it left in the slot.
+    pub fn record(
+        &self,
+        local: &Local,
+        cancel: &Cancel,
+        mut tell: impl FnMut(Event),
+    ) -> Result<Record, Loss> {
         let begun = Instant::now();
         let job = &self.job;
         // What an attempt before this one left, also beside the outputs.
@@ -90,6 +96,9 @@ impl Attempt {
         for folder in job.outputs.values().filter_map(|path| path.parent()) {
             remove(folder)?;
             private_folder(folder)?;
+        }
+        if let Task::Stage { .. } = job.task {
+            private_folder(&job.checkpoint)?;
         }
         let mut said = Said::default();
         let mut log = self.slot.open_log()?;
@@ -126,6 +135,7 @@ impl Attempt {
             measured: said.measured,
             gates: said.gates,
             seconds: begun.elapsed().as_secs_f64(),
+            memory: used_memory(&self.slot.aside(ASIDE[2])),
             device: job.device.to_string(),
             threads: job.threads,
             finished,

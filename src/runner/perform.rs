@@ -19,7 +19,7 @@ use crate::{
     fingerprint::{Fingerprint, file_name, node_seed},
     pipeline::{Origin, Work},
     publish::{Standing, standing},
-    store::{Failure, Slot, private_folder},
+    store::{Failure, Slot},
 };
 
 impl Run<'_, '_> {
@@ -99,7 +99,6 @@ impl Run<'_, '_> {
         let mut environment = BTreeMap::new();
         let mut device = Device::Cpu;
         if needs_device {
-            private_folder(&checkpoint)?;
             device =
                 self.project.device_at(gpus.first().map(|(index, _)| *index)).map_err(StageError::from)?;
         } else {

@@ -21,6 +21,7 @@ const LEAST_FREE: u64 = 200_000_000;
 /// # Errors
 /// All that would stop a stage later, at once.
 pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Stop> {
+    expect_no_strangers(project, expected)?;
     let executing = |next| matches!(next, Next::Execute | Next::Unknown);
     let nodes: Vec<_> = expected.outlooks.values().filter(|outlook| executing(outlook.next)).collect();
     if nodes.is_empty() {
@@ -54,8 +55,10 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
     problems.into_result()?;
     let sizes = nodes.iter().map(|outlook| input_bytes(project, outlook.node));
     let largest = sizes.max().unwrap_or(0);
-    let free = free_bytes(project.store.root())
-        .map_err(|e| StageError::io("ask for free space of", project.store.root(), e))?;
+    // A dry run makes no cache.
+    let root = project.store.root();
+    let place = if root.is_dir() { root } else { &project.pipeline.root };
+    let free = free_bytes(place).map_err(|e| StageError::io("ask for free space of", place, e))?;
     room(free, largest, &mut project.notes)?;
     Ok(())
 }
@@ -65,7 +68,7 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
 ///
 /// # Errors
 /// All that is in the way, at once.
-pub fn expect_no_strangers(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
+fn expect_no_strangers(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
     let mut problems = Problems::new();
     for outlook in expected.outlooks.values().filter(|outlook| outlook.next != Next::Reuse) {
         let node = &project.pipeline.nodes[outlook.node];

@@ -65,9 +65,17 @@ impl<'r> Project<'r> {
         wish: Wish,
     ) -> Result<Self, Stop> {
         let pipeline = Pipeline::load(root, file, registry, overrides)?;
-        let store = Store::at(root)?;
         let lock =
             Lock::read(&root.join(&pipeline.lock)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+        Self::of(registry, pipeline, lock, wish)
+    }
+
+    /// Of what was read already; looks at the cache, and writes nothing.
+    ///
+    /// # Errors
+    /// When this ner-pipe cannot read the cache.
+    pub fn of(registry: &'r Registry, pipeline: Pipeline, lock: Lock, wish: Wish) -> Result<Self, Stop> {
+        let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
         let (notes, device) = (Vec::new(), None);
         Ok(Self { registry, pipeline, store, lock, memo, notes, wish, device })

@@ -2,6 +2,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,6 +28,9 @@ pub struct Record {
     pub gates: BTreeMap<String, String>,
     /// How long it took.
     pub seconds: f64,
+    /// The most bytes of memory that one of its processes held; none where nobody looked.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// The device it was made on.
     pub device: String,
     /// CPU threads it was made with.
@@ -95,6 +99,32 @@ impl Entry {
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.folder.join("log.txt")
+    }
+
+    /// Bytes of all outputs.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.record.outputs.values().map(|stored| stored.bytes).sum()
+    }
+
+    /// Remembers that it was used now, for [`Store::plan`](super::Store::plan): as the folder's time, since
+    /// file systems note reading rarely or not at all.
+    pub fn mark_used(&self) {
+        /// A run with nothing to do is to write nothing, and ages are of days.
+        const OFTEN: Duration = Duration::from_hours(1);
+        let marked = || -> io::Result<()> {
+            let folder = fs::File::open(&self.folder)?;
+            let now = SystemTime::now();
+            // A time in the future is wrong as well.
+            if now.duration_since(folder.metadata()?.modified()?).is_ok_and(|age| age < OFTEN) {
+                return Ok(());
+            }
+            folder.set_modified(now)
+        };
+        // A cache that may only be read is no reason to stop.
+        if let Err(error) = marked() {
+            tracing::debug!(entry = %self.folder.display(), %error, "its last use stays as it was");
+        }
     }
 
     /// Whether every output is there in its size. The bytes themselves are verified when they are placed.

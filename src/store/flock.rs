@@ -44,6 +44,13 @@ impl Flock {
         }
     }
 
+    /// Whether somebody holds the lock at this moment; makes no file.
+    #[must_use]
+    pub fn is_held(path: &Path) -> bool {
+        let Ok(file) = File::open(path) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     /// Lets go, and removes the file: every key would otherwise leave one for ever.
     pub fn remove(self) {
         // Whoever opened it before sees that it is gone and opens it anew (`is_current`).

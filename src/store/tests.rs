@@ -56,6 +56,7 @@ fn commit(slot: Slot, content: &str) -> Entry {
         measured: BTreeMap::new(),
         gates: BTreeMap::new(),
         seconds: 0.1,
+        memory: None,
         device: "cpu".into(),
         threads: 1,
         finished: 0,

@@ -1,23 +1,23 @@
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use stage_contract::Event;
 
-use super::{Ending, Outcome, Summary, Watch, put};
+use super::{Ending, Outcome, Output, Summary, Watch};
 
 /// One JSON object a line. While it runs: `start`, `note`, and the stages' own events with a `stage`
 /// field; then a `stage` line for each node, and `run` last.
 pub struct Json<W> {
-    out: W,
+    out: Output<W>,
 }
 
 impl<W: Write> Json<W> {
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self { out: Output::new(out) }
     }
 
     fn line(&mut self, value: &Value) {
-        put(&mut self.out, &value.to_string());
+        self.out.put(&value.to_string());
     }
 }
 
@@ -40,6 +40,10 @@ impl<W: Write> Watch for Json<W> {
     }
 
     fn ended(&mut self, _ending: &Ending) {}
+
+    fn trouble(&mut self) -> Option<io::Error> {
+        self.out.trouble.take()
+    }
 
     fn finished(&mut self, summary: &Summary) {
         for ending in &summary.endings {

@@ -1,17 +1,17 @@
 use std::{
     collections::BTreeMap,
-    io::Write,
+    io::{self, Write},
     time::{Duration, Instant},
 };
 
 use stage_contract::Event;
 
-use super::{Ending, Summary, Watch, put, text};
+use super::{Ending, Output, Summary, Watch, put, text};
 
 /// Plain lines: for files, pipes and build servers. Results go to standard output, remarks and what
 /// went wrong to standard error. While several nodes execute, each line says whose it is.
 pub struct Lines<O, E> {
-    out: O,
+    out: Output<O>,
     err: E,
     width: usize,
     /// Nodes that execute: the step they are at, and when that was last told.
@@ -29,7 +29,7 @@ impl<O: Write, E: Write> Lines<O, E> {
     const INTERVAL: Duration = Duration::from_secs(15);
 
     pub fn new(out: O, err: E, width: usize) -> Self {
-        Self { out, err, width, executing: BTreeMap::new() }
+        Self { out: Output::new(out), err, width, executing: BTreeMap::new() }
     }
 
     fn progress(&mut self, stage: &str, name: &str, done: u64, total: u64, unit: &str) {
@@ -53,10 +53,14 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
     fn event(&mut self, stage: &str, event: &Event) {
         match event {
             Event::Progress { step, done, total, unit } => self.progress(stage, step, *done, *total, unit),
-            Event::Show { text } if self.executing.len() > 1 => put(&mut self.out, &text::owned(stage, text)),
-            Event::Show { text } => put(&mut self.out, text),
+            Event::Show { text } if self.executing.len() > 1 => self.out.put(&text::owned(stage, text)),
+            Event::Show { text } => self.out.put(text),
             Event::Metric { .. } | Event::Gate { .. } => {}
         }
+    }
+
+    fn trouble(&mut self) -> Option<io::Error> {
+        self.out.trouble.take()
     }
 
     fn note(&mut self, text: &str) {
@@ -65,7 +69,7 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
 
     fn ended(&mut self, ending: &Ending) {
         self.executing.remove(&ending.stage);
-        put(&mut self.out, &text::closing(ending, self.width));
+        self.out.put(&text::closing(ending, self.width));
         for line in ending.fault.iter().flat_map(text::paragraph) {
             put(&mut self.err, &line);
         }
@@ -73,7 +77,7 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
 
     fn finished(&mut self, summary: &Summary) {
         for line in text::last(summary) {
-            put(&mut self.out, &line);
+            self.out.put(&line);
         }
     }
 }
@@ -92,7 +96,7 @@ mod tests {
         lines.event("a", &show);
         lines.ended(&Ending::new("b"));
         lines.event("a", &show);
-        let said = String::from_utf8(lines.out).expect("is text");
+        let said = String::from_utf8(lines.out.stream).expect("is text");
         assert_eq!(said, "one\ntwo\na | one\na | two\nb  skipped\none\ntwo\n");
     }
 }

@@ -20,8 +20,7 @@ pub struct Terminal {
 impl Terminal {
     const TICK: Duration = Duration::from_millis(120);
 
-    pub fn new(width: usize) -> Self {
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    pub fn new(width: usize, colour: bool) -> Self {
         Self { width, colour, screen: MultiProgress::new(), bars: BTreeMap::new() }
     }
 

@@ -21,6 +21,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Bytes for people: `3.2 kB`, `118.0 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    bytesize::ByteSize::b(bytes).display().si().to_string()
+}
+
 /// The closing line of a node.
 #[must_use]
 pub fn closing(ending: &Ending, width: usize) -> String {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage_contract::{
     Artifact, Available, Build, Code, Context, Device, DeviceRequest, Event, Input, Invalid, Kind, Output,
-    Registry, Spec, Stage, StageError,
+    Registry, Spec, Stage, StageError, Tool,
 };
 
 /// Set where this binary is to be `ner-pipe`.
@@ -23,7 +23,13 @@ pub fn registry() -> Registry {
         }
         _ => Ok((Device::Cpu, None)),
     };
-    Registry::new(Build { code: code(), compiler: "rustc 9", device }).stage::<Probe>().stage::<Watch>()
+    Registry::new(Build { code: code(), compiler: "rustc 9", device }).stage::<Probe>().stage::<Watch>().tool(
+        Tool {
+            name: "greet",
+            command: || clap::Command::new("greet").about("Says hello"),
+            run: |_, _| Ok(()),
+        },
+    )
 }
 
 /// What the code of each stage is made of; `NER_PIPE_TEST_CODE="probe ml/losses.rs 2"` changes or adds one part.

@@ -1,16 +1,6 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::project::{Project, TWO};
-
-/// The file in the cache that holds `content`.
-fn cached(project: &Project, content: &str) -> PathBuf {
-    let files = project.entries().into_iter().flat_map(|entry| walkdir::WalkDir::new(entry.join("out")));
-    let files = files.map(|file| file.expect("is readable").into_path());
-    files
-        .filter(|path| path.is_file())
-        .find(|path| fs::read_to_string(path).expect("is text") == content)
-        .expect("is in the cache")
-}
+use crate::project::{Project, TWO, cached};
 
 #[test]
 fn a_damaged_result_in_the_cache_is_set_aside_and_made_again() {
@@ -65,7 +55,10 @@ fn an_unreadable_lock_says_how_to_go_on() {
     project.ok(&["run"]);
     let lock = project.read("pipeline.lock");
     for (damaged, message) in [
-        (lock.replace("[stage.sort]", "<<<<<<< HEAD\n[stage.sort]"), "has a merge conflict in it"),
+        (
+            lock.replace("[stage.sort]", "<<<<<<< HEAD\n[stage.sort]"),
+            "has a merge conflict in it\n  help: type `ner-pipe lock resolve`",
+        ),
         (lock.replace("key = ", "key : "), "is damaged"),
         (lock.replace("format = 1", "format = 2"), "has format 2"),
     ] {

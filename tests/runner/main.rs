@@ -1,22 +1,32 @@
 //! The real binary on projects of `command` stages: no machine learning, all of the runner.
 
+mod actions;
 mod attempts;
 mod cache;
+mod clean;
 mod crash;
 mod damage;
 mod disk;
+mod endings;
+mod forecast;
+mod gc;
 mod incremental;
 mod instances;
 mod jobs;
+mod lock;
+mod metrics;
 mod names;
 mod outputs;
 mod project;
 mod selection;
+mod shell;
 mod situations;
 mod stats;
 mod status;
 mod strangers;
 mod strays;
+mod terminal;
 mod together;
+mod verify;
 mod why;
 mod words;

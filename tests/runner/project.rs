@@ -194,11 +194,26 @@ impl Project {
         status["stages"].as_array().expect("is a list").clone()
     }
 
+    /// [`Project::entries`], also before there is a cache.
+    pub fn entries_if_any(&self) -> Vec<PathBuf> {
+        if self.exists("cache/entries") { self.entries() } else { Vec::new() }
+    }
+
     /// The folders in `cache/entries`.
     pub fn entries(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path("cache/entries")).expect("is there");
         entries.map(|entry| entry.expect("is readable").path()).collect()
     }
+}
+
+/// The file in the cache that holds `content`.
+pub fn cached(project: &Project, content: &str) -> PathBuf {
+    let files = project.entries().into_iter().flat_map(|entry| walkdir::WalkDir::new(entry.join("out")));
+    let files = files.map(|file| file.expect("is readable").into_path());
+    files
+        .filter(|path| path.is_file())
+        .find(|path| fs::read_to_string(path).expect("is text") == content)
+        .expect("is in the cache")
 }
 
 impl Ended {

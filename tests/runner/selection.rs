@@ -52,11 +52,10 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     project.replace("pipeline.toml", "sort {data}", "sort -r {data}");
     project.replace("pipeline.toml", "wc -c", "wc -l");
     let said = project.ok(&["run", "--dry-run", "--format", "json"]);
-    let next: Vec<_> = said
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("is JSON")["next"].clone())
-        .collect();
-    assert_eq!(next, ["execute", "unknown"]);
+    let events: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect();
+    let plans = events.iter().filter(|event| event["event"] == "plan");
+    assert_eq!(plans.map(|plan| plan["next"].clone()).collect::<Vec<_>>(), ["execute", "unknown"]);
     assert_eq!(project.trace(), ["sort", "count"]);
 }
 

@@ -1,0 +1,27 @@
+//! `ner-pipe completions SHELL`.
+
+use clap::Command;
+use clap_complete::{Shell, generate};
+
+use super::{Exit, print};
+use crate::runner::Stop;
+
+/// Print the completions for a shell
+///
+/// For instance: `ner-pipe completions bash > ~/.local/share/bash-completion/completions/ner-pipe`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+/// Does it, for the whole command line.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn run(args: &Args, mut whole: Command) -> Result<Exit, Stop> {
+    let mut text = Vec::new();
+    generate(args.shell, &mut whole, "ner-pipe", &mut text);
+    print(&text)?;
+    Ok(Exit::Ok)
+}

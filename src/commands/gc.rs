@@ -1,0 +1,192 @@
+//! `ner-pipe gc`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytesize::ByteSize;
+use serde_json::json;
+
+use super::{Exit, emit, working_folder};
+use crate::{
+    fingerprint::Key,
+    lock::keys_in,
+    revision::keys_in_branches,
+    runner::Stop,
+    store::{Item, Limits, Sort, Store},
+    watch::{Format, size},
+};
+
+/// Take out of the cache what nobody needs: never what a lock names, or a running stage needs
+///
+/// Without a limit it takes only what dead runs left and what was damaged. Results go by their last use.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Results that were not used for so long may go, and so may logs of failed attempts and checkpoints
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    keep_age: Option<Duration>,
+    /// Keep the cache below this size: the results that were not used for the longest time go first
+    #[arg(long, value_name = "SIZE")]
+    keep_size: Option<ByteSize>,
+    /// Keep also what the locks of all branches and tags name, and not only those in the working tree
+    #[arg(long)]
+    branches: bool,
+    /// Take also what lay in the way of a published output and was moved to `cache/displaced`: it is yours,
+    /// and nowhere else
+    #[arg(long)]
+    displaced: bool,
+    /// Say what would go, and take nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When git cannot tell the branches, or the disk refuses.
+pub fn run(args: &Args) -> Result<Exit, Stop> {
+    let root = working_folder()?;
+    let store = Store::at(&root)?;
+    if !store.root().is_dir() {
+        emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
+        return Ok(Exit::Ok);
+    }
+    let locks = lock_files(&root);
+    let mut fixed = BTreeSet::new();
+    if args.branches {
+        fixed = keys_in_branches(&root).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+    }
+    let named = || {
+        let mut keys = fixed.clone();
+        keys.extend(locks.iter().flat_map(|path| keys_in(&fs::read_to_string(path).unwrap_or_default())));
+        keys
+    };
+    if store.root().is_symlink() && (args.keep_age.is_some() || args.keep_size.is_some()) {
+        let said = "note: cache/ is a link: the locks of other checkouts that share it are not known here";
+        emit(&mut io::stderr(), [said.to_owned()])?;
+    }
+    let limits = Limits {
+        age: args.keep_age,
+        size: args.keep_size.map(|size| size.as_u64()),
+        displaced: args.displaced,
+    };
+    let needed = named();
+    let mut plan = store.plan(&needed, &limits);
+    if !args.dry_run {
+        store.prepare()?;
+        let mut gone = Vec::new();
+        for item in plan.waste {
+            // A run that began meanwhile may have named it.
+            let discarded = store.discard(&item, |key| named().contains(key))?;
+            if discarded || !item.path.exists() {
+                gone.push(item);
+            } else {
+                plan.kept.push(item);
+            }
+        }
+        plan.waste = gone;
+        store.sweep_locks();
+    }
+    let lines = match args.format {
+        Format::Json => vec![as_json(args.dry_run, &plan.waste, &plan.kept).to_string()],
+        Format::Text => text(args, &plan.waste, &plan.kept, &needed),
+    };
+    emit(&mut io::stdout(), lines)?;
+    Ok(Exit::Ok)
+}
+
+/// Every lock file of the project: any pipeline file may have one beside it.
+pub(super) fn lock_files(root: &Path) -> Vec<PathBuf> {
+    let not_ours = |name: &str| name.starts_with('.') || ["cache", "artifacts", "target"].contains(&name);
+    walkdir::WalkDir::new(root)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_str().is_some_and(not_ours))
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "lock"))
+        .collect()
+}
+
+fn bytes(items: &[Item]) -> u64 {
+    items.iter().map(|item| item.bytes).sum()
+}
+
+fn text(args: &Args, waste: &[Item], kept: &[Item], needed: &BTreeSet<Key>) -> Vec<String> {
+    let mut lines: Vec<_> = waste
+        .iter()
+        .map(|item| {
+            let key = item.key.map(|key| key.short()).unwrap_or_default();
+            let what = [item.sort.name(), &item.stage, &key];
+            let what = what.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+            format!("{what}: {}, last used {}", size(item.bytes), ago(item.idle))
+        })
+        .collect();
+    let taken = if args.dry_run { "would take" } else { "took" };
+    lines.push(format!("{taken} {} away, {}", count(waste.len()), size(bytes(waste))));
+    let named = kept
+        .iter()
+        .filter(|item| item.sort == Sort::Result && item.key.is_some_and(|key| needed.contains(&key)));
+    lines.push(format!(
+        "{} {}, {}; {} named by a lock",
+        count(kept.len()),
+        if kept.len() == 1 { "stays" } else { "stay" },
+        size(bytes(kept)),
+        named.count()
+    ));
+    let displaced = kept.iter().filter(|item| item.sort == Sort::Displaced).count();
+    if displaced > 0 {
+        lines.push(format!("of those, {displaced} in cache/displaced: yours; look, then use `--displaced`"));
+    }
+    if let Some(limit) = args.keep_size.filter(|limit| bytes(kept) > limit.as_u64()) {
+        lines.push(format!("that is more than {limit}, and all of it is needed or no result"));
+    }
+    if args.keep_age.is_none() && args.keep_size.is_none() && io::stdout().is_terminal() {
+        lines.push("to take results too: `--keep-age 30d` or `--keep-size 2GiB`".to_owned());
+    }
+    lines
+}
+
+fn count(things: usize) -> String {
+    format!("{things} {}", if things == 1 { "thing" } else { "things" })
+}
+
+/// The largest unit says enough.
+fn ago(idle: Duration) -> String {
+    let minutes = idle.as_secs() / 60;
+    match minutes {
+        0 => "just now".to_owned(),
+        1..120 => format!("{minutes} min ago"),
+        120..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} d ago", minutes / 1440),
+    }
+}
+
+fn as_json(dry_run: bool, waste: &[Item], kept: &[Item]) -> serde_json::Value {
+    let items = |items: &[Item]| {
+        let items = items.iter().map(|item| {
+            json!({
+                "sort": item.sort.name(),
+                "key": item.key,
+                "stage": item.stage,
+                "bytes": item.bytes,
+                "idle_seconds": item.idle.as_secs(),
+            })
+        });
+        items.collect::<Vec<_>>()
+    };
+    json!({
+        "dry_run": dry_run,
+        "taken": items(waste),
+        "taken_bytes": bytes(waste),
+        "kept": items(kept),
+        "kept_bytes": bytes(kept),
+    })
+}

@@ -1,0 +1,86 @@
+//! `ner-pipe lock`.
+
+use std::{fs, io, path::PathBuf};
+
+use clap::Subcommand;
+use stage_contract::{Registry, StageError};
+
+use super::{Exit, Machine, emit, working_folder};
+use crate::{
+    lock::{Conflict, Lock, LockError},
+    pipeline::Pipeline,
+    revision,
+    runner::{Project, Resolution, Stop, Taken, resolve},
+};
+
+/// See to the lock file
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Resolve(Resolve),
+}
+
+/// After a merge that left conflicts in the lock file: take for each stage the side that is right for what is
+/// in the working tree
+#[derive(Debug, clap::Args)]
+struct Resolve {
+    /// The pipeline file
+    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
+    file: PathBuf,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the pipeline file is wrong (it may be in conflict too), or the lock file is damaged otherwise.
+pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    let Action::Resolve(args) = &args.action;
+    let root = working_folder()?;
+    let pipeline = Pipeline::load(&root, &args.file, registry, &[])?;
+    let path = root.join(&pipeline.lock);
+    let shown = pipeline.lock.display().to_string();
+    let wrong = |error: LockError| Stop::wrong(error.to_string(), error.help());
+    match Lock::read(&path) {
+        Ok(_) => {
+            emit(&mut io::stdout(), [format!("{shown} has no conflict")])?;
+            return Ok(Exit::Ok);
+        }
+        Err(LockError::Conflict(_)) => {}
+        Err(error) => return Err(wrong(error)),
+    }
+    // What git merged is exact; between its markers two sides of one stage may be mixed.
+    let conflict = if let Some(conflict) = revision::conflict_of(&path) {
+        conflict
+    } else {
+        let text = fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e))?;
+        Conflict::parse(&path, &text).map_err(wrong)?
+    };
+    let empty = Lock::parse(&path, "").map_err(wrong)?;
+    let mut project = Project::of(registry, pipeline, empty, args.machine.wish())?;
+    let Resolution { stages, taken } = resolve(&mut project, &conflict)?;
+    project.store.prepare()?;
+    let held = project.store.publishing()?;
+    Lock::write(&path, &stages)?;
+    drop(held);
+    let width = taken.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
+    let lines = taken.iter().filter_map(|(id, taken)| {
+        let what = match taken {
+            Taken::Agreed => return None,
+            Taken::Ours => "ours",
+            Taken::Theirs => "theirs",
+            Taken::Cache => "neither side; the result that fits is in the cache",
+            Taken::Neither => "neither side fits; `ner-pipe run` executes it",
+        };
+        Some(format!("{id:width$}  {what}"))
+    });
+    let last = format!("{shown} is whole again: `git add {shown}`");
+    emit(&mut io::stdout(), lines.chain([last]))?;
+    Ok(Exit::Ok)
+}

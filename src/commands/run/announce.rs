@@ -1,0 +1,163 @@
+//! `ner-pipe run --dry-run`: what would be done, and what it took earlier.
+
+use std::{collections::BTreeMap, io};
+
+use serde_json::json;
+
+use super::super::{Exit, emit};
+use crate::{
+    problem::Problems,
+    runner::{Next, Order, Outlook, Project, Stop, preflight, survey, told},
+    store::{Entry, Record},
+    watch::{Format, duration, size, tell},
+};
+
+/// What a stage takes, from its last result.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    seconds: Option<f64>,
+    /// The most bytes of memory that one of its processes held.
+    memory: Option<u64>,
+    /// Bytes in the cache and where its outputs are published.
+    disk: Option<u64>,
+}
+
+impl Cost {
+    fn of(outlook: &Outlook, last: Option<&Record>) -> Self {
+        let bytes = last.map(|record| record.outputs.values().map(|stored| stored.bytes).sum::<u64>());
+        match outlook.next {
+            Next::Reuse => Self { seconds: Some(0.0), memory: Some(0), disk: Some(0) },
+            // A copy takes next to no time.
+            Next::Restore => Self { seconds: Some(0.0), memory: Some(0), disk: bytes },
+            Next::Execute | Next::Unknown => Self {
+                seconds: last.map(|record| record.seconds),
+                memory: last.and_then(|record| record.memory),
+                disk: bytes.map(|bytes| bytes * 2),
+            },
+        }
+    }
+
+    fn say(&self) -> String {
+        let said = [
+            self.seconds.map(duration),
+            self.memory.map(|bytes| format!("{} memory", size(bytes))),
+            self.disk.map(|bytes| format!("{} disk", size(bytes))),
+        ];
+        said.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Looks at everything as a run does, and says what it would do.
+///
+/// # Errors
+/// What would keep the run from beginning.
+pub(super) fn announce(project: &mut Project<'_>, order: &Order, format: Format) -> Result<Exit, Stop> {
+    project.pipeline.expect_unclaimed().map_err(Problems::from)?;
+    let survey = survey(project, &order.wanted, &order.forced)?;
+    preflight(project, &survey)?;
+    emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
+    let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
+    let works = |next| matches!(next, Next::Execute | Next::Unknown | Next::Restore);
+    let last =
+        if outlooks.iter().any(|outlook| works(outlook.next)) { last(project) } else { BTreeMap::new() };
+    let costs: Vec<Cost> = outlooks
+        .iter()
+        .map(|outlook| {
+            let key = outlook.key.as_ref().and_then(|key| project.store.peek(key));
+            let record = key.as_ref().map(|entry| &entry.record);
+            Cost::of(outlook, record.or_else(|| last.get(&project.pipeline.nodes[outlook.node].id)))
+        })
+        .collect();
+    let lines = match format {
+        Format::Json => as_json(project, &outlooks, &costs),
+        Format::Text => text(project, &outlooks, &costs),
+    };
+    emit(&mut io::stdout(), lines)?;
+    Ok(Exit::Ok)
+}
+
+/// The last result of each node, by its id.
+fn last(project: &Project<'_>) -> BTreeMap<String, Record> {
+    let mut last: BTreeMap<String, Record> = BTreeMap::new();
+    for Entry { record, manifest, .. } in project.store.entries() {
+        let node = project.pipeline.find(&record.stage).map(|node| &project.pipeline.nodes[node]);
+        let same = node.is_some_and(|node| node.uses == manifest.stage);
+        let newer = last.get(&record.stage).is_none_or(|known| known.finished < record.finished);
+        if same && newer {
+            last.insert(record.stage.clone(), record);
+        }
+    }
+    last
+}
+
+/// The sum of what is known, and the stages of which it is not.
+struct Total<'a> {
+    seconds: f64,
+    /// Of the largest stage: how many fit beside each other, the machine decides.
+    memory: u64,
+    disk: u64,
+    unknown: Vec<&'a str>,
+}
+
+impl<'a> Total<'a> {
+    fn of(project: &'a Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Self {
+        let unknown = outlooks.iter().zip(costs).filter(|(_, cost)| cost.seconds.is_none());
+        Self {
+            seconds: costs.iter().filter_map(|cost| cost.seconds).sum(),
+            memory: costs.iter().filter_map(|cost| cost.memory).max().unwrap_or(0),
+            disk: costs.iter().filter_map(|cost| cost.disk).sum(),
+            unknown: unknown.map(|(outlook, _)| project.pipeline.nodes[outlook.node].id.as_str()).collect(),
+        }
+    }
+}
+
+fn text(project: &Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Vec<String> {
+    let id = |outlook: &Outlook| project.pipeline.nodes[outlook.node].id.as_str();
+    let width = outlooks.iter().map(|outlook| id(outlook).len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for (outlook, cost) in outlooks.iter().zip(costs) {
+        let why = tell(&told(&outlook.reasons));
+        let why = if why.is_empty() { why } else { format!("  ({why})") };
+        let line = format!("{:width$}  {:8}{why}", id(outlook), outlook.next.name());
+        lines.push(line.trim_end().to_owned());
+        if !matches!(outlook.next, Next::Reuse | Next::Restore) && cost.seconds.is_some() {
+            lines.push(format!("{:width$}    last time: {}", "", cost.say()));
+        }
+    }
+    let total = Total::of(project, outlooks, costs);
+    let known = Cost { seconds: Some(total.seconds), memory: Some(total.memory), disk: Some(total.disk) };
+    let unknown = match total.unknown.as_slice() {
+        [] => String::new(),
+        stages => format!("; not known for {}", stages.join(", ")),
+    };
+    let nothing = costs.iter().all(|cost| cost.seconds == Some(0.0));
+    lines.push(match (nothing, total.unknown.len() == costs.len()) {
+        (true, _) => "nothing to execute".to_owned(),
+        (_, true) => "what it takes is not known: no stage has run here yet".to_owned(),
+        _ => format!("expected: {}{unknown}", known.say()),
+    });
+    lines
+}
+
+fn as_json(project: &Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Vec<String> {
+    let plan = outlooks.iter().zip(costs).map(|(outlook, cost)| {
+        json!({
+            "event": "plan",
+            "stage": project.pipeline.nodes[outlook.node].id,
+            "next": outlook.next.name(),
+            "key": outlook.key,
+            "reasons": told(&outlook.reasons),
+            "expected": { "seconds": cost.seconds, "memory_bytes": cost.memory, "disk_bytes": cost.disk },
+        })
+        .to_string()
+    });
+    let total = Total::of(project, outlooks, costs);
+    let last = json!({
+        "event": "expected",
+        "seconds": total.seconds,
+        "memory_bytes": total.memory,
+        "disk_bytes": total.disk,
+        "unknown": total.unknown,
+    });
+    plan.chain([last.to_string()]).collect()
+}

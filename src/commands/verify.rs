@@ -1,0 +1,173 @@
+//! `ner-pipe verify`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::PathBuf,
+};
+
+use serde_json::json;
+use stage_contract::Registry;
+
+use super::{Exit, Machine, emit, find, gc::lock_files, open, working_folder};
+use crate::{
+    executor::{Cancel, Patience},
+    fingerprint::Key,
+    lock::Lock,
+    pipeline,
+    runner::{Comparison, Stop, rerun},
+    store::{Checked, Store},
+    watch::{Format, size, watch},
+};
+
+/// Read the whole cache and compare every byte with what was recorded; or execute a stage again and compare
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only the results that the lock names for these stages
+    #[arg(value_name = "STAGE")]
+    stages: Vec<String>,
+    /// Execute this stage again, beside its result, and compare what it writes with what was recorded
+    #[arg(long, value_name = "STAGE", conflicts_with_all = ["stages", "set_aside"])]
+    rerun: Option<String>,
+    /// Move what is damaged to `cache/damaged`, so that `ner-pipe run` makes it again
+    #[arg(long)]
+    set_aside: bool,
+    /// The pipeline file
+    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
+    file: PathBuf,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When a file of ner-pipe's cannot be read, or a stage that is executed again gives no result.
+pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    match &args.rerun {
+        Some(stage) => args.again(stage, registry),
+        None => args.check(),
+    }
+}
+
+impl Args {
+    fn check(&self) -> Result<Exit, Stop> {
+        let root = working_folder()?;
+        let store = Store::at(&root)?;
+        let only = if self.stages.is_empty() { None } else { Some(self.keys(&root)?) };
+        let Checked { whole, bytes, damaged } = store.check(only.as_ref());
+        let absent = if only.is_none() { absent(&root, &store) } else { BTreeMap::new() };
+        let mut aside = BTreeMap::new();
+        if self.set_aside {
+            for damage in &damaged {
+                if let Ok(key) = damage.key.parse::<Key>() {
+                    aside.insert(damage.key.clone(), store.clear(&key)?);
+                }
+            }
+        }
+        let lines = match self.format {
+            Format::Json => {
+                vec![
+                    json!({ "whole": whole, "bytes": bytes, "damaged": damaged, "absent": absent })
+                        .to_string(),
+                ]
+            }
+            Format::Text => {
+                let mut lines = Vec::new();
+                for damage in &damaged {
+                    let stage = damage.stage.as_deref().unwrap_or("unknown stage");
+                    lines.push(format!("damaged: {} {stage}", damage.key.get(..12).unwrap_or(&damage.key)));
+                    lines.extend(damage.what.iter().map(|what| format!("  {what}")));
+                    let home = aside
+                        .get(&damage.key)
+                        .and_then(Option::as_ref)
+                        .map(|home| home.strip_prefix(&root).unwrap_or(home));
+                    lines.extend(home.map(|home| format!("  it is now in {}", home.display())));
+                }
+                lines.extend(absent.iter().map(|(name, key)| {
+                    format!("note: {name} is not in the cache ({}): `ner-pipe run` makes it", key.short())
+                }));
+                lines.push(format!("{whole} whole, {} damaged, {} read", damaged.len(), size(bytes)));
+                if !damaged.is_empty() {
+                    lines.push(if self.set_aside {
+                        "help: `ner-pipe run` makes again what is needed".to_owned()
+                    } else {
+                        "help: type `ner-pipe verify --set-aside`, then `ner-pipe run`".to_owned()
+                    });
+                }
+                lines
+            }
+        };
+        emit(&mut io::stdout(), lines)?;
+        Ok(if damaged.is_empty() { Exit::Ok } else { Exit::Damaged })
+    }
+
+    /// What the lock names for the stages.
+    fn keys(&self, root: &std::path::Path) -> Result<BTreeSet<Key>, Stop> {
+        let path = pipeline::lock_file(&self.file);
+        let lock = Lock::read(&root.join(&path)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+        let key = |id: &String| {
+            lock.get(id).map(|locked| locked.key).ok_or_else(|| {
+                Stop::wrong(
+                    format!("no stage `{id}` in {}", path.display()),
+                    "leave the name out to verify everything, or type `ner-pipe run` first",
+                )
+            })
+        };
+        self.stages.iter().map(key).collect()
+    }
+
+    fn again(&self, stage: &str, registry: &Registry) -> Result<Exit, Stop> {
+        let mut project = open(registry, &self.file, &[], self.machine.wish())?;
+        let node = find(&project.pipeline, stage)?;
+        let cancel = Cancel::listen(Patience::Three)?;
+        let mut watch = watch(self.format, &[stage]);
+        let Comparison { key, outputs } = rerun(&mut project, node, &cancel, watch.as_mut())?;
+        let same = outputs.values().all(Vec::is_empty);
+        let lines = match self.format {
+            Format::Json => vec![
+                json!({ "event": "rerun", "stage": stage, "key": key, "same": same, "different": outputs.iter()
+                    .filter(|(_, paths)| !paths.is_empty()).collect::<BTreeMap<_, _>>() })
+                .to_string(),
+            ],
+            Format::Text => {
+                let mut lines = Vec::new();
+                for (name, paths) in &outputs {
+                    match paths.as_slice() {
+                        [] => lines.push(format!("{stage}.{name} is the same, byte for byte")),
+                        paths => {
+                            lines.push(format!("{stage}.{name} differs:"));
+                            lines.extend(paths.iter().map(|path| format!("  {path}")));
+                        }
+                    }
+                }
+                lines.push(if same {
+                    format!("{stage} gives again what was recorded")
+                } else {
+                    format!("{stage} gives something else than was recorded; the recorded result stays")
+                });
+                lines
+            }
+        };
+        emit(&mut io::stdout(), lines)?;
+        Ok(if same { Exit::Ok } else { Exit::Damaged })
+    }
+}
+
+/// What locks name and the cache has not: in a clone that is everything, and no damage.
+fn absent(root: &std::path::Path, store: &Store) -> BTreeMap<String, Key> {
+    let mut absent = BTreeMap::new();
+    for path in lock_files(root) {
+        let Ok(lock) = Lock::read(&path) else { continue };
+        let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        for (id, locked) in lock.stages() {
+            if !store.root().join("entries").join(locked.key.to_string()).exists() {
+                absent.insert(format!("{id} of {shown}"), locked.key);
+            }
+        }
+    }
+    absent
+}

@@ -1,0 +1,43 @@
+//! How the lock stands in its file, so that git merges branches which touch different stages: git merges
+//! line by line, and two changes that touch each other are a conflict. So a stage's place depends on its
+//! name alone, and between two stages there is (but for one pair in 256) a line that nobody ever changes.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde::Serialize;
+use stage_contract::StageError;
+
+use super::{FORMAT, Locked};
+use crate::fingerprint::Digest;
+
+const HEAD: &str = "\
+# Written by ner-pipe: the last good state. Commit it; do not edit it.
+# A stage stands below the first two digits of its name's hash: two branches that add or change different
+# stages then change different places, and git merges them. After a conflict: `ner-pipe lock resolve`.
+";
+
+#[derive(Serialize)]
+struct One<'a> {
+    stage: BTreeMap<&'a str, &'a Locked>,
+}
+
+/// The whole file.
+pub(super) fn render(stages: &BTreeMap<String, Locked>) -> Result<String, StageError> {
+    let mut text = format!("{HEAD}format = {FORMAT}\n");
+    for shelf in 0..=u8::MAX {
+        // A `String` takes everything that is written to it.
+        let _ = writeln!(text, "# {shelf:02x}");
+        for (id, locked) in stages.iter().filter(|(id, _)| shelf_of(id) == shelf) {
+            let one = One { stage: [(id.as_str(), locked)].into() };
+            let table =
+                toml::to_string(&one).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
+            text.push_str(&table);
+        }
+    }
+    Ok(text)
+}
+
+/// The first byte of the name's hash: names that people choose for new stages are alike, and hashes are not.
+fn shelf_of(id: &str) -> u8 {
+    Digest::of(id.as_bytes()).first()
+}

@@ -1,0 +1,187 @@
+//! A stage executed again beside its result, to see whether it gives the same bytes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use stage_contract::{Shape, StageError};
+
+use super::{Loss, Next, Order, Project, Stop, Survey, course::Run, reasons, survey};
+use crate::{
+    executor::Cancel,
+    fingerprint::{Fingerprint, Key, observe},
+    lock::Locked,
+    problem::Problems,
+    publish::{Standing, standing},
+    store::{Patience, Slot, Stored},
+    watch::Watch,
+};
+
+/// What a second execution gave.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The key of the recorded result.
+    pub key: Key,
+    /// For each output what differs: files of a folder, else the output itself. Nothing where it is the same.
+    pub outputs: BTreeMap<String, Vec<String>>,
+}
+
+/// Executes a node in a slot that is thrown away, and compares with what the lock records. The result, the
+/// lock and the published outputs stay as they are.
+///
+/// # Errors
+/// When there is nothing to compare with, or the stage gives no result.
+pub fn rerun(
+    project: &mut Project<'_>,
+    node: usize,
+    cancel: &Cancel,
+    watch: &mut dyn Watch,
+) -> Result<Comparison, Stop> {
+    project.store.prepare()?;
+    let wanted = project.pipeline.closure(&[node]);
+    let survey = survey(project, &wanted, &BTreeSet::new())?;
+    let id = project.pipeline.nodes[node].id.clone();
+    let (fingerprint, recorded) = expect_comparable(project, node, &survey)?;
+    let slot = slot(project, &fingerprint.manifest.key(), cancel)?;
+    let order = Order { wanted, ..Order::default() };
+    let mut run = Run::new(project, &order, cancel, watch, survey);
+    run.results = run.expected.results.clone();
+    run.watch.started(&id, &["to compare with its result".to_owned()]);
+    let failed = |loss| Stop::Failed(fault(&id, loss));
+    let mut attempt = run.attempt(node, &fingerprint, &[], slot).map_err(|gone| failed(gone.loss))?;
+    // Nothing of an earlier attempt, and nothing for a later one.
+    attempt.job.checkpoint = attempt.slot.aside("checkpoint");
+    let (local, watch) = (run.local.clone(), &mut *run.watch);
+    let record = attempt.record(&local, cancel, |event| watch.event(&id, &event)).map_err(failed)?;
+    let slot = attempt.slot;
+    let mut outputs = BTreeMap::new();
+    for (name, digest) in &recorded.outputs {
+        let different = match record.outputs.get(name) {
+            Some(stored) if stored.digest == *digest => Vec::new(),
+            Some(stored) => {
+                let new = slot.output(name, &stored.file)?;
+                let old = before(run.project, node, name, &recorded);
+                old.map_or_else(|| vec![stored.file.clone()], |old| differences(&old, &new, stored))
+            }
+            None => vec![format!("{name}: no longer an output")],
+        };
+        outputs.insert(name.clone(), different);
+    }
+    for name in record.outputs.keys().filter(|name| !recorded.outputs.contains_key(*name)) {
+        outputs.insert(name.clone(), vec![format!("{name}: a new output")]);
+    }
+    Ok(Comparison { key: recorded.key, outputs })
+}
+
+/// The node's fingerprint, and its last good state, from which it may differ in its code alone.
+fn expect_comparable(
+    project: &mut Project<'_>,
+    node: usize,
+    survey: &Survey,
+) -> Result<(Fingerprint, Locked), Stop> {
+    let id = project.pipeline.nodes[node].id.clone();
+    let other = |why: String| {
+        Stop::wrong(
+            format!("`{id}` cannot be compared with its result: {why}"),
+            format!("type `ner-pipe run {id}` first"),
+        )
+    };
+    let locked = project.lock.get(&id).cloned().ok_or_else(|| other("it has none".to_owned()))?;
+    for upstream in project.pipeline.upstream(node) {
+        let outlook = &survey.outlooks[&upstream];
+        if outlook.next != Next::Reuse {
+            let before = &project.pipeline.nodes[upstream].id;
+            return Err(other(format!("`{before}`, which it reads, is not as it was published")));
+        }
+    }
+    let fingerprint =
+        project.fingerprint(node, &survey.results).map_err(|found: Problems| Stop::from(found))?;
+    let mut same_code = fingerprint.manifest.clone();
+    same_code.code.clone_from(&locked.code);
+    let parts = project.code_parts(node);
+    let differences = reasons::own(&locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
+    if let Some(first) = differences.first() {
+        return Err(other(first.clone()));
+    }
+    if locked.inputs != fingerprint.manifest.inputs {
+        return Err(other("its inputs changed".to_owned()));
+    }
+    Ok((fingerprint, locked))
+}
+
+fn slot(project: &Project<'_>, key: &Key, cancel: &Cancel) -> Result<Slot, Stop> {
+    let cancelled = || cancel.is_asked();
+    let mut waiting = || {};
+    let patience = Patience { wait: true, cancelled: &cancelled, waiting: &mut waiting };
+    Ok(project.store.renew(key, patience)?)
+}
+
+/// Where the recorded bytes of an output lie: in the cache, else where they are published.
+fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked) -> Option<PathBuf> {
+    if let Some(entry) = project.store.peek(&recorded.key)
+        && let Some(stored) = entry.record.outputs.get(name)
+        && entry.is_whole()
+    {
+        return Some(entry.path(name, stored));
+    }
+    let out = project.pipeline.nodes[node].outputs.iter().find(|out| out.name == name)?;
+    let path = project.published(out);
+    let seen = observe(&path).ok()?;
+    let stored = Stored {
+        file: String::new(),
+        digest: *recorded.outputs.get(name)?,
+        bytes: 0,
+        folder: seen.shape == Shape::Folder,
+    };
+    (standing(&mut project.memo, &path, &stored) == Standing::Right).then_some(path)
+}
+
+/// The files of a folder that differ; a file is named itself.
+fn differences(old: &Path, new: &Path, stored: &Stored) -> Vec<String> {
+    if !stored.folder || !old.is_dir() {
+        return vec![stored.file.clone()];
+    }
+    let files = |root: &Path| -> BTreeSet<PathBuf> {
+        let found = walkdir::WalkDir::new(root).follow_links(true).into_iter().filter_map(Result::ok);
+        let found = found.filter(|entry| entry.depth() > 0);
+        found.filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_owned())).collect()
+    };
+    let (before, after) = (files(old), files(new));
+    let mut different = Vec::new();
+    for path in before.union(&after) {
+        let shown = path.display();
+        match (before.contains(path), after.contains(path)) {
+            (true, false) => different.push(format!("{shown}: gone")),
+            (false, true) => different.push(format!("{shown}: new")),
+            _ if new.join(path).is_dir() && old.join(path).is_dir() => {}
+            _ => {
+                let digest = |root: &Path| observe(&root.join(path)).map(|seen| seen.digest).ok();
+                let mode = |root: &Path| {
+                    use std::os::unix::fs::PermissionsExt;
+                    fs::metadata(root.join(path)).map(|meta| meta.permissions().mode() & 0o111 != 0).ok()
+                };
+                if digest(old) != digest(new) || mode(old) != mode(new) {
+                    different.push(shown.to_string());
+                }
+            }
+        }
+    }
+    different
+}
+
+fn fault(id: &str, loss: Loss) -> StageError {
+    match loss {
+        Loss::Cancelled => StageError::Cancelled,
+        Loss::Busy => StageError::new("another run is making this result"),
+        Loss::Fault(fault) | Loss::Process(fault) | Loss::Panicked(fault) => {
+            let why = [vec![fault.message], fault.causes].concat().join(": ");
+            let message = format!("`{id}` gave no result to compare: {why}");
+            match fault.help.first() {
+                Some(help) => StageError::new(message).help(help.clone()),
+                None => StageError::new(message),
+            }
+        }
+    }
+}

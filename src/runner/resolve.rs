@@ -1,0 +1,125 @@
+//! A lock in conflict: for each stage the side that is right for what is in the working tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Project, Stop, Survey, reasons, survey};
+use crate::{
+    fingerprint::file_name,
+    lock::{Conflict, Lock, Locked},
+    pipeline::Origin,
+};
+
+/// What became of one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Both sides say the same, or only one of them touched it.
+    Agreed,
+    /// This branch's result fits the working tree.
+    Ours,
+    /// The other branch's does.
+    Theirs,
+    /// The cache has the result that fits, and neither side is it.
+    Cache,
+    /// Nothing fits: the next run executes it.
+    Neither,
+}
+
+/// A lock without conflict.
+#[derive(Debug, Default)]
+pub struct Resolution {
+    /// Its content.
+    pub stages: BTreeMap<String, Locked>,
+    /// What became of each stage, in the order of work.
+    pub taken: Vec<(String, Taken)>,
+}
+
+/// Decides for every stage of the pipeline, in the order of work.
+///
+/// # Errors
+/// When a source cannot be read.
+pub fn resolve(project: &mut Project<'_>, conflict: &Conflict) -> Result<Resolution, Stop> {
+    let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
+    let survey = survey(project, &all, &BTreeSet::new())?;
+    let mut resolution = Resolution::default();
+    for node in all {
+        let id = project.pipeline.nodes[node].id.clone();
+        let (locked, taken) = decide(project, node, conflict, &survey, &resolution.stages)?;
+        if let Some(locked) = locked {
+            resolution.stages.insert(id.clone(), locked);
+        }
+        resolution.taken.push((id, taken));
+    }
+    Ok(resolution)
+}
+
+fn decide(
+    project: &mut Project<'_>,
+    node: usize,
+    conflict: &Conflict,
+    survey: &Survey,
+    before: &BTreeMap<String, Locked>,
+) -> Result<(Option<Locked>, Taken), Stop> {
+    let id = project.pipeline.nodes[node].id.clone();
+    let of = |lock: &Lock| lock.get(&id).cloned();
+    let (ours, theirs) = (of(&conflict.ours), of(&conflict.theirs));
+    if ours == theirs {
+        return Ok((ours, Taken::Agreed));
+    }
+    if let Some(base) = &conflict.base {
+        let base = of(base);
+        // Only the other side touched it.
+        if ours == base {
+            return Ok((theirs, Taken::Agreed));
+        }
+        if theirs == base {
+            return Ok((ours, Taken::Agreed));
+        }
+    }
+    let cached = survey.results[node].as_ref();
+    let cached = cached.map(|entry| Locked::new(&entry.manifest, &entry.record, project.pipeline.seed));
+    for (side, taken) in [(ours, Taken::Ours), (theirs, Taken::Theirs)] {
+        if let Some(side) = side
+            && fits(project, node, &side, survey, before)?
+        {
+            // Git may have merged the lines around the key from both sides: the cache's own record is whole.
+            return Ok((Some(cached.unwrap_or(side)), taken));
+        }
+    }
+    let taken = if cached.is_some() { Taken::Cache } else { Taken::Neither };
+    Ok((cached, taken))
+}
+
+/// Whether a side is the result of this node as the working tree has it; `before` are the stages that were
+/// decided, from which an input's content is known where no cache tells it.
+fn fits(
+    project: &mut Project<'_>,
+    node: usize,
+    side: &Locked,
+    survey: &Survey,
+    before: &BTreeMap<String, Locked>,
+) -> Result<bool, Stop> {
+    let fingerprint = project.fingerprint(node, &survey.results)?;
+    if let Some(key) = fingerprint.key() {
+        return Ok(key == side.key);
+    }
+    let (seed, parts) = (project.pipeline.nodes[node].seed, project.code_parts(node));
+    if !reasons::own(side, &fingerprint.manifest, seed, (&parts, &parts)).is_empty() {
+        return Ok(false);
+    }
+    let wires = &project.pipeline.nodes[node].inputs;
+    Ok(wires.len() == side.inputs.len()
+        && wires.iter().all(|wire| {
+            let Some(content) = side.inputs.get(&wire.port) else { return false };
+            match (&wire.from, fingerprint.manifest.inputs.get(&wire.port)) {
+                (_, Some(now)) => content == now,
+                (Origin::Source(_), None) => false,
+                (Origin::Output { node, output }, None) => {
+                    let made = before
+                        .get(&project.pipeline.nodes[*node].id)
+                        .and_then(|locked| locked.outputs.get(output));
+                    let name = file_name(&project.input_path(wire));
+                    made.is_some_and(|made| made == content || made.named(&name) == *content)
+                }
+            }
+        }))
+}

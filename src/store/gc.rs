@@ -1,0 +1,236 @@
+//! What in `cache/` may go, and taking it away. Never what a lock names or a running stage needs.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use stage_contract::StageError;
+
+use super::{Entry, Failure, Flock, Store, entry::read_json, free_name, remove};
+use crate::fingerprint::Key;
+
+/// How much may stay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// What was used longer ago than this may go.
+    pub age: Option<Duration>,
+    /// Of the rest, what was not used for the longest time goes until no more bytes than this are left.
+    pub size: Option<u64>,
+    /// Also what lay in the way of a published output: it is the user's, and nowhere else.
+    pub displaced: bool,
+}
+
+/// A sort of thing in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sort {
+    /// What a run that died was making.
+    Slot,
+    /// A result whose bytes were not what was recorded.
+    Damaged,
+    /// What lets a stage resume.
+    Checkpoint,
+    /// The log of a failed attempt.
+    Failure,
+    /// What lay where an output is published.
+    Displaced,
+    /// A result.
+    Result,
+}
+
+impl Sort {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slot => "half-made result",
+            Self::Damaged => "damaged result",
+            Self::Checkpoint => "checkpoint",
+            Self::Failure => "failed attempt",
+            Self::Displaced => "displaced file",
+            Self::Result => "result",
+        }
+    }
+}
+
+/// Something in the cache.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What it is.
+    pub sort: Sort,
+    /// Its key, where it belongs to one.
+    pub key: Option<Key>,
+    /// The node it was made for, where that is known.
+    pub stage: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// How long ago it was used last, as far as the clock is right.
+    pub idle: Duration,
+}
+
+/// What may go, and what stays.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// In the order in which it goes.
+    pub waste: Vec<Item>,
+    /// All else.
+    pub kept: Vec<Item>,
+}
+
+impl Store {
+    /// Divides what is in the cache into what stays and what may go; `needed` are the keys that a lock names.
+    #[must_use]
+    pub fn plan(&self, needed: &BTreeSet<Key>, limits: &Limits) -> Plan {
+        let mut plan = Plan::default();
+        for item in self.items() {
+            let held = item.key.is_some_and(|key| self.is_held(&key));
+            let old = limits.age.is_some_and(|age| item.idle >= age);
+            let finished = || item.key.is_some_and(|key| self.peek(&key).is_some());
+            let goes = match item.sort {
+                Sort::Slot => !held,
+                Sort::Damaged => true,
+                // Nobody resumes what is finished; all else may go on where it stopped.
+                Sort::Checkpoint => !held && (old || finished()),
+                Sort::Failure => !held && old,
+                Sort::Displaced => limits.displaced,
+                Sort::Result => old && !held && !item.key.is_some_and(|key| needed.contains(&key)),
+            };
+            if goes { plan.waste.push(item) } else { plan.kept.push(item) }
+        }
+        if let Some(size) = limits.size {
+            self.shrink(&mut plan, size, needed);
+        }
+        plan
+    }
+
+    /// Lets results go, the one that was not used for the longest time first, until few enough bytes are left.
+    fn shrink(&self, plan: &mut Plan, size: u64, needed: &BTreeSet<Key>) {
+        let mut left: u64 = plan.kept.iter().map(|item| item.bytes).sum();
+        plan.kept.sort_by_key(|item| std::cmp::Reverse(item.idle));
+        let kept = std::mem::take(&mut plan.kept);
+        for item in kept {
+            let free = item.sort == Sort::Result
+                && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key));
+            if left > size && free {
+                left -= item.bytes;
+                plan.waste.push(item);
+            } else {
+                plan.kept.push(item);
+            }
+        }
+    }
+
+    /// Takes an item away, unless it is needed by now: then false. `needed` is asked while no run publishes,
+    /// so that a result is either placed and named by the lock, or gone before it is placed.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn discard(&self, item: &Item, needed: impl Fn(&Key) -> bool) -> Result<bool, StageError> {
+        let lock = match &item.key {
+            None => None,
+            Some(key) => match Flock::try_exclusive(&self.lock_path(key))? {
+                Some(lock) if !Flock::is_held(&self.exec_lock(key)) => Some(lock),
+                _ => return Ok(false),
+            },
+        };
+        let publishing = self.publishing()?;
+        let wanted = item.sort == Sort::Result && item.key.as_ref().is_some_and(needed);
+        // Under a name that a dead run's slot could have: whatever happens now, it is swept.
+        let name = item.key.map_or_else(|| "gone".to_owned(), |key| key.to_string());
+        let away = free_name(&self.root().join("tmp"), &name);
+        if wanted {
+            return Ok(false);
+        }
+        match fs::rename(&item.path, &away) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            result => result.map_err(|e| StageError::io("move away", &item.path, e))?,
+        }
+        drop(publishing);
+        remove(&away)?;
+        if let Some(lock) = lock {
+            lock.remove();
+        }
+        Ok(true)
+    }
+
+    /// Removes the lock files of processes that were killed.
+    pub fn sweep_locks(&self) {
+        for file in folders(&self.root().join("locks")).into_iter().filter(|path| !path.ends_with("publish"))
+        {
+            if let Ok(Some(lock)) = Flock::try_exclusive(&file) {
+                lock.remove();
+            }
+        }
+    }
+
+    /// Whether a process is making the result of this key.
+    #[must_use]
+    pub fn is_held(&self, key: &Key) -> bool {
+        Flock::is_held(&self.lock_path(key)) || Flock::is_held(&self.exec_lock(key))
+    }
+
+    /// Whether any process is making a result.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        folders(&self.root().join("locks")).iter().any(|path| Flock::is_held(path))
+    }
+
+    /// Everything but the locks.
+    fn items(&self) -> Vec<Item> {
+        let sorts = [
+            ("tmp", Sort::Slot),
+            ("damaged", Sort::Damaged),
+            ("checkpoints", Sort::Checkpoint),
+            ("failed", Sort::Failure),
+            ("displaced", Sort::Displaced),
+            ("entries", Sort::Result),
+        ];
+        let mut items = Vec::new();
+        for (folder, sort) in sorts {
+            items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(sort, path)));
+        }
+        items
+    }
+}
+
+fn item(sort: Sort, path: PathBuf) -> Item {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut key: Option<Key> = name.split('.').next().and_then(|name| name.parse().ok());
+    let mut stage = String::new();
+    match sort {
+        Sort::Failure => {
+            let failure: Option<Failure> = read_json(&path.join("failure.json")).ok();
+            key = failure.as_ref().map(|failure| failure.key);
+            stage = failure.map(|failure| failure.stage).unwrap_or_default();
+        }
+        Sort::Result | Sort::Damaged => {
+            stage = Entry::read(&path).map(|entry| entry.record.stage).unwrap_or_default();
+        }
+        _ => {}
+    }
+    let (mut bytes, mut newest) = (0, SystemTime::UNIX_EPOCH);
+    for found in walkdir::WalkDir::new(&path) {
+        // A run that goes on meanwhile moves things.
+        let Ok(meta) = found.and_then(|found| found.metadata()) else { continue };
+        bytes += if meta.is_file() { meta.len() } else { 0 };
+        newest = newest.max(meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+    }
+    if sort == Sort::Result {
+        newest = fs::metadata(&path).and_then(|meta| meta.modified()).unwrap_or(newest);
+    }
+    // A clock that was set back makes nothing old.
+    let idle = SystemTime::now().duration_since(newest).unwrap_or_default();
+    Item { sort, key, stage, path, bytes, idle }
+}
+
+/// What lies in a folder, sorted; nothing when it is not there.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,64 @@
+use crate::project::{Project, TWO};
+
+#[test]
+fn outputs_that_the_cache_has_are_removed_and_placed_again() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    project.write("out/mine.txt", "mine");
+    project.write("out/count.txt", "edited");
+    let said = project.ok(&["clean"]);
+    assert!(said.contains("out/sorted.txt removed\n"), "{said}");
+    assert!(said.contains("out/count.txt stays: the cache does not have it\n"), "{said}");
+    assert!(said.contains("1 removed, 1 left; `ner-pipe run` places them again"), "{said}");
+    assert!(!project.exists("out/sorted.txt") && project.exists("out/mine.txt"));
+    assert_eq!(project.read("out/count.txt"), "edited");
+    project.write("out/count.txt", "3\n");
+    project.expect(&[], &[("sort", "restored"), ("count", "reused")]);
+}
+
+#[test]
+fn an_output_whose_copy_in_the_cache_is_damaged_stays() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    std::fs::write(crate::project::cached(&project, "a\nb\nc\n"), "a\nX\nc\n").expect("writes");
+    assert!(project.ok(&["clean"]).contains("out/sorted.txt stays: the cache does not have it"));
+    project.remove("cache");
+    assert!(project.ok(&["clean"]).contains("0 removed, 1 left\n"));
+    assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
+}
+
+#[test]
+fn the_cache_is_removed_only_when_it_is_meant_and_what_is_the_users_stays() {
+    let project = Project::new(TWO);
+    assert!(project.ok(&["clean", "--cache", "--yes"]).contains("there is no cache here"));
+    project.write("out/sorted.txt", "mine");
+    project.ok(&["run"]);
+    let ended = project.ner_pipe(&["clean", "--cache"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("this would remove 2 results and 0 checkpoints"), "{}", ended.err);
+    assert!(
+        ended.err.contains("help: say that you mean it: `ner-pipe clean --cache --yes`"),
+        "{}",
+        ended.err
+    );
+    let said = project.ok(&["clean", "--cache", "--yes"]);
+    assert!(said.contains("1 of your own files in cache/displaced stay"), "{said}");
+    assert!(!project.exists("cache/entries") && project.exists("cache/displaced"));
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    project.ok(&["clean", "--cache", "--yes", "--displaced"]);
+    assert!(!project.exists("cache"));
+    assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
+}
+
+#[test]
+fn the_cache_of_a_running_stage_is_not_removed() {
+    let project =
+        Project::new(&TWO.replace("wc -l", "echo $$ > shell; while [ ! -e go ]; do sleep 0.02; done; wc -l"));
+    let running = project.start(&["run"]);
+    project.wait_for("shell");
+    let ended = project.ner_pipe(&["clean", "--cache", "--yes"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.out);
+    assert!(ended.err.contains("a run is at work in the cache"), "{}", ended.err);
+    project.write("go", "");
+    assert_eq!(running.end().code, Some(0));
+}

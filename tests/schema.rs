@@ -1,0 +1,198 @@
+//! The JSON schema for editors and the parser agree: on every bad file whose mistake a schema can see, and on
+//! every good one.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use jsonschema::Validator;
+use ner_pipe::{
+    pipeline::{Pipeline, grammar},
+    problem::{Code, Problem},
+};
+use serde_json::Value;
+
+#[path = "diagnostics/stages.rs"]
+mod stages;
+
+/// Mistakes that a schema cannot see: in the grammar of TOML, in what lies on the disk, in how things that are
+/// right by themselves fit together, and in what a parameter means.
+const INVISIBLE: [Code; 19] = [
+    Code::BadOverride,
+    Code::BadPlaceholder,
+    Code::CannotInit,
+    Code::Cycle,
+    Code::DuplicateName,
+    Code::DuplicateOutput,
+    Code::InvalidParameter,
+    Code::MissingPipeline,
+    Code::MissingSource,
+    Code::NameTaken,
+    Code::NotUtf8,
+    Code::OutsideProject,
+    Code::Preflight,
+    Code::ProtectedPath,
+    Code::Syntax,
+    Code::UnknownOrigin,
+    Code::UnknownOutput,
+    Code::UnknownSource,
+    Code::UnreadableFile,
+];
+
+/// Likewise.
+const KINDS: [Code; 2] = [Code::WrongKind, Code::WrongShape];
+
+/// In another file, or on the command line.
+const ELSEWHERE: [&str; 3] =
+    ["mistyped_parameter-by-set", "mistyped_parameter-in-config", "missing_pipeline"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
+}
+
+fn validator() -> Validator {
+    jsonschema::draft202012::new(&grammar(&stages::registry())).expect("is a schema")
+}
+
+fn json(text: &str) -> Option<Value> {
+    let table: toml::Table = text.parse().ok()?;
+    serde_json::to_value(table).ok()
+}
+
+#[test]
+fn the_schema_is_itself_valid() {
+    let schema = grammar(&stages::registry());
+    assert!(jsonschema::meta::is_valid(&schema), "{schema:#}");
+}
+
+#[test]
+fn schema_and_parser_agree_on_every_bad_file() {
+    let (validator, mut seen) = (validator(), BTreeSet::new());
+    let mut names: Vec<_> = fs::read_dir(root())
+        .expect("the folder of bad files")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    names.sort();
+    for path in names {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if ELSEWHERE.contains(&name.as_str()) {
+            continue;
+        }
+        let file = PathBuf::from(format!("{name}.toml"));
+        let Some(document) = fs::read_to_string(&path).ok().and_then(|text| json(&text)) else { continue };
+        let codes: Vec<Code> = match Pipeline::load(&root(), &file, &stages::registry(), &[]) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(Problem::code).collect(),
+        };
+        let visible: Vec<_> =
+            codes.iter().filter(|code| !INVISIBLE.contains(code) && !KINDS.contains(code)).collect();
+        seen.extend(visible.iter().map(|code| code.name()));
+        let errors: Vec<_> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(
+            errors.is_empty(),
+            visible.is_empty(),
+            "{name}: the parser says {codes:?}, the schema {errors:#?}"
+        );
+    }
+    for code in
+        ["wrong_type", "unknown_key", "unknown_parameter", "mistyped_parameter", "missing_input", "no_output"]
+    {
+        assert!(seen.contains(code), "no file shows {code}");
+    }
+}
+
+/// Every way to write things.
+const GOOD: &str = r#"
+seed = 0
+[pipeline]
+name = "all"
+[sources]
+text = { path = "corpus", kind = "text" }
+r = { path = "records", kind = "records" }
+t = { path = "teacher", kind = "model" }
+[stage.distill]
+inputs = { train = "sources.r", dev = "sources.r", teacher = "sources.t" }
+params = { epochs = 2, temperature = 2, layers = [0, 1], schedule = { warmup = 0.2, kind = "cosine" } }
+[stage.distill-small]
+use = "distill"
+inputs = { train = "sources.r", dev = "sources.r", teacher = "distill.model" }
+config = "configs/distill.toml"
+[stage.command]
+outputs = { out = "out/a", folder = "out/b/", report = { path = "out/c", kind = "report" }, bare = { path = "out/d" } }
+params = { run = "make {out} {folder} {report} {bare}" }
+[stage.split]
+use = "command"
+inputs = { any-name = "command.out" }
+outputs = { out = "out/e" }
+params = { run = "cp {any-name} {out}" }
+"#;
+
+#[test]
+fn schema_and_parser_agree_on_a_good_file_and_on_each_slip_in_it() {
+    let project = tempfile::tempdir().expect("a folder");
+    for folder in ["teacher", "configs"] {
+        fs::create_dir(project.path().join(folder)).expect("created");
+    }
+    for file in ["corpus", "records", "configs/distill.toml"] {
+        fs::write(project.path().join(file), "").expect("written");
+    }
+    let validator = validator();
+    let agree = |text: &str, good: bool| {
+        fs::write(project.path().join("pipeline.toml"), text).expect("written");
+        let loaded = Pipeline::load(project.path(), Path::new("pipeline.toml"), &stages::registry(), &[]);
+        assert_eq!(loaded.is_ok(), good, "{text}\n{}", loaded.err().unwrap_or_default());
+        let document = json(text).expect("is TOML");
+        let errors: Vec<_> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert_eq!(errors.is_empty(), good, "{text}\n{errors:#?}");
+    };
+    agree(GOOD, true);
+    fs::write(project.path().join("configs/run.toml"), "run = \"date > {out}\"\n").expect("written");
+    agree("[stage.a]\nuse = \"command\"\noutputs = { out = \"a\" }\nconfig = \"configs/run.toml\"\n", true);
+    for (from, to) in [
+        ("seed = 0", "seed = -1"),
+        ("seed = 0", "seed = 0.5"),
+        ("seed = 0", "seeds = 0"),
+        ("name = \"all\"", "name = \"All\""),
+        ("kind = \"text\"", "kind = \"txt\""),
+        ("path = \"corpus\", ", ""),
+        ("text = {", "Text = {"),
+        ("[stage.distill]", "[stage.distil]"),
+        ("[stage.distill-small]", "[stage.sources]"),
+        ("use = \"distill\"", "use = \"prune\""),
+        ("epochs = 2", "epochs = \"2\""),
+        ("epochs = 2", "epoch = 2"),
+        ("kind = \"cosine\"", "kind = \"cos\""),
+        ("kind = \"cosine\"", "knd = \"cosine\""),
+        ("layers = [0, 1]", "layers = [0, true]"),
+        ("teacher = \"sources.t\"", "gold = \"sources.t\""),
+        ("teacher = \"distill.model\"", "teacher = \"distill\""),
+        ("config = \"configs/distill.toml\"", "config = \"configs/distill.toml\"\nparams = { epochs = 1 }"),
+        ("config = \"configs/distill.toml\"", "outputs = { a = \"b\" }"),
+        ("report = { path = \"out/c\",", "report = {"),
+        ("run = \"make", "runs = \"make"),
+        ("outputs = { out = \"out/e\" }\n", ""),
+        ("outputs = { out = \"out/e\" }\n", "outputs = {}\n"),
+        ("params = { run = \"cp {any-name} {out}\" }", ""),
+        ("any-name = \"command.out\"", "any-name = 3"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        agree(&GOOD.replacen(from, to, 1), false);
+    }
+}
+
+#[test]
+fn the_pipelines_of_this_repository_fit_the_schema_but_for_stages_that_this_registry_has_not() {
+    let validator = validator();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipeline.toml")).expect("is there");
+    let mut document = json(&text).expect("is TOML");
+    document["stage"] =
+        serde_json::json!({ "a": { "use": "command", "outputs": { "o": "o" }, "params": { "run": "x" } } });
+    assert!(validator.is_valid(&document), "{document:#}");
+}
