@@ -95,7 +95,8 @@ fn a_stage_that_writes_over_another_result_is_put_right_by_the_next_run() {
         // Not its input: nothing of its own result depends on it.
         let text = TWO.replace(r#"inputs = { data = "sort.out" }"#, r#"inputs = { data = "sources.in" }"#);
         let project = Project::new(&text.replace("wc -l", &format!("{elsewhere}; wc -l")));
-        project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+        // After it, and not beside it.
+        project.expect(&["--jobs", "1"], &[("sort", "executed"), ("count", "executed")]);
         assert_eq!(project.states()["sort"], "stale", "{elsewhere}");
         project.expect(&[], &[("sort", "restored"), ("count", "reused")]);
         assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n", "{elsewhere}");
