@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::project::{Project, TWO, gone};
 
-/// What a stage leaves running: it writes to the output of `sort` until it is killed, by whatever name.
+/// What a stage leaves running: for a minute it writes to the output that it was given, and beside it.
 const STRAY: &str = r#"
 exec >> "$1" 2>&1
 echo $$ > stray
-while :; do echo stray; echo stray > "$1.more"; sleep 0.01; done
+for i in $(seq 6000); do echo stray; echo stray > "$1.more"; sleep 0.01; done
 "#;
 
 #[test]
