@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     modules::{Impl, Modules},
-    tokens::Way,
+    references::Way,
 };
 
 /// A crate that another may name.

@@ -74,6 +74,7 @@ struct Reader<'v> {
     packages: Vec<Package>,
     roots: Vec<usize>,
     folder: PathBuf,
+    workspace: PathBuf,
     lock: Lock,
     variable: &'v dyn Fn(&str) -> Option<String>,
 }
@@ -85,8 +86,10 @@ impl<'v> Reader<'v> {
         lock: Lock,
         variable: &'v dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
+        let home = workspace.parent().unwrap_or(Path::new("")).to_owned();
         let (packages, roots, world) = (Vec::new(), Vec::new(), World::default());
-        let mut reader = Self { world, packages, roots, folder: folder.to_owned(), lock, variable };
+        let mut reader =
+            Self { world, packages, roots, folder: folder.to_owned(), workspace: home, lock, variable };
         let mut open = vec![folder.to_owned()];
         let mut homes: BTreeMap<PathBuf, usize> = BTreeMap::new();
         while let Some(folder) = open.pop() {
@@ -155,6 +158,8 @@ impl<'v> Reader<'v> {
             let inner = path.strip_prefix(&package.folder).ok()?;
             Some(format!("{}/{}", package.name, inner.display()))
         });
-        home.unwrap_or_else(|| path.display().to_string())
+        // The same on every machine, wherever the checkout lies.
+        let beside = || path.strip_prefix(&self.workspace).unwrap_or(path).display().to_string();
+        home.unwrap_or_else(beside)
     }
 }

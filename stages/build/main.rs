@@ -4,14 +4,18 @@ mod closure;
 mod code;
 mod crates;
 mod modules;
+mod references;
 mod tokens;
 
 use std::{env, error::Error, fs, path::Path, process::Command};
 
 #[expect(clippy::disallowed_methods, reason = "no stage: it is asked by Cargo, before any stage is there")]
+#[expect(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 fn main() -> Result<(), Box<dyn Error>> {
     let variable = |name: &str| env::var(name).ok();
-    let code = code::code(Path::new("."), Path::new(".."), &variable)?;
+    let folder = env::var("CARGO_MANIFEST_DIR")?;
+    let folder = Path::new(&folder);
+    let code = code::code(folder, folder.parent().ok_or("no workspace")?, &variable)?;
     let stages = code.stages.iter().map(|(stage, parts)| {
         let parts: Vec<_> = parts.iter().collect();
         format!("    stage_contract::Code {{ stage: {stage:?}, parts: &{parts:?} }},\n")

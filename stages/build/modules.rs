@@ -8,7 +8,10 @@ use std::{
 
 use proc_macro2::{Delimiter, TokenTree};
 
-use super::tokens::{self, Reference, Way, group, is_punct, word};
+use super::{
+    references::{Reference, Way, references},
+    tokens::{self, group, is_punct, word},
+};
 
 /// A file of source.
 pub struct File {
@@ -169,16 +172,16 @@ impl Modules {
             own.push(trees[at].clone());
             at += 1;
         }
-        let references = tokens::references(&own);
+        let found = references(&own);
         let module = &mut self.modules[number];
-        for Reference { path, way } in &references {
+        for Reference { path, way } in &found {
             match way {
                 Way::Import(Some(name)) => module.imports.entry(name.clone()).or_default().push(path.clone()),
                 Way::Glob => module.globs.push(path.clone()),
                 Way::Import(None) | Way::Plain => {}
             }
         }
-        module.references = references;
+        module.references = found;
         Ok(number)
     }
 }
@@ -223,7 +226,7 @@ fn begins_item(trees: &[TokenTree], at: usize) -> bool {
 
 /// Every name in tokens, with its path.
 fn names(trees: &[TokenTree]) -> Vec<Vec<String>> {
-    let mut found: Vec<_> = tokens::references(trees).into_iter().map(|reference| reference.path).collect();
+    let mut found: Vec<_> = references(trees).into_iter().map(|reference| reference.path).collect();
     for tree in trees {
         match tree {
             TokenTree::Ident(name) => found.push(vec![name.to_string()]),

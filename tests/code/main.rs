@@ -13,6 +13,8 @@ mod modules;
 mod paths;
 mod real;
 mod rebuild;
+#[path = "../../stages/build/references.rs"]
+mod references;
 #[path = "../../stages/build/tokens.rs"]
 mod tokens;
 mod tree;

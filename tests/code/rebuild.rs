@@ -31,9 +31,10 @@ impl Workspace {
             let text = STAGE.replace("NAME", name).replace("STAGE", stage).replace("USES", uses);
             workspace.write(&format!("stages/{name}.rs"), &text);
         }
-        for file in ["closure.rs", "code.rs", "crates.rs", "main.rs", "modules.rs", "tokens.rs"] {
-            let script = fs::read_to_string(here.join("stages/build").join(file)).expect("is there");
-            workspace.write(&format!("stages/build/{file}"), &script);
+        for script in fs::read_dir(here.join("stages/build")).expect("is there") {
+            let script = script.expect("is readable");
+            let text = fs::read_to_string(script.path()).expect("is readable");
+            workspace.write(&format!("stages/build/{}", script.file_name().display()), &text);
         }
         let lock = fs::read_to_string(here.join("Cargo.lock")).expect("is there");
         // Cargo takes out of it what is not needed.
