@@ -4,8 +4,6 @@
 mod conflict;
 mod layout;
 
-mod revision;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -17,8 +15,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::StageError;
 use thiserror::Error;
-
-pub use revision::RevisionError;
 
 use crate::{
     fingerprint::{Digest, Key, Manifest},
@@ -101,8 +97,8 @@ pub struct Locked {
     /// Content of each input.
     #[serde(default)]
     pub inputs: BTreeMap<String, Digest>,
-    /// Content of each output.
-    #[serde(default)]
+    /// Content of each output; none of a stage that measures.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, Digest>,
     /// Results worth comparing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -116,6 +112,7 @@ impl Locked {
     /// Of a result.
     #[must_use]
     pub fn new(manifest: &Manifest, record: &Record, pipeline_seed: u64) -> Self {
+        let outputs = record.outputs.iter().map(|(name, stored)| (name.clone(), stored.digest));
         Self {
             key: record.key,
             uses: manifest.stage.clone(),
@@ -123,7 +120,8 @@ impl Locked {
             code: manifest.code.clone(),
             seed: manifest.seed.map(|_| pipeline_seed),
             inputs: manifest.inputs.clone(),
-            outputs: record.outputs.iter().map(|(name, stored)| (name.clone(), stored.digest)).collect(),
+            // What holds measured values is another each time.
+            outputs: if manifest.machine.is_some() { BTreeMap::new() } else { outputs.collect() },
             metrics: record.metrics.clone(),
             params: params(&manifest.params),
         }

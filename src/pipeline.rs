@@ -39,6 +39,9 @@ pub use load::lock_file;
 pub use overrides::Override;
 pub use terms::{MACHINE, Terms, too_much};
 
+/// The pipeline file where `--file` names no other.
+pub const DEFAULT_FILE: &str = "pipeline.toml";
+
 /// A whole pipeline file, checked.
 pub struct Pipeline {
     /// The project root: the working folder, or `-C DIR`.
@@ -70,6 +73,15 @@ struct NodePlace {
 }
 
 impl Pipeline {
+    /// A command line as it is typed for this pipeline file: `ner-pipe log split --file F`.
+    #[must_use]
+    pub fn typed(&self, command: &str) -> String {
+        match self.file.to_str() {
+            Some(DEFAULT_FILE) => format!("`ner-pipe {command}`"),
+            _ => format!("`ner-pipe {command} --file {}`", self.file.display()),
+        }
+    }
+
     /// The node of this id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<usize> {

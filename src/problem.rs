@@ -226,6 +226,12 @@ impl Problem {
         self
     }
 
+    /// What to do.
+    #[must_use]
+    pub fn way_out(&self) -> Option<String> {
+        self.0.help.clone()
+    }
+
     /// What sort of mistake it is.
     #[must_use]
     pub fn code(&self) -> Code {

@@ -65,11 +65,11 @@ impl RevisionError {
 }
 
 /// The lock that lies at `path` (in the working tree, whether it is there now or not), as `revision` has
-/// it: a branch, tag or commit.
+/// it: a branch, tag or commit; and which commit that is.
 ///
 /// # Errors
 /// Without git, without such a commit, and when the commit has no lock that can be understood.
-pub fn lock_at(path: &Path, revision: &str) -> Result<Lock, RevisionError> {
+pub fn lock_at(path: &Path, revision: &str) -> Result<(Lock, String), RevisionError> {
     let name = path.file_name().unwrap_or_default();
     let git = |arguments: &[&str]| git(path, arguments).map_err(RevisionError::NoGit);
     // A revision may not be an option of git's.
@@ -79,13 +79,14 @@ pub fn lock_at(path: &Path, revision: &str) -> Result<Lock, RevisionError> {
         let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
         return Err(RevisionError::Unknown { revision: revision.to_owned(), said });
     }
-    let commit = String::from_utf8_lossy(&commit.stdout);
-    let shown = git(&["show", &format!("{}:./{}", commit.trim(), name.display())])?;
+    let commit = String::from_utf8_lossy(&commit.stdout).trim().to_owned();
+    let shown = git(&["show", &format!("{commit}:./{}", name.display())])?;
     if !shown.status.success() {
         return Err(RevisionError::Absent { path: path.to_owned(), revision: revision.to_owned() });
     }
-    Lock::parse(path, &String::from_utf8_lossy(&shown.stdout))
-        .map_err(|source| RevisionError::Lock { revision: revision.to_owned(), source })
+    let lock = Lock::parse(path, &String::from_utf8_lossy(&shown.stdout))
+        .map_err(|source| RevisionError::Lock { revision: revision.to_owned(), source })?;
+    Ok((lock, commit))
 }
 
 /// Every key that a lock of any branch or tag names.

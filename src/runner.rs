@@ -66,6 +66,19 @@ impl Stop {
     pub fn wrong(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Wrong { message: message.into(), help: help.into() }
     }
+
+    /// What is wrong, each with the way out.
+    #[must_use]
+    pub fn messages(&self) -> Vec<(String, Option<String>)> {
+        match self {
+            Self::Problems(problems) => {
+                problems.iter().map(|problem| (problem.to_string(), problem.way_out())).collect()
+            }
+            Self::Wrong { message, help } => vec![(message.clone(), Some(help.clone()))],
+            Self::Failed(StageError::Failed { message, help, .. }) => vec![(message.clone(), help.clone())],
+            Self::Failed(StageError::Cancelled) => vec![("cancelled".to_owned(), None)],
+        }
+    }
 }
 
 impl From<Problems> for Stop {

@@ -15,6 +15,7 @@ use stage_contract::Event;
 
 use crate::fingerprint::Key;
 
+pub use json::refusal;
 pub use text::{duration, size, tell};
 
 /// What happened to a node in a run.

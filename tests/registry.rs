@@ -253,6 +253,10 @@ fn preflight_stops_everything_before_it_begins() {
     assert_eq!(ended.code, Some(2), "{}", ended.out);
     assert!(ended.err.contains("the text is empty") && ended.err.contains("pipeline.toml"), "{}", ended.err);
     assert_eq!(project.entries().len(), 0);
+    let second = "[stage.again]\nuse = \"probe\"\ninputs = { text = \"sources.in\" }\n[stage.after]";
+    project.replace("pipeline.toml", "[stage.after]", second);
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.err.matches("the text is empty").count(), 1, "one source, told once: {}", ended.err);
     let ended = project.ner_pipe(&["run", "--dry-run"]);
     assert_eq!(ended.code, Some(2), "a dry run looks as well: {}", ended.out);
     assert!(ended.err.contains("the text is empty"), "{}", ended.err);
@@ -270,6 +274,10 @@ fn a_measuring_stage_belongs_to_its_machine() {
     );
     project.ok(&["run", "--threads", "2"]);
     assert!(project.read("artifacts/clock/report.json").contains("true"), "it may look at the clock");
+    let lock = project.read("pipeline.lock");
+    assert!(!lock.contains("[stage.clock.outputs]"), "what it measured is another each time: {lock}");
+    let ended = project.ner_pipe(&["verify", "--rerun", "clock", "--threads", "2"]);
+    assert!(ended.code == Some(2) && ended.err.contains("`clock` measures"), "{}", ended.err);
     let (_, outcomes) = project.run(&["--threads", "1"]);
     assert_eq!((outcomes["clock"].as_str(), outcomes["probe"].as_str()), ("executed", "reused"));
     let said = project.ok(&["why", "clock", "--threads", "2"]);

@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         ));
     }
     let before = match &args.against {
-        Some(revision) => Some(lock_at(&path, revision).map_err(|e| Stop::wrong(e.to_string(), e.help()))?),
+        Some(revision) => Some(lock_at(&path, revision).map_err(|e| Stop::wrong(e.to_string(), e.help()))?.0),
         None => None,
     };
     let store = Store::at(&root)?;

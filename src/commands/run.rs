@@ -11,7 +11,7 @@ use crate::{
     executor::{Cancel, Patience},
     pipeline::{Override, Pipeline},
     runner::{self, Finished, Order, Stop},
-    watch::{Format, Outcome, watch},
+    watch::{Format, Outcome, refusal, watch},
 };
 
 /// Run the pipeline: execute what changed, take the rest from the cache
@@ -57,6 +57,15 @@ pub struct Args {
 /// # Errors
 /// When the run cannot begin.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+    let ended = begin(args, registry);
+    if let (Format::Json, false, Err(stop)) = (args.format, args.dry_run, &ended) {
+        // A program that reads the events learns of it too.
+        emit(&mut io::stdout(), refusal(&stop.messages()))?;
+    }
+    ended
+}
+
+fn begin(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let mut project = open(registry, &args.file, &args.set, args.machine.wish())?;
     let order = args.order(&project.pipeline)?;
     if args.dry_run {

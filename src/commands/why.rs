@@ -7,7 +7,7 @@ use stage_contract::Registry;
 
 use super::{Exit, Machine, emit, find, open};
 use crate::{
-    lock::Lock,
+    revision::lock_at,
     runner::{Next, Outlook, Project, State, Stop, survey, told},
     watch::Format,
 };
@@ -39,7 +39,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let node = find(&project.pipeline, &args.stage)?;
     let mut commit = None;
     if let Some(revision) = &args.against {
-        let found = Lock::at_revision(&project.pipeline.root, &project.pipeline.lock, revision);
+        let found = lock_at(&project.pipeline.root.join(&project.pipeline.lock), revision);
         let (lock, hash) = found.map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
         project.lock = lock;
         commit = Some(hash);

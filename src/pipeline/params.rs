@@ -151,7 +151,11 @@ impl Given {
                 continue;
             }
             let alone = Json::Object(Map::from_iter([(name.clone(), value.clone())]));
-            if let Err(bad) = (kind.parse)(alone) {
+            if let Err(mut bad) = (kind.parse)(alone) {
+                // serde loses its way in fields that are flattened into the struct; it is this one.
+                if bad.path.is_empty() {
+                    bad.path.push(name.clone());
+                }
                 problems.push(mistyped(&bad, kind, value, place));
             }
         }

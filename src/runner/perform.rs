@@ -159,9 +159,10 @@ impl Run<'_, '_> {
             fault.kept.push("its checkpoint, from which the next run goes on".to_owned());
         }
         if fs::metadata(slot.log()).is_ok_and(|meta| meta.len() > 0) {
-            fault.help.push(format!("read its whole log: `ner-pipe log {id}`"));
+            let log = self.project.pipeline.typed(&format!("log {id}"));
+            fault.help.push(format!("read its whole log: {log}"));
         }
-        fault.help.push("go on from here: `ner-pipe run`".to_owned());
+        fault.help.push(format!("go on from here: {}", self.project.pipeline.typed("run")));
         let when = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let why = std::iter::once(fault.message.clone()).chain(fault.causes.clone()).collect();
         let failure = Failure { stage: id, key: slot.key(), why, when };

@@ -1,7 +1,10 @@
 //! What can be known before any work: the stages look at the inputs that are there, the device is
 //! there, the disk has room.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use stage_contract::{Available, Invalid, StageError};
 
@@ -28,6 +31,7 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
         return Ok(());
     }
     let mut problems = Problems::new();
+    let mut told = BTreeSet::new();
     let capacity = project.capacity();
     for outlook in &nodes {
         let device = match &project.pipeline.nodes[outlook.node].work {
@@ -49,7 +53,16 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
         let paths = available(project, outlook.node, expected);
         let Work::Stage { stage, .. } = &project.pipeline.nodes[outlook.node].work else { continue };
         if let Err(invalid) = stage.preflight(&Available::new(&paths), device) {
-            problems.push(project.pipeline.problem(outlook.node, &invalid));
+            // What is wrong with a source is told once, however many stages read it.
+            let wires = project.pipeline.nodes[outlook.node].inputs.iter();
+            let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));
+            let source = about.find_map(|wire| match wire.from {
+                Origin::Source(source) => Some(source),
+                Origin::Output { .. } => None,
+            });
+            if source.is_none_or(|source| told.insert((source, invalid.message.clone()))) {
+                problems.push(project.pipeline.problem(outlook.node, &invalid));
+            }
         }
     }
     problems.into_result()?;

@@ -98,6 +98,12 @@ fn expect_comparable(
     }
     let fingerprint =
         project.fingerprint(node, &survey.results).map_err(|found: Problems| Stop::from(found))?;
+    if fingerprint.manifest.machine.is_some() {
+        return Err(Stop::wrong(
+            format!("`{id}` measures, so that no two executions of it give the same bytes"),
+            "compare two results of it with `ner-pipe diff KEY KEY`",
+        ));
+    }
     let mut same_code = fingerprint.manifest.clone();
     same_code.code.clone_from(&locked.code);
     let parts = project.code_parts(node);

@@ -77,6 +77,20 @@ impl<W: Write> Watch for Json<W> {
     }
 }
 
+/// The events of a run that could not begin: a `problem` for each message with its way out, then `run`.
+#[must_use]
+pub fn refusal(messages: &[(String, Option<String>)]) -> Vec<String> {
+    let problems = messages
+        .iter()
+        .map(|(message, help)| json!({"event": "problem", "message": message, "help": help}).to_string());
+    let counts = Outcome::ALL.map(|outcome| (outcome.name().to_owned(), json!(0)));
+    let mut last = json!({"event": "run", "outcome": "failed"});
+    if let Some(object) = last.as_object_mut() {
+        object.extend(counts);
+    }
+    problems.chain([last.to_string()]).collect()
+}
+
 /// Three decimals are all that a time of a process is worth.
 fn milliseconds(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3

@@ -5,7 +5,7 @@ use stage_contract::Event;
 
 use super::{Ending, Outcome, Summary, Watch, put, text};
 
-const COUNTED: &str = "{prefix}  {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
+const COUNTED: &str = "{prefix}  {spinner} {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {msg}  {elapsed}";
 
 /// A bar with rate and time left for each node that executes; above them, lines that stay.
@@ -49,7 +49,7 @@ impl Terminal {
             .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
                 // Nothing is known yet.
                 let _ = if state.pos() == 0 {
-                    out.write_char('-')
+                    write!(out, "{:#} gone, -", HumanDuration(state.elapsed()))
                 } else {
                     write!(out, "{:#}", HumanDuration(state.eta()))
                 };
@@ -75,6 +75,9 @@ impl Watch for Terminal {
                     bar.set_style(Self::style(*total > 0));
                     bar.reset();
                     bar.set_length(*total);
+                    // What an earlier run did says nothing about the rate.
+                    bar.set_position(*done);
+                    bar.reset_eta();
                 }
                 bar.set_message(format!("{step} ({unit})"));
                 bar.set_position(*done);

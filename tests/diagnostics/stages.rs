@@ -239,9 +239,22 @@ impl Stage for Distill {
     }
 }
 
+/// What several stages have in common.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Summarise {}
+#[serde(default)]
+struct Common {
+    /// How the learning rate falls.
+    decay: Decay,
+    /// Of two neighbours.
+    weight: f64,
+}
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+struct Summarise {
+    #[serde(flatten)]
+    common: Common,
+}
 
 impl Summarise {
     const FILE: Input<AnyFile> = Input::new("file", "what to summarise");

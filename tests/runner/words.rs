@@ -72,6 +72,34 @@ fn mistakes_in_the_file_stop_everything_before_it_begins() {
 }
 
 #[test]
+fn a_run_that_cannot_begin_says_so_in_its_events_too() {
+    let project = Project::new(&TWO.replace("sort.out", "sort.oot"));
+    let ended = project.ner_pipe(&["run", "--format", "json"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    let events: Vec<serde_json::Value> =
+        ended.out.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect();
+    let [problem, run] = events.as_slice() else { panic!("{}", ended.out) };
+    assert_eq!(problem["event"], "problem");
+    assert!(problem["message"].to_string().contains("oot") && problem["help"].is_string(), "{problem}");
+    assert_eq!((run["event"].as_str(), run["outcome"].as_str()), (Some("run"), Some("failed")));
+    assert_eq!(run["executed"], 0);
+}
+
+#[test]
+fn help_names_the_pipeline_file_that_is_meant() {
+    let project = Project::new(TWO);
+    project
+        .write("autre/pipeline.toml", &TWO.replace("out/", "autre/out/").replace("wc -l", "exit 3; wc -l"));
+    let ended = project.ner_pipe(&["run", "--file", "autre/pipeline.toml"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    assert!(
+        ended.err.contains("go on from here: `ner-pipe run --file autre/pipeline.toml`"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn an_input_that_cannot_be_hashed_is_named() {
     let project = Project::new(&TWO.replace(
         r#"in = { path = "data/in.txt", kind = "file" }"#,
