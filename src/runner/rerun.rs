@@ -99,10 +99,8 @@ fn expect_comparable(
     let fingerprint =
         project.fingerprint(node, &survey.results).map_err(|found: Problems| Stop::from(found))?;
     if fingerprint.manifest.machine.is_some() {
-        return Err(Stop::wrong(
-            format!("`{id}` measures, so that no two executions of it give the same bytes"),
-            "compare two results of it with `ner-pipe diff KEY KEY`",
-        ));
+        let message = format!("`{id}` measures this machine, and gives other values each time");
+        return Err(Stop::wrong(message, "compare what it says: `ner-pipe metrics --against REV`"));
     }
     let mut same_code = fingerprint.manifest.clone();
     same_code.code.clone_from(&locked.code);
