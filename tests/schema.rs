@@ -19,7 +19,7 @@ mod stages;
 
 /// Mistakes that a schema cannot see: in the grammar of TOML, in what lies on the disk, in how things that are
 /// right by themselves fit together, and in what a parameter means.
-const INVISIBLE: [Code; 23] = [
+const INVISIBLE: [Code; 24] = [
     Code::BadInstance,
     Code::BadOverride,
     Code::BadPlaceholder,
@@ -41,6 +41,7 @@ const INVISIBLE: [Code; 23] = [
     Code::TooMuch,
     Code::UnknownOrigin,
     Code::UnknownOutput,
+    Code::UnknownResource,
     Code::UnknownSource,
     Code::UnreadableFile,
 ];

@@ -62,30 +62,30 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         // A program that reads the events learns of it too.
         emit(&mut io::stdout(), refusal(&stop.messages()))?;
     }
-    ended
+    match ended? {
+        (exit, None) => Ok(exit),
+        (Exit::Ok, Some(error)) => {
+            Err(StageError::because("all stages are done, but not all could be told", error).into())
+        }
+        (exit, Some(error)) => {
+            emit(&mut io::stderr(), [format!("error: not all could be told: {error}")])?;
+            Ok(exit)
+        }
+    }
 }
 
-fn begin(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
+/// How a run ended, and why not all of it reached standard output.
+fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), Stop> {
     let mut project = open(registry, &args.file, &args.set, args.machine.wish())?;
     let order = args.order(&project.pipeline)?;
     if args.dry_run {
-        return announce::announce(&mut project, &order, args.format);
+        return Ok((announce::announce(&mut project, &order, args.format)?, None));
     }
     let cancel = Cancel::listen(Patience::Three)?;
     let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
-    let exit = args.exit(&finished, &cancel);
-    match watch.trouble() {
-        None => Ok(exit),
-        Some(error) if exit == Exit::Ok => {
-            Err(StageError::because("all stages are done, but not all could be told", error).into())
-        }
-        Some(error) => {
-            emit(&mut io::stderr(), [format!("error: not all could be told: {error}")])?;
-            Ok(exit)
-        }
-    }
+    Ok((args.exit(&finished, &cancel), watch.trouble()))
 }
 
 impl Args {
