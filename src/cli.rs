@@ -195,7 +195,7 @@ fn complain(stop: &Stop) -> Exit {
 fn explain(error: &StageError) -> String {
     let mut lines = vec![format!("error: {error}")];
     lines.extend(causes(error as &dyn Error).into_iter().map(|cause| format!("  because: {cause}")));
-    if let StageError::Failed { help: Some(help), .. } = error {
+    if let Some(help) = error.advice() {
         lines.push(format!("  help: {help}"));
     }
     lines.push(String::new());

@@ -180,10 +180,10 @@ enum Loss {
 
 impl From<StageError> for Loss {
     fn from(error: StageError) -> Self {
-        let below = causes(&error);
+        let (below, help) = (causes(&error), error.advice().map(str::to_owned));
         match error {
             StageError::Cancelled => Self::Cancelled,
-            StageError::Failed { message, help, .. } => Self::Fault(Box::new(Fault {
+            StageError::Failed { message, .. } => Self::Fault(Box::new(Fault {
                 message,
                 causes: below,
                 help: help.into_iter().collect(),

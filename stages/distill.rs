@@ -2,9 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{
-    Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
-};
+use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
 use crate::ml::{
     config::Config,
@@ -15,7 +13,7 @@ use crate::ml::{
     },
     losses::bigram,
     model::{self, Model, ModelFolder},
-    student::{begin_prior, from_teacher, uniform},
+    student::{begin_prior, from_teacher, shape, uniform},
 };
 
 /// Which of the teacher's layers the student is made of.
@@ -69,7 +67,10 @@ const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the 
 const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
 const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
 const MODEL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
-const HISTORY: Output<History> = Output::new("history", "training curves");
+const HISTORY: Output<History> = Output::new(
+    "history",
+    "training curves: train_loss is the weighted sum of the terms, val_loss plain cross-entropy",
+);
 
 impl Stage for Distill {
     const SPEC: Spec = Spec {
@@ -95,9 +96,7 @@ impl Stage for Distill {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        if let Some(gold) = inputs.optional(&GOLD) {
-            Gold::load(gold).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
-        }
+        self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))?;
         let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
         let (config, _) = model::outside(teacher).map_err(|e| model::invalid(&e).at(TEACHER.name()))?;
         if self.keep_layers > config.layers.len() {
@@ -106,24 +105,20 @@ impl Stage for Distill {
                 .at("keep_layers")
                 .help(format!("use 2 to {has}")));
         }
-        Ok(())
+        self.pairs(&self.shape(&config), &config).map(drop)
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
         let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
-        let shape = Model {
-            config: Config { labels: student_labels(self.training.misc), ..teacher.config.clone() },
-            ..teacher.clone()
-        };
+        let shape = Model { config: self.shape(&teacher.config), ..teacher.clone() };
+        let pairs = self.pairs(&shape.config, &teacher.config)?;
         let [train, dev] = Examples::read(cx, &shape, [&TRAIN, &DEV], &GOLD, &self.training)?;
-        let sequences = train.sequences();
-        let labels = shape.config.labels;
-        let transitions = bigram(&labels, &sequences);
-        let prior = begin_prior(&labels, &sequences);
-        let student = from_teacher(&teacher, &self.chosen(&teacher), labels, &prior, &transitions, &device)?;
+        let (labels, annotations) = (&shape.config.labels, train.annotations());
+        let transitions = bigram(labels, &annotations);
+        let prior = begin_prior(labels, &annotations);
+        let student = from_teacher(&teacher, shape.config, &prior, &transitions, &device)?;
 
-        let wants = [self.weights_first, self.weights];
         let trained = Distillation {
             teacher: &teacher,
             student: &student,
@@ -131,7 +126,7 @@ impl Stage for Distill {
             dev: &dev,
             training: &self.training,
             weights: &|epoch| if epoch == 1 { self.weights_first } else { self.weights },
-            pairs: &hidden_pairs(&self.hidden_pairs, &student, &teacher, &wants)?,
+            pairs: &pairs,
             transitions: &transitions,
             device: &device,
         }
@@ -141,12 +136,50 @@ impl Stage for Distill {
 }
 
 impl Distill {
-    fn chosen(&self, teacher: &Model) -> Vec<usize> {
-        let layers = teacher.config.layers.len();
-        match (self.keep_layers, self.layers) {
+    fn shape(&self, teacher: &Config) -> Config {
+        let layers = teacher.layers.len();
+        let chosen: Vec<usize> = match (self.keep_layers, self.layers) {
             (0, _) => (0..layers).collect(),
             (keep, Layers::Uniform) => uniform(layers, keep.min(layers)),
             (keep, Layers::TopDrop) => (0..keep.min(layers)).collect(),
-        }
+        };
+        shape(teacher, &chosen, student_labels(self.training.misc))
+    }
+
+    fn pairs(&self, student: &Config, teacher: &Config) -> Result<Vec<(usize, usize)>, Invalid> {
+        hidden_pairs(&self.hidden_pairs, student, teacher, &[self.weights_first, self.weights])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs};
+
+    use super::*;
+    use crate::ml::{
+        fixture::{model, teacher_labels},
+        labels::Labels,
+    };
+
+    #[test]
+    fn what_the_teacher_cannot_teach_is_found_before_any_work() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| root.path().join(name);
+        model(teacher_labels(), &[]).save(&path("teacher")).expect("saved");
+        let stage = Distill { keep_layers: 0, ..Distill::default() };
+        let refused = |stage: &Distill, teacher: &str, gold: &str| {
+            let wired =
+                BTreeMap::from([("teacher".to_owned(), path(teacher)), ("gold".to_owned(), path(gold))]);
+            stage.preflight(&Available::new(&wired), Device::Cpu).err().and_then(|invalid| invalid.at)
+        };
+        fs::write(path("good.bio"), "Anna\tB-PER\n").expect("written");
+        assert_eq!(refused(&stage, "teacher", "good.bio"), None);
+        let pairs = Distill { hidden_pairs: vec![(1, 2)], ..stage.clone() };
+        assert_eq!(refused(&pairs, "teacher", "good.bio").as_deref(), Some("hidden_pairs"));
+        fs::write(path("dates.bio"), "lundi\tB-DATE\n").expect("written");
+        assert_eq!(refused(&stage, "teacher", "dates.bio").as_deref(), Some("gold"));
+        let poor = Labels::parse(&["O".to_owned(), "I-PER".to_owned()]).expect("labels");
+        model(poor, &[]).save(&path("poor")).expect("saved");
+        assert_eq!(refused(&stage, "poor", "good.bio").as_deref(), Some("teacher"));
     }
 }

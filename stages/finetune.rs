@@ -2,15 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{
-    Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
-};
+use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
 use crate::ml::{
+    config::Config,
     corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        Distillation, Examples, Training, Weights, check_epochs, check_weights, hidden_pairs, student_labels,
+        Distillation, Examples, Training, Weights, check_epochs, check_labels, check_weights, hidden_pairs,
     },
     losses::bigram,
     model::{self, Model, ModelFolder},
@@ -48,7 +47,10 @@ const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the 
 const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
 const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
 const FINAL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
-const HISTORY: Output<History> = Output::new("history", "training curves");
+const HISTORY: Output<History> = Output::new(
+    "history",
+    "training curves: train_loss is the weighted sum of the terms, val_loss plain cross-entropy",
+);
 
 impl Stage for Finetune {
     const SPEC: Spec = Spec {
@@ -68,28 +70,28 @@ impl Stage for Finetune {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        for port in [TEACHER, MODEL] {
-            if let Some(path) = inputs.path(&port) {
-                model::outside(path).map_err(|e| model::invalid(&e).at(port.name()))?;
-            }
+        let config = |port: &Input<ModelFolder>| match inputs.path(port) {
+            Some(path) => model::outside(path)
+                .map(|(config, _)| Some(config))
+                .map_err(|e| model::invalid(&e).at(port.name())),
+            None => Ok(None),
+        };
+        let (teacher, student) = (config(&TEACHER)?, config(&MODEL)?);
+        if let Some(student) = &student {
+            check_labels(&student.labels, self.training.misc)?;
         }
-        if let Some(gold) = inputs.optional(&GOLD) {
-            Gold::load(gold).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
+        if let (Some(teacher), Some(student)) = (&teacher, &student) {
+            self.pairs(student, teacher)?;
         }
-        Ok(())
+        self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
         let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
         let student = Model::load(cx.input(&MODEL)?, &device)?;
-        if student.config.labels != student_labels(self.training.misc) {
-            let labels = student.config.labels.names().join(", ");
-            return Err(StageError::new(format!(
-                "the model's labels {labels} do not fit `misc` of this stage"
-            ))
-            .help("give `finetune` the same `misc` as `distill`"));
-        }
+        check_labels(&student.config.labels, self.training.misc)?;
+        let pairs = self.pairs(&student.config, &teacher.config)?;
         let [train, dev] = Examples::read(cx, &student, [&TRAIN, &DEV], &GOLD, &self.training)?;
         let trained = Distillation {
             teacher: &teacher,
@@ -98,20 +100,79 @@ impl Stage for Finetune {
             dev: &dev,
             training: &self.training,
             weights: &|_| self.weights,
-            pairs: &hidden_pairs(&self.hidden_pairs, &student, &teacher, &[self.weights])?,
-            transitions: &bigram(&student.config.labels, &train.sequences()),
+            pairs: &pairs,
+            transitions: &bigram(&student.config.labels, &train.annotations()),
             device: &device,
         }
-        .run(cx, self.epochs, pruned_heads(&student, &teacher))?;
+        .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
         trained.save(cx, student, &FINAL, &HISTORY)
+    }
+}
+
+impl Finetune {
+    fn pairs(&self, student: &Config, teacher: &Config) -> Result<Vec<(usize, usize)>, Invalid> {
+        hidden_pairs(&self.hidden_pairs, student, teacher, &[self.weights])
     }
 }
 
 /// Share of the teacher's heads, in the layers the student has, that are gone.
 #[expect(clippy::cast_precision_loss, reason = "counts of heads")]
-fn pruned_heads(student: &Model, teacher: &Model) -> f64 {
-    let kept: usize = student.config.layers.iter().map(|layer| layer.heads).sum();
-    let had: usize =
-        student.config.layers.iter().map(|layer| teacher.config.layers[layer.from_teacher_layer].heads).sum();
+fn pruned_heads(student: &Config, teacher: &Config) -> f64 {
+    let kept: usize = student.layers.iter().map(|layer| layer.heads).sum();
+    let had: usize = student.layers.iter().map(|layer| teacher.layers[layer.from_teacher_layer].heads).sum();
     1.0 - kept as f64 / had.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
+
+    use super::*;
+    use crate::ml::{
+        fixture::{model, teacher_labels},
+        labels::Labels,
+        losses::Misc,
+        model::tests::Quiet,
+    };
+
+    #[test]
+    fn a_teacher_with_too_few_layers_is_refused_before_any_work_and_when_it_begins() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| root.path().join(name);
+        model(teacher_labels(), &[]).save(&path("teacher")).expect("saved");
+        let mut student = model(Labels::student(false), &[]);
+        student.config.layers[0].from_teacher_layer = 1;
+        student.save(&path("model")).expect("saved");
+        let inputs: BTreeMap<_, _> = ["model", "teacher"].map(|port| (port.to_owned(), path(port))).into();
+        // Without hidden states nothing else asks where a layer came from.
+        let stage = Finetune { weights: [1.0, 1.0, 0.0, 0.0], ..Finetune::default() };
+        let early = stage.preflight(&Available::new(&inputs), Device::Cpu).expect_err("one layer");
+        assert_eq!(early.at.as_deref(), Some("teacher"));
+        let late = stage.run(&Context {
+            inputs: &inputs,
+            outputs: &BTreeMap::new(),
+            checkpoint: Path::new("unused"),
+            seed: 1,
+            device: Device::Cpu,
+            threads: 1,
+            show_text: false,
+            cancelled: &AtomicBool::new(false),
+            sink: &Quiet,
+            measures: false,
+        });
+        assert_eq!(late.expect_err("one layer").to_string(), early.message);
+    }
+
+    #[test]
+    fn another_misc_than_the_models_is_found_before_any_work() {
+        let root = tempfile::tempdir().expect("a folder");
+        model(Labels::student(false), &[]).save(root.path()).expect("saved");
+        let inputs = BTreeMap::from([("model".to_owned(), root.path().to_owned())]);
+        let preflight = |misc| {
+            let training = Training { misc, ..Training::default() };
+            Finetune { training, ..Finetune::default() }.preflight(&Available::new(&inputs), Device::Cpu)
+        };
+        preflight(Misc::Ignore).expect("seven labels too");
+        assert_eq!(preflight(Misc::Keep).expect_err("nine labels").at.as_deref(), Some("misc"));
+    }
 }

@@ -104,7 +104,7 @@ impl Stage for Prune {
         let network = Network::from_weights(&config, weights, &device)?;
         let pruned = Model { config, network, tokenizer: model.tokenizer.clone() };
 
-        let (before, after) = (model.config.parameters(), pruned.config.parameters());
+        let (before, after) = (model.config.all_parameters(), pruned.config.all_parameters());
         metric(cx, "parameters.before", before);
         metric(cx, "parameters.after", after);
         let dev = match &dev {

@@ -37,7 +37,7 @@ const REPORT: Output<Report> =
 pub struct Split {
     /// Share of the clusters for dev; 0 for no dev part.
     pub dev: f64,
-    /// Share of the clusters for test; 0 for no test part.
+    /// Share of the clusters for test; 0 for no test part, without which `evaluate` cannot measure fidelity and fails.
     pub test: f64,
     /// Jaccard similarity of five-character sets from which on two sentences are near duplicates, 0.6 to 1; 1 looks for
     /// equal sentences only.

@@ -13,7 +13,7 @@ use crate::ml::{
     corpus::{Gold, History, Record, Text},
     decode::decode,
     device,
-    distillation::mean_cross_entropy,
+    distillation::{check_positive, mean_cross_entropy},
     infer::{encode, word_logits},
     labels::{Labels, Scheme, Span, spans},
     losses,
@@ -102,6 +102,7 @@ impl Stage for Teach {
                 return Err(Invalid::new(format!("`{name}` is 0")).at(name).help("use 1 or more"));
             }
         }
+        check_positive("lr", self.lr)?;
         if !self.hidden.is_multiple_of(self.heads) {
             return Err(Invalid::new(format!(
                 "`hidden` {} is no multiple of `heads` {}",
@@ -265,5 +266,19 @@ impl Objective for Lesson {
             score: score(&self.dev.gold, &found).micro,
             loss: mean_cross_entropy(&self.dev.tags, &logits),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learning_rate_that_teaches_nothing_is_refused() {
+        Teach::default().check().expect("the defaults make sense");
+        for lr in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
+            let wrong = Teach { lr, ..Teach::default() }.check().expect_err("no rate");
+            assert_eq!(wrong.at.as_deref(), Some("lr"));
+        }
     }
 }

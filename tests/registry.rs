@@ -110,6 +110,9 @@ fn metrics_go_into_the_lock_and_measured_values_do_not() {
     let lock = project.read("pipeline.lock");
     assert!(lock.contains("\"dev.f1\" = 0.5"), "{lock}");
     assert!(!lock.contains("latency"), "{lock}");
+    assert!(!lock.contains("dev.loss"), "what is no number is in no lock: {lock}");
+    let log = project.ok(&["log", "probe"]);
+    assert!(log.contains("`dev.loss` is NaN and so was not recorded") && !log.contains('{'), "{log}");
     assert!(lock.contains("seed = 7\n") && lock.contains("code = "), "{lock}");
     let entries = project.entries();
     let recorded =
@@ -199,6 +202,12 @@ fn a_panic_is_our_fault_and_ends_with_101() {
     let project = probe("end = \"panic\"");
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(101), "{}", ended.err);
+    assert!(ended.err.contains("the stage's code is wrong: it panicked at "), "{}", ended.err);
+    assert!(ended.err.contains("fake.rs:"), "{}", ended.err);
+    let log = project.ok(&["log", "probe"]);
+    assert!(log.contains("fake.rs:"), "{log}");
+    assert!(!(ended.err + &log).contains("not so"), "what a panic says may quote the corpus");
+    let ended = project.ner_pipe(&["run", "--show-text"]);
     assert!(ended.err.contains("the stage's code is wrong: not so"), "{}", ended.err);
     let project = probe("end = \"exit\"");
     let ended = project.ner_pipe(&["run"]);

@@ -85,8 +85,9 @@ impl Answer {
     /// Of a stage that stopped.
     #[must_use]
     pub fn of(error: &StageError) -> Self {
-        let StageError::Failed { message, help, .. } = error else { return Self::Cancelled };
-        Self::Failed { message: message.clone(), causes: causes(error), help: help.clone() }
+        let StageError::Failed { message, .. } = error else { return Self::Cancelled };
+        let help = error.advice().map(str::to_owned);
+        Self::Failed { message: message.clone(), causes: causes(error), help }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::{
     any::Any,
     io::{self, Read, Write},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, set_hook},
     path::Path,
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
     thread,
     time::Duration,
 };
@@ -99,7 +99,23 @@ fn wait_for_turn(job: &Job, cancel: &Cancel) -> Result<Flock, StageError> {
     }
 }
 
+/// Where the first panic was, where nothing more of it is told.
+static PANICKED: OnceLock<String> = OnceLock::new();
+
+/// What a panic says may quote the corpus: Rust's own words about a string do. So it goes neither into the log nor into
+/// the answer.
+fn keep_panics_quiet() {
+    set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        eprintln!("panicked at {place}");
+        let _ = PANICKED.set(place);
+    }));
+}
+
 fn execute(registry: &Registry, job: &Job, cancel: &Cancel) -> Answer {
+    if !job.show_text {
+        keep_panics_quiet();
+    }
     let result = catch_unwind(AssertUnwindSafe(|| match &job.task {
         Task::Command { run } => command::execute(run, job, cancel),
         Task::Stage { name, params } => {
@@ -130,6 +146,9 @@ fn execute(registry: &Registry, job: &Job, cancel: &Cancel) -> Answer {
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
+    if let Some(place) = PANICKED.get() {
+        return format!("it panicked at {place}; `--show-text` tells what it said");
+    }
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -91,12 +91,21 @@ impl Context<'_> {
 
     /// Records a result: it stands beside the outputs and in `pipeline.lock`.
     pub fn metric(&self, name: impl Into<String>, value: f64) {
-        self.sink.send(Event::Metric { name: name.into(), value, measured: false });
+        self.record(name.into(), value, false);
     }
 
     /// Records a value that differs from run to run (latency, memory): never in `pipeline.lock`.
     pub fn measured(&self, name: impl Into<String>, value: f64) {
-        self.sink.send(Event::Metric { name: name.into(), value, measured: true });
+        self.record(name.into(), value, true);
+    }
+
+    /// JSON has no name for what is not finite, and the lock nothing to compare with it.
+    fn record(&self, name: String, value: f64, measured: bool) {
+        if value.is_finite() {
+            self.sink.send(Event::Metric { name, value, measured });
+        } else {
+            self.show(format!("`{name}` is {value} and so was not recorded"));
+        }
     }
 
     /// Prints a line or a table for people.

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, path::Path};
+use std::{error::Error, fmt, iter::successors, path::Path};
 
 /// A parameter or an input is wrong, and it was noticed before any work began.
 ///
@@ -92,6 +92,16 @@ impl StageError {
             Self::Cancelled => self,
         }
     }
+
+    /// What the user can do: the first that the chain says, from the general to the particular.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        let chain = successors(Some(self as &(dyn Error + 'static)), |&error| error.source());
+        chain.filter_map(|error| error.downcast_ref()).find_map(|error| match error {
+            Self::Failed { help, .. } => help.as_deref(),
+            Self::Cancelled => None,
+        })
+    }
 }
 
 /// What would have been refused before any work, had it been there to look at.
@@ -116,5 +126,19 @@ impl Error for StageError {
             Self::Failed { source: Some(source), .. } => Some(source.as_ref()),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_help_down_the_chain_is_the_advice() {
+        let below = || StageError::new("hidden_act is relu").help("use another model");
+        let above = StageError::because("cannot use config.json", below());
+        assert_eq!(above.advice(), Some("use another model"));
+        assert_eq!(above.help("look there").advice(), Some("look there"));
+        assert_eq!(StageError::new("so it is").advice(), None);
     }
 }

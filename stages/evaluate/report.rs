@@ -85,7 +85,7 @@ struct MeasuredLatency<'a> {
 impl Size {
     pub fn of(config: &Config, folder: &Path) -> Result<Self, StageError> {
         let crf_parameters = config.crf_parameters();
-        let parameters = config.parameters() + crf_parameters;
+        let parameters = config.all_parameters();
         let mut bytes_on_disk = 0;
         for name in ["config.json", weights::FILE, "tokenizer.json"] {
             let path = folder.join(name);

@@ -3,10 +3,17 @@
 use super::report::{Evaluation, ModelReport};
 use crate::ml::scores::{Score, Scores};
 
-/// Width of the first column; longer names of sets are cut.
-const NAME: usize = 28;
+/// Of a terminal. What the numbers leave is for names; longer names of sets are cut.
+const WIDTH: usize = 80;
 
-/// The whole text, at most 100 columns wide, without a final newline.
+/// Widths of the numbers' columns, a space before each included.
+type Columns = [usize; 6];
+
+/// Room for 110,036,743 parameters.
+const SIZES: Columns = [12, 10, 10, 10, 9, 10];
+const SCORES: Columns = [10, 8, 8, 10, 9, 10];
+
+/// The whole text, without a final newline.
 pub(super) fn text(evaluation: &Evaluation<'_>) -> String {
     let mut lines = size(evaluation);
     lines.push(String::new());
@@ -17,8 +24,9 @@ pub(super) fn text(evaluation: &Evaluation<'_>) -> String {
 }
 
 fn size(evaluation: &Evaluation<'_>) -> Vec<String> {
-    let header = ["parameters", "of teacher", "bytes", "on disk", "p50 ms", "of teacher"];
-    let mut lines = vec!["size and speed".to_owned(), row("", header.map(str::to_owned).as_slice())];
+    let header = ["parameters", "relative", "bytes", "on disk", "p50 ms", "relative"];
+    let title = "size and speed, relative to the teacher".to_owned();
+    let mut lines = vec![title, row("", &header.map(str::to_owned), &SIZES)];
     let all = evaluation.models.first().map_or(1, |teacher| teacher.size.parameters);
     for model in &evaluation.models {
         let cells = [
@@ -29,11 +37,11 @@ fn size(evaluation: &Evaluation<'_>) -> Vec<String> {
             format!("{:.2}", model.latency.p50_ms),
             format!("{:.1} %", 100.0 * model.latency.ratio),
         ];
-        lines.push(row(model.name, &cells));
+        lines.push(row(model.name, &cells, &SIZES));
     }
     let s = &evaluation.setting;
     lines.push(format!(
-        "{} tokens, batch {}, {}, {}, {}; median of {}, models in turn",
+        "{} tokens, batch {}, {}, {}, {}; median of {} in turn",
         s.tokens,
         s.batch,
         s.precision,
@@ -47,7 +55,7 @@ fn size(evaluation: &Evaluation<'_>) -> Vec<String> {
 fn fidelity(evaluation: &Evaluation<'_>) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "fidelity: agreement with the teacher on {} (what it says, not what is true)",
+            "fidelity: agreement with the teacher on {} (not with the truth)",
             number(evaluation.test.len(), "text")
         ),
         scores_header(),
@@ -94,7 +102,7 @@ fn quality(evaluation: &Evaluation<'_>) -> Vec<String> {
 }
 
 fn scores_header() -> String {
-    row("", &["precision", "recall", "F1", "macro F1", "F1 lost", "entities"].map(str::to_owned))
+    row("", &["precision", "recall", "F1", "macro F1", "F1 lost", "entities"].map(str::to_owned), &SCORES)
 }
 
 fn scores_row(name: &str, scores: &Scores, full: Option<f64>) -> String {
@@ -112,14 +120,15 @@ fn score_row(name: &str, score: &Score, mean: Option<f64>, full: Option<f64>) ->
         full.map(|full| points(full - score.f1)).unwrap_or_default(),
         grouped(score.support as u64),
     ];
-    row(name, &cells)
+    row(name, &cells, &SCORES)
 }
 
 /// The name to the left, numbers to the right.
-fn row(name: &str, cells: &[String]) -> String {
-    let mut line: String = name.chars().take(NAME).collect();
-    line.extend(std::iter::repeat_n(' ', NAME - line.chars().count()));
-    line.extend(cells.iter().map(|cell| format!("{cell:>12}")));
+fn row(name: &str, cells: &[String; 6], columns: &Columns) -> String {
+    let room = WIDTH - columns.iter().sum::<usize>();
+    let name: String = name.chars().take(room).collect();
+    let mut line = format!("{name:<room$}");
+    line.extend(cells.iter().zip(columns).map(|(cell, width)| format!("{cell:>width$}")));
     line.trim_end().to_owned()
 }
 

@@ -42,13 +42,29 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Packs windows of any texts, for a model that only reads: `rows` are their anchors' one after another, and texts are
+    /// not told apart.
+    ///
+    /// # Panics
+    /// When the windows have more than 2³² ids.
+    #[must_use]
+    pub fn windows<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Self {
+        let mut batch = Self { starts: vec![0], ..Self::default() };
+        for window in windows {
+            let base = batch.ids.len();
+            batch.rows.extend(window.anchors.iter().map(|anchor| count(base + anchor.row)));
+            batch.ids.extend(&window.ids);
+            batch.starts.push(count(batch.ids.len()));
+        }
+        batch
+    }
+
     /// Packs `texts[i]` for each `i` in `members`.
     ///
     /// # Panics
     /// When a batch has more than 2³² rows, or an anchor names a word that its text lacks.
     #[must_use]
     pub fn pack(texts: &[Encoded], members: &[usize]) -> Self {
-        let count = |n: usize| u32::try_from(n).expect("a batch has less than 2^32 rows");
         let mut batch =
             Self { starts: vec![0], texts: vec![0], members: members.to_vec(), ..Self::default() };
         for &member in members {
@@ -74,12 +90,21 @@ impl Batch {
     }
 }
 
-/// Groups texts of similar length into batches of at most `budget` tokens (a longer text stands alone).
-/// Deterministic; with a seed, the order of texts within a length and of batches is shuffled, else shortest first.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).expect("a batch has less than 2^32 rows")
+}
+
+/// Groups whole texts of similar length into batches of at most `budget` tokens, for training (a longer text stands
+/// alone). See [`group`].
 #[must_use]
 pub fn buckets(texts: &[Encoded], budget: usize, shuffle: Option<u64>) -> Vec<Vec<usize>> {
-    let lengths: Vec<usize> = texts.iter().map(Encoded::tokens).collect();
-    let mut order: Vec<usize> = (0..texts.len()).collect();
+    group(&texts.iter().map(Encoded::tokens).collect::<Vec<_>>(), budget, shuffle)
+}
+
+/// Groups what has these `lengths` into batches of at most `budget` together (what is longer stands alone).
+/// Deterministic; with a seed, the order within a length and of batches is shuffled, else shortest first.
+pub(crate) fn group(lengths: &[usize], budget: usize, shuffle: Option<u64>) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
     let mut rng = shuffle.map(|seed| random::rng(seed, "buckets"));
     if let Some(rng) = &mut rng {
         order.shuffle(rng);

@@ -71,8 +71,10 @@ impl Config {
             StageError::io("read", &path, e)
                 .help("name a folder that holds config.json, model.safetensors and tokenizer.json")
         })?;
-        let value = serde_json::from_str(&text)
-            .map_err(|e| StageError::because(format!("{} is not JSON", path.display()), e))?;
+        let value = serde_json::from_str(&text).map_err(|e| {
+            StageError::because(format!("{} is not JSON", path.display()), e)
+                .help("copy config.json from the model's own repository, where transformers saves it")
+        })?;
         Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
     }
 
@@ -83,11 +85,15 @@ impl Config {
     pub fn parse(stock: Value) -> Result<Self, StageError> {
         let keys = Keys::of(&stock)?;
         keys.architecture()?;
+        // Read where they are used, but what they are must be known now.
+        for key in ["bos_token_id", "eos_token_id", "type_vocab_size"] {
+            keys.number(key)?;
+        }
         let hidden = keys.positive("hidden_size")?;
         let heads = keys.positive("num_attention_heads")?;
         let labels = keys.labels()?;
-        let (head_dim, layers, crf) = match stock.get("ner_pipe") {
-            Some(own) => pruned(own, &labels)?,
+        let (head_dim, layers, crf) = match keys.object("ner_pipe")? {
+            Some(own) => pruned(&own, &labels)?,
             None if !hidden.is_multiple_of(heads) => {
                 return Err(StageError::new(format!(
                     "hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
@@ -109,7 +115,9 @@ impl Config {
             positions: keys.positive("max_position_embeddings")?,
             pad: u32::try_from(keys.number("pad_token_id")?.unwrap_or(default::PAD))
                 .map_err(|e| StageError::because("pad_token_id is too large", e))?,
-            eps: keys.0.get("layer_norm_eps").and_then(Value::as_f64).unwrap_or(default::EPS),
+            eps: keys
+                .get("layer_norm_eps", |value| value.as_f64().filter(|eps| *eps > 0.0), "a positive number")?
+                .unwrap_or(default::EPS),
             labels,
             crf,
             stock,
@@ -250,6 +258,12 @@ impl Config {
         if self.crf { self.labels.len() * (self.labels.len() + 2) } else { 0 }
     }
 
+    /// All parameters, the CRF's included: how many a model has, wherever it is said (FORMATS, "report.json").
+    #[must_use]
+    pub fn all_parameters(&self) -> usize {
+        self.parameters() + self.crf_parameters()
+    }
+
     /// Longest window with specials: 512, or less when there are fewer positions.
     #[must_use]
     pub fn max_pieces(&self) -> usize {
@@ -265,14 +279,13 @@ fn scheme_name(scheme: Scheme) -> &'static str {
 }
 
 /// The `ner_pipe` key: head width, layers, CRF.
-fn pruned(own: &Value, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool), StageError> {
-    let keys = Keys::of(own)?;
-    let format = keys.positive("format")?;
+fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool), StageError> {
+    let format = own.positive("format")?;
     if format as u64 != FORMAT {
         return Err(StageError::new(format!("ner_pipe.format is {format}, and this build reads {FORMAT}"))
             .help("use the ner-pipe that wrote this model"));
     }
-    let scheme = keys.0.get("scheme").and_then(Value::as_str);
+    let scheme = own.text("scheme")?;
     if scheme != Some(scheme_name(labels.scheme())) {
         return Err(StageError::new(format!(
             "ner_pipe.scheme is {}, but id2label is {}",
@@ -280,7 +293,7 @@ fn pruned(own: &Value, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool)
             scheme_name(labels.scheme())
         )));
     }
-    let layers = keys.0.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let layers = own.get("layers", Value::as_array, "a list")?.map_or(&[][..], Vec::as_slice);
     if layers.is_empty() {
         return Err(StageError::new("ner_pipe.layers is missing or empty"));
     }
@@ -297,11 +310,10 @@ fn pruned(own: &Value, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool)
             })
         })
         .collect::<Result<Vec<_>, StageError>>()?;
-    let crf = keys.0.get("crf").and_then(Value::as_bool).unwrap_or(false);
-    Ok((keys.positive("head_dim")?, layers, crf))
+    Ok((own.positive("head_dim")?, layers, own.flag("crf")?))
 }
 
-/// Typed access to a JSON object.
+/// Typed access to a JSON object. A key that is null is not there; one of another type is an error.
 struct Keys<'a>(&'a Map<String, Value>);
 
 impl<'a> Keys<'a> {
@@ -309,15 +321,35 @@ impl<'a> Keys<'a> {
         value.as_object().map(Self).ok_or_else(|| StageError::new("expected a JSON object"))
     }
 
-    fn number(&self, key: &str) -> Result<Option<usize>, StageError> {
+    fn get<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+        expected: &str,
+    ) -> Result<Option<T>, StageError> {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => value
-                .as_u64()
-                .and_then(|n| usize::try_from(n).ok())
-                .map(Some)
-                .ok_or_else(|| StageError::new(format!("{key} is {value}, expected a whole number"))),
+            Some(value) => read(value).map(Some).ok_or_else(|| {
+                StageError::new(format!("{key} is {value}, expected {expected}"))
+                    .help(format!("write {expected} for `{key}` in config.json"))
+            }),
         }
+    }
+
+    fn text(&self, key: &str) -> Result<Option<&'a str>, StageError> {
+        self.get(key, Value::as_str, "a text")
+    }
+
+    fn flag(&self, key: &str) -> Result<bool, StageError> {
+        Ok(self.get(key, Value::as_bool, "true or false")?.unwrap_or(false))
+    }
+
+    fn object(&self, key: &str) -> Result<Option<Self>, StageError> {
+        Ok(self.get(key, Value::as_object, "an object")?.map(Self))
+    }
+
+    fn number(&self, key: &str) -> Result<Option<usize>, StageError> {
+        self.get(key, |value| value.as_u64().and_then(|n| usize::try_from(n).ok()), "a whole number")
     }
 
     fn positive(&self, key: &str) -> Result<usize, StageError> {
@@ -327,47 +359,58 @@ impl<'a> Keys<'a> {
     }
 
     fn is(&self, key: &str, expected: &str) -> Result<(), StageError> {
-        match self.0.get(key).and_then(Value::as_str).unwrap_or(expected) {
+        match self.text(key)?.unwrap_or(expected) {
             found if found == expected => Ok(()),
-            found => Err(StageError::new(format!("{key} is {found}, and only {expected} is supported"))),
+            found => Err(StageError::new(format!("{key} is {found}, and only {expected} is supported"))
+                .help(format!("use a model made with {key} = {expected}, as CamemBERT and RoBERTa are"))),
         }
     }
 
     fn architecture(&self) -> Result<(), StageError> {
-        let kind = self.0.get("model_type").and_then(Value::as_str).unwrap_or("missing");
+        let kind = self.text("model_type")?.unwrap_or("missing");
         if !["camembert", "roberta", "xlm-roberta"].contains(&kind) {
             return Err(StageError::new(format!("model_type is {kind}, expected camembert or roberta"))
                 .help("use a CamemBERT or RoBERTa token classifier"));
         }
-        let names: Vec<_> = self
-            .0
-            .get("architectures")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
+        let texts =
+            |value: &'a Value| value.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+        let names = self.get("architectures", texts, "a list of texts")?.unwrap_or_default();
         if !names.is_empty() && !names.iter().any(|name| name.ends_with("ForTokenClassification")) {
             return Err(StageError::new(format!("{} is no token classifier", names.join(", ")))
                 .help("use a model fine-tuned for named entities, such as Jean-Baptiste/camembert-ner"));
         }
-        if self.0.get("is_decoder").and_then(Value::as_bool) == Some(true) {
-            return Err(StageError::new("is_decoder is true, and only encoders are supported"));
+        if self.flag("is_decoder")? {
+            return Err(StageError::new("is_decoder is true, and only encoders are supported")
+                .help("use a CamemBERT or RoBERTa token classifier"));
         }
         self.is("hidden_act", default::ACTIVATION)?;
         self.is("position_embedding_type", default::POSITIONS)
     }
 
     fn labels(&self) -> Result<Labels, StageError> {
-        let map = self.0.get("id2label").and_then(Value::as_object).ok_or_else(|| {
+        let map = self.object("id2label")?.ok_or_else(|| {
             StageError::new("id2label is missing, so the labels have no names")
                 .help("add id2label to config.json: {\"0\": \"O\", \"1\": \"I-PER\", ..}")
         })?;
-        let names = (0..map.len())
+        let count = map.0.len();
+        let names = (0..count)
             .map(|column| {
-                map.get(&column.to_string()).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-                    StageError::new(format!("id2label has {} labels, but none for {column}", map.len()))
+                map.text(&column.to_string())?.map(str::to_owned).ok_or_else(|| {
+                    StageError::new(format!("id2label has {count} labels, but none for {column}"))
+                        .help("number the labels of id2label from 0 on, without a gap")
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
+        if let Some(inverse) = self.object("label2id")? {
+            for (column, name) in names.iter().enumerate() {
+                if inverse.number(name)? != Some(column) || inverse.0.len() != count {
+                    return Err(StageError::new(format!(
+                        "label2id does not say of {name} that it is {column}, as id2label does, and of nothing more"
+                    ))
+                    .help("find out which of the two is right, and make label2id the inverse of id2label"));
+                }
+            }
+        }
         Labels::parse(&names)
     }
 }

@@ -1,7 +1,7 @@
-//! From word logits to tags and entities: argmax over types for an IO model, Viterbi for a student's CRF.
+//! From word logits to tags and entities: Viterbi for a student's CRF, else argmax over types.
 
 use crate::ml::{
-    crf::{Crf, repair},
+    crf::Crf,
     infer::WordLogits,
     labels::{Labels, Scheme, Tag, spans},
     losses::softmax,
@@ -45,37 +45,26 @@ impl Decoded {
     }
 }
 
-/// Decodes one text. IO: argmax over types at T = 1, then B- where the type differs from the previous word's, else I-.
-/// BIO with a CRF: Viterbi, marginals. BIO without: argmax, repaired to legal BIO.
+/// Decodes one text. With a CRF: Viterbi, marginals. Without: argmax over types at T = 1, a type's probability being that of
+/// all its labels, then B- where the type differs from the previous word's, else I- (FORMATS); a BIO model may begin an
+/// entity beside another of its type, and does where it holds B- more probable than I-.
 /// `outside` names types that become O before the argmax decides (the MISC policy): their probability joins O's.
 ///
 /// With a CRF a label's worth depends on its neighbours, so there `outside` applies to the path that Viterbi found; the
-/// score of an O is then the marginal of O and of those types together. Ties go to O, then to the lower label.
+/// score of an O is then the marginal of O and of those types together. Ties go to O, then to the first type, then to I-.
 #[must_use]
 pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: &[&str]) -> Decoded {
     let decoder = Decoder {
         labels,
         dropped: labels.types().iter().map(|name| outside.contains(&name.as_str())).collect(),
     };
-    let columns = labels.len();
     if let Some(crf) = crf {
         let path = crf.viterbi(&logits.values);
         let marginals = crf.marginals(&logits.values);
-        return decoder.decoded(&path, marginals.chunks_exact(columns));
+        return decoder.of_path(&path, marginals.chunks_exact(labels.len()));
     }
     let rows: Vec<Vec<f64>> = (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect();
-    let path = match labels.scheme() {
-        Scheme::Io => {
-            let kinds: Vec<_> = rows.iter().map(|row| decoder.most_probable_kind(row)).collect();
-            return decoder.of_kinds(&kinds, &rows);
-        }
-        Scheme::Bio => {
-            let mut path: Vec<_> = rows.iter().map(|row| decoder.most_probable_label(row)).collect();
-            repair(labels, &mut path);
-            path
-        }
-    };
-    decoder.decoded(&path, rows.iter().map(Vec::as_slice))
+    decoder.of_rows(&rows)
 }
 
 struct Decoder<'a> {
@@ -107,35 +96,37 @@ impl Decoder<'_> {
             .0
     }
 
-    fn most_probable_label(&self, row: &[f64]) -> usize {
-        let outside = (self.labels.outside(), self.probability(row, None));
-        let entities = self.labels.tags().iter().enumerate().filter(|(_, tag)| self.kind(**tag).is_some());
-        entities
-            .map(|(label, _)| (label, row[label]))
-            .fold(outside, |best, next| if next.1 > best.1 { next } else { best })
-            .0
+    /// Whether a word begins an entity of `kind`, whatever stands before it. Never in an IO model, which has no B-.
+    fn begins(&self, row: &[f64], kind: usize) -> bool {
+        let of = |wanted| {
+            row.iter().zip(self.labels.tags()).filter(|(_, tag)| **tag == wanted).map(|(p, _)| p).sum::<f64>()
+        };
+        of(Tag::Begin(kind)) > of(Tag::Inside(kind))
     }
 
-    /// Tags for types without boundaries: B- where the type differs from the word before.
-    fn of_kinds(&self, kinds: &[Option<usize>], rows: &[Vec<f64>]) -> Decoded {
+    /// Tags for words that were classified one by one.
+    fn of_rows(&self, rows: &[Vec<f64>]) -> Decoded {
+        let kinds: Vec<_> = rows.iter().map(|row| self.most_probable_kind(row)).collect();
         let mut before = None;
-        let tag = |&kind: &Option<usize>| {
+        let tag = |(&kind, row): (&Option<usize>, &Vec<f64>)| {
             let tag = match kind {
                 None => "O".to_owned(),
-                Some(kind) if before == Some(kind) => format!("I-{}", self.labels.types()[kind]),
+                Some(kind) if before == Some(kind) && !self.begins(row, kind) => {
+                    format!("I-{}", self.labels.types()[kind])
+                }
                 Some(kind) => format!("B-{}", self.labels.types()[kind]),
             };
             before = kind;
             tag
         };
         Decoded {
-            tags: kinds.iter().map(tag).collect(),
-            score: rows.iter().zip(kinds).map(|(row, kind)| self.probability(row, *kind)).collect(),
+            tags: kinds.iter().zip(rows).map(tag).collect(),
+            score: rows.iter().zip(&kinds).map(|(row, kind)| self.probability(row, *kind)).collect(),
         }
     }
 
     /// Tags for a path of labels.
-    fn decoded<'r>(&self, path: &[usize], rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
+    fn of_path<'r>(&self, path: &[usize], rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
         let kinds = path.iter().map(|label| self.kind(self.labels.tags()[*label]));
         let score = rows.zip(kinds.clone()).map(|(row, kind)| self.probability(row, kind)).collect();
         let tags = path

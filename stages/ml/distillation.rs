@@ -1,22 +1,24 @@
 //! Patient knowledge distillation (Sun et al. 2019) on words: the part that `distill` and `finetune` share.
 
 mod examples;
-
-use std::collections::BTreeSet;
+mod fit;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
 
-pub use self::examples::Examples;
+pub use self::{
+    examples::Examples,
+    fit::{check_labels, hidden_pairs, student_labels},
+};
 
 use crate::ml::{
     batch::Batch,
     checkpoint::Dev,
     decode::decode,
-    infer::word_logits,
-    labels::{Labels, Scheme, Span, spans},
+    infer::{absent, word_logits},
+    labels::{Scheme, Span, spans},
     losses::{self, Bigram, Misc},
     model::{Model, Network, Packed},
     optimizer::Groups,
@@ -99,20 +101,13 @@ impl Training {
     /// # Errors
     /// The first parameter out of range, by name.
     pub fn check(&self) -> Result<(), Invalid> {
-        let positive = |name, value: f64| {
-            (value > 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
-                Invalid::new(format!("`{name}` is {value}, not above 0"))
-                    .at(name)
-                    .help("use a positive number")
-            })
-        };
         let not_negative = |name, value: f64| {
             (value >= 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
                 Invalid::new(format!("`{name}` is {value}, below 0")).at(name).help("use 0 or more")
             })
         };
-        positive("temperature", self.temperature)?;
-        positive("lr", self.lr)?;
+        check_positive("temperature", self.temperature)?;
+        check_positive("lr", self.lr)?;
         for (name, value) in [
             ("boundary", self.boundary),
             ("confidence_gamma", self.confidence_gamma),
@@ -153,6 +148,17 @@ impl Training {
     }
 }
 
+/// Checks the parameter `name`.
+///
+/// # Errors
+/// It is not above 0.
+pub fn check_positive(name: &'static str, value: f64) -> Result<(), Invalid> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(Invalid::new(format!("`{name}` is {value}, not above 0")).at(name).help("use a positive number"))
+}
+
 /// Checks that something is trained at all.
 ///
 /// # Errors
@@ -181,12 +187,6 @@ pub fn check_weights(name: &'static str, weights: &Weights) -> Result<(), Invali
             .help(help));
     }
     Ok(())
-}
-
-/// The student's labels under a MISC policy.
-#[must_use]
-pub fn student_labels(misc: Misc) -> Labels {
-    Labels::student(misc == Misc::Keep)
 }
 
 /// A student on its way, its teacher, and what it learns from.
@@ -227,8 +227,15 @@ impl Distillation<'_> {
         let packed = Packed::new(batch, &self.teacher.config, self.device);
         let output = self.teacher.network.forward(&packed, &wanted);
         let logits = output.logits.select(0, packed.rows).into_data();
-        let logits: Vec<f32> = logits.try_to_vec().expect("logits are f32");
+        let mut logits: Vec<f32> = logits.try_to_vec().expect("logits are f32");
         let from = &self.teacher.config.labels;
+        // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
+        let absent = absent(from);
+        for (row, _) in
+            logits.chunks_exact_mut(from.len()).zip(&batch.covered).filter(|(_, covered)| !**covered)
+        {
+            row.copy_from_slice(&absent);
+        }
         let to = &self.student.config.labels;
         let projection =
             losses::project(from, to, &logits, &batch.texts, self.training.temperature, self.training.misc);
@@ -350,51 +357,5 @@ pub fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[crate::ml::infe
     sum / count.max(1) as f64
 }
 
-/// Pairs of hidden states, student's and teacher's: as given, else from where each student layer came from (the state
-/// after it learns from the state after its origin). None when no weight `wants` them.
-///
-/// # Errors
-/// A state that does not exist, or a teacher of another hidden width.
-pub fn hidden_pairs(
-    given: &[(usize, usize)],
-    student: &Model,
-    teacher: &Model,
-    wants: &[Weights],
-) -> Result<Vec<(usize, usize)>, StageError> {
-    if wants.iter().all(|[_, _, hidden, _]| *hidden == 0.0) {
-        return Ok(Vec::new());
-    }
-    let origins = student.config.layers.iter().enumerate();
-    let pairs = match given {
-        [] => origins.map(|(i, layer)| (i + 1, layer.from_teacher_layer + 1)).collect(),
-        given => given.to_vec(),
-    };
-    check_pairs(&pairs, student, teacher)?;
-    Ok(pairs)
-}
-
-fn check_pairs(pairs: &[(usize, usize)], student: &Model, teacher: &Model) -> Result<(), StageError> {
-    let (ours, theirs) = (student.config.layers.len(), teacher.config.layers.len());
-    if let Some((s, t)) = pairs.iter().find(|(s, t)| *s > ours || *t > theirs) {
-        return Err(StageError::new(format!(
-            "the hidden pair [{s}, {t}] does not exist: the student has states 0 to {ours}, the teacher 0 to {theirs}"
-        ))
-        .help("0 is the embeddings and i the state after the i-th layer, counted from 1"));
-    }
-    let distinct: BTreeSet<_> = pairs.iter().collect();
-    if distinct.len() < pairs.len() {
-        return Err(
-            StageError::new("a hidden pair is given twice").help("give each pair once in `hidden_pairs`")
-        );
-    }
-    if student.config.hidden != teacher.config.hidden {
-        return Err(StageError::new(format!(
-            "the student's hidden width {} is not the teacher's {}",
-            student.config.hidden, teacher.config.hidden
-        ))
-        .help(
-            "set the third weight (hidden) to 0, or use the model the student was made from as its teacher",
-        ));
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,20 @@ use rayon::prelude::*;
 use stage_contract::{Progress, StageError};
 
 use crate::ml::{
-    batch::{Batch, Encoded, buckets},
+    batch::{Batch, Encoded, group},
+    labels::Labels,
     layout::host,
     model::{Model, Packed},
+    tokenizer::Window,
 };
 
 /// Logits of a word that no piece covers: O for certain.
-const ABSENT: f32 = -1e4;
+pub(crate) fn absent(labels: &Labels) -> Vec<f32> {
+    const NEVER: f32 = -1e4;
+    let mut row = vec![NEVER; labels.len()];
+    row[labels.outside()] = 0.0;
+    row
+}
 
 /// Word logits of one text.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +75,8 @@ pub fn encode<'a>(
 }
 
 /// Runs the model over all texts in batches of at most `budget` tokens, longest first, and returns word logits in
-/// the order of `texts`. The network must not be on an autodiff device.
+/// the order of `texts`. A batch holds windows, not texts, so that a long text takes no more memory than many short ones.
+/// The network must not be on an autodiff device.
 ///
 /// On the CPU several batches run at once, because only matrix products use all cores by themselves; a batch's result
 /// depends on nothing but the batch.
@@ -80,53 +88,58 @@ pub fn word_logits(
     device: &Device,
     mut progress: Option<&mut Progress<'_>>,
 ) -> Vec<WordLogits> {
-    let mut batches = buckets(texts, budget, None);
-    let tokens = |batch: &Vec<usize>| batch.iter().map(|&text| texts[text].tokens()).max().unwrap_or(0);
-    batches.sort_by_key(|batch| std::cmp::Reverse(tokens(batch)));
+    let labels = model.config.labels.len();
+    let absent = absent(&model.config.labels);
+    let unread = |text: &Encoded| WordLogits {
+        labels,
+        values: absent.repeat(text.words),
+        owned: vec![false; text.words],
+    };
+    let mut results: Vec<WordLogits> = texts.iter().map(unread).collect();
+    let mut left: Vec<usize> = texts.iter().map(|text| text.windows.len()).collect();
     let at_once = if *device == Device::flex() { rayon::current_num_threads() } else { 1 };
-
-    let mut results: Vec<Option<WordLogits>> = vec![None; texts.len()];
-    for group in batches.chunks(at_once) {
-        let done: Vec<_> = group
+    for some in batches(texts, budget).chunks(at_once) {
+        let read: Vec<_> = some
             .par_iter()
             .map(|members| {
-                let batch = Batch::pack(texts, members);
+                let batch = Batch::windows(members.iter().map(|(_, window)| *window));
                 let packed = Packed::new(&batch, &model.config, device);
                 let logits = model.network.forward(&packed, &[]).logits;
-                let rows =
-                    if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) };
-                split(model, &batch, rows)
+                if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) }
             })
             .collect();
-        for (text, logits) in done.into_iter().flatten() {
-            results[text] = Some(logits);
+        let mut finished = 0;
+        for (members, read) in some.iter().zip(read) {
+            let mut rows = read.chunks_exact(labels);
+            for &(text, window) in members {
+                let result = &mut results[text];
+                for (anchor, row) in window.anchors.iter().zip(&mut rows) {
+                    result.values[anchor.word * labels..][..labels].copy_from_slice(row);
+                    result.owned[anchor.word] = anchor.owned;
+                }
+                left[text] -= 1;
+                finished += u64::from(left[text] == 0);
+            }
         }
         if let Some(progress) = progress.as_deref_mut() {
-            progress.advance(group.iter().map(|members| members.len() as u64).sum());
+            progress.advance(finished);
         }
     }
-    let nothing = || WordLogits { labels: model.config.labels.len(), values: Vec::new(), owned: Vec::new() };
-    results.into_iter().map(|result| result.unwrap_or_else(nothing)).collect()
+    results
 }
 
-/// `[words, labels]` of a batch to its texts.
-fn split(model: &Model, batch: &Batch, mut rows: Vec<f32>) -> Vec<(usize, WordLogits)> {
-    let labels = model.config.labels.len();
-    let outside = model.config.labels.outside();
-    for (row, _) in rows.chunks_exact_mut(labels).zip(&batch.covered).filter(|(_, covered)| !**covered) {
-        row.fill(ABSENT);
-        row[outside] = 0.0;
-    }
-    let words = batch.texts.windows(2).map(|pair| pair[0] as usize..pair[1] as usize);
-    batch
-        .members
+/// Windows with the index of their text, in batches of at most `budget` tokens (a longer window stands alone), longest
+/// first.
+fn batches(texts: &[Encoded], budget: usize) -> Vec<Vec<(usize, &Window)>> {
+    let windows: Vec<(usize, &Window)> = texts
         .iter()
-        .zip(words)
-        .map(|(&text, words)| {
-            let values = rows[words.start * labels..words.end * labels].to_vec();
-            (text, WordLogits { labels, values, owned: batch.owned[words].to_vec() })
-        })
-        .collect()
+        .enumerate()
+        .flat_map(|(text, encoded)| encoded.windows.iter().map(move |window| (text, window)))
+        .collect();
+    let lengths: Vec<usize> = windows.iter().map(|(_, window)| window.ids.len()).collect();
+    let mut groups = group(&lengths, budget, None);
+    groups.sort_by_key(|members| std::cmp::Reverse(members.iter().map(|&window| lengths[window]).max()));
+    groups.into_iter().map(|members| members.into_iter().map(|window| windows[window]).collect()).collect()
 }
 
 #[cfg(test)]
@@ -169,8 +182,28 @@ mod tests {
         // The second word is the space: no piece reaches it.
         let encoded = encode(&model, [("un un", &[[0, 2], [2, 3], [3, 5]][..])]).expect("tokens");
         let logits = word_logits(&model, &encoded, 10, &device, None).remove(0);
-        assert_eq!(logits.word(1), [0.0, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT]);
+        assert_eq!(logits.word(1), [0.0, -1e4, -1e4, -1e4, -1e4, -1e4, -1e4]);
         assert_eq!(logits.owned, [true, false, true]);
+    }
+
+    #[test]
+    fn a_long_text_takes_no_larger_batches_than_short_ones_and_loses_no_word() {
+        let (config, device) = (tiny(), Device::flex());
+        let network = trained(&config, &device);
+        let model = Model { config, network, tokenizer: tokenizer(&["un", "deux", "trois"]) };
+        let text = "un deux trois ".repeat(40);
+        let words = crate::ml::words::words(&text);
+        let encoded = encode(&model, [(text.as_str(), words.as_slice())]).expect("tokens");
+        assert!(encoded[0].windows.len() > 5, "the model reads 18 pieces at once");
+        for budget in [18, 50, 1000] {
+            let tokens =
+                |batch: &Vec<(usize, &Window)>| batch.iter().map(|(_, w)| w.ids.len()).sum::<usize>();
+            assert!(batches(&encoded, budget).iter().all(|batch| tokens(batch) <= budget));
+        }
+        let small = word_logits(&model, &encoded, 18, &device, None).remove(0);
+        let large = word_logits(&model, &encoded, 1000, &device, None).remove(0);
+        assert_eq!(small.owned, vec![true; 120]);
+        assert!(small.values.iter().zip(&large.values).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     /// README of the real case: the teacher reaches 91.1 on the whole of this set.

@@ -300,9 +300,9 @@ pub fn invalid(error: &StageError) -> Invalid {
         message = format!("{message}: {cause}");
         below = cause.source();
     }
-    match error {
-        StageError::Failed { help: Some(help), .. } => Invalid::new(message).help(help),
-        _ => Invalid::new(message),
+    match error.advice() {
+        Some(help) => Invalid::new(message).help(help),
+        None => Invalid::new(message),
     }
 }
 

@@ -9,7 +9,7 @@ use stage_contract::StageError;
 
 use crate::ml::{
     config::{Config, LayerShape},
-    labels::{Labels, Tag},
+    labels::{Labels, Scheme, Tag},
     losses::Bigram,
     model::{CrfParameters, Model, Network},
 };
@@ -28,9 +28,9 @@ pub fn uniform(layers: usize, keep: usize) -> Vec<usize> {
 /// How often an entity word of each type begins an entity, measured on tags: P(B | type), smoothed by one of each.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub fn begin_prior(labels: &Labels, sequences: &[Vec<usize>]) -> Vec<f64> {
+pub fn begin_prior(labels: &Labels, sequences: &[&[Option<usize>]]) -> Vec<f64> {
     let mut counts = vec![(1_usize, 1_usize); labels.types().len()];
-    for &column in sequences.iter().flatten() {
+    for &column in sequences.iter().copied().flatten().flatten() {
         match labels.tags()[column] {
             Tag::Begin(kind) => counts[kind].0 += 1,
             Tag::Inside(kind) => counts[kind].1 += 1,
@@ -40,30 +40,36 @@ pub fn begin_prior(labels: &Labels, sequences: &[Vec<usize>]) -> Vec<f64> {
     counts.iter().map(|&(begin, inside)| begin as f64 / (begin + inside) as f64).collect()
 }
 
-/// Builds a student: the teacher's embeddings and the layers named, a head whose B-X and I-X rows are the teacher's
-/// row for X shifted by the log prior, and a CRF that starts at the teacher's bigram scores.
+/// The shape of a student made of these layers of the teacher.
+#[must_use]
+pub fn shape(teacher: &Config, layers: &[usize], labels: Labels) -> Config {
+    let layers = layers
+        .iter()
+        .map(|&layer| LayerShape { from_teacher_layer: layer, ..teacher.layers[layer] })
+        .collect();
+    Config { layers, labels, crf: true, ..teacher.clone() }
+}
+
+/// Builds a student of this [`shape`]: the teacher's embeddings and layers, a head of the teacher's rows, and a CRF that
+/// starts at the teacher's bigram scores. Where the teacher has one row for a type (IO), B-X and I-X are that row shifted
+/// by the log prior; where it has both (BIO), they are its own.
 ///
 /// # Errors
 /// A label of the student that the teacher does not have.
 pub fn from_teacher(
     teacher: &Model,
-    layers: &[usize],
-    labels: Labels,
+    config: Config,
     prior: &[f64],
     transitions: &Bigram,
     device: &Device,
 ) -> Result<Model, StageError> {
-    let head = head(teacher, &labels, prior, device)?;
     let old = &teacher.network;
     let network = Network {
-        layers: layers.iter().map(|&layer| old.layers[layer].clone()).collect(),
-        head,
-        crf: Some(crf(&labels, transitions, device)),
+        layers: config.layers.iter().map(|layer| old.layers[layer.from_teacher_layer].clone()).collect(),
+        head: head(teacher, &config.labels, prior, device)?,
+        crf: Some(crf(&config.labels, transitions, device)),
         ..old.clone()
     };
-    let shapes =
-        layers.iter().map(|&layer| LayerShape { from_teacher_layer: layer, ..teacher.config.layers[layer] });
-    let config = Config { layers: shapes.collect(), labels, crf: true, ..teacher.config.clone() };
     Ok(Model { config, network, tokenizer: teacher.tokenizer.clone() })
 }
 
@@ -71,21 +77,15 @@ pub fn from_teacher(
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
 fn head(teacher: &Model, labels: &Labels, prior: &[f64], device: &Device) -> Result<Linear, StageError> {
     let from = &teacher.config.labels;
-    let mut columns = Vec::new();
-    let mut shift = Vec::new();
-    for (&tag, name) in labels.tags().iter().zip(labels.names()) {
-        let (column, log_prior) = match tag {
-            Tag::Outside => (Some(from.outside()), 0.0),
-            Tag::Begin(kind) => (inside(from, &labels.types()[kind]), prior[kind].ln()),
-            Tag::Inside(kind) => (inside(from, &labels.types()[kind]), (1.0 - prior[kind]).ln()),
-        };
-        let column = column.ok_or_else(|| {
-            StageError::new(format!("the teacher has no label for the student's {name}"))
-                .help(format!("the teacher's labels are {}", from.names().join(", ")))
-        })?;
-        columns.push(i64::try_from(column).unwrap_or_default());
-        shift.push(log_prior as f32);
-    }
+    let columns = columns_of(from, labels)?;
+    let columns: Vec<i64> =
+        columns.into_iter().map(|column| i64::try_from(column).unwrap_or_default()).collect();
+    let shift = labels.tags().iter().map(|&tag| match (from.scheme(), tag) {
+        (Scheme::Bio, _) | (_, Tag::Outside) => 0.0,
+        (Scheme::Io, Tag::Begin(kind)) => prior[kind].ln() as f32,
+        (Scheme::Io, Tag::Inside(kind)) => (1.0 - prior[kind]).ln() as f32,
+    });
+    let shift: Vec<f32> = shift.collect();
     let index = Tensor::from_data(TensorData::from(columns.as_slice()), device);
     let old = &teacher.network.head;
     let weight = old.weight.val().select(1, index.clone());
@@ -95,10 +95,27 @@ fn head(teacher: &Model, labels: &Labels, prior: &[f64], device: &Device) -> Res
     Ok(Linear { weight: Param::from_tensor(weight), bias: bias.map(Param::from_tensor) })
 }
 
-/// The teacher's column for a type: its I- in an IO model.
-fn inside(labels: &Labels, kind: &str) -> Option<usize> {
-    let kind = labels.type_index(kind)?;
-    labels.tags().iter().position(|&tag| tag == Tag::Inside(kind))
+/// The teacher's column for each label of a student: of the same name, or the type's I- in an IO model.
+///
+/// # Errors
+/// A label for which the teacher has none.
+pub fn columns_of(teacher: &Labels, labels: &Labels) -> Result<Vec<usize>, StageError> {
+    let columns = labels.tags().iter().zip(labels.names()).map(|(&tag, name)| {
+        let column = match (teacher.scheme(), tag) {
+            (_, Tag::Outside) => Some(teacher.outside()),
+            (Scheme::Bio, _) => teacher.column(name),
+            (Scheme::Io, Tag::Begin(kind) | Tag::Inside(kind)) => {
+                teacher.column(&format!("I-{}", labels.types()[kind]))
+            }
+        };
+        column.ok_or_else(|| {
+            StageError::new(format!("the teacher has no label for the student's {name}")).help(format!(
+                "use a teacher with the student's types; this one's labels are {}",
+                teacher.names().join(", ")
+            ))
+        })
+    });
+    columns.collect()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
@@ -121,6 +138,11 @@ fn crf(labels: &Labels, bigram: &Bigram, device: &Device) -> CrfParameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::{
+        layout::host,
+        losses::bigram,
+        model::tests::{tiny, tokenizer},
+    };
 
     #[test]
     fn uniform_keeps_the_ten_layers_of_the_design() {
@@ -141,8 +163,50 @@ mod tests {
     #[test]
     fn the_prior_counts_beginnings() {
         let labels = Labels::student(false);
-        let prior = begin_prior(&labels, &[vec![0, 1, 2, 2], vec![1, 0]]);
+        let prior = begin_prior(&labels, &[&[0, 1, 2, 2].map(Some), &[Some(1), None, Some(0)]]);
         assert!((prior[0] - 3.0 / 6.0).abs() < 1e-12, "{prior:?}");
         assert!((prior[1] - 0.5).abs() < 1e-12, "{prior:?}");
+    }
+
+    /// The head of a student made from a teacher with these labels whose every label has a row and a bias of its own.
+    fn made_from(names: &str) -> (Vec<f32>, Vec<f32>) {
+        let names: Vec<String> = names.split(' ').map(str::to_owned).collect();
+        let config = Config { labels: Labels::parse(&names).expect("labels"), crf: false, ..tiny() };
+        let device = Device::flex();
+        let mut network = Network::init(&config, 3, &device);
+        let biases: Vec<f32> = (0_u8..).take(names.len()).map(f32::from).collect();
+        network.head.bias =
+            Some(Param::from_tensor(Tensor::from_data(TensorData::from(biases.as_slice()), &device)));
+        let teacher = Model { config, network, tokenizer: tokenizer(&["un"]) };
+        let labels = Labels::student(false);
+        let shape = shape(&teacher.config, &[0, 1], labels.clone());
+        let student =
+            from_teacher(&teacher, shape, &[0.25; 3], &bigram(&labels, &[]), &device).expect("a student");
+        let row = |model: &Model, column: usize| {
+            host(model.network.head.weight.val().slice([0..16, column..column + 1]))
+        };
+        let from = columns_of(&teacher.config.labels, &labels).expect("all there");
+        for (column, from) in from.into_iter().enumerate() {
+            assert_eq!(row(&student, column), row(&teacher, from));
+        }
+        let bias = student.network.head.bias.as_ref().map(|bias| host(bias.val())).expect("a bias");
+        (biases, bias)
+    }
+
+    #[test]
+    fn an_io_teachers_row_becomes_two_that_share_its_probability() {
+        let (_, bias) = made_from("O I-LOC I-PER I-MISC I-ORG");
+        let right =
+            [(0.0, 1.0), (2.0, 0.25), (2.0, 0.75), (1.0, 0.25), (1.0, 0.75), (4.0, 0.25), (4.0, 0.75)];
+        assert!(
+            bias.iter().zip(right).all(|(found, (own, share))| (found - own - f32::ln(share)).abs() < 1e-6),
+            "{bias:?}"
+        );
+    }
+
+    #[test]
+    fn a_bio_teachers_rows_are_taken_as_they_are() {
+        let (own, bias) = made_from("O B-PER I-PER B-LOC I-LOC B-ORG I-ORG");
+        assert_eq!(bias, own);
     }
 }

@@ -66,10 +66,11 @@ impl Tokenizer {
     /// Unreadable, or one of the four specials is missing.
     pub fn load(model: &Path) -> Result<Self, StageError> {
         let path = model.join("tokenizer.json");
-        let json = fs::read(&path).map_err(|e| StageError::io("read", &path, e))?;
+        let help = "copy tokenizer.json from the model's own repository, where transformers saves it";
+        let json = fs::read(&path).map_err(|e| StageError::io("read", &path, e).help(help))?;
         Self::from_json(json).map_err(|error| {
             StageError::because(format!("{} is no tokenizer that can be used", path.display()), error)
-                .help("copy tokenizer.json from the model's own repository, where transformers saves it")
+                .help(help)
         })
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, View, serialize_to_file};
+use safetensors::{Dtype, SafeTensors, View, serialize_to_file, tensor::TensorView};
 use stage_contract::StageError;
 
 /// File name of the weights in a model folder.
@@ -39,19 +39,18 @@ impl Weights {
     /// Reads a safetensors file in f32, f16 or bf16; everything becomes f32.
     ///
     /// # Errors
-    /// Unreadable, damaged, or of another number type; names the file and the tensor.
+    /// Unreadable, damaged, of another number type, or with a value that is no number; names the file and the tensor.
     pub fn load(path: &Path) -> Result<Self, StageError> {
         let bytes = read(path)?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
-        let arrays = tensors
-            .iter()
-            .filter(|(name, _)| !UNUSED.iter().any(|unused| name.starts_with(unused)))
+        let arrays = tensors(path, &bytes)?
+            .into_iter()
             .map(|(name, view)| {
-                let values = floats(view.dtype(), view.data()).ok_or_else(|| {
-                    StageError::new(format!("{}: {name} is {:?}", path.display(), view.dtype()))
-                        .help("save the model in float32, float16 or bfloat16")
-                })?;
-                Ok((name.to_owned(), Array { shape: view.shape().to_vec(), values }))
+                let values = floats(view.dtype(), view.data());
+                if values.iter().all(|value| value.is_finite()) {
+                    return Ok((name, Array { shape: view.shape().to_vec(), values }));
+                }
+                Err(StageError::new(format!("{}: {name} holds values that are not finite", path.display()))
+                    .help("use another checkpoint of this model: the training that made this one went wrong"))
             })
             .collect::<Result<_, StageError>>()?;
         Ok(Self { origin: path.to_owned(), arrays })
@@ -60,11 +59,10 @@ impl Weights {
     /// Reads the shape of each tensor of a safetensors file, so that a damaged or foreign file shows before any work.
     ///
     /// # Errors
-    /// Unreadable, or not whole.
+    /// Unreadable, not whole, or of another number type.
     pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
         let bytes = read(path)?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
-        Ok(tensors.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect())
+        Ok(tensors(path, &bytes)?.into_iter().map(|(name, view)| (name, view.shape().to_vec())).collect())
     }
 
     /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
@@ -150,17 +148,31 @@ impl Weights {
     }
 }
 
-/// Little-endian numbers as f32; `None` for a type that is no float of at most 32 bits.
-fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+/// The tensors of a file that a token classifier uses, all of a type that [`floats`] knows.
+fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(String, TensorView<'a>)>, StageError> {
+    let mut tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
+    // In the order of a hash until now, and the first mistake should be the same every time.
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let used = tensors.into_iter().filter(|(name, _)| !UNUSED.iter().any(|unused| name.starts_with(unused)));
+    used.map(|(name, view)| match view.dtype() {
+        Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok((name, view)),
+        other => Err(StageError::new(format!("{}: {name} is {other:?}", path.display()))
+            .help("save the model in float32, float16 or bfloat16")),
+    })
+    .collect()
+}
+
+/// Little-endian numbers as f32; none for a type that [`tensors`] refuses.
+fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     let half = |convert: fn([u8; 2]) -> f32| {
         let (numbers, _) = bytes.as_chunks::<2>();
         numbers.iter().map(|n| convert(*n)).collect()
     };
     match dtype {
-        Dtype::F32 => Some(bytes.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect()),
-        Dtype::F16 => Some(half(|n| f16::from_le_bytes(n).to_f32())),
-        Dtype::BF16 => Some(half(|n| bf16::from_le_bytes(n).to_f32())),
-        _ => None,
+        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect(),
+        Dtype::F16 => half(|n| f16::from_le_bytes(n).to_f32()),
+        Dtype::BF16 => half(|n| bf16::from_le_bytes(n).to_f32()),
+        _ => Vec::new(),
     }
 }
 
@@ -219,13 +231,41 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_is_read_exactly_and_integers_are_refused() {
+    fn half_precision_is_read_exactly() {
         let halves: Vec<u8> = [1.5_f32, -0.25].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
-        assert_eq!(floats(Dtype::F16, &halves), Some(vec![1.5, -0.25]));
+        assert_eq!(floats(Dtype::F16, &halves), [1.5, -0.25]);
         let halves: Vec<u8> =
             [1.5_f32, -0.25].iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
-        assert_eq!(floats(Dtype::BF16, &halves), Some(vec![1.5, -0.25]));
-        assert_eq!(floats(Dtype::I32, &[0; 4]), None);
+        assert_eq!(floats(Dtype::BF16, &halves), [1.5, -0.25]);
+    }
+
+    #[test]
+    fn double_precision_is_refused_before_any_work_unless_nobody_reads_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let write = |name| {
+            let tensor = TensorView::new(Dtype::F64, vec![1], &[0; 8]).expect("one number");
+            serialize_to_file([(name, tensor)], None, &path).expect("written");
+        };
+        write("classifier.weight");
+        for error in [Weights::shapes(&path).expect_err("F64"), Weights::load(&path).expect_err("F64")] {
+            assert!(error.to_string().ends_with("classifier.weight is F64"), "{error}");
+        }
+        write("lm_head.bias");
+        assert_eq!(Weights::shapes(&path).expect("nothing used"), BTreeMap::new());
+    }
+
+    #[test]
+    fn weights_that_are_not_finite_are_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        for value in [f32::NAN, f32::INFINITY] {
+            let mut weights = weights();
+            weights.insert("c", Array { shape: vec![2], values: vec![0.0, value] });
+            weights.save(&path).expect("written");
+            let error = Weights::load(&path).expect_err("not finite").to_string();
+            assert!(error.ends_with(": c holds values that are not finite"), "{error}");
+        }
     }
 
     #[test]

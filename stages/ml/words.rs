@@ -68,7 +68,8 @@ fn letters_and_digits(chunk: &[char], last: bool) -> usize {
     let inside = |i: usize| chunk.get(i).is_some_and(|c| c.is_alphanumeric());
     let mut at = 1;
     while let Some(&c) = chunk.get(at) {
-        let before = chunk[..at].iter().rev().find(|c| !is_attached(**c)).copied().unwrap_or(' ');
+        let after_digit =
+            || chunk[..at].iter().rev().find(|c| !is_attached(**c)).is_some_and(char::is_ascii_digit);
         if c.is_alphanumeric() || is_attached(c) {
             at += 1;
         } else if is_apostrophe(c) {
@@ -86,8 +87,8 @@ fn letters_and_digits(chunk: &[char], last: bool) -> usize {
             }
         } else if (is_hyphen(c) && inside(at + 1))
             || (matches!(c, '.' | ',' | '/' | ':')
-                && before.is_ascii_digit()
-                && chunk.get(at + 1).is_some_and(char::is_ascii_digit))
+                && chunk.get(at + 1).is_some_and(char::is_ascii_digit)
+                && after_digit())
         {
             at += 1;
         } else {
@@ -108,8 +109,14 @@ enum Elision {
     Joins,
 }
 
+/// `lorsqu'`: looking at more would take long for a word of many apostrophes.
+const LONGEST_STEM: usize = 6;
+
 /// Decides an apostrophe between `before` (from the start of the word) and `after`.
 fn elision(before: &[char], after: &[char]) -> Elision {
+    if before.len() > LONGEST_STEM {
+        return Elision::Joins;
+    }
     let stem: String = before.iter().flat_map(|c| c.to_lowercase()).collect();
     match stem.as_str() {
         "l" | "d" | "qu" | "lorsqu" | "puisqu" | "jusqu" | "quoiqu" => Elision::Splits,

@@ -139,6 +139,7 @@ impl Stage for Probe {
         cx.metric("dev.f1", 0.5);
         cx.measured("latency", 1.5);
         cx.show("a table");
+        cx.metric("dev.loss", f64::NAN);
         cx.sink.send(Event::Gate { name: "size".to_owned(), outcome: self.gate.clone() });
         eprintln!("on standard error");
         let checkpoint = cx.checkpoint.join("step");
@@ -169,8 +170,8 @@ impl Probe {
         match self.end {
             End::Well => Ok(()),
             End::Error => {
-                let cause = StageError::new("no such line");
-                Err(StageError::because("cannot read the corpus", cause).help("write the line"))
+                let cause = StageError::new("no such line").help("write the line");
+                Err(StageError::because("cannot read the corpus", cause))
             }
             End::Panic => panic!("not so"),
             End::Exit => process::exit(9),

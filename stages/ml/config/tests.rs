@@ -128,3 +128,50 @@ fn what_is_no_token_classifier_of_this_kind_is_refused_by_name() {
     assert!(refused(|keys| drop(keys.remove("hidden_size"))).contains("hidden_size is missing"));
     assert!(refused(set("ner_pipe", json!({"format": 2}))).contains("ner_pipe.format is 2"));
 }
+
+#[test]
+fn a_key_of_another_type_is_no_key_that_is_missing() {
+    for (key, value) in [
+        ("layer_norm_eps", json!("1e-5")),
+        ("layer_norm_eps", json!(-1e-5)),
+        ("type_vocab_size", json!("1")),
+        ("bos_token_id", json!("5")),
+        ("eos_token_id", json!([6])),
+        ("pad_token_id", json!(1.5)),
+        ("is_decoder", json!("true")),
+        ("hidden_act", json!(["gelu"])),
+        ("position_embedding_type", json!(1)),
+        ("model_type", json!(1)),
+        ("architectures", json!("CamembertForMaskedLM")),
+        ("id2label", json!(["O", "I-PER"])),
+        ("id2label", json!({"0": "O", "1": 1})),
+        ("label2id", json!([0, 1])),
+        ("ner_pipe", json!("none")),
+        (
+            "ner_pipe",
+            json!({"format": 1, "scheme": "io", "head_dim": 64, "crf": 1,
+            "layers": [{"heads": 12, "ffn": 3072, "from_teacher_layer": 0}]}),
+        ),
+    ] {
+        let error = refused(|keys| drop(keys.insert(key.to_owned(), value.clone())));
+        assert!(error.contains(", expected "), "{key} = {value}: {error}");
+    }
+    let mut stock = camembert();
+    stock["layer_norm_eps"] = Value::Null;
+    assert_eq!(Config::parse(stock).expect("null is what is left out").eps.to_bits(), default::EPS.to_bits());
+}
+
+#[test]
+fn two_lists_of_labels_that_contradict_each_other_are_refused() {
+    let right = json!({"O": 0, "I-LOC": 1, "I-PER": 2, "I-MISC": 3, "I-ORG": 4});
+    let mut stock = camembert();
+    stock["label2id"] = right.clone();
+    Config::parse(stock).expect("they agree");
+    let mut swapped = right.clone();
+    (swapped["I-LOC"], swapped["I-PER"]) = (json!(2), json!(1));
+    let error = refused(|keys| drop(keys.insert("label2id".to_owned(), swapped)));
+    assert!(error.starts_with("label2id does not say of I-LOC that it is 1"), "{error}");
+    let mut more = right;
+    more["I-DATE"] = json!(5);
+    assert!(refused(|keys| drop(keys.insert("label2id".to_owned(), more))).contains("and of nothing more"));
+}

@@ -49,9 +49,9 @@ pub struct Term {
 pub struct Epoch {
     /// From 1.
     pub epoch: u32,
-    /// Mean loss over the epoch's steps.
+    /// Mean over the epoch's steps of the weighted sum of all terms.
     pub train_loss: f64,
-    /// Loss on dev.
+    /// Plain cross-entropy on dev: to be compared between epochs, and not with `train_loss`.
     pub val_loss: f64,
     /// Strict micro F1 on dev, 0-1.
     pub val_f1: f64,

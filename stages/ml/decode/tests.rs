@@ -55,6 +55,21 @@ fn types_that_become_o_join_o_before_the_argmax_decides() {
 }
 
 #[test]
+fn a_bio_model_without_crf_decides_between_types_before_it_decides_where_they_begin() {
+    let labels = labels("O B-PER I-PER B-LOC I-LOC");
+    // O is the most probable label of the first word, and PER the most probable type.
+    let rows: &[&[f32]] = &[
+        &[0.4, 0.3, 0.25, 0.03, 0.02],
+        &[0.1, 0.4, 0.5, 0.0, 0.0],
+        &[0.1, 0.5, 0.4, 0.0, 0.0],
+        &[0.1, 0.0, 0.2, 0.3, 0.4],
+    ];
+    let decoded = decode(&labels, None, &logits(rows), &[]);
+    assert_eq!(decoded.tags, ["B-PER", "I-PER", "B-PER", "B-LOC"]);
+    close(&decoded.score, &[0.55, 0.9, 0.9, 0.7]);
+}
+
+#[test]
 fn a_bio_model_without_crf_is_repaired() {
     let labels = labels("O B-PER I-PER B-LOC I-LOC");
     let rows: &[&[f32]] = &[

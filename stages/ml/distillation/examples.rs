@@ -2,7 +2,7 @@
 
 use stage_contract::{Context, Input, Optional, StageError};
 
-use super::Training;
+use super::{Training, fit::check_kept};
 use crate::ml::{
     batch::Encoded,
     corpus::{Corpus, Gold, Provenance, Record},
@@ -20,6 +20,8 @@ pub struct Examples {
     /// Weight of each word in CE.
     pub(super) weight: Vec<Vec<f64>>,
     pub(super) gold: Vec<Vec<Span>>,
+    /// Whether a model tagged it.
+    silver: Vec<bool>,
 }
 
 impl Examples {
@@ -35,6 +37,7 @@ impl Examples {
         training: &Training,
     ) -> Result<[Self; 2], StageError> {
         let (train, dev) = (cx.read(train)?, cx.read(dev)?);
+        check_kept(&train, training.misc)?;
         let gold = cx.read_optional(gold)?.unwrap_or_default();
         let records: Vec<&Record> =
             train.records.iter().chain(gold.sets.iter().flat_map(|set| &set.records)).collect();
@@ -47,7 +50,7 @@ impl Examples {
     ///
     /// # Errors
     /// A tag that is neither the student's nor MISC, by record id.
-    fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
+    pub(super) fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
         let labels = &model.config.labels;
         let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
         let mut examples = Self {
@@ -55,6 +58,7 @@ impl Examples {
             tags: Vec::with_capacity(records.len()),
             weight: Vec::with_capacity(records.len()),
             gold: Vec::with_capacity(records.len()),
+            silver: records.iter().map(|record| record.provenance != Provenance::Gold).collect(),
         };
         for record in records {
             let columns = columns(record, labels, training.misc)?;
@@ -72,14 +76,23 @@ impl Examples {
         Ok(examples)
     }
 
-    /// Label columns of each text, words out of every loss left out.
+    /// Label columns of each text that the teacher annotated; gold is not its word. None = out of every loss.
     #[must_use]
-    pub fn sequences(&self) -> Vec<Vec<usize>> {
-        self.tags.iter().map(|tags| tags.iter().copied().flatten().collect()).collect()
+    pub fn annotations(&self) -> Vec<&[Option<usize>]> {
+        let texts = self.tags.iter().zip(&self.silver);
+        texts.filter(|(_, silver)| **silver).map(|(tags, _)| tags.as_slice()).collect()
     }
 }
 
-fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<usize>>, StageError> {
+/// Columns of a record's tags; none = out of every loss.
+///
+/// # Errors
+/// A tag that is neither the student's nor MISC.
+pub(super) fn columns(
+    record: &Record,
+    labels: &Labels,
+    misc: Misc,
+) -> Result<Vec<Option<usize>>, StageError> {
     let column = |tag: &String| match labels.column(tag) {
         Some(column) => Ok(Some(column)),
         None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
@@ -87,7 +100,7 @@ fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<us
             "record {} has the tag {tag}, which the student does not know",
             record.id
         ))
-        .help(format!("its labels are {}", labels.names().join(", ")))),
+        .help(format!("write one of {} in its place", labels.names().join(", ")))),
     };
     record.tags.iter().map(column).collect()
 }

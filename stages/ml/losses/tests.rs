@@ -218,7 +218,7 @@ fn crf_nll_is_the_mean_over_words_whatever_the_texts() {
 #[test]
 fn transitions_equal_to_the_teachers_up_to_a_shift_of_rows_cost_nothing() {
     let labels = Labels::student(false);
-    let teacher = bigram(&labels, &[vec![0, 1, 2, 0, 3, 0], vec![5, 6, 6, 0, 0]]);
+    let teacher = bigram(&labels, &[&[0, 1, 2, 0, 3, 0].map(Some), &[5, 6, 6, 0, 0].map(Some)]);
     let shifted = |at: usize| {
         let row = |i: usize| narrow(f64::from(u8::try_from(i).expect("few rows")) - 3.0);
         let score = teacher.scores[at];
@@ -236,7 +236,7 @@ fn transitions_equal_to_the_teachers_up_to_a_shift_of_rows_cost_nothing() {
 fn bigram_scores_follow_the_definition() {
     // One type: O, B-X, I-X. Legal: 3 + 3 + 3 less O I, and START less I.
     let labels = parse("O B-X I-X");
-    let found = bigram(&labels, &[vec![0, 1, 2, 0], vec![1], vec![]]).scores;
+    let found = bigram(&labels, &[&[0, 1, 2, 0].map(Some), &[Some(1)], &[]]).scores;
     let p = |label: usize| [(2.0 + 0.5) / 6.5, (2.0 + 0.5) / 6.5, (1.0 + 0.5) / 6.5][label];
     let right = [
         [0.5 / 2.0, 1.5 / 2.0, 0.0],
@@ -248,6 +248,14 @@ fn bigram_scores_follow_the_definition() {
         let right = f64::ln(*right) - f64::ln(p(at % 3));
         assert!(found[at] == right || near(found[at], right, 1e-12), "{at}: {} {right}", found[at]);
     }
+}
+
+#[test]
+fn a_word_out_of_every_loss_makes_no_neighbours_of_those_beside_it() {
+    let labels = parse("O B-X I-X");
+    let without = bigram(&labels, &[&[Some(0)], &[None, Some(1)]]);
+    let between = bigram(&labels, &[&[Some(0), None, Some(1)]]);
+    assert_eq!(between, without, "O B-X is no pair, and B-X is no first word");
 }
 
 #[test]
@@ -360,7 +368,7 @@ proptest! {
             prop_assert!(near(*found, slope(&logits, at, |z| number(&kd(z).0)), 1e-3));
         }
 
-        let teacher = bigram(&labels, &[vec![0, 1, 2, 0, 3, 0], vec![5, 6, 6, 0, 0]]);
+        let teacher = bigram(&labels, &[&[0, 1, 2, 0, 3, 0].map(Some), &[5, 6, 6, 0, 0].map(Some)]);
         let distance = |t: &[f32], s: &[f32]| {
             let weights = crf_weights(t, s);
             (crf_transitions(&weights, &teacher, &labels), weights)

@@ -22,20 +22,23 @@ pub struct Bigram {
 }
 
 /// Counts tag bigrams of the train part, add-0.5 on legal pairs only. The START row counts first words; P(j) is over all
-/// words, add-0.5 on every label. An illegal pair in `sequences` is not counted as a pair.
+/// words, add-0.5 on every label. An illegal pair in `sequences` is not counted as a pair, nor is one with a word that is
+/// out of every loss (none) on either side or in between.
 #[must_use]
-pub fn bigram(labels: &Labels, sequences: &[Vec<usize>]) -> Bigram {
+pub fn bigram(labels: &Labels, sequences: &[&[Option<usize>]]) -> Bigram {
     let n = labels.len();
     let mut pairs: Vec<f64> = legal(labels).map(|legal| if legal { UNSEEN } else { 0.0 }).collect();
     let mut single = vec![UNSEEN; n];
     for sequence in sequences {
-        let mut before = None;
-        for &label in sequence {
+        for &label in sequence.iter().flatten() {
             single[label] += 1.0;
-            if labels.legal(before, label) {
-                pairs[before.unwrap_or(n) * n + label] += 1.0;
+        }
+        let first = sequence.first().and_then(|label| Some((None, (*label)?)));
+        let moves = sequence.windows(2).filter_map(|pair| Some((Some(pair[0]?), pair[1]?)));
+        for (from, to) in first.into_iter().chain(moves) {
+            if labels.legal(from, to) {
+                pairs[from.unwrap_or(n) * n + to] += 1.0;
             }
-            before = Some(label);
         }
     }
     let all: f64 = single.iter().sum();

@@ -184,3 +184,27 @@ fn training_and_validation_networks_agree() {
     let back = training.valid();
     assert_eq!(host(back.forward(&Packed::new(&batch, &config, &device), &[]).logits), plain);
 }
+
+#[test]
+fn every_mistake_in_a_teacher_comes_with_something_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]).save(folder.path()).expect("saved");
+    let config = fs::read_to_string(path("config.json")).expect("read");
+    let help = || invalid(&outside(folder.path()).err().expect("refused")).help;
+    for (from, to) in [
+        ("\"I-MISC\"", "\"LABEL_2\""),
+        ("id2label", "labels"),
+        ("{", "{{"),
+        ("\"camembert\"", "\"bert\""),
+        ("\"gelu\"", "\"relu\""),
+    ] {
+        let spoilt = config.replace(from, to);
+        assert_ne!(spoilt, config, "{from}");
+        fs::write(path("config.json"), spoilt).expect("written");
+        assert!(help().is_some(), "{from} -> {to}");
+    }
+    fs::write(path("config.json"), &config).expect("written");
+    fs::remove_file(path("tokenizer.json")).expect("removed");
+    assert!(help().is_some_and(|help| help.contains("tokenizer.json")));
+}

@@ -1,0 +1,237 @@
+//! Whether teacher, student, records and gold fit each other: asked before any work where they lie there already, and
+//! again when the work begins.
+
+use std::{collections::BTreeSet, path::Path};
+
+use stage_contract::{Artifact, Invalid};
+
+use super::{Training, Weights, examples::columns};
+use crate::ml::{
+    config::Config,
+    corpus::{Corpus, Gold, Provenance},
+    labels::Labels,
+    losses::Misc,
+    model,
+    student::columns_of,
+};
+
+/// The student's labels under a MISC policy.
+#[must_use]
+pub fn student_labels(misc: Misc) -> Labels {
+    Labels::student(misc == Misc::Keep)
+}
+
+impl Training {
+    /// Looks at the sentences that exist already, before any work.
+    ///
+    /// A type in gold that the student lacks is refused here, though `evaluate` only leaves it out of its scores: trained
+    /// as O, it would teach that such names are none.
+    ///
+    /// # Errors
+    /// They are malformed, or do not fit `misc` or the student's types.
+    pub fn preflight(&self, train: Option<&Path>, gold: Option<&Path>) -> Result<(), Invalid> {
+        if let (Some(train), Misc::Keep) = (train, self.misc) {
+            let train = Corpus::load(train).map_err(|e| model::invalid(&e).at("train"))?;
+            check_kept(&train, self.misc)?;
+        }
+        if let Some(gold) = gold {
+            let labels = student_labels(self.misc);
+            let fits = Gold::load(gold).and_then(|gold| {
+                let mut records = gold.sets.iter().flat_map(|set| &set.records);
+                records.try_for_each(|record| columns(record, &labels, self.misc).map(drop))
+            });
+            fits.map_err(|e| model::invalid(&e).at("gold"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that a MISC to be kept is there: else the tags would say O of words of which the teacher says MISC.
+///
+/// # Errors
+/// `keep`, and no annotation says MISC.
+pub(super) fn check_kept(train: &Corpus, misc: Misc) -> Result<(), Invalid> {
+    let annotated = train.records.iter().filter(|record| record.provenance != Provenance::Gold);
+    if misc == Misc::Keep && !annotated.flat_map(|record| &record.tags).any(|tag| tag.ends_with("-MISC")) {
+        return Err(Invalid::new("`misc` is keep, but no annotated sentence has MISC")
+            .at("misc")
+            .help("give `annotate` the same `misc = \"keep\"`, or leave `misc` out here too"));
+    }
+    Ok(())
+}
+
+/// Checks that a student has the labels of this MISC policy.
+///
+/// # Errors
+/// It has those of the other one, or is no student.
+pub fn check_labels(labels: &Labels, misc: Misc) -> Result<(), Invalid> {
+    if *labels == student_labels(misc) {
+        return Ok(());
+    }
+    let names = labels.names().join(", ");
+    Err(if *labels == Labels::student(misc != Misc::Keep) {
+        Invalid::new(format!("the model's labels {names} do not fit `misc` of this stage"))
+            .at("misc")
+            .help("give `finetune` the same `misc` as `distill`")
+    } else {
+        Invalid::new(format!("the model's labels {names} are not a student's"))
+            .at("model")
+            .help("wire the model of `distill` or `prune`: `model = \"prune.model\"`")
+    })
+}
+
+/// Checks that `student` can have been made from `teacher`: its types, its pieces and its layers are the teacher's.
+///
+/// # Errors
+/// What the teacher lacks.
+fn check_teacher(student: &Config, teacher: &Config) -> Result<(), Invalid> {
+    let wrong = |message: String| {
+        Err(Invalid::new(message).at("teacher").help("wire the teacher that the student was made from"))
+    };
+    columns_of(&teacher.labels, &student.labels).map_err(|e| model::invalid(&e).at("teacher"))?;
+    if teacher.vocab != student.vocab {
+        return wrong(format!("the teacher has {} pieces and the student {}", teacher.vocab, student.vocab));
+    }
+    let has = teacher.layers.len();
+    match student.layers.iter().map(|layer| layer.from_teacher_layer).find(|origin| *origin >= has) {
+        Some(origin) => wrong(format!(
+            "the student has a layer that was the teacher's layer {origin} (counted from 0), but the teacher has \
+             {has} layers"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Pairs of hidden states, student's and teacher's: as given, else from where each student layer came from (the state
+/// after it learns from the state after its origin). None when no weight `wants` them.
+///
+/// # Errors
+/// A teacher from which the student cannot have been made, a state that does not exist, or another hidden width.
+pub fn hidden_pairs(
+    given: &[(usize, usize)],
+    student: &Config,
+    teacher: &Config,
+    wants: &[Weights],
+) -> Result<Vec<(usize, usize)>, Invalid> {
+    check_teacher(student, teacher)?;
+    if wants.iter().all(|[_, _, hidden, _]| *hidden == 0.0) {
+        return Ok(Vec::new());
+    }
+    let origins = student.layers.iter().enumerate();
+    let pairs = match given {
+        [] => origins.map(|(i, layer)| (i + 1, layer.from_teacher_layer + 1)).collect(),
+        given => given.to_vec(),
+    };
+    check_pairs(&pairs, student, teacher)?;
+    Ok(pairs)
+}
+
+fn check_pairs(pairs: &[(usize, usize)], student: &Config, teacher: &Config) -> Result<(), Invalid> {
+    let (ours, theirs) = (student.layers.len(), teacher.layers.len());
+    if let Some((s, t)) = pairs.iter().find(|(s, t)| *s > ours || *t > theirs) {
+        return Err(Invalid::new(format!(
+            "the hidden pair [{s}, {t}] does not exist: the student has states 0 to {ours}, the teacher 0 to {theirs}"
+        ))
+        .at("hidden_pairs")
+        .help("0 is the embeddings and i the state after the i-th layer, counted from 1"));
+    }
+    let distinct: BTreeSet<_> = pairs.iter().collect();
+    if distinct.len() < pairs.len() {
+        return Err(Invalid::new("a hidden pair is given twice")
+            .at("hidden_pairs")
+            .help("give each pair once in `hidden_pairs`"));
+    }
+    if student.hidden != teacher.hidden {
+        return Err(Invalid::new(format!(
+            "the student's hidden width {} is not the teacher's {}",
+            student.hidden, teacher.hidden
+        ))
+        .at("teacher")
+        .help(
+            "set the third weight (hidden) to 0, or use the model the student was made from as its teacher",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::ml::{corpus::Record, model::tests::tiny};
+
+    fn teacher(layers: usize) -> Config {
+        let mut config = tiny();
+        config.layers = (0..layers)
+            .map(|i| crate::ml::config::LayerShape { from_teacher_layer: i, ..config.layers[0] })
+            .collect();
+        config
+    }
+
+    #[test]
+    fn a_teacher_that_the_student_cannot_come_from_is_refused() {
+        let student = tiny();
+        check_teacher(&student, &teacher(3)).expect("layers 0 and 2 of 3");
+        let short = check_teacher(&student, &teacher(2)).expect_err("layer 2 of 2");
+        assert_eq!(short.at.as_deref(), Some("teacher"));
+        assert!(short.message.contains("layer 2 (counted from 0), but the teacher has 2 layers"), "{short}");
+        let other = Config { vocab: 49, ..teacher(3) };
+        assert!(check_teacher(&student, &other).expect_err("fewer pieces").message.contains("49 pieces"));
+        let names = ["O", "I-PER", "I-LOC"].map(str::to_owned);
+        let poor = Config { labels: Labels::parse(&names).expect("labels"), ..teacher(3) };
+        let poor = check_teacher(&student, &poor).expect_err("no ORG");
+        assert_eq!(poor.message, "the teacher has no label for the student's B-ORG");
+    }
+
+    #[test]
+    fn hidden_pairs_that_do_not_exist_are_named() {
+        let (student, teacher) = (tiny(), teacher(3));
+        let pairs = |given: &[(usize, usize)], hidden| {
+            hidden_pairs(given, &student, &teacher, &[[1.0, 1.0, hidden, 0.0]])
+        };
+        assert_eq!(pairs(&[], 0.1), Ok(vec![(1, 1), (2, 3)]));
+        assert_eq!(pairs(&[(9, 9)], 0.0), Ok(vec![]), "nobody asks for them");
+        let wrong = pairs(&[(3, 1)], 0.1).expect_err("three states");
+        assert_eq!(wrong.at.as_deref(), Some("hidden_pairs"));
+        assert!(wrong.message.contains("the student has states 0 to 2, the teacher 0 to 3"), "{wrong}");
+        assert!(pairs(&[(1, 1), (1, 1)], 0.1).is_err());
+    }
+
+    #[test]
+    fn labels_of_the_other_policy_are_told_from_those_of_no_student() {
+        check_labels(&Labels::student(true), Misc::Keep).expect("nine");
+        let other = check_labels(&Labels::student(true), Misc::Outside).expect_err("nine, not seven");
+        assert_eq!(other.at.as_deref(), Some("misc"));
+        let none = check_labels(&crate::ml::fixture::teacher_labels(), Misc::Outside).expect_err("a teacher");
+        assert_eq!(none.at.as_deref(), Some("model"));
+    }
+
+    #[test]
+    fn sentences_that_do_not_fit_the_policy_are_found_before_any_work() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (train, gold) = (folder.path().join("train.jsonl"), folder.path().join("gold.bio"));
+        let record = |tag: &str| Record {
+            id: "a-1".into(),
+            text: "Noël".into(),
+            source: "a".into(),
+            group: "a-1".into(),
+            words: vec![[0, 4]],
+            tags: vec![tag.into()],
+            score: vec![1.0],
+            provenance: Provenance::Silver { model: "12ab".into() },
+        };
+        let training = |misc| Training { misc, ..Training::default() };
+        let preflight = |misc| training(misc).preflight(Some(&train), Some(&gold));
+        fs::write(&gold, "Noël\tB-MISC\n").expect("written");
+        Corpus { records: vec![record("O")] }.save(&train).expect("saved");
+        preflight(Misc::Outside).expect("MISC is outside");
+        assert_eq!(preflight(Misc::Keep).expect_err("no MISC").at.as_deref(), Some("misc"));
+        Corpus { records: vec![record("B-MISC")] }.save(&train).expect("saved");
+        preflight(Misc::Keep).expect("MISC is there");
+        fs::write(&gold, "lundi\tB-DATE\n").expect("written");
+        let wrong = preflight(Misc::Outside).expect_err("no such type");
+        assert_eq!(wrong.at.as_deref(), Some("gold"));
+        assert_eq!(wrong.message, "record gold:1 has the tag B-DATE, which the student does not know");
+    }
+}
