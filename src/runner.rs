@@ -209,9 +209,9 @@ impl Run<'_, '_> {
     /// Takes a result from the cache; none when it turns out damaged: then it is out of the way.
     fn take(&mut self, node: usize, entry: &Entry) -> Result<Option<Outcome>, Loss> {
         let id = self.project.pipeline.nodes[node].id.clone();
+        entry.mark_used();
         let placed = if entry.is_whole() { self.place(node, entry)? } else { None };
         if let Some(placed) = placed {
-            entry.mark_used();
             return Ok(Some(if placed == 0 { Outcome::Reused } else { Outcome::Restored }));
         }
         let cancelled = || self.cancel.is_asked();

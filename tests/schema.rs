@@ -19,11 +19,13 @@ mod stages;
 
 /// Mistakes that a schema cannot see: in the grammar of TOML, in what lies on the disk, in how things that are
 /// right by themselves fit together, and in what a parameter means.
-const INVISIBLE: [Code; 19] = [
+const INVISIBLE: [Code; 24] = [
+    Code::BadInstance,
     Code::BadOverride,
     Code::BadPlaceholder,
     Code::CannotInit,
     Code::Cycle,
+    Code::DuplicateInstance,
     Code::DuplicateName,
     Code::DuplicateOutput,
     Code::InvalidParameter,
@@ -35,8 +37,11 @@ const INVISIBLE: [Code; 19] = [
     Code::Preflight,
     Code::ProtectedPath,
     Code::Syntax,
+    Code::TooManyInstances,
+    Code::TooMuch,
     Code::UnknownOrigin,
     Code::UnknownOutput,
+    Code::UnknownResource,
     Code::UnknownSource,
     Code::UnreadableFile,
 ];
@@ -131,6 +136,32 @@ use = "command"
 inputs = { any-name = "command.out" }
 outputs = { out = "out/e" }
 params = { run = "cp {any-name} {out}" }
+resources = { cpu = 1, memory = "1GiB", licence = 1 }
+mutex = ["port", "screen"]
+timeout = "1h 30m"
+grace = "5s"
+retries = 2
+backoff = "1s"
+[resources]
+licence = 2
+[stage.many]
+use = "distill"
+foreach = { cold = 0.5, warm = 2.0 }
+inputs = { train = "sources.r", dev = "sources.r", teacher = "distill.model" }
+params = { temperature = "{item}" }
+seed = 3
+[stage.grid]
+use = "command"
+matrix = { a = [1, 2], b = ["x", "y"] }
+inputs = { one = "many@cold.model" }
+outputs = { out = "out/grid-{key}" }
+params = { run = "echo {matrix.a} {matrix.b} {one} > {out}" }
+[stage.together]
+use = "command"
+inputs = { all = "many@*.model" }
+outputs = { out = "out/all" }
+params = { run = "ls {all} > {out}" }
+mutex = "port"
 "#;
 
 #[test]
@@ -180,6 +211,21 @@ fn schema_and_parser_agree_on_a_good_file_and_on_each_slip_in_it() {
         ("outputs = { out = \"out/e\" }\n", "outputs = {}\n"),
         ("params = { run = \"cp {any-name} {out}\" }", ""),
         ("any-name = \"command.out\"", "any-name = 3"),
+        ("licence = 1 }", "licence = \"one\" }"),
+        ("memory = \"1GiB\"", "memory = true"),
+        ("mutex = [\"port\",", "mutex = [3,"),
+        ("timeout = \"1h 30m\"", "timeout = 90"),
+        ("retries = 2", "retries = 101"),
+        ("foreach = { cold = 0.5, warm = 2.0 }", "foreach = {}"),
+        ("foreach = { cold = 0.5, warm = 2.0 }", "foreach = 3"),
+        ("params = { temperature = \"{item}\" }", "params = { temprature = \"{item}\" }"),
+        ("matrix = { a = [1, 2], b = [\"x\", \"y\"] }", "matrix = { a = [1, 2], b = [] }"),
+        ("matrix = {", "foreach = [1]\nmatrix = {"),
+        ("mutex = \"port\"", "seed = 1"),
+        (
+            "dev = \"sources.r\", teacher = \"distill.model\" }\nconfig",
+            "dev = \"sources.r\", teacher = \"many@*.model\" }\nconfig",
+        ),
     ] {
         assert!(GOOD.contains(from), "{from}");
         agree(&GOOD.replacen(from, to, 1), false);

@@ -23,7 +23,8 @@ use crate::{
 
 /// Take out of the cache what nobody needs: never what a lock names, or a running stage needs
 ///
-/// Without a limit it takes only what dead runs left and what was damaged. Results go by their last use.
+/// Without a limit it takes only what dead runs left and what was damaged. Results go by their last use; one of
+/// the last ten minutes stays, as a run may be about to publish it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Results that were not used for so long may go, and so may logs of failed attempts and checkpoints

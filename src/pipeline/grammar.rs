@@ -4,21 +4,30 @@
 use serde_json::{Map, Value, json};
 use stage_contract::{Port, Registry, StageKind};
 
-use super::keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, SOURCE_KINDS, STAGE_KEYS, TOP_KEYS};
+use super::{
+    keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, SOURCE_KINDS, STAGE_KEYS, TOP_KEYS},
+    schema,
+    terms::MOST_RETRIES,
+};
 
 /// The JSON schema (draft 2020-12) of a pipeline file for the stages of this registry.
 #[must_use]
 pub fn grammar(registry: &Registry) -> Value {
     let mut defs = Map::new();
     defs.insert("name".to_owned(), json!({ "type": "string", "pattern": format!("^{NAME}$") }));
-    defs.insert(
-        "origin".to_owned(),
-        json!({
-            "description": "`sources.<name>` or `<stage>.<output>`",
-            "type": "string",
-            "pattern": format!("^{NAME}\\.{NAME}$"),
-        }),
-    );
+    let instance = r"@[^*@{}\s]+";
+    for (name, which, described) in [
+        ("origin", format!("({instance})?"), ""),
+        ("origins", format!("({instance}|@\\*)?"), ", or `<stage>@*.<output>` of all instances"),
+    ] {
+        let described = format!("`sources.<name>`, `<stage>.<output>`, `<stage>@<key>.<output>`{described}");
+        let pattern = format!(r"^{NAME}{which}\.{NAME}$");
+        defs.insert(
+            name.to_owned(),
+            json!({ "description": described, "type": "string", "pattern": pattern }),
+        );
+    }
+    defs.insert("string".to_owned(), json!({ "type": "string" }));
     defs.insert("kind".to_owned(), json!({ "enum": SOURCE_KINDS.map(|kind| kind.name) }));
     defs.insert("source".to_owned(), {
         let mut source = object(&SOURCE_KEYS, |key| match key {
@@ -31,9 +40,9 @@ pub fn grammar(registry: &Registry) -> Value {
     for kind in registry.stages() {
         let parameters = parameters(kind, &mut defs);
         defs.insert(format!("{} parameters", kind.spec.name), parameters);
-        defs.insert(kind.spec.name.to_owned(), stage(kind));
+        defs.insert(kind.spec.name.to_owned(), either(|stamped| stage(kind, stamped)));
     }
-    defs.insert("command".to_owned(), command());
+    defs.insert("command".to_owned(), either(command));
     let names: Vec<&str> = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]).collect();
     let mut whole = object(&TOP_KEYS, |key| match key {
         "pipeline" => object(&PIPELINE_KEYS, |_| reference("name")),
@@ -102,30 +111,43 @@ fn stages(names: &[&str]) -> Value {
     })
 }
 
+/// A table by itself, or one that is stamped out: then any text may be a placeholder.
+fn either(table: impl Fn(bool) -> Value) -> Value {
+    let stamped = json!({ "anyOf": [{ "required": ["foreach"] }, { "required": ["matrix"] }] });
+    json!({ "if": stamped, "then": table(true), "else": table(false) })
+}
+
 /// A stage of the registry.
-fn stage(kind: &StageKind) -> Value {
+fn stage(kind: &StageKind, stamped: bool) -> Value {
     let spec = &kind.spec;
     let port = |port: &Port| {
         let description = format!("{}: {}", port.kind.name, port.doc);
-        (port.name.to_owned(), json!({ "description": description, "$ref": "#/$defs/origin" }))
+        let origin = if stamped { "string" } else { "origin" };
+        (port.name.to_owned(), json!({ "description": description, "$ref": format!("#/$defs/{origin}") }))
     };
     let needed: Vec<_> = spec.inputs.iter().filter(|port| port.required).map(|port| port.name).collect();
     let inputs: Map<_, _> = spec.inputs.iter().map(port).collect();
+    let names: Vec<_> = schema::parameters(kind).into_iter().map(|parameter| parameter.name).collect();
     // Only a command declares outputs.
     let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "outputs").collect();
     let mut table = object(&keys, |key| match key {
         "inputs" => json!({
             "type": "object", "properties": inputs, "required": needed, "additionalProperties": false,
         }),
+        "params" if stamped => object(&names.iter().map(String::as_str).collect::<Vec<_>>(), |_| json!(true)),
         "params" => reference(&format!("{} parameters", spec.name)),
         other => shared(other, spec.name),
     });
     table["description"] = json!(spec.doc);
-    table["not"] = json!({ "required": ["params", "config"] });
+    table["allOf"] = json!([apart("params", "config"), apart("foreach", "matrix")]);
     if !needed.is_empty() {
         table["required"] = json!(["inputs"]);
     }
     table
+}
+
+fn apart(one: &str, other: &str) -> Value {
+    json!({ "not": { "required": [one, other] } })
 }
 
 /// The keys that mean the same in every stage.
@@ -133,18 +155,48 @@ fn shared(key: &str, name: &str) -> Value {
     match key {
         "use" => json!({ "const": name }),
         "config" => json!({ "description": "a file with the parameters", "type": "string" }),
+        "resources" => json!({
+            "description": "how much of each; memory also as `\"4GiB\"`",
+            "type": "object",
+            "propertyNames": reference("name"),
+            "properties": { "memory": { "type": ["integer", "string"], "minimum": 0 } },
+            "additionalProperties": { "type": "integer", "minimum": 0 },
+        }),
+        "mutex" => json!({
+            "description": "what no two stages that execute may share",
+            "oneOf": [reference("name"), { "type": "array", "items": reference("name") }],
+        }),
+        "timeout" | "grace" | "backoff" => json!({ "description": "like `\"1h 30m\"`", "type": "string" }),
+        "retries" => json!({ "type": "integer", "minimum": 0, "maximum": MOST_RETRIES }),
+        "seed" => {
+            json!({ "description": "in place of the pipeline's", "type": "integer", "minimum": 0, "maximum": u64::MAX })
+        }
+        "foreach" => json!({
+            "description": "one stage for each value; `{item}` is the value",
+            "type": ["array", "object"], "minItems": 1, "minProperties": 1,
+        }),
+        "matrix" => json!({
+            "description": "one stage for each combination; `{matrix.<name>}` is a value",
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": reference("name"),
+            "additionalProperties": { "type": ["array", "object"], "minItems": 1, "minProperties": 1 },
+        }),
         // A key that the parser knows and nobody described here yet.
         _ => json!(true),
     }
 }
 
 /// The runner's own stage.
-fn command() -> Value {
-    let mut table = object(&STAGE_KEYS, |key| match key {
+fn command(stamped: bool) -> Value {
+    let origin = if stamped { "string" } else { "origins" };
+    // It is given no seed.
+    let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "seed").collect();
+    let mut table = object(&keys, |key| match key {
         "inputs" => json!({
             "type": "object",
             "propertyNames": reference("name"),
-            "additionalProperties": { "$ref": "#/$defs/origin" },
+            "additionalProperties": reference(origin),
         }),
         "outputs" => {
             let mut detailed = object(&OUTPUT_KEYS, |key| match key {
@@ -173,6 +225,7 @@ fn command() -> Value {
     table["description"] = json!("runs any program: the runner's own stage");
     table["required"] = json!(["outputs"]);
     table["oneOf"] = json!([{ "required": ["params"] }, { "required": ["config"] }]);
+    table["allOf"] = json!([apart("foreach", "matrix")]);
     table
 }
 

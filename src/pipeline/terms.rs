@@ -12,6 +12,9 @@ use toml::de::DeValue;
 use super::keys::{Table, Value, expect_name, offer, whole, wrong_type};
 use crate::problem::{Code, Place, Problem, Problems};
 
+/// Whoever needs more has another problem.
+pub(super) const MOST_RETRIES: u32 = 100;
+
 /// Resources that every machine has some of; all others are the user's, and `[resources]` says how
 /// much there is.
 pub const MACHINE: [&str; 3] = ["cpu", "memory", "gpu"];
@@ -139,16 +142,14 @@ fn duration(table: &Table<'_>, key: &str, example: &str, problems: &mut Problems
 }
 
 fn retries(table: &Table<'_>, problems: &mut Problems) -> u32 {
-    /// Whoever needs more has another problem.
-    const MOST: u32 = 100;
     let Some((_, value)) = table.get("retries") else { return 0 };
     match whole(value.get_ref()).and_then(|number| u32::try_from(number).ok()) {
-        Some(number) if number <= MOST => number,
+        Some(number) if number <= MOST_RETRIES => number,
         _ => {
             let place = table.place(value.span());
             let problem = match value.get_ref() {
                 DeValue::Integer(_) => {
-                    Problem::new(Code::BadAmount, format!("`retries` must be from 0 to {MOST}"))
+                    Problem::new(Code::BadAmount, format!("`retries` must be from 0 to {MOST_RETRIES}"))
                         .at(&place, "out of range")
                 }
                 other => wrong_type("retries", "a whole number from 0", other, &place),

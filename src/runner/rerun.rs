@@ -98,6 +98,10 @@ fn expect_comparable(
     }
     let fingerprint =
         project.fingerprint(node, &survey.results).map_err(|found: Problems| Stop::from(found))?;
+    if fingerprint.manifest.machine.is_some() {
+        let message = format!("`{id}` measures this machine, and gives other values each time");
+        return Err(Stop::wrong(message, "compare what it says: `ner-pipe metrics --against REV`"));
+    }
     let mut same_code = fingerprint.manifest.clone();
     same_code.code.clone_from(&locked.code);
     let parts = project.code_parts(node);

@@ -6,10 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use stage_contract::Shape;
 
-use super::{
-    Record, Store,
-    entry::{read_json, read_manifest},
-};
+use super::{Entry, Store, entry::read_manifest};
 use crate::fingerprint::{Key, Unreadable, observe};
 
 /// What was found.
@@ -63,24 +60,19 @@ fn key_of(folder: &Path) -> Option<Key> {
 /// Bytes read, and what is wrong; nothing when the folder is gone: a run set it aside meanwhile.
 fn check(folder: &Path) -> Option<(u64, Option<Damage>)> {
     let mut what = Vec::new();
-    let record = read_json::<Record>(&folder.join("entry.json"));
-    let manifest = read_manifest(folder);
     let mut bytes = 0;
-    match &manifest {
-        Err(error) => what.push(format!("manifest.json: {error}")),
-        Ok(manifest) if key_of(folder) != Some(manifest.key()) => {
-            what.push("manifest.json is not of this key".to_owned());
-        }
-        Ok(_) => {}
-    }
-    match &record {
-        Err(error) => what.push(format!("entry.json: {error}")),
-        Ok(record) => {
-            if key_of(folder) != Some(record.key) {
-                what.push("entry.json is not of this key".to_owned());
+    let entry = Entry::read(folder);
+    match &entry {
+        Err(error) => what.push(match read_manifest(folder) {
+            Err(error) => format!("manifest.json: {error}"),
+            Ok(manifest) if key_of(folder) != Some(manifest.key()) => {
+                "manifest.json is not of this key".to_owned()
             }
-            for (name, stored) in &record.outputs {
-                let path = folder.join("out").join(name).join(&stored.file);
+            Ok(_) => format!("entry.json: {error}"),
+        }),
+        Ok(entry) => {
+            for (name, stored) in &entry.record.outputs {
+                let path = entry.path(name, stored);
                 match observe(&path) {
                     Ok(seen) => {
                         bytes += seen.bytes;
@@ -97,6 +89,9 @@ fn check(folder: &Path) -> Option<(u64, Option<Damage>)> {
                     }
                 }
             }
+            if !entry.has_its_log() {
+                what.push("log.txt is not what the stage printed".to_owned());
+            }
         }
     }
     if what.is_empty() {
@@ -106,5 +101,5 @@ fn check(folder: &Path) -> Option<(u64, Option<Damage>)> {
         return None;
     }
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Some((bytes, Some(Damage { key, stage: record.ok().map(|record| record.stage), what })))
+    Some((bytes, Some(Damage { key, stage: entry.ok().map(|entry| entry.record.stage), what })))
 }

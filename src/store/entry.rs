@@ -29,7 +29,7 @@ pub struct Record {
     /// How long it took.
     pub seconds: f64,
     /// The most bytes of memory that one of its processes held; none where nobody looked.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// The device it was made on.
     pub device: String,
@@ -110,8 +110,8 @@ impl Entry {
     /// Remembers that it was used now, for [`Store::plan`](super::Store::plan): as the folder's time, since
     /// file systems note reading rarely or not at all.
     pub fn mark_used(&self) {
-        /// A run with nothing to do is to write nothing, and ages are of days.
-        const OFTEN: Duration = Duration::from_hours(1);
+        /// A run with nothing to do is to write nothing, mostly; but what is in use is to be young for `gc` (its `RECENT`).
+        const OFTEN: Duration = Duration::from_mins(5);
         let marked = || -> io::Result<()> {
             let folder = fs::File::open(&self.folder)?;
             let now = SystemTime::now();

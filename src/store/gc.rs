@@ -12,6 +12,10 @@ use stage_contract::StageError;
 use super::{Entry, Failure, Flock, Store, entry::read_json, free_name, remove};
 use crate::fingerprint::Key;
 
+/// A result that was used so short a time ago may be about to be published by a run, which names it in the lock
+/// only then; git keeps young objects for the same reason.
+const RECENT: Duration = Duration::from_mins(10);
+
 /// How much may stay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
@@ -97,7 +101,7 @@ impl Store {
                 Sort::Checkpoint => !held && (old || finished()),
                 Sort::Failure => !held && old,
                 Sort::Displaced => limits.displaced,
-                Sort::Result => old && !held && !item.key.is_some_and(|key| needed.contains(&key)),
+                Sort::Result => old && self.is_free(&item, needed),
             };
             if goes { plan.waste.push(item) } else { plan.kept.push(item) }
         }
@@ -113,15 +117,18 @@ impl Store {
         plan.kept.sort_by_key(|item| std::cmp::Reverse(item.idle));
         let kept = std::mem::take(&mut plan.kept);
         for item in kept {
-            let free = item.sort == Sort::Result
-                && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key));
-            if left > size && free {
+            if left > size && item.sort == Sort::Result && self.is_free(&item, needed) {
                 left -= item.bytes;
                 plan.waste.push(item);
             } else {
                 plan.kept.push(item);
             }
         }
+    }
+
+    /// Whether nobody needs a result.
+    fn is_free(&self, item: &Item, needed: &BTreeSet<Key>) -> bool {
+        item.idle >= RECENT && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key))
     }
 
     /// Takes an item away, unless it is needed by now: then false. `needed` is asked while no run publishes,
@@ -138,7 +145,8 @@ impl Store {
             },
         };
         let publishing = self.publishing()?;
-        let wanted = item.sort == Sort::Result && item.key.as_ref().is_some_and(needed);
+        let wanted = item.sort == Sort::Result
+            && (item.key.as_ref().is_some_and(needed) || idle(&item.path).is_some_and(|idle| idle < RECENT));
         // Under a name that a dead run's slot could have: whatever happens now, it is swept.
         let name = item.key.map_or_else(|| "gone".to_owned(), |key| key.to_string());
         let away = free_name(&self.root().join("tmp"), &name);
@@ -219,12 +227,16 @@ fn item(sort: Sort, path: PathBuf) -> Item {
         bytes += if meta.is_file() { meta.len() } else { 0 };
         newest = newest.max(meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
     }
-    if sort == Sort::Result {
-        newest = fs::metadata(&path).and_then(|meta| meta.modified()).unwrap_or(newest);
-    }
     // A clock that was set back makes nothing old.
-    let idle = SystemTime::now().duration_since(newest).unwrap_or_default();
+    let age = SystemTime::now().duration_since(newest).unwrap_or_default();
+    let idle = idle(&path).filter(|_| sort == Sort::Result).unwrap_or(age);
     Item { sort, key, stage, path, bytes, idle }
+}
+
+/// How long ago a result was used: see [`Entry::mark_used`].
+fn idle(entry: &Path) -> Option<Duration> {
+    let used = fs::metadata(entry).and_then(|meta| meta.modified()).ok()?;
+    Some(SystemTime::now().duration_since(used).unwrap_or_default())
 }
 
 /// What lies in a folder, sorted; nothing when it is not there.

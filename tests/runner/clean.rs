@@ -31,6 +31,7 @@ fn an_output_whose_copy_in_the_cache_is_damaged_stays() {
 fn the_cache_is_removed_only_when_it_is_meant_and_what_is_the_users_stays() {
     let project = Project::new(TWO);
     assert!(project.ok(&["clean", "--cache", "--yes"]).contains("there is no cache here"));
+    project.ok(&["run"]);
     project.write("out/sorted.txt", "mine");
     project.ok(&["run"]);
     let ended = project.ner_pipe(&["clean", "--cache"]);

@@ -1,5 +1,5 @@
 use std::{
-    fs, thread,
+    fs,
     time::{Duration, SystemTime},
 };
 
@@ -129,41 +129,48 @@ fn until_executing(project: &Project, stage: &str) {
 }
 
 #[test]
+fn a_result_that_was_just_made_or_used_stays_as_a_run_may_be_about_to_publish_it() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    project.remove("pipeline.lock");
+    assert_eq!(taken(&gc(&project, &["--keep-age", "0s", "--keep-size", "0B"])), 0);
+    for entry in project.entries() {
+        age(&entry, 1);
+    }
+    project.ok(&["run", "sort"]);
+    project.remove("pipeline.lock");
+    let said = gc(&project, &["--keep-age", "0s"]);
+    assert_eq!((taken(&said), &said["taken"][0]["stage"]), (1, &"count".into()), "{said}");
+}
+
+#[test]
 fn runs_and_gc_at_once_disturb_each_other_in_nothing() {
     let project = Project::new(TWO);
-    thread::scope(|scope| {
-        let runs = scope.spawn(|| {
-            for round in 0..12 {
-                let run = if round % 2 == 0 { "wc -l" } else { "wc -c" };
-                let set = format!("count.run=echo count >> trace; {run} < {{data}} > {{n}}");
-                let ended = project.ner_pipe(&["run", "--set", &set]);
-                assert_eq!(ended.code, Some(0), "{}", ended.err);
-            }
-        });
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !runs_done(&project) {
-                    let ended = project.ner_pipe(&["gc", "--keep-age", "0s"]);
-                    assert_eq!(ended.code, Some(0), "{}", ended.err);
-                }
-            });
+    let set = |run: &str| format!("count.run=echo count >> trace; {run} < {{data}} > {{n}}");
+    for round in 0..6 {
+        let run = ["wc -l", "wc -c", "wc -w"][round % 3];
+        for entry in project.entries_if_any() {
+            age(&entry, 3);
         }
-        runs.join().expect("all runs succeed");
-        project.write("done", "");
-    });
+        // Each run wants a result that gc takes in the same moment, or a moment before or after.
+        let runs =
+            [project.start(&["run", "--set", &set(run)]), project.start(&["run", "--set", &set("wc -L")])];
+        let others = [0, 1].map(|_| project.start(&["gc", "--keep-age", "0s"]));
+        for process in runs.into_iter().chain(others) {
+            let ended = process.end();
+            assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+        }
+    }
     project.expect(&["sort"], &[("sort", "reused")]);
     assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
     assert_eq!(project.ner_pipe(&["verify"]).code, Some(0));
-}
-
-fn runs_done(project: &Project) -> bool {
-    project.exists("done") || thread::panicking()
 }
 
 #[test]
 fn leftovers_go_and_what_is_the_users_only_when_asked_for() {
     let project = Project::new(TWO);
     assert!(project.ok(&["gc"]).contains("there is no cache here"));
+    project.ok(&["run"]);
     project.write("out/sorted.txt", "mine");
     project.ok(&["run"]);
     let key = project.entries()[0].file_name().expect("has one").to_string_lossy().into_owned();
