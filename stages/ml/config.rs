@@ -1,10 +1,13 @@
 //! `config.json` of a token classifier: the stock keys, and `ner_pipe` for pruned shapes (FORMATS, "Student checkpoint").
 
+mod keys;
+
 use std::{fs, path::Path};
 
 use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
+use self::keys::Keys;
 use crate::ml::{
     labels::{Labels, Scheme},
     tokenizer::Special,
@@ -49,6 +52,9 @@ pub struct Config {
 /// Version of the `ner_pipe` key that this code reads and writes.
 const FORMAT: u64 = 1;
 
+/// What helps a file that is broken.
+const COPY: &str = "copy config.json from the model's own repository, where transformers saves it";
+
 /// What `RobertaConfig` assumes for keys that config.json leaves out.
 mod default {
     pub const PAD: usize = 1;
@@ -71,10 +77,8 @@ impl Config {
             StageError::io("read", &path, e)
                 .help("name a folder that holds config.json, model.safetensors and tokenizer.json")
         })?;
-        let value = serde_json::from_str(&text).map_err(|e| {
-            StageError::because(format!("{} is not JSON", path.display()), e)
-                .help("copy config.json from the model's own repository, where transformers saves it")
-        })?;
+        let value = serde_json::from_str(&text)
+            .map_err(|e| StageError::because(format!("{} is not JSON", path.display()), e).help(COPY))?;
         Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
     }
 
@@ -97,7 +101,8 @@ impl Config {
             None if !hidden.is_multiple_of(heads) => {
                 return Err(StageError::new(format!(
                     "hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
-                )));
+                ))
+                .help(COPY));
             }
             None => {
                 let ffn = keys.positive("intermediate_size")?;
@@ -311,108 +316,6 @@ fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bo
         })
         .collect::<Result<Vec<_>, StageError>>()?;
     Ok((own.positive("head_dim")?, layers, own.flag("crf")?))
-}
-
-/// Typed access to a JSON object. A key that is null is not there; one of another type is an error.
-struct Keys<'a>(&'a Map<String, Value>);
-
-impl<'a> Keys<'a> {
-    fn of(value: &'a Value) -> Result<Self, StageError> {
-        value.as_object().map(Self).ok_or_else(|| StageError::new("expected a JSON object"))
-    }
-
-    fn get<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-        expected: &str,
-    ) -> Result<Option<T>, StageError> {
-        match self.0.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => read(value).map(Some).ok_or_else(|| {
-                StageError::new(format!("{key} is {value}, expected {expected}"))
-                    .help(format!("write {expected} for `{key}` in config.json"))
-            }),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&'a str>, StageError> {
-        self.get(key, Value::as_str, "a text")
-    }
-
-    fn flag(&self, key: &str) -> Result<bool, StageError> {
-        Ok(self.get(key, Value::as_bool, "true or false")?.unwrap_or(false))
-    }
-
-    fn object(&self, key: &str) -> Result<Option<Self>, StageError> {
-        Ok(self.get(key, Value::as_object, "an object")?.map(Self))
-    }
-
-    fn number(&self, key: &str) -> Result<Option<usize>, StageError> {
-        self.get(key, |value| value.as_u64().and_then(|n| usize::try_from(n).ok()), "a whole number")
-    }
-
-    fn positive(&self, key: &str) -> Result<usize, StageError> {
-        self.number(key)?
-            .filter(|n| *n > 0)
-            .ok_or_else(|| StageError::new(format!("{key} is missing or 0, expected a positive number")))
-    }
-
-    fn is(&self, key: &str, expected: &str) -> Result<(), StageError> {
-        match self.text(key)?.unwrap_or(expected) {
-            found if found == expected => Ok(()),
-            found => Err(StageError::new(format!("{key} is {found}, and only {expected} is supported"))
-                .help(format!("use a model made with {key} = {expected}, as CamemBERT and RoBERTa are"))),
-        }
-    }
-
-    fn architecture(&self) -> Result<(), StageError> {
-        let kind = self.text("model_type")?.unwrap_or("missing");
-        if !["camembert", "roberta", "xlm-roberta"].contains(&kind) {
-            return Err(StageError::new(format!("model_type is {kind}, expected camembert or roberta"))
-                .help("use a CamemBERT or RoBERTa token classifier"));
-        }
-        let texts =
-            |value: &'a Value| value.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
-        let names = self.get("architectures", texts, "a list of texts")?.unwrap_or_default();
-        if !names.is_empty() && !names.iter().any(|name| name.ends_with("ForTokenClassification")) {
-            return Err(StageError::new(format!("{} is no token classifier", names.join(", ")))
-                .help("use a model fine-tuned for named entities, such as Jean-Baptiste/camembert-ner"));
-        }
-        if self.flag("is_decoder")? {
-            return Err(StageError::new("is_decoder is true, and only encoders are supported")
-                .help("use a CamemBERT or RoBERTa token classifier"));
-        }
-        self.is("hidden_act", default::ACTIVATION)?;
-        self.is("position_embedding_type", default::POSITIONS)
-    }
-
-    fn labels(&self) -> Result<Labels, StageError> {
-        let map = self.object("id2label")?.ok_or_else(|| {
-            StageError::new("id2label is missing, so the labels have no names")
-                .help("add id2label to config.json: {\"0\": \"O\", \"1\": \"I-PER\", ..}")
-        })?;
-        let count = map.0.len();
-        let names = (0..count)
-            .map(|column| {
-                map.text(&column.to_string())?.map(str::to_owned).ok_or_else(|| {
-                    StageError::new(format!("id2label has {count} labels, but none for {column}"))
-                        .help("number the labels of id2label from 0 on, without a gap")
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        if let Some(inverse) = self.object("label2id")? {
-            for (column, name) in names.iter().enumerate() {
-                if inverse.number(name)? != Some(column) || inverse.0.len() != count {
-                    return Err(StageError::new(format!(
-                        "label2id does not say of {name} that it is {column}, as id2label does, and of nothing more"
-                    ))
-                    .help("find out which of the two is right, and make label2id the inverse of id2label"));
-                }
-            }
-        }
-        Labels::parse(&names)
-    }
 }
 
 #[cfg(test)]

@@ -196,6 +196,7 @@ fn every_mistake_in_a_teacher_comes_with_something_to_do() {
         ("\"I-MISC\"", "\"LABEL_2\""),
         ("id2label", "labels"),
         ("{", "{{"),
+        ("hidden_size", "hidden"),
         ("\"camembert\"", "\"bert\""),
         ("\"gelu\"", "\"relu\""),
     ] {
