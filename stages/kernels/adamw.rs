@@ -31,39 +31,45 @@ impl AdamW {
     pub fn step(&self, parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
         let length = parameter.len();
         assert!([gradient.len(), first.len(), second.len()] == [length; 3], "moments of each element");
-        let kept = 1.0 - self.rate * self.decay;
-        let rate = self.rate / (1.0 - self.beta_1.powi(self.time));
-        let correction = 1.0 / (1.0 - self.beta_2.powi(self.time));
-        let step = |p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]| {
-            run(|| {
-                for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                    let g = g * self.scale;
-                    *m = self.beta_1.mul_add(*m, (1.0 - self.beta_1) * g);
-                    *v = self.beta_2.mul_add(*v, (1.0 - self.beta_2) * g * g);
-                    *p = p.mul_add(kept, -rate * *m / ((*v * correction).sqrt() + self.epsilon));
-                }
-            });
-        };
         if length <= PIECE {
-            return step(parameter, gradient, first, second);
+            return run(change, (*self, parameter, gradient, first, second));
         }
         parameter
             .par_chunks_mut(PIECE)
             .zip(gradient.par_chunks(PIECE))
             .zip(first.par_chunks_mut(PIECE))
             .zip(second.par_chunks_mut(PIECE))
-            .for_each(|(((p, g), m), v)| step(p, g, m, v));
+            .for_each(|(((p, g), m), v)| run(change, (*self, p, g, m, v)));
+    }
+}
+
+type Piece<'a> = (AdamW, &'a mut [f32], &'a [f32], &'a mut [f32], &'a mut [f32]);
+
+#[inline(always)]
+fn change((step, p, g, m, v): Piece<'_>) {
+    let kept = 1.0 - step.rate * step.decay;
+    let rate = step.rate / (1.0 - step.beta_1.powi(step.time));
+    let correction = 1.0 / (1.0 - step.beta_2.powi(step.time));
+    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        let g = g * step.scale;
+        *m = step.beta_1.mul_add(*m, (1.0 - step.beta_1) * g);
+        *v = step.beta_2.mul_add(*v, (1.0 - step.beta_2) * g * g);
+        *p = p.mul_add(kept, -rate * *m / ((*v * correction).sqrt() + step.epsilon));
     }
 }
 
 /// Σ x², in pieces that are added in order.
 #[must_use]
 pub fn squares(values: &[f32]) -> f64 {
-    let piece = |values: &[f32]| f64::from(run(|| sum([values], |[x]| x * x)));
     if values.len() <= PIECE {
-        return piece(values);
+        return run(square, values);
     }
-    values.par_chunks(PIECE).map(piece).collect::<Vec<_>>().into_iter().sum()
+    values.par_chunks(PIECE).map(|piece| run(square, piece)).collect::<Vec<_>>().into_iter().sum()
+}
+
+#[inline(always)]
+fn square(values: &[f32]) -> f64 {
+    f64::from(sum(values, |x| x * x))
 }
 
 #[cfg(test)]

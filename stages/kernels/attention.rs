@@ -3,10 +3,14 @@
 //! Nothing is padded. The backward pass computes the probabilities again: they are length² per head, the products they
 //! come from some per cent of a layer, and so the rows of query, key and value are all that a forward pass must keep.
 
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::{
-    matrix::{Cores, Matrix, MatrixMut, add_product, write_product},
+    matrix::{Matrix, MatrixMut},
+    panel::Panels,
     softmax::{softmax, softmax_backward},
 };
 
@@ -22,6 +26,16 @@ pub struct Attention<'a> {
     pub heads: usize,
     /// Columns of a head.
     pub width: usize,
+}
+
+/// Memory of one thread, used again for its next task.
+#[derive(Default)]
+struct Room {
+    key: Panels,
+    value: Panels,
+    other: Panels,
+    p: Vec<f32>,
+    scores: Vec<f32>,
 }
 
 /// One head in one sequence.
@@ -42,10 +56,6 @@ impl Attention<'_> {
 
     fn lengths(&self) -> impl Iterator<Item = usize> {
         self.starts.windows(2).map(|pair| (pair[1] - pair[0]) as usize)
-    }
-
-    fn longest(&self) -> usize {
-        self.lengths().max().unwrap_or(0)
     }
 
     fn check(&self, rows: &[f32]) -> bool {
@@ -105,41 +115,14 @@ impl Attention<'_> {
         }
         let mut context = vec![0.0; self.tokens() * self.columns()];
         let pieces = self.pieces(MatrixMut::new(&mut context, self.columns()));
-        let room = QUERIES * self.longest();
         self.tasks(rows)
             .zip(pieces)
             .collect::<Vec<_>>()
             .into_par_iter()
-            .for_each_init(|| vec![0.0; room], |scores, (task, to)| self.attend(&task, to, scores));
+            .for_each_init(Room::default, |room, (task, to)| {
+                Arch::new().dispatch(Forward { attention: self, task, to, room })
+            });
         context
-    }
-
-    fn attend(&self, task: &Task<'_>, mut to: MatrixMut<'_>, scores: &mut [f32]) {
-        let (length, width) = task.key.shape();
-        let mut first = 0;
-        while first < length {
-            let count = QUERIES.min(length - first);
-            let (now, rest) = to.split_rows(count);
-            to = rest;
-            let p = &mut scores[..count * length];
-            self.probabilities(task, first, p);
-            write_product(
-                now,
-                1.0,
-                Matrix::new(p, length),
-                task.value.block(0..length, 0..width),
-                Cores::One,
-            );
-            first += count;
-        }
-    }
-
-    /// softmax(scale query keyᵀ) of some queries from `first` on: `[queries, length]`.
-    fn probabilities(&self, task: &Task<'_>, first: usize, p: &mut [f32]) {
-        let (length, width) = task.key.shape();
-        let queries = task.query.block(first..first + p.len() / length, 0..width);
-        write_product(MatrixMut::new(p, length), self.scale(), queries, task.key.transposed(), Cores::One);
-        softmax(p, length);
     }
 
     /// From the gradient of the output `[rows, heads * width]` to that of `rows`.
@@ -164,42 +147,95 @@ impl Attention<'_> {
             })
         });
         let outputs = self.pieces(by_query).into_iter().zip(self.pieces(by_key)).zip(self.pieces(by_value));
-        let room = QUERIES * self.longest();
         self.tasks(rows).zip(gradients).zip(outputs).collect::<Vec<_>>().into_par_iter().for_each_init(
-            || (vec![0.0; room], vec![0.0; room]),
-            |(p, scores), ((task, gradient), ((by_query, by_key), by_value))| {
-                self.attend_backward(&task, gradient, [by_query, by_key, by_value], p, scores);
+            Room::default,
+            |room, ((task, gradient), ((by_query, by_key), by_value))| {
+                let to = [by_query, by_key, by_value];
+                Arch::new().dispatch(Backward { attention: self, task, gradient, to, room });
             },
         );
         by_rows
     }
+}
 
-    /// With P = softmax(S) and S = scale Q Kᵀ: dV = Pᵀ G, dS = P (G Vᵀ - Σ P G Vᵀ), dQ = scale dS K, dK = scale dSᵀ Q.
-    fn attend_backward(
-        &self,
-        task: &Task<'_>,
-        gradient: Matrix<'_>,
-        [mut by_query, mut by_key, mut by_value]: [MatrixMut<'_>; 3],
-        p: &mut [f32],
-        scores: &mut [f32],
-    ) {
-        let (length, width) = task.key.shape();
+/// One head's forward pass; pulp inlines `with_simd`, and all that it calls, into code for the processor at hand.
+struct Forward<'a> {
+    attention: &'a Attention<'a>,
+    task: Task<'a>,
+    to: MatrixMut<'a>,
+    room: &'a mut Room,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { attention, task, mut to, room } = self;
+        let (length, _) = task.key.shape();
+        room.key.pack(task.key.transposed(), attention.scale());
+        room.value.pack(task.value, 1.0);
         let mut first = 0;
         while first < length {
             let count = QUERIES.min(length - first);
+            let (now, rest) = to.split_rows(count);
+            to = rest;
+            probabilities(simd, &task, first..first + count, &room.key, &mut room.p);
+            room.value.multiply(simd, now, false, Matrix::new(&room.p, length));
+            first += count;
+        }
+    }
+}
+
+/// softmax(scale query keyᵀ) of some queries: `[queries, length]`.
+#[inline(always)]
+fn probabilities<S: Simd>(simd: S, task: &Task<'_>, queries: Range<usize>, key: &Panels, p: &mut Vec<f32>) {
+    let (length, width) = task.key.shape();
+    p.resize(queries.len() * length, 0.0);
+    key.multiply(simd, MatrixMut::new(p, length), false, task.query.block(queries, 0..width));
+    softmax(p, length);
+}
+
+/// One head's backward pass. With P = softmax(S) and S = scale Q Kᵀ: dV = Pᵀ G, dS = P (G Vᵀ - Σ P G Vᵀ), dQ = scale dS K,
+/// dK = scale dSᵀ Q.
+struct Backward<'a> {
+    attention: &'a Attention<'a>,
+    task: Task<'a>,
+    gradient: Matrix<'a>,
+    /// For query, key and value; the last two are 0.
+    to: [MatrixMut<'a>; 3],
+    room: &'a mut Room,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { attention, task, gradient, to, room } = self;
+        let [mut by_query, mut by_key, mut by_value] = to;
+        let (length, width) = task.key.shape();
+        let Room { key, value, other, p, scores } = room;
+        key.pack(task.key.transposed(), attention.scale());
+        value.pack(task.value.transposed(), 1.0);
+        let mut first = 0;
+        while first < length {
+            let count = QUERIES.min(length - first);
+            let queries = first..first + count;
             let (by_these, rest) = by_query.split_rows(count);
             by_query = rest;
-            let these = first..first + count;
-            let (p, scores) = (&mut p[..count * length], &mut scores[..count * length]);
-            self.probabilities(task, first, p);
-            let gradient = gradient.block(these.clone(), 0..width);
-            add_product(by_value.reborrow(), 1.0, Matrix::new(p, length).transposed(), gradient, Cores::One);
-            write_product(MatrixMut::new(scores, length), 1.0, gradient, task.value.transposed(), Cores::One);
-            softmax_backward(p, scores, length);
+            probabilities(simd, &task, queries.clone(), key, p);
+            let gradient = gradient.block(queries.clone(), 0..width);
+            other.pack(gradient, 1.0);
+            other.multiply(simd, by_value.reborrow(), true, Matrix::new(p, length).transposed());
+            scores.resize(count * length, 0.0);
+            value.multiply(simd, MatrixMut::new(scores, length), false, gradient);
+            softmax_backward(p, scores, length, attention.scale());
             let scores = Matrix::new(scores, length);
-            write_product(by_these, self.scale(), scores, task.key, Cores::One);
-            let queries = task.query.block(these, 0..width);
-            add_product(by_key.reborrow(), self.scale(), scores.transposed(), queries, Cores::One);
+            other.pack(task.query.block(queries, 0..width), 1.0);
+            other.multiply(simd, by_key.reborrow(), true, scores.transposed());
+            other.pack(task.key, 1.0);
+            other.multiply(simd, by_these, false, scores);
             first += count;
         }
     }

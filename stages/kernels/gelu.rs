@@ -22,13 +22,13 @@ fn forward(values: &mut [f32]) {
 
 /// In place.
 pub fn gelu(values: &mut [f32]) {
-    each_piece(values, PIECE, |_, piece| run(|| forward(piece)));
+    each_piece(values, PIECE, |_, piece| run(forward, piece));
 }
 
 /// In new memory.
 #[must_use]
 pub fn gelu_of(values: &[f32]) -> Vec<f32> {
-    changed_copy(values, PIECE, |_, piece| run(|| forward(piece)))
+    changed_copy(values, PIECE, |_, piece| run(forward, piece))
 }
 
 /// From the gradient of the output to that of the input `x`, in place.
@@ -39,12 +39,12 @@ pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
     assert_eq!(x.len(), gradient.len(), "a gradient for each element");
     each_piece(gradient, PIECE, |number, piece| {
         let x = &x[number * PIECE..][..piece.len()];
-        run(|| backward(x, piece));
+        run(backward, (x, piece));
     });
 }
 
 #[inline(always)]
-fn backward(x: &[f32], gradient: &mut [f32]) {
+fn backward((x, gradient): (&[f32], &mut [f32])) {
     for (gradient, &x) in gradient.iter_mut().zip(x) {
         *gradient *= (x * DENSITY).mul_add(exp(-0.5 * x * x), share(x));
     }

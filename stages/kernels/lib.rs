@@ -23,8 +23,9 @@ pub mod gelu;
 pub mod linear;
 pub mod matrix;
 pub mod norm;
-pub mod softmax;
-pub mod vector;
+mod panel;
+mod softmax;
+mod vector;
 
 #[cfg(test)]
 mod reference;

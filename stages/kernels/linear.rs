@@ -85,15 +85,19 @@ pub fn by_bias(gradient: &[f32], columns: usize) -> Vec<f32> {
     assert!(columns > 0 && gradient.len().is_multiple_of(columns), "rows of {columns}");
     let mut sums = vec![0.0; columns];
     sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(number, sums)| {
-        run(|| {
-            for row in gradient.chunks_exact(columns) {
-                for (sum, g) in sums.iter_mut().zip(&row[number * COLUMNS..]) {
-                    *sum += g;
-                }
-            }
-        });
+        run(add_rows, (sums, &gradient[number * COLUMNS..], columns));
     });
     sums
+}
+
+/// Adds up rows that begin `stride` apart.
+#[inline(always)]
+fn add_rows((sums, values, stride): (&mut [f32], &[f32], usize)) {
+    for row in values.chunks(stride) {
+        for (sum, x) in sums.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -60,6 +60,12 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// One element.
+    #[inline(always)]
+    pub(crate) fn at(&self, row: usize, column: usize) -> f32 {
+        self.values[row * self.row_stride + column * self.column_stride]
+    }
+
     /// Whether every element lies in the slice.
     fn is_whole(&self) -> bool {
         self.rows == 0
@@ -110,6 +116,18 @@ impl<'a> MatrixMut<'a> {
     #[must_use]
     pub fn reborrow(&mut self) -> MatrixMut<'_> {
         MatrixMut { borrowed: PhantomData, ..*self }
+    }
+
+    /// One row of it.
+    ///
+    /// # Panics
+    /// When it has fewer.
+    #[inline(always)]
+    pub fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        let first = self.first.wrapping_add(row * self.stride);
+        // SAFETY: the row lies in what is borrowed here, and `&mut self` lends it out once at a time.
+        unsafe { std::slice::from_raw_parts_mut(first, self.columns) }
     }
 
     /// The first rows and the rest.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::vector::{changed_copy, each_piece, rows, run, sum};
+use crate::vector::{changed_copy, each_piece, rows, run, sum, sum_pairs};
 
 /// Gain, offset and the ε under the root.
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +49,7 @@ impl Norm<'_> {
         let piece = rows(self.gamma.len()) * self.gamma.len();
         each_piece(x, piece, |number, x| {
             let residual = residual.map(|residual| &residual[number * piece..][..x.len()]);
-            run(|| {
-                add(x, residual);
-                for row in x.chunks_exact_mut(self.gamma.len()) {
-                    let (mean, scale) = moments(row, self.epsilon);
-                    self.apply(row, mean, scale);
-                }
-            });
+            run(in_place, (self, x, residual));
         });
     }
 
@@ -77,29 +71,13 @@ impl Norm<'_> {
             .enumerate()
             .for_each(|(number, ((x, means), scales))| {
                 let residual = residual.map(|residual| &residual[number * piece..][..x.len()]);
-                run(|| {
-                    add(x, residual);
-                    for ((row, mean), scale) in x.chunks_exact(width).zip(means).zip(scales) {
-                        (*mean, *scale) = moments(row, self.epsilon);
-                    }
-                });
+                run(measure, (self, x, residual, means, scales));
             });
         let y = changed_copy(x, piece, |number, y| {
-            let first = number * count;
-            run(|| {
-                for (place, row) in y.chunks_exact_mut(width).enumerate() {
-                    self.apply(row, statistics.mean[first + place], statistics.scale[first + place]);
-                }
-            });
+            let rows = number * count..number * count + y.len() / width;
+            run(apply, (self, y, &statistics.mean[rows.clone()], &statistics.scale[rows]));
         });
         (y, statistics)
-    }
-
-    #[inline(always)]
-    fn apply(&self, row: &mut [f32], mean: f32, scale: f32) {
-        for ((x, gamma), beta) in row.iter_mut().zip(self.gamma).zip(self.beta) {
-            *x = ((*x - mean) * scale).mul_add(*gamma, *beta);
-        }
     }
 
     /// From the gradient of the output to that of the sum (and so of x and of the residual), in place.
@@ -120,13 +98,7 @@ impl Norm<'_> {
             .zip(statistics.mean.par_chunks(count).zip(statistics.scale.par_chunks(count)))
             .zip(parts.par_chunks_mut(2 * width))
             .for_each(|(((gradient, sums), (mean, scale)), part)| {
-                let (gamma, beta) = part.split_at_mut(width);
-                run(|| {
-                    let rows = gradient.chunks_exact_mut(width).zip(sums.chunks_exact(width));
-                    for ((gradient, row), (mean, scale)) in rows.zip(mean.iter().zip(scale)) {
-                        self.row_backward(row, *mean, *scale, gradient, gamma, beta);
-                    }
-                });
+                run(backward, (self, gradient, sums, (mean, scale), part));
             });
         let mut total = vec![0.0; 2 * width];
         for part in parts.chunks_exact(2 * width) {
@@ -135,28 +107,60 @@ impl Norm<'_> {
         let beta = total.split_off(width);
         Gradients { gamma: total, beta }
     }
+}
 
-    /// With x̂ = (s - mean) scale and h = g gamma: dL/ds = scale (h - mean(h) - x̂ mean(h x̂)).
-    #[inline(always)]
-    fn row_backward(
-        &self,
-        row: &[f32],
-        mean: f32,
-        scale: f32,
-        gradient: &mut [f32],
-        gamma: &mut [f32],
-        beta: &mut [f32],
-    ) {
-        for (((g, x), gamma), beta) in gradient.iter().zip(row).zip(gamma).zip(beta) {
-            *gamma += g * ((x - mean) * scale);
-            *beta += g;
+#[inline(always)]
+fn in_place((norm, x, residual): (&Norm<'_>, &mut [f32], Option<&[f32]>)) {
+    add(x, residual);
+    for row in x.chunks_exact_mut(norm.gamma.len()) {
+        let (mean, scale) = moments(row, norm.epsilon);
+        apply_row(norm, row, mean, scale);
+    }
+}
+
+type Measured<'a> = (&'a Norm<'a>, &'a mut [f32], Option<&'a [f32]>, &'a mut [f32], &'a mut [f32]);
+
+#[inline(always)]
+fn measure((norm, x, residual, means, scales): Measured<'_>) {
+    add(x, residual);
+    for ((row, mean), scale) in x.chunks_exact(norm.gamma.len()).zip(means).zip(scales) {
+        (*mean, *scale) = moments(row, norm.epsilon);
+    }
+}
+
+#[inline(always)]
+fn apply((norm, x, means, scales): (&Norm<'_>, &mut [f32], &[f32], &[f32])) {
+    for ((row, mean), scale) in x.chunks_exact_mut(norm.gamma.len()).zip(means).zip(scales) {
+        apply_row(norm, row, *mean, *scale);
+    }
+}
+
+#[inline(always)]
+fn apply_row(norm: &Norm<'_>, row: &mut [f32], mean: f32, scale: f32) {
+    for ((x, gamma), beta) in row.iter_mut().zip(norm.gamma).zip(norm.beta) {
+        *x = ((*x - mean) * scale).mul_add(*gamma, *beta);
+    }
+}
+
+type Backward<'a> = (&'a Norm<'a>, &'a mut [f32], &'a [f32], (&'a [f32], &'a [f32]), &'a mut [f32]);
+
+/// With x̂ = (s - mean) scale and h = g gamma: dL/ds = scale (h - mean(h) - x̂ mean(h x̂)).
+#[inline(always)]
+fn backward((norm, gradient, sums, (means, scales), part): Backward<'_>) {
+    let width = norm.gamma.len();
+    let (by_gamma, by_beta) = part.split_at_mut(width);
+    let rows = gradient.chunks_exact_mut(width).zip(sums.chunks_exact(width));
+    for ((gradient, row), (mean, scale)) in rows.zip(means.iter().zip(scales)) {
+        let parameters = norm.gamma.iter().zip(&mut *by_gamma).zip(&mut *by_beta);
+        for ((g, x), ((gamma, by_gamma), by_beta)) in gradient.iter_mut().zip(row).zip(parameters) {
+            *by_gamma += *g * ((x - mean) * scale);
+            *by_beta += *g;
+            *g *= gamma;
         }
-        let width = count(row.len());
-        let plain = sum([&*gradient, self.gamma], |[g, gamma]| g * gamma) / width;
-        let along =
-            sum([&*gradient, self.gamma, row], |[g, gamma, x]| g * gamma * ((x - mean) * scale)) / width;
-        for ((g, x), gamma) in gradient.iter_mut().zip(row).zip(self.gamma) {
-            *g = scale * (g.mul_add(*gamma, -plain) - (x - mean) * scale * along);
+        let plain = sum(gradient, |h| h) / count(width);
+        let along = sum_pairs(gradient, row, |h, x| h * ((x - mean) * scale)) / count(width);
+        for (h, x) in gradient.iter_mut().zip(row) {
+            *h = scale * (*h - plain - (x - mean) * scale * along);
         }
     }
 }
@@ -174,8 +178,8 @@ fn add(x: &mut [f32], residual: Option<&[f32]>) {
 #[inline(always)]
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let width = count(row.len());
-    let mean = sum([row], |[x]| x) / width;
-    let variance = sum([row], |[x]| (x - mean) * (x - mean)) / width;
+    let mean = sum(row, |x| x) / width;
+    let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 

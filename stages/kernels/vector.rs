@@ -1,6 +1,6 @@
 //! What all kernels share: dispatch, pieces, sums in a fixed order, and exp and erf that vectorise.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Elements of a piece of work: large enough to be worth a task, small enough to stay in the second cache.
@@ -9,10 +9,27 @@ pub(crate) const PIECE: usize = 1 << 14;
 /// Sums run in so many lanes: two registers of AVX-512.
 const LANES: usize = 32;
 
-/// Runs `work` compiled for the best instructions of this processor. All that it calls must be inlined into it.
+/// Runs `work` compiled for the best instructions of this processor.
+///
+/// It must be a function with `#[inline(always)]`, as must be all that it calls, down to each `mul_add`: what is not
+/// inlined here is compiled for the plainest processor. A closure will not do, because nothing forces it inline.
 #[inline(always)]
-pub(crate) fn run<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+pub(crate) fn run<A, R>(work: impl FnOnce(A) -> R, on: A) -> R {
+    Arch::new().dispatch(Work { work, on })
+}
+
+struct Work<A, F> {
+    work: F,
+    on: A,
+}
+
+impl<A, R, F: FnOnce(A) -> R> WithSimd for Work<A, F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> R {
+        (self.work)(self.on)
+    }
 }
 
 /// Rows of `width` in a piece.
@@ -49,24 +66,36 @@ pub(crate) fn changed_copy(
     copy
 }
 
-/// Σ `term` over the elements of equally long slices, in a fixed order.
+/// Σ `term`(x), in a fixed order.
 #[inline(always)]
-pub(crate) fn sum<const N: usize>(of: [&[f32]; N], term: impl Fn([f32; N]) -> f32) -> f32 {
-    let length = of[0].len();
-    let of = of.map(|slice| &slice[..length]);
+pub(crate) fn sum(of: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = of.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    let whole = length / LANES * LANES;
-    for at in (0..whole).step_by(LANES) {
-        let chunks = of.map(|slice| &slice[at..at + LANES]);
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += term(chunks.map(|chunk| chunk[lane]));
+    for chunk in chunks {
+        for (sum, x) in lanes.iter_mut().zip(chunk) {
+            *sum += term(*x);
         }
     }
-    let mut rest = 0.0;
-    for at in whole..length {
-        rest += term(of.map(|slice| slice[at]));
+    rest.iter().fold(halve(lanes), |sum, x| sum + term(*x))
+}
+
+/// Σ `term`(x, y), in a fixed order.
+#[inline(always)]
+pub(crate) fn sum_pairs(xs: &[f32], ys: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let (x_chunks, x_rest) = xs.as_chunks::<LANES>();
+    let (y_chunks, y_rest) = ys.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (x_chunk, y_chunk) in x_chunks.iter().zip(y_chunks) {
+        for ((sum, x), y) in lanes.iter_mut().zip(x_chunk).zip(y_chunk) {
+            *sum += term(*x, *y);
+        }
     }
-    // Halves upon halves, as the lanes of a register are added.
+    x_rest.iter().zip(y_rest).fold(halve(lanes), |sum, (x, y)| sum + term(*x, *y))
+}
+
+/// Halves upon halves, as the lanes of a register are added.
+#[inline(always)]
+fn halve(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES;
     while width > 1 {
         width /= 2;
@@ -74,7 +103,7 @@ pub(crate) fn sum<const N: usize>(of: [&[f32]; N], term: impl Fn([f32; N]) -> f3
             lanes[lane] += lanes[lane + width];
         }
     }
-    lanes[0] + rest
+    lanes[0]
 }
 
 /// The largest element; -inf of none. A NaN may be passed over.
@@ -98,7 +127,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     /// Adding and taking away 1.5 * 2^23 rounds to a whole number.
     const WHOLE: f32 = 12_582_912.0;
     let inside = x.clamp(-87.0, 88.0);
-    let n = inside.mul_add(std::f32::consts::LOG2_E, WHOLE) - WHOLE;
+    let shifted = inside.mul_add(std::f32::consts::LOG2_E, WHOLE);
+    let n = shifted - WHOLE;
     // ln 2 in two parts, of which the first has few bits.
     let r = n.mul_add(-0.693_359_4, inside);
     let r = n.mul_add(2.121_944_4e-4, r);
@@ -109,8 +139,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 1.666_666_5e-1);
     let p = p.mul_add(r, 5.000_000_3e-1);
     let power = p.mul_add(r * r, r) + 1.0;
-    #[expect(clippy::cast_possible_truncation, reason = "n is whole and within ±127")]
-    let scale = f32::from_bits((((n as i32) + 127) << 23).cast_unsigned());
+    // The low bits of `shifted` are n, which becomes the exponent.
+    let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
     if x < -87.0 { 0.0 } else { power * scale }
 }
 
