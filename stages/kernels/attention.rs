@@ -115,13 +115,12 @@ impl Attention<'_> {
         }
         let mut context = vec![0.0; self.tokens() * self.columns()];
         let pieces = self.pieces(MatrixMut::new(&mut context, self.columns()));
-        self.tasks(rows)
-            .zip(pieces)
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .for_each_init(Room::default, |room, (task, to)| {
-                Arch::new().dispatch(Forward { attention: self, task, to, room })
-            });
+        self.tasks(rows).zip(pieces).collect::<Vec<_>>().into_par_iter().for_each_init(
+            Room::default,
+            |room, (task, to)| {
+                Arch::new().dispatch(Forward { attention: self, task, to, room });
+            },
+        );
         context
     }
 
