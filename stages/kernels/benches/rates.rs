@@ -64,10 +64,11 @@ fn all() {
     rate("attention backward", 2.5 * flops, "GFLOP/s", || attention.backward(&rows, &g));
 
     let size = 20_000_000;
-    let (mut p, g, mut m, mut v) = (values(size), values(size), values(size), vec![0.1; size]);
+    let (mut parameter, g) = (values(size), values(size));
+    let (mut first, mut second) = (values(size), vec![0.1; size]);
     let step =
         AdamW { rate: 1e-5, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, decay: 0.01, time: 7, scale: 0.5 };
-    rate("AdamW", (28 * size) as f64, "GB/s", || step.step(&mut p, &g, &mut m, &mut v));
+    rate("AdamW", (28 * size) as f64, "GB/s", || step.step(&mut parameter, &g, &mut first, &mut second));
     rate("squares", (4 * size) as f64, "GB/s", || squares(&g));
 }
 
