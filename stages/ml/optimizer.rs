@@ -32,7 +32,7 @@ pub struct Groups {
     pub weight_decay: f64,
 }
 
-/// Of the moments, and under the root: PyTorch's.
+/// Of the moments, and under the root: as in `PyTorch`.
 const BETAS: [f32; 2] = [0.9, 0.999];
 const EPSILON: f32 = 1e-8;
 

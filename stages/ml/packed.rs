@@ -68,7 +68,7 @@ impl Packed {
             ids: indices(&batch.ids, device),
             positions: indices(&positions, device),
             rows: indices(&batch.rows, device),
-            layout: fused.unwrap_or_else(|| Rows::Stock(Grid::new(&windows, device))),
+            layout: fused.unwrap_or_else(|| Rows::Stock(Box::new(Grid::new(&windows, device)))),
         }
     }
 }

@@ -64,8 +64,8 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let weights = [weight_1, weight_2, weight_3];
         let biases = [bias_1, bias_2, bias_3];
-        let [w1, w2, w3] = weights.each_ref().map(|tensor| tensor.node());
-        let [b1, b2, b3] = biases.each_ref().map(|tensor| tensor.node());
+        let [w1, w2, w3] = [weights[0].node(), weights[1].node(), weights[2].node()];
+        let [b1, b2, b3] = [biases[0].node(), biases[1].node(), biases[2].node()];
         let prepared = ThreeStep.prepare::<C>([x.node(), w1, w2, w3, b1, b2, b3]).compute_bound();
         let x = whole(x.into_primitive());
         let weights = weights.map(|tensor| whole(tensor.into_primitive()));

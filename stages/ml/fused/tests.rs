@@ -23,7 +23,7 @@ fn pruned() -> Config {
     Config { layers: vec![layer(4, 24), layer(1, 7), layer(3, 40)], ..tiny() }
 }
 
-/// One layer and positions for the longest window that a CamemBERT takes.
+/// One layer and positions for the longest window of `CamemBERT`.
 fn long() -> Config {
     let layers = vec![LayerShape { heads: 2, ffn: 16, from_teacher_layer: 0 }];
     Config { layers, positions: 514, ..tiny() }
@@ -63,6 +63,7 @@ impl ModuleVisitor for Collect<'_> {
 fn loss(output: &Output) -> Tensor<1> {
     let parts = std::iter::once(&output.logits).chain(&output.hidden).map(|output| {
         let [rows, columns] = output.dims();
+        #[expect(clippy::cast_precision_loss, reason = "tests are small")]
         let slopes: Vec<f32> = (0..rows * columns).map(|i| (i as f32 * 0.37).sin()).collect();
         (output.clone() * Tensor::from_data(TensorData::new(slopes, [rows, columns]), &output.device())).sum()
     });
@@ -95,13 +96,13 @@ fn assert_forward(config: &Config, lengths: &[u32]) {
     }
 }
 
-/// Runs both forms forward and backward; `gated` also through gates that are ajar.
-fn assert_backward(config: &Config, lengths: &[u32], gated: bool) {
+/// Runs both forms forward and backward; also through gates, which are open.
+fn assert_backward(config: &Config, lengths: &[u32], through_gates: bool) {
     let device = Device::flex().autodiff();
     let network = trained(config, &Device::flex()).train();
     let states = [0, config.layers.len()];
     let [fused, stock] = both(config, lengths, &device).map(|batch| {
-        let gates = gated.then(|| Gates::open(&network, &device));
+        let gates = through_gates.then(|| Gates::open(&network, &device));
         let output = network.forward_gated(&batch, &states, gates.as_ref());
         let gradients = loss(&output).backward();
         let gates = gates.iter().flat_map(|gates| gates.heads.iter().chain(&gates.ffn));
