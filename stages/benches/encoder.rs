@@ -1,23 +1,27 @@
-//! Tokens per second of the encoder: `cargo bench -p stages --bench encoder [-- LAYERS HIDDEN HEADS FFN WINDOWS LENGTH]`.
-//! Windows of equal and of mixed lengths; forward, forward with backward, and that in two halves at once.
+//! The encoder in Burn's own operations and fused, side by side in one run, round by round:
+//! `cargo bench -p stages --bench encoder [-- LAYERS HIDDEN HEADS FFN WINDOWS LENGTH]`.
+//!
+//! Windows of equal and of mixed lengths; forward, and a training step with its optimiser (the stock step does not even
+//! clip). Best wall time of the rounds and mean CPU time; ratios above 1 are in favour of the fused form.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+#![expect(clippy::cast_precision_loss, reason = "rates")]
 
 use std::time::Instant;
 
 use burn::{
     module::Module,
-    optim::GradientsParams,
-    tensor::{Device, activation::log_softmax},
+    optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
+    tensor::{Device, Tensor, activation::log_softmax},
 };
-use rayon::prelude::*;
 use stages::ml::{
     batch::Batch,
     config::{Config, LayerShape},
     labels::Labels,
     model::{Network, Packed},
+    optimizer::{self, Groups, Groupwise},
 };
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 7;
 
 fn main() {
     let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -38,35 +42,50 @@ fn main() {
     };
     let device = Device::flex();
     let network = Network::init(&config, 42, &device);
-    // Mixed: as a bucket has them, within an eighth of the longest.
-    let equal = batch(&config, &vec![length; windows]);
-    let mixed: Vec<_> = (0..windows).map(|i| length - i % (length / 8 + 1)).collect();
-    let mixed = batch(&config, &mixed);
     println!("{layers} x {hidden}, {heads} heads, FFN {ffn}, {windows} windows of {length}");
-    for (name, batch) in [("equal", &equal), ("mixed", &mixed)] {
-        rate(&format!("{name} forward"), batch.ids.len(), || {
-            let packed = Packed::new(batch, &config, &device);
-            assert!(network.forward(&packed, &[]).logits.sum().into_scalar::<f32>().is_finite());
-        });
-        let training = network.clone().train();
+    let mixed: Vec<_> = (0..windows).map(|i| length - i * length / (2 * windows)).collect();
+    for (name, lengths) in [("equal", vec![length; windows]), ("mixed, half to all of it", mixed)] {
+        let batch = batch(&config, &lengths);
+        let tokens = batch.ids.len();
+        println!("{name}: {tokens} tokens");
+        compare(
+            "forward",
+            tokens,
+            || forward(&network, &Packed::stock(&batch, &config, &device)),
+            || forward(&network, &Packed::new(&batch, &config, &device)),
+        );
+
         let autodiff = device.clone().autodiff();
-        rate(&format!("{name} forward and backward"), batch.ids.len(), || {
-            let packed = Packed::new(batch, &config, &autodiff);
-            let logits = training.forward(&packed, &[]).logits;
-            let loss = log_softmax(logits, 1).mean().neg();
-            assert!(!GradientsParams::from_grads(loss.backward(), &training).is_empty());
-        });
-        // Element-wise operations use one core, so two halves at once should win where matrix products do not fill all.
-        let halves = halves(batch);
-        rate(&format!("{name} in two halves at once"), batch.ids.len(), || {
-            halves.par_iter().for_each(|batch| {
-                let training = training.clone().fork(&autodiff);
-                let packed = Packed::new(batch, &config, &autodiff);
-                let loss = log_softmax(training.forward(&packed, &[]).logits, 1).mean().neg();
-                assert!(!GradientsParams::from_grads(loss.backward(), &training).is_empty());
-            });
-        });
+        let mut stock = Some(network.clone().fork(&device).train());
+        let mut burn = ModuleOptimizer::from(AdamWConfig::new().with_weight_decay(0.01).build());
+        let mut fused = Some(network.clone().fork(&device).train());
+        let mut ours = Groupwise::new(Groups { head: 1.0, crf: 1.0, weight_decay: 0.01 });
+        compare(
+            "training step",
+            tokens,
+            || {
+                let network = stock.take().expect("left by the last round");
+                let gradients = backward(&network, &Packed::stock(&batch, &config, &autodiff));
+                stock = Some(burn.step(1e-5, network, gradients));
+            },
+            || {
+                let network = fused.take().expect("left by the last round");
+                let gradients = backward(&network, &Packed::new(&batch, &config, &autodiff));
+                let norm = optimizer::norm(&network, &gradients);
+                fused = Some(ours.step(1e-5, network, gradients, norm, 1.0));
+            },
+        );
     }
+}
+
+fn forward(network: &Network, batch: &Packed) {
+    let logits: Tensor<2> = network.forward(batch, &[]).logits;
+    assert!(logits.sum().into_scalar::<f32>().is_finite());
+}
+
+fn backward(network: &Network, batch: &Packed) -> GradientsParams {
+    let loss = log_softmax(network.forward(batch, &[]).logits, 1).mean().neg();
+    GradientsParams::from_grads(loss.backward(), network)
 }
 
 fn batch(config: &Config, lengths: &[usize]) -> Batch {
@@ -82,38 +101,60 @@ fn batch(config: &Config, lengths: &[usize]) -> Batch {
     }
 }
 
-fn halves(batch: &Batch) -> Vec<Batch> {
-    let middle = batch.starts.len() / 2;
-    [&batch.starts[..=middle], &batch.starts[middle..]]
-        .into_iter()
-        .map(|starts| Batch {
-            ids: batch.ids[starts[0] as usize..starts[starts.len() - 1] as usize].to_vec(),
-            starts: starts.iter().map(|start| start - starts[0]).collect(),
-            ..Batch::default()
-        })
-        .collect()
-}
-
 fn index(value: usize) -> u32 {
     u32::try_from(value).expect("benchmarks are small")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
-fn rate(name: &str, tokens: usize, mut work: impl FnMut()) {
-    work();
-    let cpu = cpu_ticks();
-    let mut seconds: Vec<_> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    let (best, median) = (seconds[0] * 1e3, seconds[ROUNDS / 2] * 1e3);
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let (cpu, rate) = ((cpu_ticks() - cpu) as f64 * 10.0 / ROUNDS as f64, tokens as f64 * 1e3 / median);
-    println!("{name:28} {median:7.0} ms median {best:7.0} ms best {cpu:7.0} ms of CPU {rate:7.0} tokens/s");
+/// Both forms in turn, after one round of each that does not count.
+fn compare(name: &str, tokens: usize, mut stock: impl FnMut(), mut fused: impl FnMut()) {
+    stock();
+    fused();
+    let mut spent = [Spent::default(), Spent::default()];
+    for _ in 0..ROUNDS {
+        spent[0].add(&mut stock);
+        spent[1].add(&mut fused);
+    }
+    for (form, spent) in ["stock", "fused"].iter().zip(&spent) {
+        println!("  {name:14} {form} {}", spent.line(tokens));
+    }
+    let [stock, fused] = spent;
+    println!(
+        "  {name:14} stock / fused: {:.2} of wall time, {:.2} of CPU time",
+        stock.best / fused.best,
+        stock.cpu as f64 / fused.cpu.max(1) as f64
+    );
+}
+
+struct Spent {
+    /// Seconds.
+    best: f64,
+    /// Hundredths of a second.
+    cpu: u64,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { best: f64::INFINITY, cpu: 0 }
+    }
+}
+
+impl Spent {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
+    fn add(&mut self, work: &mut impl FnMut()) {
+        let (start, cpu) = (Instant::now(), cpu_ticks());
+        work();
+        self.cpu += cpu_ticks() - cpu;
+        self.best = self.best.min(start.elapsed().as_secs_f64());
+    }
+
+    fn line(&self, tokens: usize) -> String {
+        let cpu = self.cpu as f64 * 10.0 / ROUNDS as f64;
+        format!(
+            "{:8.1} ms best {cpu:8.1} ms of CPU {:8.0} tokens/s",
+            self.best * 1e3,
+            tokens as f64 / self.best
+        )
+    }
 }
 
 /// CPU time of this process in hundredths of a second, which other work on the machine hardly changes; 0 elsewhere than

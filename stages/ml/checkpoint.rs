@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{module::Module, optim::ModuleOptimizer};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
 use crate::ml::{
     corpus::{Epoch, History, Step},
     model::Network,
+    optimizer::Groupwise,
     scores::Score,
 };
 
@@ -131,7 +132,7 @@ impl Saved {
     ///
     /// # Errors
     /// When the file is damaged.
-    pub fn optimizer(&self, fresh: ModuleOptimizer) -> Result<ModuleOptimizer, StageError> {
+    pub fn optimizer(&self, fresh: Groupwise) -> Result<Groupwise, StageError> {
         fresh.load(&self.optimizer).map_err(|e| damaged(&self.optimizer, e))
     }
 }
@@ -186,7 +187,7 @@ impl Checkpoint {
         &self,
         network: &Network,
         best: Option<&Network>,
-        optimizer: &ModuleOptimizer,
+        optimizer: &Groupwise,
         state: &State,
     ) -> Result<(), StageError> {
         let io = |path: &Path| {

@@ -12,6 +12,7 @@ pub mod device;
 pub mod distillation;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub(crate) mod fused;
 pub mod importance;
 pub mod infer;
 pub mod labels;

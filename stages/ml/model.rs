@@ -9,12 +9,7 @@ use std::{
 use burn::{
     module::{Module, Param},
     nn::{Embedding, LayerNorm, Linear},
-    tensor::{
-        Device, Tensor,
-        activation::{gelu, softmax},
-        module::attention,
-        ops::AttentionModuleOptions,
-    },
+    tensor::{Device, Tensor},
 };
 use stage_contract::{Artifact, Invalid, Kind, StageError};
 
@@ -22,9 +17,9 @@ pub use crate::ml::packed::Packed;
 use crate::ml::{
     config::Config,
     crf::Crf,
+    fused::Rows,
     layout::{self, host},
     losses::CrfWeights,
-    packed::Grid,
     tokenizer::Tokenizer,
     weights::{self, Weights},
 };
@@ -111,7 +106,7 @@ impl Network {
     pub fn forward_gated(&self, batch: &Packed, hidden: &[usize], gates: Option<&Gates>) -> Output {
         let words = self.word.weight.val().select(0, batch.ids.clone());
         let positions = self.position.weight.val().select(0, batch.positions.clone());
-        let mut x = self.norm.forward(words + positions);
+        let mut x = batch.layout.add_norm(&self.norm, words, positions);
         let mut states = vec![None; self.layers.len() + 1];
         let keep = |states: &mut Vec<Option<Tensor<2>>>, state: usize, x: &Tensor<2>| {
             if hidden.contains(&state) {
@@ -121,11 +116,11 @@ impl Network {
         keep(&mut states, 0, &x);
         for (index, layer) in self.layers.iter().enumerate() {
             let gates = gates.map(|gates| (gates.heads[index].clone(), gates.ffn[index].clone()));
-            x = layer.forward(x, &batch.grid, gates);
+            x = layer.forward(x, &batch.layout, gates);
             keep(&mut states, index + 1, &x);
         }
         Output {
-            logits: self.head.forward(x),
+            logits: batch.layout.linear(&self.head, x),
             hidden: hidden.iter().filter_map(|state| states[*state].clone()).collect(),
         }
     }
@@ -143,52 +138,20 @@ impl Network {
 
 impl Layer {
     /// `[tokens, hidden]` -> `[tokens, hidden]`
-    fn forward(&self, x: Tensor<2>, grid: &Grid, gates: Option<(Tensor<1>, Tensor<1>)>) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, rows: &Rows, gates: Option<(Tensor<1>, Tensor<1>)>) -> Tensor<2> {
         let (head_gates, neuron_gates) = gates.unzip();
-        let context = self.context(&x, grid, head_gates);
-        let x = self.attention_norm.forward(self.attention_output.forward(context) + x);
-        let mut neurons = gelu(self.up.forward(x.clone()));
+        let mut context = rows.attention([&self.query, &self.key, &self.value], self.heads, &x);
+        if let Some(gates) = head_gates {
+            let [tokens, width] = context.dims();
+            let heads = context.reshape([tokens, self.heads, width / self.heads.max(1)]);
+            context = (heads * gates.reshape([1, self.heads, 1])).reshape([tokens, width]);
+        }
+        let x = rows.add_norm(&self.attention_norm, rows.linear(&self.attention_output, context), x);
+        let mut neurons = rows.linear_gelu(&self.up, x.clone());
         if let Some(gates) = neuron_gates {
             neurons = neurons * gates.unsqueeze();
         }
-        self.ffn_norm.forward(self.down.forward(neurons) + x)
-    }
-
-    /// Multi-head attention (Vaswani et al. 2017, eq. 1): `[tokens, hidden]` -> `[tokens, heads * head_dim]`
-    fn context(&self, x: &Tensor<2>, grid: &Grid, gates: Option<Tensor<1>>) -> Tensor<2> {
-        let heads = |linear: &Linear| {
-            let rows = linear.forward(x.clone());
-            let [_, width] = rows.dims();
-            let rows = match &grid.ragged {
-                Some(ragged) => rows.select(0, ragged.gather.clone()),
-                None => rows,
-            };
-            rows.reshape([grid.windows, grid.length, self.heads, width / self.heads]).swap_dims(1, 2)
-        };
-        let (query, key, value) = (heads(&self.query), heads(&self.key), heads(&self.value));
-        let [windows, count, length, width] = query.dims();
-        let bias = grid.ragged.as_ref().map(|ragged| ragged.bias.clone());
-        let context = if grid.fused {
-            let bias = bias.map(|bias| bias.expand([windows, 1, length, length]));
-            attention(query, key, value, None, bias, AttentionModuleOptions::default())
-        } else {
-            #[expect(clippy::cast_precision_loss, reason = "a head is some tens wide")]
-            let scale = 1.0 / (width as f64).sqrt();
-            let mut scores = (query * scale).matmul(key.swap_dims(2, 3));
-            if let Some(bias) = bias {
-                scores = scores + bias;
-            }
-            softmax(scores, 3).matmul(value)
-        };
-        let mut context = context.swap_dims(1, 2);
-        if let Some(gates) = gates {
-            context = context * gates.reshape([1, 1, count, 1]);
-        }
-        let context = context.reshape([windows * length, count * width]);
-        match &grid.ragged {
-            Some(ragged) => context.select(0, ragged.scatter.clone()),
-            None => context,
-        }
+        rows.add_norm(&self.ffn_norm, rows.linear(&self.down, neurons), x)
     }
 }
 

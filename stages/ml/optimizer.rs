@@ -1,10 +1,25 @@
 //! `AdamW` with the groups of ML.md §3: no decay on biases, `LayerNorm` and CRF; faster head, fastest CRF.
 
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamGroup},
-    optim::{AdamW, AdamWConfig, AdamWState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer},
+    optim::{
+        AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, LearningRate,
+        ModuleOptimizer, Optimizer,
+    },
+    store::RecordError,
     tensor::{Device, Tensor},
 };
+use kernels::adamw;
+
+use crate::ml::fused;
 
 /// Learning-rate factors and decay.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,18 +32,45 @@ pub struct Groups {
     pub weight_decay: f64,
 }
 
-/// `AdamW` at a multiple of the scheduled rate: Burn's schedulers know one rate a step.
+/// Of the moments, and under the root: as in `PyTorch`.
+const BETAS: [f32; 2] = [0.9, 0.999];
+const EPSILON: f32 = 1e-8;
+
+/// `AdamW` at a multiple of the scheduled rate (Burn's schedulers know one rate a step), of gradients times a scale that all
+/// groups share. In place on the CPU; elsewhere Burn's.
 #[derive(Clone)]
 struct Scaled {
-    inner: AdamW,
+    stock: AdamW,
+    decay: f32,
     factor: f64,
+    scale: Arc<Scale>,
+}
+
+/// What every gradient is multiplied by in the step under way. As bits, because optimisers must be `Sync`.
+#[derive(Debug)]
+struct Scale(AtomicU32);
+
+impl Scale {
+    fn get(&self) -> f32 {
+        f32::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, scale: f32) {
+        self.0.store(scale.to_bits(), Ordering::Relaxed);
+    }
 }
 
 impl Scaled {
-    fn new(weight_decay: f64, factor: f64) -> Self {
+    fn new(weight_decay: f64, factor: f64, scale: &Arc<Scale>) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "a decay of about 0.01")]
-        let config = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(weight_decay as f32);
-        Self { inner: config.build(), factor }
+        let decay = weight_decay as f32;
+        let stock = AdamWConfig::new()
+            .with_beta_1(BETAS[0])
+            .with_beta_2(BETAS[1])
+            .with_epsilon(EPSILON)
+            .with_weight_decay(decay)
+            .build();
+        Self { stock, decay, factor, scale: scale.clone() }
     }
 }
 
@@ -42,7 +84,32 @@ impl Optimizer for Scaled {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        self.inner.step(rate * self.factor, tensor, gradient, state)
+        let (rate, scale) = (rate * self.factor, self.scale.get());
+        if !fused::runs_on(&tensor.device()) {
+            let gradient = if scale < 1.0 { gradient.mul_scalar(scale) } else { gradient };
+            return self.stock.step(rate, tensor, gradient, state);
+        }
+        let (time, moments) = match state.map(|state| state.momentum) {
+            Some(AdaptiveMomentumState { time, moment_1, moment_2, .. }) => (time, [moment_1, moment_2]),
+            None => (0, [gradient.zeros_like(), gradient.zeros_like()]),
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            reason = "a rate and a count of steps"
+        )]
+        let step = adamw::AdamW {
+            rate: rate as f32,
+            beta_1: BETAS[0],
+            beta_2: BETAS[1],
+            epsilon: EPSILON,
+            decay: self.decay,
+            time: time as i32 + 1,
+            scale,
+        };
+        let (tensor, [moment_1, moment_2]) = fused::adamw(step, tensor, gradient, moments);
+        let momentum = AdaptiveMomentumState { time: time + 1, moment_1, moment_2, max_moment_2: None };
+        (tensor, Some(AdamWState { momentum }))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
@@ -51,30 +118,73 @@ impl Optimizer for Scaled {
 }
 
 /// The optimiser of a network.
-#[must_use]
-pub fn adamw(groups: Groups) -> ModuleOptimizer {
-    // The last group that matches a path wins.
-    ModuleOptimizer::from(Scaled::new(groups.weight_decay, 1.0))
-        .with_group(
-            ParamGroup::from_any_predicates(vec!["bias", "gamma", "beta"]),
-            Scaled::new(0.0, 1.0),
-            None,
-        )
-        .with_group(ParamGroup::from_path("head.weight"), Scaled::new(groups.weight_decay, groups.head), None)
-        .with_group(ParamGroup::from_path("head.bias"), Scaled::new(0.0, groups.head), None)
-        .with_group(ParamGroup::from_predicate("crf"), Scaled::new(0.0, groups.crf), None)
+pub struct Groupwise {
+    groups: ModuleOptimizer,
+    scale: Arc<Scale>,
 }
 
-/// Scales all gradients so that their global L2 norm is at most `limit` (0 = no limit); gives the norm before.
-pub fn clip<M: Module>(module: &M, gradients: &mut GradientsParams, limit: f64) -> f64 {
+impl Groupwise {
+    /// Before the first step.
+    #[must_use]
+    pub fn new(groups: Groups) -> Self {
+        let scale = Arc::new(Scale(AtomicU32::new(1.0_f32.to_bits())));
+        let scaled = |decay, factor| Scaled::new(decay, factor, &scale);
+        // The last group that matches a path wins.
+        let groups = ModuleOptimizer::from(scaled(groups.weight_decay, 1.0))
+            .with_group(
+                ParamGroup::from_any_predicates(vec!["bias", "gamma", "beta"]),
+                scaled(0.0, 1.0),
+                None,
+            )
+            .with_group(ParamGroup::from_path("head.weight"), scaled(groups.weight_decay, groups.head), None)
+            .with_group(ParamGroup::from_path("head.bias"), scaled(0.0, groups.head), None)
+            .with_group(ParamGroup::from_predicate("crf"), scaled(0.0, groups.crf), None);
+        Self { groups, scale }
+    }
+
+    /// One step, with gradients scaled so that a global norm of `norm` becomes at most `limit` (0 = no limit).
+    #[must_use]
+    pub fn step<M: Module>(
+        &mut self,
+        rate: f64,
+        module: M,
+        gradients: GradientsParams,
+        norm: f64,
+        limit: f64,
+    ) -> M {
+        self.scale.set(clip(norm, limit));
+        self.groups.step(rate, module, gradients)
+    }
+
+    /// Writes the moments.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, path: &Path) -> Result<(), RecordError> {
+        self.groups.save(path)
+    }
+
+    /// Reads the moments.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn load(self, path: &Path) -> Result<Self, RecordError> {
+        Ok(Self { groups: self.groups.load(path)?, ..self })
+    }
+}
+
+/// What brings gradients of global norm `norm` to at most `limit` (0 = no limit).
+#[expect(clippy::cast_possible_truncation, reason = "a share")]
+fn clip(norm: f64, limit: f64) -> f32 {
+    // PyTorch's `clip_grad_norm_` adds the same 1e-6.
+    if limit > 0.0 && norm > limit { (limit / (norm + 1e-6)) as f32 } else { 1.0 }
+}
+
+/// The global L2 norm of all gradients.
+pub fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
     let mut squares = Squares { gradients, sum: None };
     module.visit(&mut squares);
-    let norm = squares.sum.map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>())).sqrt();
-    if limit > 0.0 && norm > limit {
-        // PyTorch's `clip_grad_norm_` adds the same 1e-6.
-        module.visit(&mut Scale { gradients, factor: limit / (norm + 1e-6) });
-    }
-    norm
+    squares.sum.map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>())).sqrt()
 }
 
 struct Squares<'a> {
@@ -85,7 +195,7 @@ struct Squares<'a> {
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let square = gradient.powi_scalar(2).sum();
+            let square = fused::squares(gradient);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + square,
                 None => square,
@@ -94,27 +204,24 @@ impl ModuleVisitor for Squares<'_> {
     }
 }
 
-struct Scale<'a> {
-    gradients: &'a mut GradientsParams,
-    factor: f64,
-}
-
-impl ModuleVisitor for Scale<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use burn::{
+        module::Param,
         nn::{Linear, LinearConfig},
         tensor::Device,
     };
 
     use super::*;
+    use crate::ml::layout::host;
+
+    const PLAIN: Groups = Groups { head: 1.0, crf: 1.0, weight_decay: 0.1 };
+
+    fn layer() -> Linear {
+        let layer = LinearConfig::new(4, 2).init(&Device::flex());
+        let weight = Tensor::from_floats([[0.1, -0.2], [0.3, 0.4], [-0.5, 0.6], [0.7, 0.8]], &Device::flex());
+        Linear { weight: Param::from_tensor(weight), ..layer }.train()
+    }
 
     fn gradients(layer: &Linear, factor: f32) -> GradientsParams {
         let x = Tensor::<2>::ones([3, 4], &Device::flex().autodiff());
@@ -125,18 +232,50 @@ mod tests {
     /// sum over a 4 x 2 layer of 3 rows of ones: every gradient is 3, so the norm is 3 sqrt(8 + 2).
     #[test]
     fn the_norm_is_over_all_parameters_and_clipping_brings_it_to_the_limit() {
-        let layer = LinearConfig::new(4, 2).init(&Device::flex()).train();
-        let mut found = gradients(&layer, 1.0);
-        let norm = clip(&layer, &mut found, 1.0);
+        let layer = layer();
+        let norm = norm(&layer, &gradients(&layer, 1.0));
         assert!((norm - 3.0 * 10.0_f64.sqrt()).abs() < 1e-4, "{norm}");
-        assert!((clip(&layer, &mut found, 0.0) - 1.0).abs() < 1e-4);
+        assert!((f64::from(clip(norm, 1.0)) * norm - 1.0).abs() < 1e-4);
+        assert!([clip(norm, 0.0), clip(0.5, 1.0)].iter().all(|scale| scale.to_bits() == 1.0_f32.to_bits()));
+    }
+
+    /// The same steps by Burn's optimiser, of gradients scaled beforehand.
+    #[test]
+    fn steps_in_place_are_those_of_burn() {
+        let mut ours = layer();
+        let mut stock = ours.clone();
+        let mut optimizer = Groupwise::new(PLAIN);
+        let config = AdamWConfig::new().with_epsilon(EPSILON);
+        let mut reference = ModuleOptimizer::from(config.clone().with_weight_decay(0.1).build()).with_group(
+            ParamGroup::from_predicate("bias"),
+            config.with_weight_decay(0.0).build(),
+            None,
+        );
+        for factor in [1.0, -0.3, 2.0, 0.01] {
+            let found = gradients(&ours, factor);
+            let before = norm(&ours, &found);
+            ours = optimizer.step(0.05, ours, found, before, 1.0);
+            let clipped = gradients(&stock, factor * clip(before, 1.0));
+            stock = reference.step(0.05, stock, clipped);
+            let near = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 2e-6);
+            assert!(near(host(ours.weight.val()), host(stock.weight.val())));
+            let bias = |layer: &Linear| host(layer.bias.as_ref().expect("a bias").val());
+            assert!(near(bias(&ours), bias(&stock)));
+        }
     }
 
     #[test]
-    fn a_norm_below_the_limit_stays() {
-        let layer = LinearConfig::new(4, 2).init(&Device::flex()).train();
-        let mut found = gradients(&layer, 0.01);
-        let before = clip(&layer, &mut found, 1.0);
-        assert!((clip(&layer, &mut found, 1.0) - before).abs() < 1e-9);
+    fn moments_read_back_give_the_same_bits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("optimizer.bpk");
+        let mut layer = layer();
+        let mut optimizer = Groupwise::new(PLAIN);
+        layer = optimizer.step(0.05, layer.clone(), gradients(&layer, 1.0), 1.0, 0.0);
+        optimizer.save(&path).expect("saved");
+        let mut again = Groupwise::new(PLAIN).load(&path).expect("loaded");
+        let step = |optimizer: &mut Groupwise| {
+            host(optimizer.step(0.05, layer.clone(), gradients(&layer, 0.7), 1.0, 0.0).weight.val())
+        };
+        assert!(step(&mut optimizer) == step(&mut again));
     }
 }

@@ -2,9 +2,13 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::ml::{batch::Batch, config::Config};
+use crate::ml::{
+    batch::Batch,
+    config::Config,
+    fused::{self, Rows},
+};
 
-/// A batch on a device. Attention alone pads, through indices made once a batch.
+/// A batch on a device.
 #[derive(Clone, Debug)]
 pub struct Packed {
     /// `[tokens]`
@@ -13,11 +17,11 @@ pub struct Packed {
     pub positions: Tensor<1, Int>,
     /// `[words]` rows to read words off.
     pub rows: Tensor<1, Int>,
-    /// How attention sees the rows.
-    pub(crate) grid: Grid,
+    /// How the network computes on the rows.
+    pub(crate) layout: Rows,
 }
 
-/// The windows of a batch as a rectangle `[windows, length]`.
+/// The windows of a batch as a rectangle `[windows, length]`: Burn's attention pads, through indices made once a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Grid {
     pub windows: usize,
@@ -41,9 +45,21 @@ pub(crate) struct Ragged {
 }
 
 impl Packed {
-    /// Uploads a batch. On an autodiff device attention is computed in differentiable pieces.
+    /// Uploads a batch.
     #[must_use]
     pub fn new(batch: &Batch, config: &Config, device: &Device) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "an ε of about 1e-5")]
+        let fused = || Rows::Fused { starts: batch.starts.as_slice().into(), epsilon: config.eps as f32 };
+        Self::upload(batch, config, device, fused::runs_on(device).then(fused))
+    }
+
+    /// Uploads a batch for Burn's own operations, wherever it is: the reference for tests and benchmarks.
+    #[must_use]
+    pub fn stock(batch: &Batch, config: &Config, device: &Device) -> Self {
+        Self::upload(batch, config, device, None)
+    }
+
+    fn upload(batch: &Batch, config: &Config, device: &Device, fused: Option<Rows>) -> Self {
         let windows: Vec<_> = batch.starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
         let first = config.pad + 1;
         let positions: Vec<_> =
@@ -52,13 +68,14 @@ impl Packed {
             ids: indices(&batch.ids, device),
             positions: indices(&positions, device),
             rows: indices(&batch.rows, device),
-            grid: Grid::new(&windows, device),
+            layout: fused.unwrap_or_else(|| Rows::Stock(Box::new(Grid::new(&windows, device)))),
         }
     }
 }
 
 impl Grid {
     fn new(windows: &[std::ops::Range<u32>], device: &Device) -> Self {
+        // On an autodiff device attention is computed in differentiable pieces.
         let longest = windows.iter().map(|rows| rows.end - rows.start).max().unwrap_or(0);
         let uniform = windows.iter().all(|rows| rows.end - rows.start == longest);
         Self {

@@ -125,7 +125,7 @@ pub fn train(
     let epochs: Vec<usize> = (1..=plan.epochs).map(|epoch| order(epoch).len()).collect();
     let steps: usize = epochs.iter().sum();
     let checkpoint = Checkpoint::at(cx.checkpoint);
-    let mut optimizer = optimizer::adamw(plan.groups);
+    let mut optimizer = optimizer::Groupwise::new(plan.groups);
     let (mut network, mut best, mut state) = match checkpoint.load(&network)? {
         Some(saved) => {
             optimizer = saved.optimizer(optimizer)?;
@@ -149,10 +149,10 @@ pub fn train(
             let rate = plan.rate_at(state.step, steps);
             let terms = objective.terms(&network, members, state.epoch)?;
             let loss = sum(&terms);
-            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
-            let norm = optimizer::clip(&network, &mut gradients, plan.clip);
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let norm = optimizer::norm(&network, &gradients);
             state.record(step(&state, rate, norm, &terms, &loss)?);
-            network = optimizer.step(rate, network, gradients);
+            network = optimizer.step(rate, network, gradients, norm, plan.clip);
             progress.advance(1);
             if state.step.is_multiple_of(CHECKPOINT_STEPS) && state.batch < batches.len() {
                 checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;

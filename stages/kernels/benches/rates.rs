@@ -1,0 +1,93 @@
+//! What each kernel reaches: `cargo bench -p kernels [-- TOKENS HIDDEN FFN LENGTH]`. CPU time on one thread, best of
+//! several rounds, so that other work on the machine hardly shows.
+#![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+#![expect(clippy::cast_precision_loss, reason = "rates")]
+
+use std::hint::black_box;
+
+use kernels::{
+    adamw::{AdamW, squares},
+    attention::Attention,
+    gelu::{gelu_backward, gelu_of},
+    linear::{self, Linear},
+    matrix::Matrix,
+    norm::Norm,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool").install(all);
+}
+
+fn all() {
+    let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let number = |place: usize, default: usize| given.get(place).copied().unwrap_or(default);
+    let (tokens, hidden, ffn, length) = (number(0, 512), number(1, 768), number(2, 3072), number(3, 32));
+    println!("{tokens} tokens, {hidden} wide, FFN {ffn}, sequences of {length}");
+    for (name, inner, out) in
+        [("hidden x hidden", hidden, hidden), ("up", hidden, ffn), ("down", ffn, hidden)]
+    {
+        let (x, weight, bias) = (values(tokens * inner), values(inner * out), values(out));
+        let g = values(tokens * out);
+        let flops = 2.0 * (tokens * inner * out) as f64;
+        let layer = Linear { weight: Matrix::new(&weight, out), bias: &bias };
+        let (x, gradient) = (Matrix::new(&x, inner), Matrix::new(&g, out));
+        rate(&format!("{name} forward"), flops, "GFLOP/s", || linear::forward(x, &[layer]));
+        rate(&format!("{name} by input"), flops, "GFLOP/s", || linear::by_input(gradient, &[layer.weight]));
+        rate(&format!("{name} by weight"), flops, "GFLOP/s", || linear::by_weight(x, gradient));
+        rate(&format!("{name} by bias"), (4 * g.len()) as f64, "GB/s", || linear::by_bias(&g, out));
+    }
+
+    let x = values(tokens * ffn);
+    rate("gelu", (8 * x.len()) as f64, "GB/s", || gelu_of(&x));
+    let mut g = values(tokens * ffn);
+    rate("gelu backward", (12 * x.len()) as f64, "GB/s", || gelu_backward(&x, &mut g));
+
+    let (x, residual) = (values(tokens * hidden), values(tokens * hidden));
+    let (gamma, beta) = (values(hidden), values(hidden));
+    let norm = Norm { gamma: &gamma, beta: &beta, epsilon: 1e-5 };
+    let mut sums = x.clone();
+    rate("residual + norm", (16 * x.len()) as f64, "GB/s", || norm.forward_kept(&mut sums, Some(&residual)));
+    let mut sums = x.clone();
+    let (_, statistics) = norm.forward_kept(&mut sums, None);
+    let mut g = values(tokens * hidden);
+    rate("norm backward", (12 * x.len()) as f64, "GB/s", || norm.backward(&sums, &statistics, &mut g));
+
+    let starts: Vec<_> = (0..=tokens / length).map(|i| u32::try_from(i * length).expect("small")).collect();
+    let attention = Attention { starts: &starts, heads: hidden / 64, width: 64 };
+    let rows = values(tokens * 3 * hidden);
+    let flops = 4.0 * (tokens * length * hidden) as f64;
+    rate("attention", flops, "GFLOP/s", || attention.forward(&rows));
+    let g = values(tokens * hidden);
+    rate("attention backward", 2.5 * flops, "GFLOP/s", || attention.backward(&rows, &g));
+
+    let size = 20_000_000;
+    let (mut parameter, g) = (values(size), values(size));
+    let (mut first, mut second) = (values(size), vec![0.1; size]);
+    let step =
+        AdamW { rate: 1e-5, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, decay: 0.01, time: 7, scale: 0.5 };
+    rate("AdamW", (28 * size) as f64, "GB/s", || step.step(&mut parameter, &g, &mut first, &mut second));
+    rate("squares", (4 * size) as f64, "GB/s", || squares(&g));
+}
+
+fn values(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect()
+}
+
+fn rate<R>(name: &str, amount: f64, unit: &str, mut work: impl FnMut() -> R) {
+    let best = (0..ROUNDS)
+        .map(|_| {
+            let start = cpu_seconds();
+            black_box(work());
+            cpu_seconds() - start
+        })
+        .fold(f64::INFINITY, f64::min);
+    println!("{name:28} {:8.3} ms {:7.1} {unit}", best * 1e3, amount / best / 1e9);
+}
+
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}

@@ -1,0 +1,94 @@
+//! GELU in its exact form, x Φ(x) (Hendrycks and Gimpel 2016, eq. 1).
+
+use std::f32::consts::FRAC_1_SQRT_2;
+
+use crate::vector::{PIECE, changed_copy, each_piece, erf, exp, run};
+
+/// 1 / √(2π)
+const DENSITY: f32 = 0.398_942_3;
+
+/// Φ(x)
+#[inline(always)]
+fn share(x: f32) -> f32 {
+    0.5 * (1.0 + erf(x * FRAC_1_SQRT_2))
+}
+
+#[inline(always)]
+fn forward(values: &mut [f32]) {
+    for x in values {
+        *x *= share(*x);
+    }
+}
+
+/// In place.
+pub fn gelu(values: &mut [f32]) {
+    each_piece(values, PIECE, |_, piece| run(forward, piece));
+}
+
+/// In new memory.
+#[must_use]
+pub fn gelu_of(values: &[f32]) -> Vec<f32> {
+    changed_copy(values, PIECE, |_, piece| run(forward, piece))
+}
+
+/// From the gradient of the output to that of the input `x`, in place.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
+    assert_eq!(x.len(), gradient.len(), "a gradient for each element");
+    each_piece(gradient, PIECE, |number, piece| {
+        let x = &x[number * PIECE..][..piece.len()];
+        run(backward, (x, piece));
+    });
+}
+
+#[inline(always)]
+fn backward((x, gradient): (&[f32], &mut [f32])) {
+    for (gradient, &x) in gradient.iter_mut().zip(x) {
+        *gradient *= (x * DENSITY).mul_add(exp(-0.5 * x * x), share(x));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reference::{assert_near, erf};
+
+    fn phi(x: f64) -> f64 {
+        0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2))
+    }
+
+    proptest! {
+        #[test]
+        fn gelu_and_its_slope_are_those_of_the_definition(
+            x in prop::collection::vec(-12.0_f32..12.0, 0..100), slope in -3.0_f32..3.0,
+        ) {
+            let expected: Vec<_> = x.iter().map(|&x| f64::from(x) * phi(f64::from(x))).collect();
+            let mut found = x.clone();
+            gelu(&mut found);
+            assert_near(&found, &expected, 1e-6);
+            assert_eq!(gelu_of(&x), found);
+
+            let mut gradient = vec![slope; x.len()];
+            gelu_backward(&x, &mut gradient);
+            let expected: Vec<_> = x.iter().map(|&x| {
+                let x = f64::from(x);
+                let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+                f64::from(slope) * (phi(x) + x * density)
+            }).collect();
+            assert_near(&gradient, &expected, 2e-6);
+        }
+    }
+
+    #[test]
+    fn pieces_do_not_show() {
+        let x: Vec<f32> = (0..3 * PIECE + 17).map(|i| (i % 1000) as f32 * 0.01 - 5.0).collect();
+        let whole = gelu_of(&x);
+        for at in [0, PIECE - 1, PIECE, 3 * PIECE + 16] {
+            assert_eq!(gelu_of(&x[at..=at]), [whole[at]]);
+        }
+    }
+}

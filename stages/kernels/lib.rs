@@ -1,0 +1,31 @@
+//! What an encoder computes on the CPU: plain functions on slices of f32, forward and backward, and no tensor library.
+//!
+//! Matrices are row-major; `[rows, columns]` names their shape. Functions that change their argument do so in place. Work
+//! is cut into pieces whose size never depends on the number of threads, and sums over pieces are taken in their order:
+//! the same input gives the same bits on one thread and on many.
+//!
+//! Speed comes from [`gemm`] for products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
+//! processors and picks when the program runs. `unsafe` stays in [`matrix`] and [`vector`].
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::float_cmp,
+        reason = "tests count to thousands, and compare bits where they mean to"
+    )
+)]
+
+pub mod adamw;
+pub mod attention;
+pub mod gelu;
+pub mod linear;
+pub mod matrix;
+pub mod norm;
+mod panel;
+mod softmax;
+mod vector;
+
+#[cfg(test)]
+mod reference;

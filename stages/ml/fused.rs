@@ -1,0 +1,223 @@
+//! The encoder's operations, each in two forms with the same result: fused on the CPU (the `kernels` crate, with a backward
+//! pass written by hand), and in Burn's own operations, which are the reference and run on every other backend.
+//!
+//! Which of them runs is decided once a batch, by [`Rows`]; nothing else asks where it is.
+
+mod autodiff;
+mod flex;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use burn::{
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    nn::{LayerNorm, Linear},
+    tensor::{
+        Device, Tensor,
+        activation::{gelu, softmax},
+        module::attention,
+        ops::AttentionModuleOptions,
+    },
+};
+
+use kernels::adamw::AdamW;
+
+use crate::ml::packed::Grid;
+
+/// How the rows of a batch are computed on.
+#[derive(Clone, Debug)]
+pub(crate) enum Rows {
+    /// Fused, without padding.
+    Fused {
+        /// `[windows + 1]` first row of each window.
+        starts: Arc<[u32]>,
+        /// Under the root of each `LayerNorm`, which does not show its own.
+        epsilon: f32,
+    },
+    /// By Burn's operations; attention pads.
+    Stock(Box<Grid>),
+}
+
+/// Whether the kernels run on a device.
+pub(crate) fn runs_on(device: &Device) -> bool {
+    device.clone().inner() == Device::flex()
+}
+
+/// What the kernels offer to Burn. Called for Flex alone, plain or under autodiff.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait Kernels: Backend {
+    /// x W + b
+    fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// GELU of x W + b
+    fn linear_gelu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// Three linear layers side by side.
+    fn linear_three(
+        x: FloatTensor<Self>,
+        weight_1: FloatTensor<Self>,
+        bias_1: FloatTensor<Self>,
+        weight_2: FloatTensor<Self>,
+        bias_2: FloatTensor<Self>,
+        weight_3: FloatTensor<Self>,
+        bias_3: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// `LayerNorm` of x + residual.
+    fn add_norm(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// Query, key and value side by side -> the heads' contexts.
+    fn attend(rows: FloatTensor<Self>, starts: Arc<[u32]>, heads: usize) -> FloatTensor<Self>;
+}
+
+/// What the kernels offer to the optimiser, which works outside autodiff.
+#[backend_extension(Flex)]
+pub(crate) trait Steps: Backend {
+    /// A parameter and its moments after a step, in their own memory when nothing else holds it.
+    fn adamw(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        step: AdamW,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Σ x², `[1]`.
+    fn squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// A parameter and its first and second moment after a step. All must be where [`runs_on`] says so.
+pub(crate) fn adamw<const D: usize>(
+    step: AdamW,
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    [first, second]: [Tensor<D>; 2],
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    let (parameter, first, second) = Dispatch::adamw(
+        parameter.into_dispatch(),
+        gradient.into_dispatch(),
+        first.into_dispatch(),
+        second.into_dispatch(),
+        step,
+    );
+    (Tensor::from_dispatch(parameter), [first, second].map(Tensor::from_dispatch))
+}
+
+/// Σ x², `[1]`; on every backend.
+pub(crate) fn squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    if runs_on(&x.device()) {
+        Tensor::from_dispatch(Dispatch::squares(x.into_dispatch()))
+    } else {
+        x.powi_scalar(2).sum()
+    }
+}
+
+impl Rows {
+    /// `[tokens, in]` -> `[tokens, out]`
+    pub(crate) fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        match (self, &layer.bias) {
+            (Self::Fused { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear(
+                x.into_dispatch(),
+                layer.weight.val().into_dispatch(),
+                bias.val().into_dispatch(),
+            )),
+            _ => layer.forward(x),
+        }
+    }
+
+    /// GELU of a linear layer.
+    pub(crate) fn linear_gelu(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        match (self, &layer.bias) {
+            (Self::Fused { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear_gelu(
+                x.into_dispatch(),
+                layer.weight.val().into_dispatch(),
+                bias.val().into_dispatch(),
+            )),
+            _ => gelu(layer.forward(x)),
+        }
+    }
+
+    /// norm(x + residual)
+    pub(crate) fn add_norm(&self, norm: &LayerNorm, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        match (self, &norm.beta) {
+            (Self::Fused { epsilon, .. }, Some(beta)) => Tensor::from_dispatch(Dispatch::add_norm(
+                x.into_dispatch(),
+                residual.into_dispatch(),
+                norm.gamma.val().into_dispatch(),
+                beta.val().into_dispatch(),
+                *epsilon,
+            )),
+            _ => norm.forward(x + residual),
+        }
+    }
+
+    /// Multi-head attention (Vaswani et al. 2017, eq. 1) of query, key and value layers within each window:
+    /// `[tokens, hidden]` -> `[tokens, heads * head_dim]`
+    pub(crate) fn attention(
+        &self,
+        [query, key, value]: [&Linear; 3],
+        heads: usize,
+        x: &Tensor<2>,
+    ) -> Tensor<2> {
+        match (self, &query.bias, &key.bias, &value.bias) {
+            (Self::Fused { starts, .. }, Some(query_bias), Some(key_bias), Some(value_bias)) => {
+                let rows = Dispatch::linear_three(
+                    x.clone().into_dispatch(),
+                    query.weight.val().into_dispatch(),
+                    query_bias.val().into_dispatch(),
+                    key.weight.val().into_dispatch(),
+                    key_bias.val().into_dispatch(),
+                    value.weight.val().into_dispatch(),
+                    value_bias.val().into_dispatch(),
+                );
+                Tensor::from_dispatch(Dispatch::attend(rows, starts.clone(), heads))
+            }
+            (Self::Fused { .. }, ..) => unreachable!("every layer of an encoder has a bias"),
+            (Self::Stock(grid), ..) => {
+                padded([query, key, value].map(|layer| layer.forward(x.clone())), heads, grid)
+            }
+        }
+    }
+}
+
+/// Attention on a rectangle `[windows, length]`, whose padding is masked.
+fn padded(rows: [Tensor<2>; 3], heads: usize, grid: &Grid) -> Tensor<2> {
+    let [query, key, value] = rows.map(|rows| {
+        let [_, width] = rows.dims();
+        let rows = match &grid.ragged {
+            Some(ragged) => rows.select(0, ragged.gather.clone()),
+            None => rows,
+        };
+        rows.reshape([grid.windows, grid.length, heads, width / heads]).swap_dims(1, 2)
+    });
+    let [windows, count, length, width] = query.dims();
+    let bias = grid.ragged.as_ref().map(|ragged| ragged.bias.clone());
+    let context = if grid.fused {
+        let bias = bias.map(|bias| bias.expand([windows, 1, length, length]));
+        attention(query, key, value, None, bias, AttentionModuleOptions::default())
+    } else {
+        #[expect(clippy::cast_precision_loss, reason = "a head is some tens wide")]
+        let scale = 1.0 / (width as f64).sqrt();
+        let mut scores = (query * scale).matmul(key.swap_dims(2, 3));
+        if let Some(bias) = bias {
+            scores = scores + bias;
+        }
+        softmax(scores, 3).matmul(value)
+    };
+    let context = context.swap_dims(1, 2).reshape([windows * length, count * width]);
+    match &grid.ragged {
+        Some(ragged) => context.select(0, ragged.scatter.clone()),
+        None => context,
+    }
+}
