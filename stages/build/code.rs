@@ -27,6 +27,9 @@ pub struct Code {
     pub read: BTreeSet<PathBuf>,
 }
 
+/// The package that runner and stages agree on.
+const CONTRACT: &str = "stage-contract";
+
 /// Reads the package in `folder`, with the lock and manifest of its workspace.
 pub fn code(
     folder: &Path,
@@ -38,7 +41,9 @@ pub fn code(
     let stages_root = reader.roots[0];
     let modules = &reader.world.modules;
     // What the runner and a stage agree on runs for every stage.
-    let shared: Vec<usize> = reader.roots[1..].iter().flat_map(|&root| modules.within(root)).collect();
+    let ours = reader.packages.iter().zip(&reader.roots);
+    let contract = ours.filter(|(package, _)| package.name == CONTRACT);
+    let shared: Vec<usize> = contract.flat_map(|(_, &root)| modules.within(root)).collect();
     let children = modules.modules[stages_root].children.values().flatten();
     let all = children.flat_map(|&child| modules.within(child)).collect();
     let mut stages = BTreeMap::from([(String::new(), all)]);

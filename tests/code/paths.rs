@@ -183,28 +183,32 @@ fn a_dependency_counts_with_all_that_it_needs_where_it_is_named() {
 }
 
 #[test]
-fn a_package_of_ours_counts_whole_for_every_stage() {
-    let tree = Tree::new(&[
-        (
-            "Cargo.toml",
-            &super::tree::MANIFEST
-                .replace("[dependencies]", "[dependencies]\nagreement = { path = \"contract\" }"),
-        ),
-        (
-            "contract/Cargo.toml",
-            "[package]\nname = \"agreement\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\nburn = \"1\"\n",
-        ),
-        ("contract/lib.rs", "mod a; pub use a::A;"),
-        ("contract/a.rs", "use burn::x;"),
-        (
-            "../Cargo.lock",
-            &format!(
-                "{}[[package]]\nname = \"agreement\"\nversion = \"1.0.0\"\ndependencies = [\"burn\"]\n",
-                super::tree::LOCK
+fn the_contract_counts_whole_for_every_stage_and_another_package_of_ours_for_its_users() {
+    let with = |name: &str| {
+        let dependency = format!("[dependencies]\nours = {{ path = \"ours\", package = \"{name}\" }}");
+        Tree::new(&[
+            ("Cargo.toml", &super::tree::MANIFEST.replace("[dependencies]", &dependency)),
+            (
+                "ours/Cargo.toml",
+                &format!(
+                    "[package]\nname = \"{name}\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\nburn = \"1\"\n"
+                ),
             ),
-        ),
-    ]);
-    let wanted = set(&["contract/lib.rs", "contract/a.rs", "crate burn"]);
-    assert_eq!(tree.of("use agreement::A;"), wanted);
-    assert_eq!(tree.of(""), wanted);
+            ("ours/lib.rs", "mod a; pub use a::A;"),
+            ("ours/a.rs", "use burn::x;"),
+            (
+                "../Cargo.lock",
+                &format!(
+                    "{}[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\ndependencies = [\"burn\"]\n",
+                    super::tree::LOCK
+                ),
+            ),
+        ])
+    };
+    let wanted = set(&["ours/lib.rs", "ours/a.rs", "crate burn"]);
+    assert_eq!(with("stage-contract").of("use ours::A;"), wanted);
+    assert_eq!(with("stage-contract").of(""), wanted);
+    let used = set(&["ours/lib.rs (re-exports)", "ours/a.rs", "crate burn"]);
+    assert_eq!(with("kernels").of("use ours::A;"), used);
+    assert_eq!(with("kernels").of(""), set(&[]));
 }

@@ -134,7 +134,8 @@ fn a_change_makes_exactly_its_users_stale() {
     assert_eq!(copy.edit("stages/ml/losses.rs", add), set(&WITH_A_MODEL));
     assert_eq!(copy.edit("stages/ml/trainer.rs", add), set(&["distill", "finetune", "teach"]));
     assert_eq!(copy.edit("stages/ml/distillation.rs", add), set(&["distill", "finetune", "teach"]));
-    assert_eq!(copy.edit("stages/ml/student.rs", add), set(&["distill"]));
+    assert_eq!(copy.edit("stages/ml/student.rs", add), set(&["distill", "finetune", "teach"]));
+    assert_eq!(copy.edit("stages/kernels/attention.rs", add), set(&WITH_A_MODEL));
     assert_eq!(copy.edit("stages/ml/cluster.rs", add), set(&["split"]));
     assert_eq!(copy.edit("stages/ml/labels.rs", add), set(&ALL));
     assert_eq!(
