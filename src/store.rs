@@ -43,7 +43,9 @@ pub use failure::Failure;
 pub use flock::Flock;
 pub use gc::{Item, Limits, Plan, Sort};
 pub use slot::Slot;
-pub use tree::{beside, copy_tree, make_private, private_folder, remove, write_shared, write_whole};
+pub use tree::{
+    beside, copy_tree, leave_alone, make_private, private_folder, remove, write_shared, write_whole,
+};
 
 use self::tree::make_durable;
 use crate::{

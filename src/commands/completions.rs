@@ -22,6 +22,8 @@ pub struct Args {
 pub fn run(args: &Args, mut whole: Command) -> Result<Exit, Stop> {
     let mut text = Vec::new();
     generate(args.shell, &mut whole, "ner-pipe", &mut text);
-    print(&text)?;
+    // For bash, clap_complete writes a program's name that has a `-` in two ways, and its two halves do not meet.
+    let text = String::from_utf8_lossy(&text).replace("ner__subcmd__pipe__subcmd__", "ner__pipe__subcmd__");
+    print(text.as_bytes())?;
     Ok(Exit::Ok)
 }

@@ -103,16 +103,15 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// Every lock file of the project: any pipeline file may have one beside it.
+/// Every lock file of the project: any pipeline file may have one beside it, in whatever folder.
 pub(super) fn lock_files(root: &Path) -> Vec<PathBuf> {
-    let not_ours = |name: &str| name.starts_with('.') || ["cache", "artifacts", "target"].contains(&name);
+    let (cache, git) = (root.join("cache"), root.join(".git"));
     walkdir::WalkDir::new(root)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_str().is_some_and(not_ours))
+        .filter_entry(|entry| entry.path() != cache && entry.path() != git)
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
         .map(walkdir::DirEntry::into_path)
-        .filter(|path| path.extension().is_some_and(|extension| extension == "lock"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "lock") && path.is_file())
         .collect()
 }
 

@@ -39,10 +39,11 @@ pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> 
         .status()
         .map_err(failed)?;
     strays::end();
-    if status.success() {
-        Ok(())
-    } else if cancel.is_asked() {
+    if cancel.is_asked() {
+        // Even when it says that it is done: asked to stop, a script may end well with half a result.
         Err(StageError::Cancelled)
+    } else if status.success() {
+        Ok(())
     } else {
         Err(explain(status))
     }

@@ -16,7 +16,7 @@ use crate::{
     executor::{Answer, Cancel, Job, Limits, Local, Task, UNHEARD, Verdict, killed, used_memory},
     failpoint::{Point, reach},
     fingerprint::{Manifest, Observed, file_name, observe},
-    store::{Entry, Record, Slot, Stored, make_private, private_folder, remove},
+    store::{Entry, Record, Slot, Stored, leave_alone, make_private, private_folder, remove},
     watch::Fault,
 };
 
@@ -113,6 +113,12 @@ impl Attempt {
         for (name, shape) in &self.outputs {
             let path = &job.outputs[name];
             expect_shape(path, name, *shape)?;
+            if leave_alone(path)? {
+                let said = format!(
+                    "ner-pipe: what was written beside output `{name}` is no output, and was removed"
+                );
+                drop(writeln!(log, "{said}"));
+            }
             reach(Point::Observe).map_err(|e| StageError::io("read", path, e))?;
             make_private(path)?;
             let seen =

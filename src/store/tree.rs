@@ -165,7 +165,31 @@ pub fn make_private(path: &Path) -> Result<(), StageError> {
         }
         return Ok(());
     }
+    if meta.nlink() > 1 {
+        // The same bytes have another name, which is not ours to change, nor ours to be changed by.
+        let copy = beside(path);
+        copy_tree(path, &copy)?;
+        fs::rename(&copy, path).map_err(failed)?;
+    }
     fs::set_permissions(path, private(&meta.permissions())).map_err(failed)
+}
+
+/// Removes all that lies beside a path in its folder, and says whether there was something.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn leave_alone(path: &Path) -> Result<bool, StageError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let failed = |e| StageError::io("read", folder, e);
+    let mut found = false;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let other = entry.map_err(failed)?.path();
+        if other != path {
+            remove(&other)?;
+            found = true;
+        }
+    }
+    Ok(found)
 }
 
 /// Writes a folder through to the disk with all that is in it.
@@ -178,7 +202,9 @@ pub fn make_durable(folder: &Path) -> Result<(), StageError> {
     let failed = |e: io::Error| StageError::io("write through", folder, e);
     reach(Point::WriteThrough).map_err(failed)?;
     let paths = walkdir::WalkDir::new(folder).into_iter().collect::<Result<Vec<_>, _>>();
-    let paths = paths.map_err(|e| failed(e.into()))?;
+    let mut paths = paths.map_err(|e| failed(e.into()))?;
+    // Opening a pipe would wait for whoever writes into it.
+    paths.retain(|entry| entry.file_type().is_file() || entry.file_type().is_dir());
     if paths.len() > MANY {
         let root = File::open(folder).map_err(failed)?;
         return rustix::fs::syncfs(&root).map_err(|e| failed(e.into()));

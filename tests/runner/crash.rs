@@ -101,6 +101,18 @@ fn ctrl_c_stops_the_stage_and_ends_with_130() {
 }
 
 #[test]
+fn a_stage_that_ends_well_when_asked_to_stop_has_no_result_for_all_that() {
+    let polite = SLOW.replace("echo half", "trap 'exit 0' TERM; echo half");
+    let project = Project::new(&polite);
+    let running = project.start(&["run"]);
+    let child = project.pid("child");
+    running.signal(Signal::INT);
+    assert_eq!(running.end().code, Some(130));
+    gone(child);
+    goes_on(&project);
+}
+
+#[test]
 fn a_second_ctrl_c_does_not_wait_for_a_stage_that_does_not_listen() {
     let project = Project::new(&SLOW.replace("echo half", "trap '' TERM; echo half"));
     let running = project.start(&["run"]);

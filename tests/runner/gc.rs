@@ -89,6 +89,22 @@ fn what_any_lock_of_the_project_names_stays_also_one_in_conflict() {
 }
 
 #[test]
+fn what_a_lock_in_a_folder_of_any_name_names_stays() {
+    let project = Project::new(TWO);
+    for folder in [".ci", "target", "artifacts"] {
+        let text =
+            TWO.replace("out/", &format!("{folder}/out/")).replace("wc -l", &format!("echo {folder}; wc -l"));
+        project
+            .write(&format!("{folder}/p.toml"), &format!("[pipeline]\nname = \"p{}\"\n{text}", folder.len()));
+        project.ok(&["run", "--file", &format!("{folder}/p.toml")]);
+    }
+    for entry in project.entries() {
+        age(&entry, 40);
+    }
+    assert_eq!(taken(&gc(&project, &["--keep-age", "30d"])), 0);
+}
+
+#[test]
 fn what_other_branches_name_stays_if_asked_for() {
     let project = with_old_results();
     let folder = project.path("");

@@ -26,7 +26,11 @@ fn every_shell_gets_completions_with_all_commands() {
 fn bash_understands_its_completions() {
     let project = Project::new(TWO);
     let script = project.ok(&["completions", "bash"]);
-    let probe = "\nCOMP_WORDS=(ner-pipe ver); COMP_CWORD=1; _ner__pipe ner-pipe ver ner-pipe; echo \"${COMPREPLY[@]}\"\n";
+    let probe = "
+COMP_WORDS=(ner-pipe ver); COMP_CWORD=1; _ner__pipe ner-pipe ver ner-pipe; echo \"${COMPREPLY[@]}\"
+COMP_WORDS=(ner-pipe run --de); COMP_CWORD=2; _ner__pipe ner-pipe --de run; echo \"${COMPREPLY[@]}\"
+COMP_WORDS=(ner-pipe lock res); COMP_CWORD=2; _ner__pipe ner-pipe res lock; echo \"${COMPREPLY[@]}\"
+";
     let mut bash = Command::new("bash")
         .args(["--norc", "-s"])
         .stdin(Stdio::piped())
@@ -37,7 +41,7 @@ fn bash_understands_its_completions() {
     stdin.write_all(format!("{script}{probe}").as_bytes()).expect("reads");
     drop(stdin);
     let said = bash.wait_with_output().expect("ends").stdout;
-    assert_eq!(String::from_utf8_lossy(&said).trim(), "verify");
+    assert_eq!(String::from_utf8_lossy(&said).trim(), "verify\n--device\nresolve");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Stages that do what they should not: write nothing, write elsewhere, leave something running.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    time::{Duration, Instant},
+};
 
 use crate::project::{Project, TWO, gone};
 
@@ -114,4 +118,29 @@ fn a_stage_that_writes_into_the_cache_is_found_out() {
     project.remove("out");
     project.expect(&[], &[("sort", "executed"), ("count", "restored")]);
     assert_eq!(project.read("out/sorted.txt"), "a\nb\nc\n");
+}
+
+#[test]
+fn what_a_stage_writes_beside_its_output_is_no_part_of_the_result() {
+    // A pipe, too: whoever opened it would wait for ever.
+    let beside = r#"(cd \"$(dirname {n})\" && mkdir more && echo x > more/x && mkfifo pipe); wc -l"#;
+    let project = Project::new(&TWO.replace("wc -l", beside));
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    let names = project.entries().into_iter().flat_map(|entry| walkdir::WalkDir::new(entry.join("out")));
+    let names: Vec<_> = names.map(|entry| entry.expect("is readable").into_path()).collect();
+    assert!(names.iter().all(|path| !path.ends_with("pipe") && !path.ends_with("more")), "{names:?}");
+    assert!(project.ok(&["log", "count"]).contains("was written beside output `n`"));
+}
+
+#[test]
+fn an_output_that_is_another_name_of_a_users_file_leaves_that_alone() {
+    let project = Project::new(&TWO.replace("sort {data} > {out}", "ln data/mine {out}"));
+    project.write("data/mine", "mine");
+    fs::set_permissions(project.path("data/mine"), fs::Permissions::from_mode(0o644)).expect("chmod");
+    project.ok(&["run"]);
+    let meta = fs::metadata(project.path("data/mine")).expect("is there");
+    assert_eq!((meta.permissions().mode() & 0o777, meta.nlink()), (0o644, 1));
+    project.write("data/mine", "else");
+    assert_eq!(project.ner_pipe(&["verify"]).code, Some(0));
+    assert_eq!(project.read("out/sorted.txt"), "mine");
 }
