@@ -16,8 +16,9 @@ use crate::{
     store::free_bytes,
 };
 
-/// With less than this, not even logs and small outputs have room.
-const LEAST_FREE: u64 = 200_000_000;
+/// With less than this, not even logs and records have room. What becomes too small later is found out then, and
+/// nothing cut is taken for whole.
+const LEAST_FREE: u64 = 10_000_000;
 
 /// Looks at everything that will execute.
 ///
@@ -153,8 +154,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_refused_and_a_tight_one_is_mentioned() {
         let mut notes = Vec::new();
-        let error = room(100_000_000, 0, &mut notes).expect_err("is full");
-        assert_eq!(error.to_string(), "only 100 MB are free on this disk");
+        let error = room(5_000_000, 0, &mut notes).expect_err("is full");
+        assert_eq!(error.to_string(), "only 5 MB are free on this disk");
         room(10_000_000_000, 1_000_000_000, &mut notes).expect("has room");
         assert!(notes.is_empty());
         room(1_000_000_000, 1_000_000_000, &mut notes).expect("may do");
