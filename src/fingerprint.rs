@@ -12,6 +12,7 @@ mod machine;
 mod memo;
 mod stat;
 mod tree;
+mod writes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,7 @@ pub use digest::Digest;
 pub use machine::Machine;
 pub use memo::Memo;
 pub use tree::{Observed, Unreadable, observe};
+pub use writes::Writes;
 
 use crate::pipeline::{Node, Work};
 

@@ -175,14 +175,50 @@ impl Found {
         }
     }
 
+    /// The first path at which `later` is another file or folder, or has another content. A file that is no longer
+    /// the same one was replaced, also by what it was: a branch checked out and back had other bytes meanwhile.
+    pub fn edit(&self, later: &Self, path: &Path, moment: Moment) -> Option<PathBuf> {
+        let who = |found: &Self| (found.stat.device, found.stat.inode, found.stat.size);
+        match (&self.children, &later.children) {
+            _ if who(self) != who(later) => Some(path.to_owned()),
+            (None, None) if self.stat == later.stat => self.altered(path, moment),
+            (None, None) => self.reread(path),
+            (Some(before), Some(now)) if before.iter().map(key).eq(now.iter().map(key)) => before
+                .par_iter()
+                .zip(now)
+                .with_min_len(FEW)
+                .find_map_first(|((name, before), (_, now))| before.edit(now, &path.join(name), moment)),
+            _ => self.difference(later, path).or_else(|| Some(path.to_owned())),
+        }
+    }
+
+    fn sort(&self) -> u8 {
+        match self.children {
+            Some(_) => b'd',
+            None if self.stat.is_executable() => b'x',
+            None => b'f',
+        }
+    }
+
+    /// Its path unless it has the content that it had.
+    fn reread(&self, path: &Path) -> Option<PathBuf> {
+        let same = read_file(path, &self.stat).is_ok_and(|digest| Some(digest) == self.digest);
+        (!same).then(|| path.to_owned())
+    }
+
+    /// All folders in it.
+    pub fn folders(&self, path: &Path, into: &mut Vec<PathBuf>) {
+        for (name, child) in self.children.iter().flatten().filter(|(_, child)| child.children.is_some()) {
+            into.push(path.join(name));
+            child.folders(&path.join(name), into);
+        }
+    }
+
     /// The first file whose stat proved nothing at `moment` and whose content is another now.
     pub fn altered(&self, path: &Path, moment: Moment) -> Option<PathBuf> {
         match &self.children {
             None if self.stat.is_settled(moment) => None,
-            None => {
-                let same = read_file(path, &self.stat).is_ok_and(|digest| Some(digest) == self.digest);
-                (!same).then(|| path.to_owned())
-            }
+            None => self.reread(path),
             Some(children) => children
                 .par_iter()
                 .with_min_len(FEW)
@@ -211,6 +247,11 @@ fn read_file(path: &Path, stat: &Stat) -> Result<Digest, Unreadable> {
     Digest::of_file(path, stat.size).map_err(|error: io::Error| Unreadable::io(path, error))
 }
 
+/// What of a child counts in its folder besides its content.
+fn key((name, child): &(OsString, Found)) -> (&OsStr, u8) {
+    (name, child.sort())
+}
+
 /// What a folder's digest is the hash of.
 fn folder_text(children: &[(OsString, Found)]) -> Vec<u8> {
     let mut text = b"folder 1\n".to_vec();
@@ -218,11 +259,7 @@ fn folder_text(children: &[(OsString, Found)]) -> Vec<u8> {
         // The length first, so that no name can imitate the bytes that follow it.
         text.extend_from_slice(&(name.len() as u64).to_le_bytes());
         text.extend_from_slice(name.as_bytes());
-        text.push(match child.children {
-            Some(_) => b'd',
-            None if child.stat.is_executable() => b'x',
-            None => b'f',
-        });
+        text.push(child.sort());
         text.extend(child.digest.iter().flat_map(Digest::bytes));
     }
     text

@@ -96,6 +96,21 @@ impl Observed {
         self.found.difference(&now, path).or_else(|| self.found.altered(path, self.moment))
     }
 
+    /// What became of it since, as [`Observed::moved`], where nothing was written to it ([`super::Writes`]): times
+    /// and modes may differ then, as `touch`, `chmod` and `ln` leave them, and contents are compared.
+    #[must_use]
+    pub fn edited(&self, path: &Path) -> Option<PathBuf> {
+        let Ok(now) = Found::walk(path) else { return Some(path.to_owned()) };
+        self.found.edit(&now, path, self.moment)
+    }
+
+    /// Where a write to any of it is heard of: all its folders, or itself.
+    pub(super) fn listening_posts(&self, path: &Path) -> Vec<PathBuf> {
+        let mut posts = vec![path.to_owned()];
+        self.found.folders(path, &mut posts);
+        posts
+    }
+
     /// Every file in it as it was, its content, and the moment before which its times prove that.
     pub(super) fn files(&self) -> Vec<(Stat, Digest, Moment)> {
         let mut files = Vec::new();
@@ -185,5 +200,26 @@ mod tests {
         assert!(before.moved(dir.path()).is_some());
         fs::remove_file(dir.path().join("a")).expect("removes");
         assert!(before.moved(dir.path()).is_some());
+    }
+
+    #[test]
+    fn new_times_and_modes_are_no_edit_but_what_a_key_counts_is() {
+        let dir = tempdir().expect("a folder");
+        let path = dir.path().join("a");
+        fs::write(&path, "1").expect("writes");
+        let (file, folder) =
+            (observe(&path).expect("is readable"), observe(dir.path()).expect("is readable"));
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
+        mode(0o640);
+        assert!(file.moved(&path).is_some());
+        assert_eq!((file.edited(&path), folder.edited(dir.path())), (None, None));
+        mode(0o740);
+        assert_eq!((file.edited(&path), folder.edited(dir.path())), (None, Some(path.clone())));
+        mode(0o640);
+        fs::write(&path, "2").expect("writes");
+        assert_eq!((file.edited(&path), folder.edited(dir.path())), (Some(path.clone()), Some(path.clone())));
+        fs::write(dir.path().join("b"), "1").expect("writes");
+        fs::rename(dir.path().join("b"), &path).expect("renames");
+        assert_eq!(folder.edited(dir.path()), Some(path.clone()), "another file of the same bytes");
     }
 }

@@ -2,15 +2,16 @@
 //! them execute.
 
 use std::{
-    fs::{self, File, FileTimes},
-    os::unix::fs::MetadataExt,
+    fs::{self, File, FileTimes, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
+    process::Command,
     time::{Duration, SystemTime},
 };
 
 use rustix::process::{Pid, Signal};
 
-use crate::project::Project;
+use crate::project::{Project, TWO};
 
 /// `one` to `six`: each appends its name to what it reads, by a script of its own in `steps/`.
 const STAGES: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
@@ -208,13 +209,23 @@ fn killed_in_stage_5_with_half_its_output_the_next_run_executes_2() {
 fn an_input_edited_while_its_stage_runs_is_noticed_and_never_recorded() {
     /// What is done to the input of stage three while it runs.
     type Edit = fn(&Project, &Path);
-    let edits: [(&str, Edit); 4] = [
+    let edits: [(&str, Edit); 6] = [
         ("edited", |project, _| project.write("data/in.txt", "z\n")),
         ("put back", |project, path| {
             let time = modified(path);
             project.write("data/in.txt", "z\na\nc\n");
             project.write("data/in.txt", "b\na\nc\n");
             set_modified(path, time);
+        }),
+        ("put back later", |project, _| {
+            project.write("data/in.txt", "z\na\nc\n");
+            project.write("data/in.txt", "b\na\nc\n");
+        }),
+        ("checked out and back", |project, path| {
+            for content in ["z\na\nc\n", "b\na\nc\n"] {
+                project.write("data/other.txt", content);
+                fs::rename(project.path("data/other.txt"), path).expect("renames");
+            }
         }),
         ("replaced", |project, path| {
             project.write("data/other.txt", "b\na\nd\n");
@@ -238,6 +249,65 @@ fn an_input_edited_while_its_stage_runs_is_noticed_and_never_recorded() {
         assert_eq!(executed(&project), STAGES, "{name}");
         is_right(&project);
     }
+}
+
+#[test]
+fn an_input_touched_locked_or_linked_while_its_stage_runs_costs_no_result() {
+    /// What is done to an input meanwhile.
+    type Action = fn(&Path);
+    let pipeline = r#"
+[sources]
+in = { path = "data/in.txt", kind = "file" }
+texts = { path = "data/texts", kind = "folder" }
+
+[stage.read]
+use = "command"
+inputs = { data = "sources.in", texts = "sources.texts" }
+outputs = { out = "out/all.txt" }
+params = { run = "echo x > at; while [ ! -e go ]; do sleep 0.02; done; cat {data} {texts}/a.txt > {out}; echo read >> trace" }
+"#;
+    let actions: [(&str, Action); 3] = [
+        ("touched", |path| {
+            let done = Command::new("touch").arg(path).status();
+            assert!(done.expect("starts").success());
+        }),
+        ("locked", |path| {
+            let mode = fs::metadata(path).expect("is there").mode() & 0o600;
+            fs::set_permissions(path, Permissions::from_mode(mode | 0o044)).expect("chmod");
+        }),
+        ("linked", |path| {
+            fs::hard_link(path, path.ancestors().nth(2).expect("is deep").join("link")).expect("links");
+        }),
+    ];
+    for (name, action) in actions {
+        let project = Project::new(pipeline);
+        project.write("data/texts/a.txt", "a");
+        project.write("data/texts/b/c.txt", "c");
+        let running = project.start(&["run"]);
+        project.wait_for("at");
+        action(&project.path("data/in.txt"));
+        drop(fs::remove_file(project.path("link")));
+        action(&project.path("data/texts/a.txt"));
+        project.write("go", "");
+        let ended = running.end();
+        assert_eq!(ended.code, Some(0), "{name}: {}", ended.err);
+        assert_eq!(project.ner_pipe(&["status", "--check"]).code, Some(0));
+        assert_eq!(project.trace(), ["read"]);
+    }
+}
+
+#[test]
+fn a_stage_that_links_its_inputs_has_a_result_of_its_own() {
+    let text = TWO.replace("sort {data} > {out}", "ln {data} linked; ln {data} {out}; sort {data}");
+    let project = Project::new(&text.replace("wc -l < {data} > {n}", "ln {data} {n}"));
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    let mode = |path: &str| fs::metadata(project.path(path)).expect("is there").mode();
+    assert_eq!(mode("data/in.txt"), mode("pipeline.toml"), "the source is not ours to change");
+    project.write("data/in.txt", "z\n");
+    assert_eq!(project.read("out/count.txt"), "b\na\nc\n");
+    project.remove("linked");
+    project.write("data/in.txt", "b\na\nc\n");
+    project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
 }
 
 #[test]
