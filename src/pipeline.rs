@@ -145,10 +145,17 @@ impl NodePlace {
         let place = input.or_else(|| self.parameters.value(&named?.split('.').collect::<Vec<_>>()));
         let problem = Problem::invalid(code, invalid);
         match (place, named) {
-            (Some(place), _) => problem.at(place, "this"),
+            (Some(place), Some(name)) => {
+                let typed = invalid.help.as_deref().and_then(|help| overrides::typed(help, place, name));
+                let problem = problem.at(place, "this");
+                match typed {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                }
+            }
             // A default: the file does not say it, so the message must name it.
             (None, Some(name)) => problem.at(&self.header, format!("{otherwise}: `{name}`")),
-            (None, None) => problem.at(&self.header, otherwise),
+            (_, None) => problem.at(&self.header, otherwise),
         }
     }
 }

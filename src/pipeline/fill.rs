@@ -169,7 +169,7 @@ impl<'a> Blanks<'_, 'a> {
 }
 
 /// As one word for the shell; what is one already stays as it is.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let plain = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '=' | ',' | '@' | '+' | '%')
     };

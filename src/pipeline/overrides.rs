@@ -4,7 +4,14 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use toml::{Spanned, de::DeValue};
 
+use super::{
+    fill::quote,
+    keys::{nearest, offer},
+};
 use crate::problem::{Place, Text};
+
+/// The name of the texts that were typed.
+const TYPED: &str = "--set";
 
 /// One `--set`. The value is read as TOML, and what is not TOML is a string.
 #[derive(Clone, Debug)]
@@ -66,6 +73,66 @@ impl Override {
     }
 }
 
+/// What to type for what was typed there; nothing where the place is in a file.
+fn retype(place: &Place, change: impl FnOnce(&str, &str, &str) -> String) -> Option<String> {
+    let text = place.text.content();
+    let (before, rest) = text.split_at(place.span.start);
+    let (there, after) = rest.split_at(place.span.len());
+    let typed = || format!("`{TYPED} {}`", quote(&change(before, there, after)));
+    (place.text.name() == TYPED).then(typed)
+}
+
+/// A help line for an unknown stage or key: which are known, the one that was probably meant first, and how to
+/// type that.
+pub(super) fn offer_at<'k>(
+    place: &Place,
+    word: &str,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> String {
+    let all: Vec<_> = known.clone().map(|name| format!("`{name}`")).collect();
+    let meant = nearest(word, known.clone());
+    let again = retype(place, |before, there, after| {
+        // Of a dotted path the last part is the one that is not known.
+        let above = there.rfind('.').filter(|_| !word.contains('.')).map_or(0, |point| point + 1);
+        format!("{before}{}{}{after}", &there[..above], meant.unwrap_or(word))
+    });
+    match (again, meant) {
+        (None, _) => offer(word, known),
+        (Some(again), Some(_)) if all.len() == 1 => format!("type {again}"),
+        (Some(again), Some(_)) => format!("type {again} (there is {})", all.join(", ")),
+        (Some(_), None) if all.is_empty() => format!("leave this `{TYPED}` out"),
+        (Some(_), None) => format!("name {}, or leave this `{TYPED}` out", all.join(" or ")),
+    }
+}
+
+/// How to type another value, TOML, for a parameter; nothing where the place is in a file.
+pub(super) fn type_value(place: &Place, parameter: &str, value: &str) -> Option<String> {
+    // A word needs no quotes, unless it would be something else without.
+    let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let bare = bare.filter(|bare| !bare.contains(['"', '\\']) && DeValue::parse(bare).is_err());
+    let value = bare.unwrap_or(value);
+    let again = retype(place, |before, _, after| match after.strip_prefix('=') {
+        // The place is that of the name: its value is no value of its own.
+        Some(_) => format!("{before}{parameter}={value}"),
+        None => format!("{before}{value}{after}"),
+    });
+    again.map(|again| format!("type {again}"))
+}
+
+/// A stage's own words of what to write, `name = value`, as they are typed.
+pub(super) fn typed(help: &str, place: &Place, name: &str) -> Option<String> {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let (before, rest) = help.split_once(&format!("{last} = "))?;
+    // In a sentence it stands between these; else it is all that the help says.
+    let (lead, value, tail) = match (before.strip_suffix('`'), rest.split_once('`')) {
+        (Some(before), Some((value, after))) => (before, value, after),
+        _ if before.is_empty() => ("", rest, ""),
+        _ => return None,
+    };
+    let lead = lead.strip_suffix("write ").unwrap_or(lead);
+    Some(format!("{lead}{}{tail}", type_value(place, name, value)?))
+}
+
 impl FromStr for Override {
     type Err = String;
 
@@ -80,7 +147,7 @@ impl FromStr for Override {
         let points = &text[..name];
         let stage = if head.is_empty() { points.find('.') } else { points.rfind('.') };
         let stage = &text[..stage.ok_or_else(wrong)?];
-        Self::split(&Text::new("--set", text), stage).ok_or_else(wrong)
+        Self::split(&Text::new(TYPED, text), stage).ok_or_else(wrong)
     }
 }
 
@@ -111,6 +178,31 @@ mod tests {
         assert_eq!(aimed("prune@t=2.5.a=1"), pair("prune@t=2.5", "a"));
         assert_eq!(aimed("prune@t=3.a=1"), None);
         assert_eq!(aimed("other.a=1"), None);
+    }
+
+    #[test]
+    fn what_to_type_is_one_word_for_the_shell() {
+        let place = |text: &str, part: &str| {
+            let start = text.find(part).expect("is in it");
+            Text::new(TYPED, text).place(start..start + part.len())
+        };
+        let value = |text, part, value| type_value(&place(text, part), "w", value).expect("was typed");
+        assert_eq!(value("a.w=kept", "kept", "\"keep\""), "type `--set a.w=keep`");
+        assert_eq!(value("a.w=1", "1", "\"1\""), "type `--set 'a.w=\"1\"'`");
+        assert_eq!(value("a.w=[1, x]", "[1, x]", "[1, 0.5]"), "type `--set 'a.w=[1, 0.5]'`");
+        assert_eq!(value("a.w.x=1", "w.x", "0.5"), "type `--set a.w=0.5`");
+        let said = |help| typed(help, &place("a.w=-1", "-1"), "w");
+        assert_eq!(
+            said("write `w = 0.5`, or leave it"),
+            Some("type `--set a.w=0.5`, or leave it".to_owned())
+        );
+        assert_eq!(said("w = 0.5"), Some("type `--set a.w=0.5`".to_owned()));
+        assert_eq!(said("use 1 or more"), None);
+        let at = place("a.s.warmap=1", "s.warmap");
+        let known = ["warmup", "kind"].into_iter();
+        assert_eq!(offer_at(&at, "warmap", known), "type `--set a.s.warmup=1` (there is `warmup`, `kind`)");
+        let file = Text::new("pipeline.toml", "w = 1").place(4..5);
+        assert_eq!(type_value(&file, "w", "2"), None);
     }
 
     #[test]

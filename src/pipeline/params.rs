@@ -12,8 +12,8 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     NodePlace,
-    keys::{RUN, Table, nearest, offer},
-    overrides::Override,
+    keys::{RUN, Table, nearest},
+    overrides::{Override, offer_at, type_value},
     paths, schema,
 };
 use crate::{
@@ -186,9 +186,10 @@ pub(super) fn unknown<'k>(
     place: &NodePlace,
     known: impl Iterator<Item = &'k str> + Clone,
 ) -> Problem {
+    let at = place.parameters.key(&[name.to_owned()]).unwrap_or(&place.header);
     Problem::new(Code::UnknownParameter, format!("stage `{stage}` has no parameter `{name}`"))
-        .at(place.parameters.key(&[name.to_owned()]).unwrap_or(&place.header), "unknown")
-        .help(offer(name, known))
+        .at(at, "unknown")
+        .help(offer_at(at, name, known))
 }
 
 fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlace) -> Problem {
@@ -202,12 +203,13 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
     };
     if !parameter.fields.is_empty() && path.last() != Some(&parameter.name.as_str()) {
         let inner = path.last().copied().unwrap_or_default();
+        let at = place.parameters.key(&bad.path).unwrap_or(at);
         return Problem::new(
             Code::UnknownParameter,
             format!("parameter `{}` has no key `{inner}`", parameter.name),
         )
-        .at(place.parameters.key(&bad.path).unwrap_or(at), "unknown")
-        .help(offer(inner, parameter.fields.iter().map(|field| field.name.as_str())));
+        .at(at, "unknown")
+        .help(offer_at(at, inner, parameter.fields.iter().map(|field| field.name.as_str())));
     }
     let written = path.iter().skip(1).try_fold(value, |value, key| value.get(key));
     let problem = match written.and_then(schema::literal) {
@@ -226,10 +228,14 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
         Ok(_) => format!("`{value}`"),
         Err(_) => format!("`{} = {value}`", parameter.name),
     };
+    let typed = |value: &str| type_value(at, &name, value);
     let help = match (meant, schema::literal(&parameter.default)) {
-        (Some(meant), _) => format!("write {}", assign(&meant)),
-        (None, Some(default)) => format!("write a value like the default, {}", assign(&default)),
-        (None, None) => format!("write a value of that type, or remove `{}`", parameter.name),
+        (Some(meant), _) => typed(&meant).unwrap_or_else(|| format!("write {}", assign(&meant))),
+        (None, Some(default)) => typed(&default).map_or_else(
+            || format!("write a value like the default, {}", assign(&default)),
+            |typed| format!("{typed} for the default"),
+        ),
+        (None, None) => format!("give a value of that type, or leave `{}` out", parameter.name),
     };
     problem.at(at, format!("takes: {}", parameter.takes)).help(help)
 }
@@ -310,12 +316,15 @@ impl Reader<'_> {
                     format!("`{}` is not a finite number of 64 bits", path.join(".")),
                 )
                 .at(place, "this number")
-                .help("write a smaller number; infinity and nan are no parameters"),
+                .help("give a smaller number; infinity and nan are no parameters"),
             );
         }
         number.map(Json::Number)
     }
 }
+
+/// A command line.
+const EXAMPLE: &str = "sh script.sh {input} {output}";
 
 /// The only parameter of a command.
 pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems) -> Option<String> {
@@ -327,9 +336,10 @@ pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems)
         Some(_) => {
             let at = place.parameters.value(&["run"]).unwrap_or(&place.header);
             problems.push(
-                Problem::new(Code::MistypedParameter, "`run` is not a string")
-                    .at(at, "takes a string")
-                    .help("write `run = \"sh script.sh {input} {output}\"`"),
+                Problem::new(Code::MistypedParameter, "`run` is not a string").at(at, "takes a string").help(
+                    type_value(at, RUN, &format!("\"{EXAMPLE}\""))
+                        .unwrap_or_else(|| format!("write `run = \"{EXAMPLE}\"`")),
+                ),
             );
             None
         }
@@ -338,7 +348,7 @@ pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems)
                 problems.push(
                     Problem::new(Code::MissingParameter, "a command needs `run`")
                         .at(&place.header, "this stage runs no program")
-                        .help("add `params = { run = \"sh script.sh {input} {output}\" }`"),
+                        .help(format!("add `params = {{ run = \"{EXAMPLE}\" }}`")),
                 );
             }
             None

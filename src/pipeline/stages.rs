@@ -16,6 +16,7 @@ use super::{
     instances::{self, Instance, is_id},
     keys::{STAGE_KEYS, Table, expect_name, is_name, nearest, offer, wrong_type},
     outputs,
+    overrides::offer_at,
     params::{self, Given},
     schema,
     terms::{self, Terms},
@@ -148,7 +149,7 @@ fn aim(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) ->
                     format!("there is no stage `{}` in this pipeline", change.stage()),
                 )
                 .at(&change.stage_place(), "unknown")
-                .help(offer(change.stage(), ids.iter().copied())),
+                .help(offer_at(&change.stage_place(), change.stage(), ids.iter().copied())),
             ),
         }
     }
