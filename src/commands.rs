@@ -29,8 +29,9 @@ use std::{
 use stage_contract::{DeviceRequest, Registry, StageError};
 
 use crate::{
-    pipeline::{Override, Pipeline},
+    pipeline::{self, Override, Pipeline},
     runner::{Project, Stop, Wish},
+    watch::Format,
 };
 
 /// How the process ends (FORMATS.md, ARCHITECTURE.md).
@@ -74,6 +75,32 @@ impl Exit {
     }
 }
 
+/// Which pipeline.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PipelineFile {
+    /// The pipeline file
+    #[arg(long, value_name = "FILE", default_value = pipeline::DEFAULT_FILE)]
+    file: PathBuf,
+}
+
+/// Which pipeline, on what to compute, and how to speak of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Setting {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+impl Setting {
+    fn open<'r>(&self, registry: &'r Registry) -> Result<Project<'r>, Stop> {
+        open(registry, &self.pipeline.file, &[], self.machine.wish())
+    }
+}
+
 /// On what to compute.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Machine {
@@ -81,7 +108,7 @@ pub struct Machine {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     device: DeviceRequest,
     /// CPU threads; all of them when not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     threads: Option<NonZero<usize>>,
 }
 
@@ -91,6 +118,11 @@ impl Machine {
     pub fn wish(&self) -> Wish {
         Wish { device: self.device, threads: self.threads }
     }
+}
+
+/// How many, of what there is at least one of.
+fn count(text: &str) -> Result<NonZero<usize>, String> {
+    text.parse().map_err(|_| "type a whole number from 1 up, or leave the option out".to_owned())
 }
 
 fn device(text: &str) -> Result<DeviceRequest, String> {
@@ -110,20 +142,13 @@ pub fn working_folder() -> Result<PathBuf, StageError> {
     env::current_dir().map_err(|e| StageError::because("cannot tell the working folder", e))
 }
 
-/// The node of this id.
-fn find(pipeline: &Pipeline, id: &str) -> Result<usize, Stop> {
-    match find_all(pipeline, id)?.as_slice() {
-        [node] => Ok(*node),
-        nodes => {
-            let ids: Vec<_> = nodes.iter().map(|&node| format!("`{}`", pipeline.nodes[node].id)).collect();
-            let help = format!("choose one of {}", ids.join(", "));
-            Err(Stop::wrong(format!("`{id}` is stamped out {} times", nodes.len()), help))
-        }
-    }
+/// The nodes of these ids: of a stage that is stamped out, all its instances.
+fn find_all(pipeline: &Pipeline, ids: &[String]) -> Result<Vec<usize>, Stop> {
+    let found = ids.iter().map(|id| find(pipeline, id)).collect::<Result<Vec<_>, _>>();
+    found.map(|found| found.concat())
 }
 
-/// The node of this id, or all instances of a stage that is stamped out.
-fn find_all(pipeline: &Pipeline, id: &str) -> Result<Vec<usize>, Stop> {
+fn find(pipeline: &Pipeline, id: &str) -> Result<Vec<usize>, Stop> {
     let found = pipeline.find_all(id);
     if !found.is_empty() {
         return Ok(found);
@@ -139,6 +164,11 @@ fn find_all(pipeline: &Pipeline, id: &str) -> Result<Vec<usize>, Stop> {
         |known| format!("did you mean `{known}`?"),
     );
     Err(Stop::wrong(format!("no stage `{id}` in {}", pipeline.file.display()), help))
+}
+
+/// Whether a stage that a lock names is the one called so, or an instance of it.
+fn is_called(id: &str, name: &str) -> bool {
+    id.strip_prefix(name).is_some_and(|key| key.is_empty() || key.starts_with('@'))
 }
 
 /// Writes lines; a reader that has seen enough (`| head`) is no error.

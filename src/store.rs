@@ -112,6 +112,13 @@ impl Store {
             ))
             .help("use the newer ner-pipe, or move `cache/` away: everything is then computed anew")),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(store),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                let message = format!(
+                    "{} is a file, and results are kept in a folder of that name",
+                    store.root.display()
+                );
+                Err(StageError::new(message).help("move it away: `mv cache another-name`"))
+            }
             Err(error) => Err(StageError::io("read", &path, error)),
         }
     }

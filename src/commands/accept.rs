@@ -1,11 +1,11 @@
 //! `ner-pipe accept STAGE`.
 
-use std::{collections::BTreeSet, io, path::PathBuf};
+use std::{collections::BTreeSet, io};
 
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Machine, emit, find, open};
+use super::{Exit, Setting, emit, find_all};
 use crate::{
     runner::{Accepted, Stop, accept, acceptable},
     watch::Format,
@@ -26,14 +26,8 @@ pub struct Args {
     /// Say what would be accepted, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
-    /// How to say it
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
     #[command(flatten)]
-    machine: Machine,
+    setting: Setting,
 }
 
 /// Does it.
@@ -41,17 +35,19 @@ pub struct Args {
 /// # Errors
 /// When a named stage cannot be accepted: then none is.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.file, &[], args.machine.wish())?;
-    let named =
-        args.stages.iter().map(|id| find(&project.pipeline, id)).collect::<Result<BTreeSet<_>, _>>()?;
-    let chosen = if args.all { (0..project.pipeline.nodes.len()).collect() } else { named };
+    let mut project = args.setting.open(registry)?;
+    let chosen: BTreeSet<usize> = if args.all {
+        (0..project.pipeline.nodes.len()).collect()
+    } else {
+        find_all(&project.pipeline, &args.stages)?.into_iter().collect()
+    };
     let plan = acceptable(&mut project, &chosen, args.all)?;
     let id = |accepted: &Accepted| project.pipeline.nodes[accepted.node].id.clone();
     let lines: Vec<String> = plan
         .iter()
         .map(|accepted| {
             let (id, from, to) = (id(accepted), accepted.from.key(), accepted.fingerprint.manifest.key());
-            match args.format {
+            match args.setting.format {
                 Format::Text => {
                     let verb = if args.dry_run { "would be accepted" } else { "accepted" };
                     format!("{id}  {verb}: {} -> {} ({})", from.short(), to.short(), accepted.why)
@@ -67,7 +63,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if !args.dry_run {
         accept(&mut project, &plan)?;
     }
-    let none = if lines.is_empty() && args.format == Format::Text {
+    let none = if lines.is_empty() && args.setting.format == Format::Text {
         vec!["nothing to accept: of no stage the code alone changed".to_owned()]
     } else {
         Vec::new()

@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, requires = "cache")]
     yes: bool,
     /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml", conflicts_with = "cache")]
+    #[arg(long, value_name = "FILE", default_value = crate::pipeline::DEFAULT_FILE, conflicts_with = "cache")]
     file: PathBuf,
 }
 

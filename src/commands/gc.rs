@@ -28,10 +28,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Results that were not used for so long may go, and so may logs of failed attempts and checkpoints
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "AGE", value_parser = age)]
     keep_age: Option<Duration>,
     /// Keep the cache below this size: the results that were not used for the longest time go first
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = bytes_of)]
     keep_size: Option<ByteSize>,
     /// Keep also what the locks of all branches and tags name, and not only those in the working tree
     #[arg(long)]
@@ -46,6 +46,15 @@ pub struct Args {
     /// How to speak
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "type a number and its unit, like `30days` or `12h`".to_owned())
+}
+
+fn bytes_of(text: &str) -> Result<ByteSize, String> {
+    text.parse().map_err(|_| "type a number and its unit, like `20GB` or `500MiB`".to_owned())
 }
 
 /// Does it.

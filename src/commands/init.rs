@@ -10,7 +10,10 @@ use std::{
 };
 
 use self::edit::{with_path, without_source};
-use crate::problem::{Code, Problem, Problems};
+use crate::{
+    pipeline::DEFAULT_FILE,
+    problem::{Code, Problem, Problems},
+};
 
 /// Write pipeline.toml, its configs and .gitignore for a new project.
 #[derive(Debug, Default, clap::Args)]
@@ -94,7 +97,7 @@ fn plan(args: &Args, root: &Path) -> Result<Project, Problems> {
         links.extend(target.map(|target| (inside, target)));
     }
     let mut files = owned(CAMEMBERT_CONFIGS);
-    files.insert(0, (PathBuf::from("pipeline.toml"), pipeline));
+    files.insert(0, (PathBuf::from(DEFAULT_FILE), pipeline));
     Ok(Project { files, links })
 }
 

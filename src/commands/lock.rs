@@ -1,11 +1,11 @@
 //! `ner-pipe lock`.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, io};
 
 use clap::Subcommand;
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, Machine, emit, working_folder};
+use super::{Exit, Machine, PipelineFile, emit, working_folder};
 use crate::{
     lock::{Conflict, Lock, LockError},
     pipeline::Pipeline,
@@ -29,9 +29,8 @@ enum Action {
 /// in the working tree
 #[derive(Debug, clap::Args)]
 struct Resolve {
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
+    #[command(flatten)]
+    pipeline: PipelineFile,
     #[command(flatten)]
     machine: Machine,
 }
@@ -43,7 +42,7 @@ struct Resolve {
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let Action::Resolve(args) = &args.action;
     let root = working_folder()?;
-    let pipeline = Pipeline::load(&root, &args.file, registry, &[])?;
+    let pipeline = Pipeline::load(&root, &args.pipeline.file, registry, &[])?;
     let path = root.join(&pipeline.lock);
     let shown = pipeline.lock.display().to_string();
     let wrong = |error: LockError| Stop::wrong(error.to_string(), error.help());

@@ -1,12 +1,12 @@
 //! `ner-pipe metrics`: what the stages came to, and how that differs from another revision.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{collections::BTreeMap, io};
 
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Exit, emit, working_folder};
+use super::{Exit, PipelineFile, emit, is_called, working_folder};
 use crate::{lock::Lock, pipeline, revision::lock_at, runner::Stop, store::Store};
 
 /// Show every metric of every stage, and how it differs from another revision
@@ -21,9 +21,8 @@ pub struct Args {
     /// With `--against`: also what did not change
     #[arg(long, requires = "against")]
     all: bool,
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
+    #[command(flatten)]
+    pipeline: PipelineFile,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
     format: Shape,
@@ -61,11 +60,11 @@ struct Row {
 /// When there is no lock, or none in that revision.
 pub fn run(args: &Args) -> Result<Exit, Stop> {
     let root = working_folder()?;
-    let path = root.join(pipeline::lock_file(&args.file));
+    let path = root.join(pipeline::lock_file(&args.pipeline.file));
     let lock = Lock::read(&path).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
-    if !path.exists() && !root.join(&args.file).exists() {
+    if !path.exists() && !root.join(&args.pipeline.file).exists() {
         return Err(Stop::wrong(
-            format!("there is neither {} nor its lock here", args.file.display()),
+            format!("there is neither {} nor its lock here", args.pipeline.file.display()),
             "name another folder with `-C DIR`, or another file with `--file`",
         ));
     }
@@ -74,18 +73,17 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         None => None,
     };
     let store = Store::at(&root)?;
-    let stray = args
-        .stages
-        .iter()
-        .find(|id| lock.get(id).is_none() && before.as_ref().is_none_or(|before| before.get(id).is_none()));
+    let stray = args.stages.iter().find(|name| {
+        !lock.stages().chain(before.iter().flat_map(Lock::stages)).any(|(id, _)| is_called(id, name))
+    });
     if let Some(id) = stray {
         return Err(Stop::wrong(
-            format!("no stage `{id}` in {}", pipeline::lock_file(&args.file).display()),
+            format!("no stage `{id}` in {}", pipeline::lock_file(&args.pipeline.file).display()),
             "see `ner-pipe metrics` for those with a result",
         ));
     }
     let mut rows = rows(&lock, before.as_ref(), &store);
-    rows.retain(|row| args.stages.is_empty() || args.stages.contains(&row.stage));
+    rows.retain(|row| args.stages.is_empty() || args.stages.iter().any(|name| is_called(&row.stage, name)));
     if before.is_some() && !args.all {
         rows.retain(|row| row.value != row.before);
     }

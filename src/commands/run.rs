@@ -2,11 +2,11 @@
 
 mod announce;
 
-use std::{collections::BTreeSet, io, num::NonZero, path::PathBuf};
+use std::{collections::BTreeSet, io, num::NonZero};
 
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, Machine, emit, find_all, open};
+use super::{Exit, Setting, count, emit, find_all, open};
 use crate::{
     executor::{Cancel, Patience},
     pipeline::{Override, Pipeline},
@@ -21,25 +21,19 @@ pub struct Args {
     /// Run these stages and what they need; all of them when none is named
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
     /// Say what would be done, why, and what it took earlier; do nothing
     #[arg(long)]
     dry_run: bool,
     /// Execute this stage though its result is in the cache
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
-    /// How to speak
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
     /// Change a parameter for this run; the result has its own key
     #[arg(long, value_name = "STAGE.PARAM=VALUE")]
     set: Vec<Override>,
     #[command(flatten)]
-    machine: Machine,
+    setting: Setting,
     /// How many stages may execute at once; as many as there are CPUs when not given
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = count)]
     jobs: Option<NonZero<usize>>,
     /// Do not wait for another run that makes a result needed here: end with exit code 4
     #[arg(long)]
@@ -58,7 +52,7 @@ pub struct Args {
 /// When the run cannot begin.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let ended = begin(args, registry);
-    if let (Format::Json, false, Err(stop)) = (args.format, args.dry_run, &ended) {
+    if let (Format::Json, false, Err(stop)) = (args.setting.format, args.dry_run, &ended) {
         // A program that reads the events learns of it too.
         emit(&mut io::stdout(), refusal(&stop.messages()))?;
     }
@@ -76,26 +70,22 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 
 /// How a run ended, and why not all of it reached standard output.
 fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), Stop> {
-    let mut project = open(registry, &args.file, &args.set, args.machine.wish())?;
+    let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.wish())?;
     let order = args.order(&project.pipeline)?;
     if args.dry_run {
-        return Ok((announce::announce(&mut project, &order, args.format)?, None));
+        return Ok((announce::announce(&mut project, &order, args.setting.format)?, None));
     }
     let cancel = Cancel::listen(Patience::Three)?;
     let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
-    let mut watch = watch(args.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut watch = watch(args.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
     Ok((args.exit(&finished, &cancel), watch.trouble()))
 }
 
 impl Args {
     fn order(&self, pipeline: &Pipeline) -> Result<Order, Stop> {
-        let nodes = |ids: &[String]| {
-            let found = ids.iter().map(|id| find_all(pipeline, id)).collect::<Result<Vec<_>, _>>();
-            found.map(|found| found.concat())
-        };
-        let named = nodes(&self.stages)?;
-        let forced: BTreeSet<_> = nodes(&self.force)?.into_iter().collect();
+        let named = find_all(pipeline, &self.stages)?;
+        let forced: BTreeSet<_> = find_all(pipeline, &self.force)?.into_iter().collect();
         let all = (0..pipeline.nodes.len()).collect();
         let wanted = if named.is_empty() { all } else { pipeline.closure(&named) };
         if let Some(&stray) = forced.difference(&wanted).next() {

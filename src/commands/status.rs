@@ -1,12 +1,12 @@
 //! `ner-pipe status`.
 
-use std::{collections::BTreeSet, io, path::PathBuf};
+use std::{collections::BTreeSet, io};
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use stage_contract::Registry;
 
-use super::{Exit, Machine, emit, open};
+use super::{Exit, Machine, PipelineFile, emit, open};
 use crate::{
     pipeline::{Origin, Pipeline},
     runner::{Next, Outlook, Project, State, Stop, survey, told},
@@ -15,9 +15,8 @@ use crate::{
 /// Show every stage: whether its result is up to date, and if not, why
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
+    #[command(flatten)]
+    pipeline: PipelineFile,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
     format: Shape,
@@ -47,7 +46,7 @@ enum Shape {
 /// # Errors
 /// When the pipeline file is wrong, or a source cannot be read.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.file, &[], args.machine.wish())?;
+    let mut project = open(registry, &args.pipeline.file, &[], args.machine.wish())?;
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
     let survey = survey(&mut project, &all, &BTreeSet::new())?;
     let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();

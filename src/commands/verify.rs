@@ -3,13 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    path::PathBuf,
 };
 
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Machine, emit, find, gc::lock_files, open, working_folder};
+use super::{Exit, Setting, emit, find, gc::lock_files, is_called, working_folder};
 use crate::{
     executor::{Cancel, Patience},
     fingerprint::Key,
@@ -23,7 +22,7 @@ use crate::{
 /// Read the whole cache and compare every byte with what was recorded; or execute a stage again and compare
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only the results that the lock names for these stages
+    /// Only the results that the lock names for these stages, and all instances of one that is stamped out
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
     /// Execute this stage again, beside its result, and compare what it writes with what was recorded
@@ -32,14 +31,8 @@ pub struct Args {
     /// Move what is damaged to `cache/damaged`, so that `ner-pipe run` makes it again
     #[arg(long)]
     set_aside: bool,
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
-    /// How to speak
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
     #[command(flatten)]
-    machine: Machine,
+    setting: Setting,
 }
 
 /// Does it.
@@ -68,7 +61,7 @@ impl Args {
                 }
             }
         }
-        let lines = match self.format {
+        let lines = match self.setting.format {
             Format::Json => {
                 vec![
                     json!({ "whole": whole, "bytes": bytes, "damaged": damaged, "absent": absent })
@@ -107,27 +100,44 @@ impl Args {
 
     /// What the lock names for the stages.
     fn keys(&self, root: &std::path::Path) -> Result<BTreeSet<Key>, Stop> {
-        let path = pipeline::lock_file(&self.file);
+        let path = pipeline::lock_file(&self.setting.pipeline.file);
         let lock = Lock::read(&root.join(&path)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
-        let key = |id: &String| {
-            lock.get(id).map(|locked| locked.key).ok_or_else(|| {
-                Stop::wrong(
-                    format!("no stage `{id}` in {}", path.display()),
+        let mut keys = BTreeSet::new();
+        for name in &self.stages {
+            let named = lock.stages().filter(|(id, _)| is_called(id, name));
+            let named: Vec<_> = named.map(|(_, locked)| locked.key).collect();
+            if named.is_empty() {
+                return Err(Stop::wrong(
+                    format!("no stage `{name}` in {}", path.display()),
                     "leave the name out to verify everything, or type `ner-pipe run` first",
-                )
-            })
-        };
-        self.stages.iter().map(key).collect()
+                ));
+            }
+            keys.extend(named);
+        }
+        Ok(keys)
     }
 
     fn again(&self, stage: &str, registry: &Registry) -> Result<Exit, Stop> {
-        let mut project = open(registry, &self.file, &[], self.machine.wish())?;
-        let node = find(&project.pipeline, stage)?;
+        let mut project = self.setting.open(registry)?;
+        let nodes = find(&project.pipeline, stage)?;
+        let ids: Vec<_> = nodes.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
         let cancel = Cancel::listen(Patience::Three)?;
-        let mut watch = watch(self.format, &[stage]);
-        let Comparison { key, outputs } = rerun(&mut project, node, &cancel, watch.as_mut())?;
+        let mut watch = watch(self.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut exit = Exit::Ok;
+        for (&node, id) in nodes.iter().zip(&ids) {
+            let found = rerun(&mut project, node, &cancel, watch.as_mut())?;
+            if !self.tell(id, &found)? {
+                exit = Exit::Damaged;
+            }
+        }
+        Ok(exit)
+    }
+
+    /// Whether it was the same.
+    fn tell(&self, stage: &str, found: &Comparison) -> Result<bool, Stop> {
+        let Comparison { key, outputs } = found;
         let same = outputs.values().all(Vec::is_empty);
-        let lines = match self.format {
+        let lines = match self.setting.format {
             Format::Json => vec![
                 json!({ "event": "rerun", "stage": stage, "key": key, "same": same, "different": outputs.iter()
                     .filter(|(_, paths)| !paths.is_empty()).collect::<BTreeMap<_, _>>() })
@@ -135,7 +145,7 @@ impl Args {
             ],
             Format::Text => {
                 let mut lines = Vec::new();
-                for (name, paths) in &outputs {
+                for (name, paths) in outputs {
                     match paths.as_slice() {
                         [] => lines.push(format!("{stage}.{name} is the same, byte for byte")),
                         paths => {
@@ -153,7 +163,7 @@ impl Args {
             }
         };
         emit(&mut io::stdout(), lines)?;
-        Ok(if same { Exit::Ok } else { Exit::Damaged })
+        Ok(same)
     }
 }
 

@@ -1,11 +1,11 @@
 //! `ner-pipe why STAGE`.
 
-use std::{collections::BTreeSet, io, path::PathBuf};
+use std::{collections::BTreeSet, io};
 
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Machine, emit, find, open};
+use super::{Exit, Setting, emit, find};
 use crate::{
     revision::lock_at,
     runner::{Next, Outlook, Project, State, Stop, survey, told},
@@ -15,19 +15,13 @@ use crate::{
 /// Say exactly why a stage is not up to date
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stage
+    /// The stage; of one that is stamped out, all instances
     stage: String,
-    /// The pipeline file
-    #[arg(long, value_name = "FILE", default_value = "pipeline.toml")]
-    file: PathBuf,
     /// Compare with the lock file of a git revision, and not with the last run
     #[arg(long, value_name = "REV")]
     against: Option<String>,
-    /// How to say it
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
     #[command(flatten)]
-    machine: Machine,
+    setting: Setting,
 }
 
 /// Does it.
@@ -35,8 +29,8 @@ pub struct Args {
 /// # Errors
 /// When the pipeline file is wrong, a source cannot be read, or git does not have what is asked for.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.file, &[], args.machine.wish())?;
-    let node = find(&project.pipeline, &args.stage)?;
+    let mut project = args.setting.open(registry)?;
+    let nodes = find(&project.pipeline, &args.stage)?;
     let mut commit = None;
     if let Some(revision) = &args.against {
         let found = lock_at(&project.pipeline.root.join(&project.pipeline.lock), revision);
@@ -44,14 +38,14 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         project.lock = lock;
         commit = Some(hash);
     }
-    let wanted = project.pipeline.closure(&[node]);
+    let wanted = project.pipeline.closure(&nodes);
     let survey = survey(&mut project, &wanted, &BTreeSet::new())?;
-    let outlook = &survey.outlooks[&node];
     let since = args.against.as_deref().zip(commit.as_deref());
-    let lines = match args.format {
-        Format::Text => text(&project, outlook, since),
-        Format::Json => vec![as_json(&project, outlook, since).to_string()],
-    };
+    let lines =
+        nodes.iter().map(|node| &survey.outlooks[node]).flat_map(|outlook| match args.setting.format {
+            Format::Text => text(&project, outlook, since),
+            Format::Json => vec![as_json(&project, outlook, since).to_string()],
+        });
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use stage_contract::Registry;
 
 use super::{
-    Node, Origin, Override, Pipeline, Source, Wire,
+    DEFAULT_FILE, Node, Origin, Override, Pipeline, Source, Wire,
     graph::Graph,
     keys::{PIPELINE_KEYS, TOP_KEYS, Table, expect_name},
     outputs, paths,
@@ -61,7 +61,7 @@ fn missing(root: &Path, file: &Path, problem: Problem) -> Problem {
         return problem;
     }
     let problem = Problem::new(Code::MissingPipeline, format!("there is no `{}` here", file.display()));
-    let help = if file == Path::new("pipeline.toml") {
+    let help = if file == Path::new(DEFAULT_FILE) {
         "start a project with `ner-pipe init`, or name another folder with `-C DIR`"
     } else {
         "correct `--file`, which counts from the project's folder, or start a project with `ner-pipe init`"
@@ -179,7 +179,7 @@ fn artifacts(file: &Path, top: &Table<'_>, problems: &mut Problems) -> PathBuf {
         }
     }
     let root = PathBuf::from("artifacts");
-    if file == Path::new("pipeline.toml") {
+    if file == Path::new(DEFAULT_FILE) {
         return root;
     }
     let folder = file.parent().and_then(Path::file_name).or_else(|| file.file_stem());

@@ -93,15 +93,43 @@ fn why_log_and_status_speak_of_instances() {
     project.ok(&["run"]);
     assert!(project.ok(&["log", "distill@t3"]).contains("echo distill 3.0"));
     assert!(project.ok(&["why", "prune@t2"]).contains("prune@t2 is fresh"));
-    for command in ["log", "why"] {
-        let ended = project.ner_pipe(&[command, "distill"]);
-        assert_eq!(ended.code, Some(2));
-        assert!(ended.err.contains("choose one of `distill@t2`, `distill@t3`"), "{}", ended.err);
-    }
     project.replace("pipeline.toml", "t3 = 3.0", "t3 = 3.5");
     let said = project.ok(&["why", "distill@t3"]);
     assert!(said.contains("distill@t3 is stale") && said.contains("echo 3.5"), "{said}");
     assert_eq!(project.states()["distill@t2"], "fresh");
+}
+
+#[test]
+fn a_table_that_is_stamped_out_is_asked_about_as_a_whole() {
+    let project = sweep();
+    assert_eq!(project.ner_pipe(&["log", "distill"]).code, Some(2), "no result yet");
+    project.ok(&["run", "distill@t2"]);
+    let said = project.ok(&["log", "distill"]);
+    assert!(said.starts_with("== distill@t2\n$ echo distill 2.0"), "{said}");
+    assert!(said.ends_with("== distill@t3 has no log: it has no result\n"), "{said}");
+    project.ok(&["run"]);
+    let said = project.ok(&["log", "distill"]);
+    assert!(said.contains("== distill@t3\n$ echo distill 3.0"), "{said}");
+    project.replace("pipeline.toml", "t3 = 3.0", "t3 = 3.5");
+    let said = project.ok(&["why", "distill"]);
+    assert!(said.contains("distill@t2 is fresh") && said.contains("distill@t3 is stale"), "{said}");
+    assert_eq!(project.ok(&["why", "distill", "--format", "json"]).lines().count(), 2);
+    let said = project.ok(&["verify", "prune"]);
+    assert!(said.starts_with("2 whole, 0 damaged"), "{said}");
+    project.replace("pipeline.toml", "t3 = 3.5", "t3 = 3.0");
+    let said = project.ok(&["verify", "--rerun", "prune"]);
+    assert!(said.contains("prune@t2.model is the same") && !said.contains("distill"), "{said}");
+    let lock = project.read("pipeline.lock");
+    let lock = lock.replace(
+        "[stage.\"prune@t3\".params]",
+        "[stage.\"prune@t3\".metrics]\nf1 = 0.5\n\n[stage.\"prune@t3\".params]",
+    );
+    project.write("pipeline.lock", &lock);
+    assert_eq!(project.ok(&["metrics", "prune"]), "stage     metric  value\nprune@t3  f1        0.5\n");
+    assert_eq!(project.ok(&["metrics", "distill"]), "no stage has a metric\n");
+    for arguments in [["metrics", "prun"], ["verify", "prun"]] {
+        assert_eq!(project.ner_pipe(&arguments).code, Some(2), "{arguments:?}");
+    }
 }
 
 #[test]

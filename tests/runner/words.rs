@@ -22,6 +22,35 @@ fn text_has_one_closing_line_per_stage_and_a_summary() {
 }
 
 #[test]
+fn numbers_that_are_none_are_told_with_what_to_type() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    for (arguments, said) in [
+        (["run", "--jobs", "0"], "type a whole number from 1 up"),
+        (["run", "--threads", "0"], "type a whole number from 1 up"),
+        (["status", "--threads", "many"], "type a whole number from 1 up"),
+        (["gc", "--keep-size", "x"], "type a number and its unit, like `20GB`"),
+        (["gc", "--keep-age", "30"], "type a number and its unit, like `30days`"),
+    ] {
+        let ended = project.ner_pipe(&arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}");
+        assert!(ended.err.contains(said), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_file_where_the_cache_should_be_is_called_one() {
+    let project = Project::new(TWO);
+    project.write("cache", "");
+    for command in ["run", "status", "metrics"] {
+        let ended = project.ner_pipe(&[command]);
+        assert_eq!(ended.code, Some(1), "{command}");
+        assert!(ended.err.contains("cache is a file"), "{}", ended.err);
+        assert!(ended.err.contains("help: move it away: `mv cache another-name`"), "{}", ended.err);
+    }
+}
+
+#[test]
 fn json_ends_with_a_line_for_each_stage_and_one_for_the_run() {
     let project = Project::new(&TWO.replace("wc -l < {data} > {n}", "exit 3"));
     let ended = project.ner_pipe(&["run", "--format", "json"]);

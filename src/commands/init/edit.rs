@@ -4,11 +4,11 @@ use std::{ops::Range, path::Path};
 
 use toml::{Spanned, de::DeValue};
 
-use crate::{manifest::Manifest, problem::Text};
+use crate::{manifest::Manifest, pipeline::DEFAULT_FILE, problem::Text};
 
 /// The pipeline file with another path for a source.
 pub(super) fn with_path(content: &str, source: &str, path: &Path) -> String {
-    let text = Text::new("pipeline.toml", content);
+    let text = Text::new(DEFAULT_FILE, content);
     let span = Manifest::parse(&text).ok().and_then(|manifest| {
         let source = manifest.table.get("sources")?.get_ref().get(source)?.get_ref();
         Some(source.get("path")?.span())
@@ -19,7 +19,7 @@ pub(super) fn with_path(content: &str, source: &str, path: &Path) -> String {
 
 /// The pipeline file without a source, and without the inputs that read it.
 pub(super) fn without_source(content: &str, source: &str) -> String {
-    let text = Text::new("pipeline.toml", content);
+    let text = Text::new(DEFAULT_FILE, content);
     let Ok(manifest) = Manifest::parse(&text) else { return content.to_owned() };
     let reference = format!("sources.{source}");
     let mut spans = Vec::new();
