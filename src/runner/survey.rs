@@ -12,7 +12,7 @@ use super::{
 use crate::{
     fingerprint::{Digest, Fingerprint, Key, Manifest},
     lock::Locked,
-    pipeline::Origin,
+    pipeline::{Origin, Wire},
     problem::Problems,
     publish::{Standing, standing},
     store::Entry,
@@ -169,8 +169,8 @@ fn look(
         (Some(_), _) => State::Stale,
     };
     reasons.extend(misplaced.into_iter().flatten().map(Reason::own));
-    if state != State::NeverRun {
-        reasons.extend(uncertainties(project, node, fingerprint, survey));
+    if let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) {
+        reasons.extend(uncertainties(project, node, locked, fingerprint, survey));
     }
     let accepted_from = entry.as_ref().and_then(|entry| entry.record.accepted_from);
     (Outlook { node, state, next, key, reasons, accepted_from }, entry)
@@ -250,13 +250,41 @@ fn differences(
                 let what = format!("input {origin} {} -> {}", before.short(), now.short());
                 reasons.push(Reason { what, root, certain: true });
             }
-            (None, _) => reasons.push(Reason::own(format!("input {origin} is new"))),
+            (None, _) => {
+                let (what, root) = (format!("input {origin} is new"), cause_of(project, &wire.from, survey));
+                reasons.push(Reason { what, root, certain: true });
+            }
             _ => {}
         }
     }
-    let gone = locked.inputs.keys().filter(|port| wires.iter().all(|wire| wire.port != **port));
-    reasons.extend(gone.map(|port| Reason::own(format!("input `{port}` is no longer wired"))));
+    let gone = locked.inputs.iter().filter(|(port, _)| wires.iter().all(|wire| wire.port != **port));
+    let gone: BTreeSet<_> = gone.map(|(port, digest)| lost(project, wires, port, *digest)).collect();
+    reasons.extend(gone.into_iter().map(|input| Reason::own(format!("input {input} is no longer wired"))));
     reasons
+}
+
+/// What an input that is gone was called. A port with a key (`models@t2`, of `models = "prune@*.model"`) is no
+/// name of the file's: what it read is, where the lock still knows it.
+fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
+    let Some((name, key)) = port.split_once('@') else { return format!("`{port}`") };
+    let is_read = wires.iter().any(|wire| wire.port.split_once('@').is_some_and(|(own, _)| own == name));
+    if !is_read {
+        return format!("`{name}`");
+    }
+    let instances =
+        project.lock.stages().filter(|(id, _)| id.split_once('@').is_some_and(|(_, own)| own == key));
+    let mut outputs =
+        instances.flat_map(|(id, locked)| locked.outputs.iter().map(move |output| (id, output)));
+    let origin = outputs.find(|(_, (_, digest))| **digest == content);
+    origin.map_or_else(|| format!("`{name}`"), |(id, (output, _))| format!("{id}.{output}"))
+}
+
+/// Why what an input reads is not what it was, where that is another stage's doing.
+fn cause_of(project: &Project<'_>, from: &Origin, survey: &Survey) -> Option<String> {
+    match from {
+        Origin::Output { node, .. } => cause(project, *node, survey),
+        Origin::Source(_) => None,
+    }
 }
 
 /// Why an input is not what it was.
@@ -309,21 +337,20 @@ fn rerun(
     Some(format!("input {} {} -> {}, {root}", project.origin(wire), was.short(), is.short()))
 }
 
-/// Inputs whose content is not known yet.
+/// Inputs whose content is not known yet; of one that is new for certain that was said.
 fn uncertainties(
     project: &Project<'_>,
     node: usize,
+    locked: &Locked,
     fingerprint: &Fingerprint,
     survey: &Survey,
 ) -> Vec<Reason> {
     let wires = project.pipeline.nodes[node].inputs.iter();
-    let unknown = wires.filter(|wire| fingerprint.unknown.contains(&wire.port));
+    let unknown = wires
+        .filter(|wire| fingerprint.unknown.contains(&wire.port) && locked.inputs.contains_key(&wire.port));
     unknown
         .map(|wire| {
-            let root = match &wire.from {
-                Origin::Output { node, .. } => cause(project, *node, survey),
-                Origin::Source(_) => None,
-            };
+            let root = cause_of(project, &wire.from, survey);
             Reason { what: format!("input {} may change", project.origin(wire)), root, certain: false }
         })
         .collect()

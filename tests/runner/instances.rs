@@ -133,6 +133,33 @@ fn a_table_that_is_stamped_out_is_asked_about_as_a_whole() {
 }
 
 #[test]
+fn an_instance_more_or_less_is_told_once_and_by_its_name() {
+    let project = sweep();
+    project.ok(&["run"]);
+    let of = |id: &str| {
+        let stages = project.stages();
+        stages.into_iter().find(|stage| stage["id"] == id).expect("is one")["reasons"].clone()
+    };
+    project.replace("pipeline.toml", "[\"t2\", \"t3\"]", "[\"t2\", \"t3\", \"t4\"]");
+    project.replace("pipeline.toml", "t3 = 3.0 }", "t3 = 3.0, t4 = 4.0 }");
+    assert_eq!(of("table"), serde_json::json!(["input prune@t4.model is new (prune@t4: never run)"]));
+    project.replace("pipeline.toml", "[\"t2\", \"t3\", \"t4\"]", "[\"t2\"]");
+    assert_eq!(of("table"), serde_json::json!(["input prune@t3.model is no longer wired"]));
+    project.replace("pipeline.toml", "{ models = \"prune@*.model\" }", "{ other = \"prune@*.model\" }");
+    project.replace(
+        "pipeline.toml",
+        "params = { run = \"echo table",
+        "params = { run = \": {other}; echo table",
+    );
+    project.replace("pipeline.toml", "{models}", "{other}");
+    let said = of("table").to_string();
+    assert!(
+        said.contains("input prune@t2.model is new") && said.contains("input `models` is no longer wired"),
+        "{said}"
+    );
+}
+
+#[test]
 fn set_changes_one_instance_or_all() {
     let project = sweep();
     let other = "run=echo other >> trace; cp {data} {model}";
