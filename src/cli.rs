@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
+use console::Term;
 use stage_contract::{Invalid, Registry, StageError, Tool, ToolContext, ToolError};
 use tracing_subscriber::EnvFilter;
 
@@ -20,7 +21,7 @@ use crate::{
     executor::causes,
     problem::Problems,
     runner::Stop,
-    watch::coloured,
+    watch::{coloured, columns, wrap},
 };
 
 /// Turns a large named-entity model into a small, fast one, and proves what you got
@@ -179,13 +180,17 @@ fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
 /// Says on standard error what is wrong, and which exit code that means.
 fn complain(stop: &Stop) -> Exit {
     let mut err = io::stderr();
+    let columns = columns(&Term::stderr());
+    let broken = |text: &str| text.lines().map(|line| wrap(line, columns) + "\n").collect::<String>();
     let (text, exit) = match stop {
         Stop::Problems(problems) => {
             (problems.render(err.is_terminal(), coloured(err.is_terminal())), Exit::Wrong)
         }
-        Stop::Wrong { message, help } => (format!("error: {message}\n  help: {help}\n"), Exit::Wrong),
+        Stop::Wrong { message, help } => {
+            (broken(&format!("error: {message}\n  help: {help}\n")), Exit::Wrong)
+        }
         Stop::Failed(StageError::Cancelled) => ("cancelled\n".to_owned(), Exit::Cancelled),
-        Stop::Failed(error) => (explain(error), Exit::Failed),
+        Stop::Failed(error) => (broken(&explain(error)), Exit::Failed),
     };
     // Standard error is closed: nobody wants to know.
     drop(err.write_all(text.as_bytes()));

@@ -26,12 +26,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use console::Term;
 use stage_contract::{DeviceRequest, Registry, StageError};
 
 use crate::{
     pipeline::{self, Override, Pipeline},
     runner::{Project, Stop, Wish},
-    watch::Format,
+    watch::{Format, columns, wrap},
 };
 
 /// How the process ends (FORMATS.md, ARCHITECTURE.md).
@@ -175,6 +176,12 @@ fn is_called(id: &str, name: &str) -> bool {
 fn emit(out: &mut impl Write, lines: impl IntoIterator<Item = String>) -> Result<(), StageError> {
     let written = lines.into_iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
     forgive(written).map_err(|e| StageError::because("cannot write the output", e))
+}
+
+/// Lines for people: broken between words on a terminal.
+fn wrapped(lines: Vec<String>) -> Vec<String> {
+    let columns = columns(&Term::stdout());
+    lines.into_iter().map(|line| wrap(&line, columns)).collect()
 }
 
 /// Writes a whole text, likewise.

@@ -4,6 +4,7 @@ mod json;
 mod lines;
 mod terminal;
 mod text;
+mod wrap;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +18,7 @@ use crate::fingerprint::Key;
 
 pub use json::refusal;
 pub use text::{duration, size, tell};
+pub use wrap::{columns, wrap};
 
 /// What happened to a node in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use stage_contract::Registry;
 
-use super::{Exit, Machine, PipelineFile, emit, open};
+use super::{Exit, Machine, PipelineFile, emit, open, wrapped};
 use crate::{
     pipeline::{Origin, Pipeline},
     runner::{Next, Outlook, Project, State, Stop, survey, told},
@@ -51,7 +51,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let survey = survey(&mut project, &all, &BTreeSet::new())?;
     let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
     let lines = match args.format {
-        Shape::Text => text(&project, &outlooks),
+        Shape::Text => wrapped(text(&project, &outlooks)),
         Shape::Json => vec![as_json(&project, &outlooks).to_string()],
         Shape::Dot => dot(&project, &outlooks),
         Shape::Mermaid => mermaid(&project, &outlooks),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io};
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Setting, emit, find};
+use super::{Exit, Setting, emit, find, wrapped};
 use crate::{
     revision::lock_at,
     runner::{Next, Outlook, Project, State, Stop, survey, told},
@@ -43,7 +43,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let since = args.against.as_deref().zip(commit.as_deref());
     let lines =
         nodes.iter().map(|node| &survey.outlooks[node]).flat_map(|outlook| match args.setting.format {
-            Format::Text => text(&project, outlook, since),
+            Format::Text => wrapped(text(&project, outlook, since)),
             Format::Json => vec![as_json(&project, outlook, since).to_string()],
         });
     emit(&mut io::stdout(), lines)?;

@@ -1,12 +1,15 @@
 use std::{collections::BTreeMap, fmt, io, time::Duration};
 
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use console::Term;
+use indicatif::{
+    HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
+};
 use stage_contract::Event;
 
-use super::{Ending, Outcome, Summary, Watch, put, text};
+use super::{Ending, Outcome, Summary, Watch, columns, put, text, wrap};
 
 const COUNTED: &str = "{prefix}  {spinner} {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
-const UNCOUNTED: &str = "{prefix}  {spinner} {msg}  {elapsed}";
+const UNCOUNTED: &str = "{prefix}  {spinner} {wide_msg}  {elapsed}";
 
 /// A bar with rate and time left for each node that executes; above them, lines that stay.
 pub struct Terminal {
@@ -21,11 +24,17 @@ impl Terminal {
     const TICK: Duration = Duration::from_millis(120);
 
     pub fn new(width: usize, colour: bool) -> Self {
-        Self { width, colour, screen: MultiProgress::new(), bars: BTreeMap::new() }
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(Narrow(Term::stderr())), 20);
+        Self { width, colour, screen: MultiProgress::with_draw_target(target), bars: BTreeMap::new() }
     }
 
     fn say(&self, line: &str) {
         self.screen.suspend(|| put(&mut io::stdout(), line));
+    }
+
+    /// Our own words: they may be broken.
+    fn tell(&self, line: &str) {
+        self.say(&wrap(line, columns(&Term::stdout())));
     }
 
     fn paint(&self, outcome: Outcome, line: &str) -> String {
@@ -89,7 +98,7 @@ impl Watch for Terminal {
     }
 
     fn note(&mut self, text: &str) {
-        self.say(&format!("note: {text}"));
+        self.tell(&format!("note: {text}"));
     }
 
     fn ended(&mut self, ending: &Ending) {
@@ -97,16 +106,66 @@ impl Watch for Terminal {
             bar.finish_and_clear();
             self.screen.remove(&bar);
         }
-        self.say(&self.paint(ending.outcome, &text::closing(ending, self.width)));
+        let closing = wrap(&text::closing(ending, self.width), columns(&Term::stdout()));
+        self.say(&self.paint(ending.outcome, &closing));
         for line in ending.fault.iter().flat_map(text::paragraph) {
-            self.say(&line);
+            self.tell(&line);
         }
     }
 
     fn finished(&mut self, summary: &Summary) {
         for line in text::last(summary) {
-            self.say(&line);
+            self.tell(&line);
         }
+    }
+}
+
+/// The terminal without its last columns. A bar fills its line, and the `^C` that the terminal shows for Ctrl-C
+/// would go to the next one: then not the bar is cleared, but that.
+#[derive(Debug)]
+struct Narrow(Term);
+
+impl TermLike for Narrow {
+    fn width(&self) -> u16 {
+        /// Each Ctrl-C takes two, and the third ends the run.
+        const SPARE: u16 = 6;
+        TermLike::width(&self.0).saturating_sub(SPARE)
+    }
+
+    fn height(&self) -> u16 {
+        TermLike::height(&self.0)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_up(n)
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_down(n)
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_right(n)
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_left(n)
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.0.write_line(line)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.write_str(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -55,6 +55,13 @@ fn there_is_a_manual_page_for_every_command() {
         let page = project.read(&format!("share/man/man1/{name}.1"));
         assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}: {page}");
     }
+    let page = project.read("share/man/man1/ner-pipe-run.1");
+    let synopsis = page.lines().skip_while(|line| *line != ".SH SYNOPSIS").nth(1).expect("has one");
+    for taken in
+        ["[\\-j|\\-\\-jobs <N>]", "[\\-\\-set <STAGE.PARAM=VALUE>]...", "[\\-\\-dry\\-run]", "[STAGE]..."]
+    {
+        assert!(synopsis.contains(taken), "{taken}: {synopsis}");
+    }
     assert!(!project.exists("share/man/man1/ner-pipe-exec-node.1"));
     project.write("a file", "");
     assert_eq!(project.ner_pipe(&["man", "--output", "a file"]).code, Some(1));

@@ -2,16 +2,32 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
-    process::{Command, Stdio},
+    io::{Read, Write},
+    process::Command,
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 
 use crate::project::{Project, TWO};
 
 /// What `ner-pipe` writes to a terminal, in this environment and no other.
 fn on_a_terminal(project: &Project, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    typing(project, arguments, environment, || {}, "")
+}
+
+const COLUMNS: u16 = 80;
+
+/// The same; `keys` are typed once `ready` returns.
+fn typing(
+    project: &Project,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    ready: impl Fn(),
+    keys: &str,
+) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
     grantpt(&terminal).expect("is ours");
     unlockpt(&terminal).expect("is ours");
@@ -20,23 +36,31 @@ fn on_a_terminal(project: &Project, arguments: &[&str], environment: &[(&str, &s
         let name = name.to_str().expect("is UTF-8");
         OpenOptions::new().read(true).write(true).open(name).expect("opens")
     };
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ner-pipe"))
+    tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 })
+        .expect("can be set");
+    // Its own terminal, as a shell has it: then Ctrl-C is a signal.
+    let mut child = Command::new("setsid")
+        .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_ner-pipe")])
         .args(arguments)
         .current_dir(project.path(""))
         .env_clear()
         .env("PATH", std::env::var_os("PATH").expect("is set"))
         .envs(environment.iter().copied())
-        .stdin(Stdio::null())
+        .stdin(open())
         .stdout(open())
         .stderr(open())
         .spawn()
         .expect("starts");
+    let mut keyboard = File::from(terminal.try_clone().expect("can be shared"));
     let mut said = Vec::new();
     let reader = std::thread::spawn(move || {
         // Ends with an error when the other side is closed.
         let _ = File::from(terminal).read_to_end(&mut said);
         said
     });
+    ready();
+    keyboard.write_all(keys.as_bytes()).expect("can be typed");
+    drop(keyboard);
     child.wait().expect("ends");
     String::from_utf8_lossy(&reader.join().expect("ends")).into_owned()
 }
@@ -79,4 +103,39 @@ fn problems_are_coloured_for_those_who_want_it() {
     }
     assert!(!said(&[("TERM", "dumb")]).contains("\u{1b}["));
     assert!(!project.ner_pipe(&["run"]).err.contains(ESCAPE), "no terminal");
+}
+
+#[test]
+fn a_bar_is_gone_after_ctrl_c() {
+    let project =
+        Project::new(&TWO.replace("echo sort >>", "sleep 0.5; echo x > at; sleep 600; echo sort >>"));
+    let ready = || project.wait_for("at");
+    let said = typing(&project, &["run"], &[("TERM", "xterm")], ready, "\u{3}");
+    let (before, after) = said.split_once("^C").expect("the terminal shows it");
+    let line = before.rsplit("\u{1b}[2K").next().expect("has one");
+    assert!(line.chars().count() + 2 < COLUMNS.into(), "it stays on its line: {line:?}");
+    assert!(after.starts_with("\r\u{1b}[2K"), "and that is cleared: {after:?}");
+    assert!(after.contains("2 stages: 1 skipped, 1 cancelled"), "{after:?}");
+}
+
+#[test]
+fn long_lines_break_between_words_on_a_terminal_and_nowhere_else() {
+    let words = "mot ".repeat(40);
+    let project = Project::new(&TWO.replace("sort {data}", &format!(": {words}; sort {{data}}")));
+    project.ok(&["run"]);
+    project.replace("pipeline.toml", "sort {data}", "sort -r {data}");
+    let environment = [("TERM", "xterm"), ("NO_COLOR", "1")];
+    for arguments in [&["why", "sort"] as &[&str], &["status"], &["run", "--dry-run"], &["run"]] {
+        let plain = || project.ok(arguments);
+        let piped = if arguments == ["run"] { String::new() } else { plain() };
+        let said = on_a_terminal(&project, arguments, &environment);
+        let last = said.rsplit("\u{1b}[2K").next().expect("has one");
+        let lines: Vec<_> = last.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS.into()), "{arguments:?}: {last}");
+        let broken = lines.iter().filter(|line| line.starts_with("  ") && line.contains("mot mot")).count();
+        assert!(broken > 1, "{arguments:?}: {last}");
+        let whole = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(arguments == ["run"] || whole(last) == whole(&piped), "{arguments:?}: {last}");
+        assert!(arguments == ["run"] || piped.lines().any(|line| line.len() > 160), "{piped}");
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io};
 
 use serde_json::json;
 
-use super::super::{Exit, emit};
+use super::super::{Exit, emit, wrapped};
 use crate::{
     problem::Problems,
     runner::{Next, Order, Outlook, Project, Stop, preflight, survey, told},
@@ -70,7 +70,7 @@ pub(super) fn announce(project: &mut Project<'_>, order: &Order, format: Format)
         .collect();
     let lines = match format {
         Format::Json => as_json(project, &outlooks, &costs),
-        Format::Text => text(project, &outlooks, &costs),
+        Format::Text => wrapped(text(project, &outlooks, &costs)),
     };
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
