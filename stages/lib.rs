@@ -7,6 +7,7 @@ pub mod finetune;
 pub mod generate;
 pub mod ml;
 pub mod predict;
+pub mod profile;
 pub mod prune;
 pub mod split;
 pub mod teach;
@@ -24,6 +25,7 @@ pub fn registry() -> Registry {
         .stage::<annotate::Annotate>()
         .stage::<split::Split>()
         .stage::<distill::Distill>()
+        .stage::<profile::Measure>()
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()

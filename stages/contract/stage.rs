@@ -42,6 +42,14 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sy
         Ok(())
     }
 
+    /// Checks what the parameters say of the inputs, given the names of those that are wired, before any stage runs.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, by name.
+    fn check_inputs(&self, _wired: &[&str]) -> Result<(), Invalid> {
+        Ok(())
+    }
+
     /// Looks at the inputs that exist already, before any work begins and only when the stage is about to execute.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What stages share. Never imports a stage.
 
+pub mod allocation;
 pub mod batch;
 pub mod checkpoint;
 pub mod clean;
@@ -20,16 +21,19 @@ pub mod latency;
 pub mod layout;
 mod links;
 pub mod losses;
+pub mod means;
 pub mod model;
 pub mod mojibake;
 pub mod optimizer;
 pub mod packed;
+pub mod profile;
 pub mod random;
 pub mod scores;
 pub mod student;
 pub mod surgery;
 pub mod tokenizer;
 pub mod trainer;
+pub mod trim;
 pub mod vocabulary;
 pub mod weights;
 pub(crate) mod window;
