@@ -1,6 +1,7 @@
 //! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in [`ml`].
 
 pub mod annotate;
+pub mod augment;
 pub mod distill;
 pub mod evaluate;
 pub mod finetune;
@@ -23,6 +24,7 @@ pub fn registry() -> Registry {
         .stage::<generate::Generate>()
         .stage::<teach::Teach>()
         .stage::<annotate::Annotate>()
+        .stage::<augment::Augment>()
         .stage::<split::Split>()
         .stage::<distill::Distill>()
         .stage::<profile::Measure>()
