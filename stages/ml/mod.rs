@@ -1,6 +1,7 @@
 //! What stages share. Never imports a stage.
 
 pub mod batch;
+pub mod bootstrap;
 pub mod checkpoint;
 pub mod clean;
 pub mod cluster;
@@ -10,8 +11,10 @@ pub mod crf;
 pub mod decode;
 pub mod device;
 pub mod distillation;
+pub mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod flops;
 pub(crate) mod fused;
 pub mod importance;
 pub mod infer;
