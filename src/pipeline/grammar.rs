@@ -130,10 +130,10 @@ fn stage(kind: &StageKind, stamped: bool) -> Value {
         json!({ "description": description, "$ref": format!("#/$defs/{origin}") })
     };
     let needed: Vec<_> = spec.inputs.iter().filter(|port| port.required).map(|port| port.name).collect();
-    let named = spec.inputs.iter().filter(|port| !port.further);
-    let named: Map<_, _> = named.map(|one| (one.name.to_owned(), port(one))).collect();
+    let own = spec.inputs.iter().filter(|port| !port.further);
+    let own: Map<_, _> = own.map(|one| (one.name.to_owned(), port(one))).collect();
     let mut inputs = json!({
-        "type": "object", "properties": named, "required": needed, "additionalProperties": false,
+        "type": "object", "properties": own, "required": needed, "additionalProperties": false,
     });
     if let Some(further) = spec.further() {
         inputs["additionalProperties"] = port(further);

@@ -7,7 +7,7 @@ use std::{
 use serde_json::Value;
 use stage_contract::{Event, Sink};
 
-use super::*;
+use super::{slices::Slice, *};
 use crate::ml::{
     corpus::{GoldSet, Provenance, Report},
     evaluation::{Length, Mention, Outcome as Word},
@@ -409,12 +409,11 @@ fn sources_lengths_and_mentions_are_scored_apart() {
     let known = Known::new(&Corpus { records: seen.to_vec() });
     let itself = comparison.pairs(&right, &right);
     let board = board(&records.iter().collect::<Vec<_>>(), &[itself, pairs], Some(&known));
-    let scores = |slice: &slices::Slice, model| {
+    let totals = |slice: &Slice, model| {
         let counts = board.slice(slice).expect("a slice").counts(model);
         let total = |of: fn(&crate::ml::scores::Counts) -> usize| counts.iter().map(of).sum::<usize>();
         (total(|c| c.correct), total(|c| c.found), total(|c| c.gold))
     };
-    use slices::Slice;
     for (slice, right) in [
         (Slice::All, (3, 4, 5)),
         (Slice::Source("notes".to_owned()), (2, 2, 3)),
@@ -425,16 +424,16 @@ fn sources_lengths_and_mentions_are_scored_apart() {
         (Slice::Mention(Mention::Seen), (1, 1, 2)),
         (Slice::Mention(Mention::Unseen), (2, 3, 3)),
     ] {
-        assert_eq!(scores(&slice, 1), right, "{slice:?}");
-        assert_eq!(scores(&slice, 0).0, right.2, "{slice:?} of who is right");
+        assert_eq!(totals(&slice, 1), right, "{slice:?}");
+        assert_eq!(totals(&slice, 0).0, right.2, "{slice:?} of who is right");
     }
-    let scored = board.all(1);
-    let lost = scored.f1_drop.expect("there are entities");
+    let whole = board.all(1);
+    let lost = whole.f1_drop.expect("there are entities");
     assert!((lost.value - (1.0 - 6.0 / 9.0)).abs() < 1e-12);
     let [low, high] = lost.interval.expect("and draws");
     assert!((0.0..=lost.value).contains(&low) && (lost.value..=1.0).contains(&high), "{lost:?}");
-    assert_eq!(scored.per_type["PER"].score.support, 2);
-    assert!(scored.per_type["PER"].f1_interval.is_some() && !scored.per_type.contains_key("ORG"));
+    assert_eq!(whole.per_type["PER"].score.support, 2);
+    assert!(whole.per_type["PER"].f1_interval.is_some() && !whole.per_type.contains_key("ORG"));
 }
 
 #[test]

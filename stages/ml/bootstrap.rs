@@ -160,11 +160,15 @@ impl Resampled {
             }
         };
         let mut totals = vec![Counts::default(); width];
-        (0..texts.len()).for_each(|row| add(&mut totals, row));
+        for row in 0..texts.len() {
+            add(&mut totals, row);
+        }
         let mut drawn = vec![Counts::default(); width * bootstrap.samples];
         if width > 0 && !texts.is_empty() {
             for (sum, draw) in drawn.chunks_exact_mut(width).zip(bootstrap.draws(name, texts.len())) {
-                draw.into_iter().for_each(|row| add(sum, row));
+                for row in draw {
+                    add(sum, row);
+                }
             }
         }
         Self { texts: texts.len(), bootstrap, types, totals, drawn, perfect }

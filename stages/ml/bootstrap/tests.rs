@@ -30,7 +30,8 @@ fn every_draw(n: usize) -> Vec<Vec<usize>> {
 
 fn f1(tally: &Tally, draw: &[usize]) -> f64 {
     let sum: Counts = draw.iter().map(|&row| tally.counts[row]).sum();
-    2.0 * sum.correct as f64 / (sum.found + sum.gold) as f64
+    let float = |count: usize| f64::from(u32::try_from(count).expect("small"));
+    2.0 * float(sum.correct) / float(sum.found + sum.gold)
 }
 
 #[test]
@@ -43,8 +44,8 @@ fn intervals_are_those_of_all_possible_draws() {
         let mut values: Vec<f64> = draws.iter().map(|draw| of(draw)).collect();
         values.sort_by(f64::total_cmp);
         // Where the 5 % and the 95 % lie, and how far one per cent of the draws more or less would move them.
-        let at = |share: f64| values[(share * values.len() as f64) as usize];
-        [[at(0.035), at(0.065)], [at(0.935), at(0.965)]]
+        let at = |thousandths: usize| values[values.len() * thousandths / 1000];
+        [[at(35), at(65)], [at(935), at(965)]]
     };
     let check = |found: Estimate, of: &dyn Fn(&[usize]) -> f64| {
         assert!((found.value - of(&[0, 1, 2, 3, 4])).abs() < 1e-12);
