@@ -2,6 +2,7 @@
 
 pub mod allocation;
 pub mod batch;
+pub mod bootstrap;
 pub mod checkpoint;
 pub mod clean;
 pub mod cluster;
@@ -11,8 +12,10 @@ pub mod crf;
 pub mod decode;
 pub mod device;
 pub mod distillation;
+pub mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod flops;
 pub(crate) mod fused;
 pub mod importance;
 pub mod infer;
