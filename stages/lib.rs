@@ -6,6 +6,7 @@ pub mod distill;
 pub mod evaluate;
 pub mod finetune;
 pub mod generate;
+pub mod mix;
 pub mod ml;
 pub mod predict;
 pub mod profile;
@@ -26,6 +27,7 @@ pub fn registry() -> Registry {
         .stage::<annotate::Annotate>()
         .stage::<augment::Augment>()
         .stage::<split::Split>()
+        .stage::<mix::Mix>()
         .stage::<distill::Distill>()
         .stage::<profile::Measure>()
         .stage::<prune::Prune>()

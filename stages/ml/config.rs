@@ -269,18 +269,6 @@ impl Config {
         self.parameters() + self.crf_parameters()
     }
 
-    /// Multiply-adds counted as two, of the encoder's layers on one window of `tokens`: the matrices of attention and FFN, and
-    /// the two products of attention (ML.md §4). Embeddings, norms and head are below a hundredth of it and not counted.
-    #[must_use]
-    pub fn flops(&self, tokens: usize) -> usize {
-        let layer = |layer: &LayerShape| {
-            let attention = layer.heads * self.head_dim;
-            2 * tokens * (4 * self.hidden * attention + 2 * self.hidden * layer.ffn)
-                + 4 * tokens * tokens * attention
-        };
-        self.layers.iter().map(layer).sum()
-    }
-
     /// Longest window with specials: 512, or less when there are fewer positions.
     #[must_use]
     pub fn max_pieces(&self) -> usize {

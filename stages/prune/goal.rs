@@ -8,6 +8,7 @@ use super::Prune;
 use crate::ml::{
     allocation::{self, Limit},
     config::Config,
+    flops::{TOKENS, flops},
     importance::{Criterion, Importance},
     profile::Profile,
 };
@@ -74,9 +75,6 @@ impl Size {
         }
     }
 }
-
-/// Tokens of the sentence that FLOPs are counted for (ML.md §4).
-pub(super) const TOKENS: usize = 64;
 
 impl Prune {
     /// Checks what the parameters say of the goal.
@@ -153,8 +151,8 @@ impl Prune {
             limits.push(Limit { name: "params", most, of });
         }
         if let (true, Some(teacher)) = (self.flops > 0.0, teacher) {
-            let of = Box::new(|config: &Config| config.flops(TOKENS) as f64);
-            limits.push(Limit { name: "flops", most: self.flops * teacher.flops(TOKENS) as f64, of });
+            let of = Box::new(|config: &Config| flops(config, TOKENS) as f64);
+            limits.push(Limit { name: "flops", most: self.flops * flops(teacher, TOKENS) as f64, of });
         }
         if let (true, Some(teacher), Some(profile)) = (self.latency > 0.0, teacher, profile) {
             profile.check(teacher)?;
