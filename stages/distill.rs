@@ -113,7 +113,9 @@ impl Stage for Distill {
         let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
         let shape = Model { config: self.shape(&teacher.config), ..teacher.clone() };
         let pairs = self.pairs(&shape.config, &teacher.config)?;
-        let [train, dev] = Examples::read(cx, &shape, [&TRAIN, &DEV], &GOLD, &self.training)?;
+        let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
+        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
+        let [train, dev] = Examples::pair(&shape, &teacher, parts, &gold, &self.training)?;
         let (labels, annotations) = (&shape.config.labels, train.annotations());
         let transitions = bigram(labels, &annotations);
         let prior = begin_prior(labels, &annotations);

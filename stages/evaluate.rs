@@ -1,55 +1,91 @@
 //! What the student is worth: size, speed, fidelity to the teacher, quality against gold.
 
 mod compare;
+mod gates;
 mod report;
+mod slices;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use burn::tensor::Device as BurnDevice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{
-    Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
+    Artifact, Available, Context, Device, Event, Further, Input, Invalid, Optional, Output, Spec, Stage,
+    StageError,
 };
 
+pub use self::gates::{Gate, Gates};
 use self::{
-    compare::Comparison,
-    report::{Evaluation, ModelReport, Size},
+    compare::{Comparison, Pair},
+    gates::Names,
+    report::{Findings, Size},
+    slices::{Cut, Known},
 };
 use crate::ml::{
-    corpus::{Corpus, Gold, Record, Report},
+    batch::Encoded,
+    bootstrap::Bootstrap,
+    corpus::{Corpus, Gold, Record},
     crf::Crf,
     decode::decode,
     device,
+    evaluation::Evaluation,
     infer::{encode, word_logits},
     labels::Labels,
-    latency::{self, Latency, Setting},
+    latency::{self, Plan, Timings},
     losses::Misc,
     model::{self, Model, ModelFolder},
 };
 
 /// Measures teacher and students side by side and writes one report with two tables that are never mixed: *fidelity*,
-/// the agreement with the teacher's own tags on the test part, and *quality*, the score against gold tags.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// the agreement with the teacher's own tags on the test part, and *quality*, the score against gold tags. Gates say
+/// whether the numbers are good enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Evaluate {
     /// What becomes of a type that the final model lacks (MISC), in the teacher's tags and in gold: `outside` makes it O
     /// (the teacher's probability of MISC joins O's); `ignore` leaves out the words so tagged, and every entity that
     /// touches one; `keep` is for a final model that has MISC itself, and treats any other such type as `outside` does.
     pub misc: Misc,
-    /// Rounds of the latency measurement, after a warm-up of a tenth. In every round each model tags one sentence of
-    /// 32 tokens.
-    pub rounds: usize,
     /// Tokens that a model reads at once while it tags the test part and gold. Sets speed and memory, not results.
     pub batch_tokens: usize,
+    /// Draws of the paired bootstrap.
+    pub samples: usize,
+    /// Share of the draws inside of an interval.
+    pub confidence: f64,
+    /// Up to how many words a text is short, and up to how many of medium length.
+    pub length_bounds: [usize; 2],
+    /// Rounds of the latency measurement, after a warm-up of a tenth. In every round each model tags one sentence of
+    /// 32 tokens. Other cells of the matrix take as many where time lasts, and at least 3.
+    pub rounds: usize,
+    /// Tokens of a sentence in the cells of the latency matrix.
+    pub latency_tokens: Vec<usize>,
+    /// Sentences at once in the cells of the latency matrix.
+    pub latency_batches: Vec<usize>,
+    /// What throughput (half of it, but 3 rounds at least) and the latency matrix may take together. Cells for which it
+    /// does not last, the largest first, are left out and listed in the report.
+    pub seconds: f64,
+    /// Bounds on any number of the report, by a name of your own; `ner-pipe run` ends with exit code 6 when one fails.
+    pub gates: Gates,
 }
 
 impl Default for Evaluate {
     fn default() -> Self {
-        Self { misc: Misc::Outside, rounds: 50, batch_tokens: 2048 }
+        Self {
+            misc: Misc::Outside,
+            batch_tokens: 2048,
+            samples: 1000,
+            confidence: 0.95,
+            length_bounds: [10, 25],
+            rounds: 50,
+            latency_tokens: vec![16, 32, 64, 128, 512],
+            latency_batches: vec![1, 8, 32],
+            seconds: 10.0,
+            gates: Gates::new(),
+        }
     }
 }
 
@@ -57,42 +93,109 @@ const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model that fideli
 const DISTILLED: Optional<ModelFolder> = Optional::new("distilled", "the student after distillation");
 const PRUNED: Optional<ModelFolder> = Optional::new("pruned", "the student after pruning");
 const FINAL: Input<ModelFolder> = Input::new("final", "the student that will be used");
+const CE_ONLY: Optional<ModelFolder> =
+    Optional::new("ce_only", "baseline: a student of the same size that learned from hard tags alone");
+const RANDOM_PRUNED: Optional<ModelFolder> =
+    Optional::new("random_pruned", "baseline: a student of the same size whose units were drawn by chance");
+const MODELS: Further<ModelFolder> = Further::new("model", "what else to compare, under a name of your own");
 const TEST: Input<Corpus> = Input::new("test", "the test part, for fidelity");
 const GOLD: Optional<Gold> =
     Optional::new("gold", "gold sets, for quality; without them quality is not evaluated");
-const REPORT: Output<Report> = Output::new("report", "all numbers of all models");
+const TRAIN: Optional<Corpus> =
+    Optional::new("train", "the training part: tells mentions that training has seen from others");
+const REPORT: Output<Evaluation> = Output::new("report", "all numbers of all models");
+
+/// Texts that throughput is measured on at most.
+const TEXTS: usize = 200;
+
+/// Texts that the report names, of those that teacher and final model tag differently.
+const DIFFERENCES: usize = 100;
 
 impl Stage for Evaluate {
     const SPEC: Spec = Spec {
         name: "evaluate",
-        version: 1,
+        version: 2,
         doc: "measure size, speed, fidelity and quality of teacher and students",
-        inputs: &[TEACHER.port(), DISTILLED.port(), PRUNED.port(), FINAL.port(), TEST.port(), GOLD.port()],
+        inputs: &[
+            TEACHER.port(),
+            DISTILLED.port(),
+            PRUNED.port(),
+            FINAL.port(),
+            CE_ONLY.port(),
+            RANDOM_PRUNED.port(),
+            MODELS.port(),
+            TEST.port(),
+            GOLD.port(),
+            TRAIN.port(),
+        ],
         outputs: &[REPORT.port()],
         measures: true,
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        for (name, value, least) in [("rounds", self.rounds, 1), ("batch_tokens", self.batch_tokens, 64)] {
+        let wrong = |name: &str, message: &str, help: &str| {
+            Err(Invalid::new(format!("`{name}` {message}")).at(name).help(help))
+        };
+        let default = Self::default();
+        for (name, value, least, usual) in [
+            ("rounds", self.rounds, 1, default.rounds),
+            ("batch_tokens", self.batch_tokens, 64, default.batch_tokens),
+            ("samples", self.samples, 100, default.samples),
+        ] {
             if value < least {
-                return Err(Invalid::new(format!("`{name}` must be at least {least}"))
-                    .at(name)
-                    .help(format!("{name} = {}", if name == "rounds" { 50 } else { 2048 })));
+                return wrong(name, &format!("must be at least {least}"), &format!("{name} = {usual}"));
             }
         }
-        Ok(())
+        if !(0.5..1.0).contains(&self.confidence) {
+            return wrong("confidence", "must be at least 0.5 and less than 1", "confidence = 0.95");
+        }
+        if self.length_bounds[0] >= self.length_bounds[1] {
+            return wrong("length_bounds", "must rise", "length_bounds = [10, 25]");
+        }
+        if !(self.seconds >= 0.0 && self.seconds.is_finite()) {
+            return wrong("seconds", "must not be negative", "seconds = 10.0");
+        }
+        if self.latency_tokens.iter().any(|&tokens| tokens < 3) {
+            return wrong(
+                "latency_tokens",
+                "must be at least 3 each",
+                "latency_tokens = [16, 32, 64, 128, 512]",
+            );
+        }
+        if self.latency_batches.contains(&0) {
+            return wrong("latency_batches", "must be at least 1 each", "latency_batches = [1, 8, 32]");
+        }
+        gates::rules(&self.gates).map(drop)
+    }
+
+    fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid> {
+        let data = [TEST.name(), GOLD.name(), TRAIN.name()];
+        let models: BTreeSet<&str> = wired.iter().copied().filter(|name| !data.contains(name)).collect();
+        let names = Names {
+            models: Some(models),
+            gold: wired.contains(&GOLD.name()),
+            train: wired.contains(&TRAIN.name()),
+            ..Names::default()
+        };
+        gates::check(&self.gates, &names)
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let models = [
+        let named = [
             (TEACHER.name(), inputs.path(&TEACHER)),
             (DISTILLED.name(), inputs.optional(&DISTILLED)),
             (PRUNED.name(), inputs.optional(&PRUNED)),
             (FINAL.name(), inputs.path(&FINAL)),
+            (CE_ONLY.name(), inputs.optional(&CE_ONLY)),
+            (RANDOM_PRUNED.name(), inputs.optional(&RANDOM_PRUNED)),
         ];
-        for (port, path) in models {
-            if let Some(path) = path {
-                model::outside(path).map_err(|e| model::invalid(&e).at(port))?;
+        let further = inputs.further::<Self, _>(&MODELS).map(|(name, path)| (name, Some(path)));
+        let mut types = None;
+        for (port, path) in named.into_iter().chain(further) {
+            let Some(path) = path else { continue };
+            let (config, _) = model::outside(path).map_err(|e| model::invalid(&e).at(port))?;
+            if port == FINAL.name() {
+                types = Some(config.labels.types().iter().cloned().collect());
             }
         }
         if let Some(path) = inputs.path(&TEST)
@@ -100,12 +203,15 @@ impl Stage for Evaluate {
         {
             return Err(empty_test().at(TEST.name()));
         }
+        let sources = self.sources(inputs.path(&TEST))?;
+        let mut sets = None;
         if let Some(path) = inputs.optional(&GOLD) {
             let gold = Gold::load(path).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
             compare::check_gold(&gold, &Labels::student(self.misc == Misc::Keep))
                 .map_err(|e| e.at(GOLD.name()))?;
+            sets = Some(gold.sets.into_iter().map(|set| set.name).collect());
         }
-        Ok(())
+        gates::check(&self.gates, &Names { types, sources, sets, gold: true, train: true, models: None })
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
@@ -116,98 +222,193 @@ impl Stage for Evaluate {
             return Err(empty_test().into());
         }
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
+        let known = cx.read_optional(&TRAIN)?.map(|train| Known::new(&train));
 
         // In the order of the report; the teacher first. All stay loaded, because latency takes them in turn.
-        let mut subjects = vec![Subject::open("teacher", &cx.read(&TEACHER)?, &device)?];
-        for (name, folder) in
-            [("distilled", cx.read_optional(&DISTILLED)?), ("pruned", cx.read_optional(&PRUNED)?)]
-        {
-            if let Some(folder) = folder {
-                subjects.push(Subject::open(name, &folder, &device)?);
-            }
-        }
-        subjects.push(Subject::open("final", &cx.read(&FINAL)?, &device)?);
-
+        let subjects = subjects(cx, &device)?;
         let types = types(&subjects)?;
-        let known = &subjects[subjects.len() - 1].model.config.labels;
-        compare::check_gold(&gold, known)?;
+        compare::check_gold(&gold, &last(&subjects).model.config.labels)?;
+        // What a gate names is looked for before the long work.
+        gates::check(
+            &self.gates,
+            &Names {
+                models: Some(subjects.iter().map(|subject| subject.name.as_str()).collect()),
+                types: Some(types.clone()),
+                sources: Some(test.iter().map(|record| record.source.clone()).collect()),
+                sets: Some(gold.sets.iter().map(|set| set.name.clone()).collect()),
+                gold: !gold.sets.is_empty(),
+                train: known.is_some(),
+            },
+        )?;
+
+        let sizes = subjects.iter().map(|subject| Size::of(cx, subject, self.batch_tokens));
+        let sizes = sizes.collect::<Result<_, _>>()?;
+        let texts = sample(&subjects, &test)?;
+        let timings = self.time(cx, &clock, &subjects, &texts, &device)?;
+
         let comparison = Comparison { types, misc: self.misc };
+        let cut = Cut {
+            types: comparison.types.iter().cloned().collect(),
+            bounds: self.length_bounds,
+            known: known.as_ref(),
+            bootstrap: self.bootstrap(cx.seed),
+        };
+        let records: Vec<&Record> = test.iter().collect();
+        let tags = self.tag(cx, &subjects, "test", &records, &comparison, &device)?;
+        let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&tags[0], found)).collect();
+        let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
 
-        let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
-        let setting = Setting::new(cx, &models, self.rounds);
-        let latencies = latency::measure(cx, &clock, &setting, &models, &device)?;
-
-        let mut reports: Vec<ModelReport> = Vec::new();
-        let mut teacher_tags: Option<Vec<Vec<String>>> = None;
-        for (subject, latency) in subjects.iter().zip(latencies) {
-            let tags = self.tags(cx, subject, "test", &test, &comparison, &device)?;
-            let fidelity = if let Some(teacher) = &teacher_tags {
-                comparison.by_source(&test, teacher, &tags)
-            } else {
-                let itself = comparison.with_itself(&test, &tags);
-                teacher_tags = Some(tags);
-                itself
-            };
-            let sets = gold
-                .sets
-                .iter()
-                .map(|set| self.tags(cx, subject, &set.name, &set.records, &comparison, &device))
-                .collect::<Result<Vec<_>, _>>()?;
-            let quality = (!gold.sets.is_empty()).then(|| comparison.with_gold(&gold, &sets));
-            reports.push(ModelReport { name: subject.name, size: subject.size, latency, fidelity, quality });
-        }
-
-        let evaluation =
-            Evaluation { models: reports, setting, test: &test, gold: &gold, comparison: &comparison };
+        let records: Vec<&Record> = gold.sets.iter().flat_map(|set| &set.records).collect();
+        let quality = if records.is_empty() {
+            None
+        } else {
+            let right: Vec<Vec<String>> = records.iter().map(|record| record.tags.clone()).collect();
+            let tags = self.tag(cx, &subjects, "gold", &records, &comparison, &device)?;
+            let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&right, found)).collect();
+            Some(cut.scores("quality", &records, &pairs, None))
+        };
+        let findings = Findings {
+            names: subjects.iter().map(|subject| subject.name.clone()).collect(),
+            sizes,
+            timings,
+            texts,
+            fidelity,
+            quality,
+            bootstrap: cut.bootstrap,
+        };
+        let final_pairs = subjects.iter().position(|subject| subject.name == FINAL.name());
+        let evaluation = Evaluation {
+            models: findings.models(cx),
+            types: comparison.types,
+            misc: self.misc,
+            test: report::test_part(&test),
+            gold: report::gold_part(&gold),
+            bootstrap: cut.bootstrap,
+            lengths: report::lengths(self.length_bounds),
+            speed: findings.speed(self.seconds),
+            differences: report::differences(&test, &pairs[final_pairs.unwrap_or(0)], DIFFERENCES),
+            gates: findings.verdicts(&self.gates)?,
+        };
         send(cx, &evaluation);
         cx.show(table::text(&evaluation));
-        cx.write(&REPORT, &evaluation.report())
+        cx.write(&REPORT, &evaluation)
     }
 }
 
 /// One of the models under test.
 struct Subject {
-    name: &'static str,
+    name: String,
     model: Model,
     crf: Option<Crf>,
-    size: Size,
+    folder: ModelFolder,
 }
 
 impl Subject {
-    fn open(name: &'static str, folder: &ModelFolder, device: &BurnDevice) -> Result<Self, StageError> {
+    fn open(name: &str, folder: ModelFolder, device: &BurnDevice) -> Result<Self, StageError> {
         let model = folder.open(device)?;
-        let size = Size::of(&model.config, &folder.path)?;
-        Ok(Self { name, crf: model.crf(), model, size })
+        Ok(Self { name: name.to_owned(), crf: model.crf(), model, folder })
     }
 }
 
+fn subjects(cx: &Context<'_>, device: &BurnDevice) -> Result<Vec<Subject>, StageError> {
+    let mut subjects = vec![Subject::open(TEACHER.name(), cx.read(&TEACHER)?, device)?];
+    for (name, folder) in [
+        (DISTILLED.name(), cx.read_optional(&DISTILLED)?),
+        (PRUNED.name(), cx.read_optional(&PRUNED)?),
+        (FINAL.name(), Some(cx.read(&FINAL)?)),
+        (CE_ONLY.name(), cx.read_optional(&CE_ONLY)?),
+        (RANDOM_PRUNED.name(), cx.read_optional(&RANDOM_PRUNED)?),
+    ] {
+        if let Some(folder) = folder {
+            subjects.push(Subject::open(name, folder, device)?);
+        }
+    }
+    for (name, folder) in cx.read_further::<Evaluate, _>(&MODELS)? {
+        subjects.push(Subject::open(&name, folder, device)?);
+    }
+    Ok(subjects)
+}
+
+/// The final model; there always is one.
+fn last(subjects: &[Subject]) -> &Subject {
+    subjects.iter().find(|subject| subject.name == FINAL.name()).unwrap_or(&subjects[0])
+}
+
+/// The same texts for every model, cut into its own sub-words: evenly drawn from the test part, so that lengths are mixed
+/// as they are.
+fn sample(subjects: &[Subject], test: &[Record]) -> Result<Vec<Vec<Encoded>>, StageError> {
+    let count = test.len().min(TEXTS);
+    let chosen: Vec<&Record> = (0..count).map(|at| &test[at * test.len() / count]).collect();
+    let texts = || chosen.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
+    subjects.iter().map(|subject| encode(&subject.model, texts())).collect()
+}
+
 impl Evaluate {
-    /// BIO tags of each record's words.
-    fn tags(
+    fn bootstrap(&self, seed: u64) -> Bootstrap {
+        Bootstrap { samples: self.samples, confidence: self.confidence, seed }
+    }
+
+    /// Where the test part's texts come from, when a gate asks for that and it is there to look at.
+    fn sources(&self, test: Option<&Path>) -> Result<Option<BTreeSet<String>>, Invalid> {
+        let Some(path) = test.filter(|_| self.gates.values().any(|gate| gate.source.is_some())) else {
+            return Ok(None);
+        };
+        let corpus = Corpus::load(path).map_err(|e| model::invalid(&e).at(TEST.name()))?;
+        Ok(Some(corpus.records.into_iter().map(|record| record.source).collect()))
+    }
+
+    fn time(
         &self,
         cx: &Context<'_>,
-        subject: &Subject,
+        clock: &stage_contract::Clock,
+        subjects: &[Subject],
+        texts: &[Vec<Encoded>],
+        device: &BurnDevice,
+    ) -> Result<Timings, StageError> {
+        let tokens = self.latency_tokens.iter();
+        let cells = tokens.flat_map(|&tokens| self.latency_batches.iter().map(move |&batch| (tokens, batch)));
+        let plan = Plan {
+            rounds: self.rounds,
+            cells: cells.collect(),
+            seconds: self.seconds,
+            batch_tokens: self.batch_tokens,
+        };
+        let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
+        latency::measure(cx, clock, &plan, &models, texts, device)
+    }
+
+    /// BIO tags of each record's words, of each model: `[models][records][words]`.
+    fn tag(
+        &self,
+        cx: &Context<'_>,
+        subjects: &[Subject],
         part: &str,
-        records: &[Record],
+        records: &[&Record],
         comparison: &Comparison,
         device: &BurnDevice,
-    ) -> Result<Vec<Vec<String>>, StageError> {
-        cx.check_cancelled()?;
-        let labels = &subject.model.config.labels;
-        let step = format!("{} on {part}", subject.name);
-        let mut progress = cx.progress(step, records.len() as u64, "sentences");
-        let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
-        let encoded = encode(&subject.model, texts)?;
-        let logits = word_logits(&subject.model, &encoded, self.batch_tokens, device, Some(&mut progress));
-        let outside = comparison.outside(labels);
-        Ok(logits.iter().map(|logits| decode(labels, subject.crf.as_ref(), logits, &outside).tags).collect())
+    ) -> Result<Vec<Vec<Vec<String>>>, StageError> {
+        let of = |subject: &Subject| {
+            cx.check_cancelled()?;
+            let labels = &subject.model.config.labels;
+            let step = format!("{} on {part}", subject.name);
+            let mut progress = cx.progress(step, records.len() as u64, "sentences");
+            let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
+            let encoded = encode(&subject.model, texts)?;
+            let logits =
+                word_logits(&subject.model, &encoded, self.batch_tokens, device, Some(&mut progress));
+            let outside = comparison.outside(labels);
+            let tags =
+                logits.iter().map(|logits| decode(labels, subject.crf.as_ref(), logits, &outside).tags);
+            Ok(tags.collect())
+        };
+        subjects.iter().map(of).collect()
     }
 }
 
 /// The types to score: the final model's. The teacher must know one of them.
 fn types(subjects: &[Subject]) -> Result<BTreeSet<String>, StageError> {
     let of = |subject: &Subject| subject.model.config.labels.types().iter().cloned().collect::<BTreeSet<_>>();
-    let (teacher, student) = (of(&subjects[0]), of(&subjects[subjects.len() - 1]));
+    let (teacher, student) = (of(&subjects[0]), of(last(subjects)));
     if teacher.is_disjoint(&student) {
         return Err(StageError::new(format!(
             "teacher ({}) and final model ({}) have no entity type in common",
@@ -219,29 +420,31 @@ fn types(subjects: &[Subject]) -> Result<BTreeSet<String>, StageError> {
     Ok(student)
 }
 
-/// What goes into the lock, and what was measured and must not.
-fn send(cx: &Context<'_>, evaluation: &Evaluation<'_>) {
-    for model in &evaluation.models {
-        let Latency { p50_ms, ratio } = model.latency;
-        cx.measured(format!("{}.latency.p50_ms", model.name), p50_ms);
-        cx.measured(format!("{}.latency.ratio", model.name), ratio);
-    }
-    let (Some(teacher), Some(last)) = (evaluation.models.first(), evaluation.models.last()) else { return };
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 parameters")]
-    cx.metric("final.parameters", last.size.parameters as f64);
-    let tables = [
-        ("fidelity", Some(last.fidelity.all.micro)),
-        ("quality", last.quality.as_ref().map(|q| q.all.micro)),
-    ];
-    for (table, score) in tables {
-        if let Some(score) = score {
-            cx.metric(format!("final.{table}.f1"), score.f1);
-            cx.metric(format!("final.{table}.precision"), score.precision);
-            cx.metric(format!("final.{table}.recall"), score.recall);
+/// What goes into the lock, what was measured and must not, and what the gates say.
+fn send(cx: &Context<'_>, evaluation: &Evaluation) {
+    for (name, model) in &evaluation.models {
+        cx.measured(format!("{name}.latency.p50_ms"), model.latency.main.p50_ms);
+        cx.measured(format!("{name}.latency.ratio"), model.latency.main.ratio);
+        cx.measured(format!("{name}.throughput.ratio"), model.throughput.ratio);
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 parameters")]
+        cx.metric(format!("{name}.parameters"), model.parameters as f64);
+        let tables = [
+            ("fidelity", Some(model.fidelity.all.micro.score)),
+            ("quality", model.quality.as_ref().map(|quality| quality.all.micro.score)),
+        ];
+        for (table, score) in tables {
+            let Some(score) = score.filter(|_| (name.as_str(), table) != (TEACHER.name(), "fidelity")) else {
+                continue;
+            };
+            cx.metric(format!("{name}.{table}.f1"), score.f1);
+            if name == FINAL.name() {
+                cx.metric(format!("{name}.{table}.precision"), score.precision);
+                cx.metric(format!("{name}.{table}.recall"), score.recall);
+            }
         }
     }
-    if let Some(quality) = &teacher.quality {
-        cx.metric("teacher.quality.f1", quality.all.micro.f1);
+    for (name, verdict) in &evaluation.gates {
+        cx.sink.send(Event::Gate { name: name.clone(), outcome: verdict.outcome.name().to_owned() });
     }
 }
 

@@ -92,7 +92,9 @@ impl Stage for Finetune {
         let student = Model::load(cx.input(&MODEL)?, &device)?;
         check_labels(&student.config.labels, self.training.misc)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
-        let [train, dev] = Examples::read(cx, &student, [&TRAIN, &DEV], &GOLD, &self.training)?;
+        let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
+        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
+        let [train, dev] = Examples::pair(&student, &teacher, parts, &gold, &self.training)?;
         let trained = Distillation {
             teacher: &teacher,
             student: &student,

@@ -1,12 +1,15 @@
 //! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in [`ml`].
 
 pub mod annotate;
+pub mod augment;
 pub mod distill;
 pub mod evaluate;
 pub mod finetune;
 pub mod generate;
+pub mod mix;
 pub mod ml;
 pub mod predict;
+pub mod profile;
 pub mod prune;
 pub mod split;
 pub mod teach;
@@ -22,8 +25,11 @@ pub fn registry() -> Registry {
         .stage::<generate::Generate>()
         .stage::<teach::Teach>()
         .stage::<annotate::Annotate>()
+        .stage::<augment::Augment>()
         .stage::<split::Split>()
+        .stage::<mix::Mix>()
         .stage::<distill::Distill>()
+        .stage::<profile::Measure>()
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()

@@ -1,197 +1,416 @@
 //! `prune`: measures which heads and neurons matter least and takes them out of the matrices for good.
 
+mod goal;
+mod recovery;
+mod report;
+mod rounds;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
+pub use self::goal::{Allocation, Size};
+use self::{
+    goal::Budget,
+    recovery::Lessons,
+    report::chart,
+    rounds::{Done, Rounds},
+};
 use crate::ml::{
     config::Config,
-    corpus::{Corpus, Report},
+    corpus::{Corpus, Report, Text},
     decode::decode,
     device,
-    importance::{Criterion, Importance, Labelled, highest},
+    distillation::{Training, Weights, check_weights},
+    importance::{Criterion, Importance, Labelled, Moment, highest},
     infer::{encode, word_logits},
     labels::{Scheme, spans},
+    means::Means,
     model::{self, Model, ModelFolder, Network},
+    profile::Profile,
     scores::score,
     surgery::{Kept, remove},
+    trim::{self, Usage},
 };
 
 const MODEL: Input<ModelFolder> = Input::new("model", "the model to make smaller");
 const TRAIN: Input<Corpus> = Input::new("train", "records that importance is measured on");
 const DEV: Optional<Corpus> =
-    Optional::new("dev", "records to say in the report what removal costs before any recovery");
+    Optional::new("dev", "records to say in the report what removal costs, and for recovery");
+const TEACHER: Optional<ModelFolder> =
+    Optional::new("teacher", "what budgets are shares of, and what recovery learns from");
+const TEXT: Optional<Text> =
+    Optional::new("text", "text whose sub-words decide the vocabulary; else the train records do");
+const PROFILE: Optional<Profile> = Optional::new("profile", "the table of `profile`, for a latency budget");
 const PRUNED: Output<Model> = Output::new("model", "the smaller model");
 const REPORT: Output<Report> =
     Output::new("report", "scores, what was kept, and parameters before and after");
 
-/// FFN widths stay a multiple of this, which kernels on CPU and GPU handle best.
-const NEURONS: usize = 8;
-
-/// Removes attention heads and FFN neurons for good.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+/// Removes attention heads, FFN neurons and vocabulary for good, in one cut or in rounds with recovery between them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Prune {
-    /// Share of the heads that every layer loses, rounded down to whole heads: 0.25 takes 3 of 12 and 2 of 10.
+    /// How removal is shared out: layer, global (both by `heads` and `ffn`), budget, uniform (both by `params`, `flops`,
+    /// `latency`).
+    pub allocation: Allocation,
+    /// Share of the heads to remove, rounded down to whole heads: 0.25 takes 3 of 12 and 2 of 10. For `layer` and `global`.
     pub heads: f64,
-    /// Share of the FFN neurons that every layer loses; what stays is rounded up to a multiple of 8.
+    /// Share of the FFN neurons to remove; what stays is rounded up to a multiple. For `layer` and `global`.
     pub ffn: f64,
-    /// What decides: `taylor` (gradient at a gate, over records), or the controls `magnitude` and `random`.
+    /// Most parameters, CRF included: a share of the teacher's (0.545) or a number ("60M"); 0 = no limit. For `budget` and
+    /// `uniform`.
+    pub params: Size,
+    /// Most FLOPs of the layers on 64 tokens, as a share of the teacher's; 0 = no limit. For `budget` and `uniform`.
+    pub flops: f64,
+    /// Longest latency by the table of `profile`, as a share of the teacher's by the same table; 0 = no limit. For `budget`
+    /// and `uniform`.
+    pub latency: f64,
+    /// Entries of the vocabulary to keep: specials, single characters, and what the text uses most; 0 = all.
+    pub vocabulary: usize,
+    /// FFN widths are a multiple of this.
+    pub multiple: usize,
+    /// What decides: `taylor` or `fisher` (gradient at a gate, over records), or the controls `magnitude` and `random`.
     pub criterion: Criterion,
-    /// Batches that `taylor` looks at, at most.
+    /// Batches that `taylor`, `fisher` and `means` look at, at most.
     pub batches: usize,
     /// Tokens a batch, at most.
     pub tokens: usize,
+    /// Whether what is removed leaves its mean output in the bias behind it.
+    pub means: bool,
+    /// Cuts on the way to the goal; importance is measured anew before each.
+    pub rounds: u32,
+    /// Share of the train part that is trained on after each cut but the last (`finetune` follows that); 0 = no recovery.
+    pub recovery: f64,
+    /// Weights of CE, KD, hidden and CRF in recovery.
+    pub weights: Weights,
+    /// What recovery may be told, as `finetune`.
+    #[serde(flatten)]
+    pub training: Training,
 }
 
 impl Default for Prune {
     fn default() -> Self {
-        Self { heads: 0.25, ffn: 0.0, criterion: Criterion::Taylor, batches: 32, tokens: 1024 }
+        Self {
+            allocation: Allocation::Layer,
+            heads: 0.25,
+            ffn: 0.0,
+            params: Size::Number(0.0),
+            flops: 0.0,
+            latency: 0.0,
+            vocabulary: 0,
+            multiple: 8,
+            criterion: Criterion::Taylor,
+            batches: 32,
+            tokens: 1024,
+            means: true,
+            rounds: 1,
+            recovery: 0.0,
+            weights: [1.0, 0.8, 0.15, 0.15],
+            training: Training::default(),
+        }
     }
 }
 
 impl Stage for Prune {
     const SPEC: Spec = Spec {
         name: "prune",
-        version: 1,
+        version: 2,
         doc: "measures which heads and neurons matter least and removes them physically",
-        inputs: &[MODEL.port(), TRAIN.port(), DEV.port()],
+        inputs: &[MODEL.port(), TRAIN.port(), DEV.port(), TEACHER.port(), TEXT.port(), PROFILE.port()],
         outputs: &[PRUNED.port(), REPORT.port()],
         measures: false,
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        for (name, share) in [("heads", self.heads), ("ffn", self.ffn)] {
-            if !(0.0..1.0).contains(&share) {
-                return Err(Invalid::new(format!(
-                    "{name} = {share} is no share of at least 0 and less than 1"
-                ))
-                .at(name)
-                .help(format!("{name} = 0.25")));
+        self.check_goal()?;
+        self.training.check()?;
+        check_weights("weights", &self.weights)?;
+        for (name, number, help) in [
+            ("batches", self.batches, 32),
+            ("tokens", self.tokens, 1024),
+            ("multiple", self.multiple, 8),
+            ("rounds", self.rounds as usize, 1),
+        ] {
+            if number == 0 {
+                return Err(Invalid::new(format!("{name} is 0")).at(name).help(format!("{name} = {help}")));
             }
         }
-        for (name, number) in [("batches", self.batches), ("tokens", self.tokens)] {
-            if number == 0 {
-                return Err(Invalid::new(format!("{name} is 0")).at(name).help(format!("{name} = 32")));
+        if !(0.0..=1.0).contains(&self.recovery) {
+            return Err(Invalid::new(format!("recovery = {} is no share of the train part", self.recovery))
+                .at("recovery")
+                .help("recovery = 0.25"));
+        }
+        if self.recovery > 0.0 && self.rounds == 1 {
+            return Err(Invalid::new("recovery comes between cuts, and there is one")
+                .at("recovery")
+                .help("set rounds = 4, or leave recovery to `finetune`"));
+        }
+        Ok(())
+    }
+
+    fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid> {
+        self.check_goal_inputs(wired)?;
+        for port in [TEACHER.name(), DEV.name()] {
+            if self.recovery > 0.0 && !wired.contains(&port) {
+                return Err(Invalid::new(format!("recovery needs the input `{port}`"))
+                    .at("recovery")
+                    .help(format!("add `{port}` to the inputs, or set recovery = 0")));
             }
         }
         Ok(())
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        let outside = |path, port| {
+            model::outside(path).map(|(config, _)| config).map_err(|e| model::invalid(&e).at(port))
+        };
+        let teacher = inputs.optional(&TEACHER).map(|path| outside(path, TEACHER.name())).transpose()?;
         let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
-        let (config, _) = model::outside(path).map_err(|e| model::invalid(&e).at("model"))?;
-        if self.heads > 0.0 && config.layers.iter().all(|layer| self.keeps_heads(layer.heads) == layer.heads)
-        {
-            let most = config.layers.iter().map(|layer| layer.heads).max().unwrap_or(0);
+        let config = outside(path, MODEL.name())?;
+        let most = config.layers.iter().map(|layer| layer.heads).max().unwrap_or(0);
+        let shares = matches!(self.allocation, Allocation::Layer);
+        let whole = |heads| goal::keeps_heads(self.heads, heads) == heads;
+        if shares && self.heads > 0.0 && config.layers.iter().all(|layer| whole(layer.heads)) {
             return Err(Invalid::new(format!("heads = {} of {most} is less than one head", self.heads))
                 .at("heads")
                 .help("ask for at least one head a layer, or for heads = 0"));
         }
-        Ok(())
+        if self.vocabulary > config.vocab {
+            let (asked, has) = (self.vocabulary, config.vocab);
+            return Err(Invalid::new(format!("`vocabulary` is {asked}, but the model has {has} entries"))
+                .at("vocabulary")
+                .help("ask for fewer, or for 0 to keep all"));
+        }
+        let profile = inputs.optional(&PROFILE).map(<Profile as stage_contract::Artifact>::load).transpose();
+        let profile = profile.map_err(|e| model::invalid(&e).at(PROFILE.name()))?;
+        self.feasible(&config, teacher.as_ref(), profile.as_ref()).map_err(|e| {
+            let limit = ["params", "flops", "latency"]
+                .into_iter()
+                .find(|name| e.to_string().contains(&format!("`{name}`")));
+            model::invalid(&e).at(limit.unwrap_or("allocation"))
+        })
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
-        let model = cx.read(&MODEL)?.open(&device)?;
+        let given = cx.read(&MODEL)?.open(&device)?;
+        let teacher = cx.read_optional(&TEACHER)?;
+        let teacher_config = teacher.as_ref().map(|teacher| Config::load(&teacher.path)).transpose()?;
+        let profile = cx.read_optional(&PROFILE)?;
+        self.feasible(&given.config, teacher_config.as_ref(), profile.as_ref())?;
+        let budget = self.budget(teacher_config.as_ref(), profile.as_ref())?;
         let dev = cx.read_optional(&DEV)?;
-        let (importance, measured) = self.importance(cx, &model)?;
-        let kept = self.choose(&model.config, &importance);
+        let records = cx.read(&TRAIN)?;
 
-        let (mut config, mut weights) = (model.config.clone(), model.network.weights(&model.config));
-        remove(&mut config, &mut weights, &kept);
-        let network = Network::from_weights(&config, weights, &device)?;
-        let pruned = Model { config, network, tokenizer: model.tokenizer.clone() };
-
-        let (before, after) = (model.config.all_parameters(), pruned.config.all_parameters());
-        metric(cx, "parameters.before", before);
-        metric(cx, "parameters.after", after);
-        let dev = match &dev {
-            None => Value::Null,
-            Some(dev) => {
-                let (whole, cut) = (fidelity(cx, &model, dev)?, fidelity(cx, &pruned, dev)?);
-                cx.metric("dev.f1.before", whole);
-                cx.metric("dev.f1.after", cut);
-                json!({"f1": {"before": whole, "after": cut}})
-            }
+        let rounds = Rounds::at(cx.checkpoint);
+        let (mut model, mut done) = if let Some((model, done)) = rounds.last(self.rounds, &device)? {
+            cx.show(format!("resuming after round {} of {}", done.rounds, self.rounds));
+            (model, done)
+        } else {
+            let mut done = Done { kept: Kept::all(&given.config), ..Done::default() };
+            let model = self.trimmed(cx, &given, &records, &mut done)?;
+            (model, done)
         };
-        let report = json!({
-            "criterion": self.criterion,
-            "measured_on": measured,
-            "parameters": {"before": before, "after": after, "crf": pruned.config.crf_parameters()},
-            "dev": dev,
-            "layers": layers(&model.config, &importance, &kept),
-        });
-        cx.write(&PRUNED, &pruned)?;
+        // What cuts begin with: the given widths, and the vocabulary that is left.
+        let start = Config { vocab: model.config.vocab, ..given.config.clone() };
+        let lessons = match (&teacher, &dev) {
+            (Some(teacher), Some(dev)) if self.recovery > 0.0 && done.rounds + 1 < self.rounds => {
+                Some(Lessons::new(self, &model, teacher.open(&device)?, [&records, dev])?)
+            }
+            _ => None,
+        };
+        let f1 = |model: &Model| dev.as_ref().map(|dev| fidelity(cx, model, dev)).transpose();
+        let before = f1(&given)?;
+        let mut after = before;
+        for round in done.rounds + 1..=self.rounds {
+            model = self.cut(cx, &model, &start, &records, &budget, round, &mut done)?;
+            let cut = f1(&model)?;
+            if let (Some(lessons), true) = (&lessons, round < self.rounds) {
+                let checkpoint = rounds.training(round);
+                let own =
+                    Context { checkpoint: &checkpoint, seed: cx.seed.wrapping_add(u64::from(round)), ..*cx };
+                model = self.recover(&own, model, lessons, round)?;
+            }
+            after = if lessons.is_some() && round < self.rounds { f1(&model)? } else { cut };
+            done.rounds = round;
+            done.report.push(json!({
+                "round": round,
+                "parameters": model.config.all_parameters(),
+                "dev_f1": {"cut": cut, "recovered": after},
+                "layers": model.config.layers.iter().map(|l| json!({"heads": l.heads, "ffn": l.ffn})).collect::<Vec<_>>(),
+            }));
+            if round < self.rounds {
+                rounds.keep(&model, &done)?;
+            }
+        }
+
+        metric(cx, "parameters.before", given.config.all_parameters());
+        metric(cx, "parameters.after", model.config.all_parameters());
+        let dev = match (before, after) {
+            (Some(before), Some(after)) => {
+                cx.metric("dev.f1.before", before);
+                cx.metric("dev.f1.after", after);
+                json!({"f1": {"before": before, "after": after}})
+            }
+            _ => Value::Null,
+        };
+        cx.show(chart(&given.config, &done));
+        let report = self.report(&given.config, &model.config, &budget, &done, &dev);
+        cx.write(&PRUNED, &model)?;
         cx.write(&REPORT, &Report(report))
     }
 }
 
 impl Prune {
-    /// Scores, and what they were measured on (null for the controls).
-    fn importance(&self, cx: &Context<'_>, model: &Model) -> Result<(Importance, Value), StageError> {
-        match self.criterion {
-            Criterion::Random => Ok((Importance::random(&model.config, cx.seed), Value::Null)),
-            Criterion::Magnitude => {
-                let weights = model.network.weights(&model.config);
-                Ok((Importance::magnitude(&model.config, &weights), Value::Null))
-            }
-            Criterion::Taylor => {
-                let records = cx.read(&TRAIN)?.records;
-                let texts = encode(model, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
-                let records = Labelled::new(texts, &records, &model.config.labels)?;
-                let batches = records.batches(self.batches, self.tokens, cx.seed)?;
-                let mut progress = cx.progress("measuring importance", batches.len() as u64, "batches");
-                let device = device::burn(cx.device);
-                let scores =
-                    Importance::taylor(&model.config, &model.network, &records, &batches, &device, |done| {
-                        progress.advance(done as u64);
-                        cx.check_cancelled()
-                    })?;
-                let words: usize = batches.iter().flatten().map(|&text| records.texts[text].words).sum();
-                Ok((scores, json!({"batches": batches.len(), "words": words})))
-            }
-        }
+    /// Whether the smallest shape meets the budget: asked before any work on it.
+    fn feasible(
+        &self,
+        model: &Config,
+        teacher: Option<&Config>,
+        profile: Option<&Profile>,
+    ) -> Result<(), StageError> {
+        let budget = self.budget(teacher, profile)?;
+        let vocab = if self.vocabulary == 0 { model.vocab } else { self.vocabulary.min(model.vocab) };
+        let start = Config { vocab, ..model.clone() };
+        let nothing = Importance {
+            heads: start.layers.iter().map(|layer| vec![0.0; layer.heads]).collect(),
+            ffn: start.layers.iter().map(|layer| vec![0.0; layer.ffn]).collect(),
+        };
+        self.shape(&start, &start, &nothing, &budget, self.rounds).map(drop)
     }
 
-    fn choose(&self, config: &Config, importance: &Importance) -> Vec<Kept> {
+    /// The model with the vocabulary that is kept.
+    fn trimmed(
+        &self,
+        cx: &Context<'_>,
+        given: &Model,
+        records: &Corpus,
+        done: &mut Done,
+    ) -> Result<Model, StageError> {
+        if self.vocabulary == 0 {
+            return Ok(given.clone());
+        }
+        let text = cx.read_optional(&TEXT)?;
+        let texts: Vec<&str> = match &text {
+            Some(text) => text.lines.iter().map(|line| line.text.as_str()).collect(),
+            None => records.records.iter().map(|record| record.text.as_str()).collect(),
+        };
+        let before = Usage::of(&given.tokenizer, &texts)?;
+        let trimmed = trim::trim(&given.tokenizer, &before.pieces, self.vocabulary)?;
+        let after = Usage::of(&trimmed.tokenizer, &texts)?;
+        let usage = |usage: &Usage, size: usize| {
+            json!({
+                "size": size,
+                "pieces_per_word": ratio(usage.total(), usage.words),
+                "unknown": ratio(usage.unknown, usage.total()),
+            })
+        };
+        done.vocabulary = json!({
+            "before": usage(&before, given.config.vocab),
+            "after": usage(&after, trimmed.origin.len()),
+        });
+        let (mut config, mut weights) = (given.config.clone(), given.network.weights(&given.config));
+        trim::cut(&mut config, &mut weights, &trimmed);
+        let network = Network::from_weights(&config, weights, &device::burn(cx.device))?;
+        Ok(Model { config, network, tokenizer: trimmed.tokenizer })
+    }
+
+    /// One cut: scores, widths, and the smaller model.
+    #[expect(clippy::too_many_arguments, reason = "the state of one round, and what all rounds share")]
+    fn cut(
+        &self,
+        cx: &Context<'_>,
+        model: &Model,
+        start: &Config,
+        records: &Corpus,
+        budget: &Budget<'_>,
+        round: u32,
+        done: &mut Done,
+    ) -> Result<Model, StageError> {
+        let (importance, means, measured) = self.measure(cx, model, records, round)?;
+        let shape = self.shape(start, &model.config, &importance, budget, round)?;
         let scores = importance.heads.iter().zip(&importance.ffn);
-        config
+        let kept: Vec<Kept> = shape
             .layers
             .iter()
             .zip(scores)
             .map(|(layer, (heads, ffn))| Kept {
-                heads: highest(heads, self.keeps_heads(layer.heads)),
-                ffn: highest(ffn, self.keeps_neurons(layer.ffn)),
+                heads: highest(heads, layer.heads),
+                ffn: highest(ffn, layer.ffn),
             })
-            .collect()
+            .collect();
+        let (mut config, mut weights) = (model.config.clone(), model.network.weights(&model.config));
+        remove(&mut config, &mut weights, &kept, means.as_ref());
+        done.cut(&kept);
+        if done.scores.is_none() {
+            done.scores = Some(importance);
+            done.measured = measured;
+        }
+        let network = Network::from_weights(&config, weights, &device::burn(cx.device))?;
+        Ok(Model { config, network, tokenizer: model.tokenizer.clone() })
     }
 
-    fn keeps_heads(&self, heads: usize) -> usize {
-        heads - removed(self.heads, heads).min(heads - 1)
+    /// Scores, mean outputs, and what they were measured on (null for controls without means).
+    fn measure(
+        &self,
+        cx: &Context<'_>,
+        model: &Model,
+        records: &Corpus,
+        round: u32,
+    ) -> Result<(Importance, Option<Means>, Value), StageError> {
+        let (config, network, device) = (&model.config, &model.network, device::burn(cx.device));
+        let moment = match self.criterion {
+            Criterion::Taylor => Some(Moment::Absolute),
+            Criterion::Fisher => Some(Moment::Square),
+            Criterion::Magnitude | Criterion::Random => None,
+        };
+        let control = || match self.criterion {
+            Criterion::Magnitude => Importance::magnitude(config, &network.weights(config)),
+            _ => Importance::random(config, cx.seed.wrapping_add(u64::from(round))),
+        };
+        if moment.is_none() && !self.means {
+            return Ok((control(), None, Value::Null));
+        }
+        let records = &records.records;
+        let texts = encode(model, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
+        let labelled = Labelled::new(texts, records, &config.labels)?;
+        let batches = labelled.batches(self.batches, self.tokens, cx.seed.wrapping_add(u64::from(round)))?;
+        let passes = usize::from(moment.is_some()) + usize::from(self.means);
+        let step = if self.rounds == 1 {
+            "measuring".to_owned()
+        } else {
+            format!("measuring for round {round}/{}", self.rounds)
+        };
+        let mut progress = cx.progress(step, (passes * batches.len()) as u64, "batches");
+        let mut advance = |count: usize| {
+            progress.advance(count as u64);
+            cx.check_cancelled()
+        };
+        let importance = match moment {
+            Some(moment) => {
+                Importance::measured(moment, config, network, &labelled, &batches, &device, &mut advance)?
+            }
+            None => control(),
+        };
+        let means = if self.means {
+            Some(Means::measure(config, network, &labelled.texts, &batches, &device, &mut advance)?)
+        } else {
+            None
+        };
+        let words: usize = batches.iter().flatten().map(|&text| labelled.texts[text].words).sum();
+        Ok((importance, means, json!({"batches": batches.len(), "words": words})))
     }
-
-    fn keeps_neurons(&self, neurons: usize) -> usize {
-        (neurons - removed(self.ffn, neurons)).next_multiple_of(NEURONS).min(neurons)
-    }
-}
-
-/// A share of `count`, rounded down.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "small counts"
-)]
-fn removed(share: f64, count: usize) -> usize {
-    // 0.29 * 100 is 28.999999999999996: a share that means a whole number gives that number.
-    (share * count as f64 + 1e-9).floor() as usize
 }
 
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 parameters")]
 fn metric(cx: &Context<'_>, name: &str, value: usize) {
     cx.metric(name, value as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of sub-words")]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
 }
 
 /// Strict micro F1 against the tags of the records.
@@ -208,31 +427,6 @@ fn fidelity(cx: &Context<'_>, model: &Model, dev: &Corpus) -> Result<f64, StageE
         .map(|logits| spans(&decode(&model.config.labels, crf.as_ref(), logits, &[]).tags, Scheme::Bio))
         .collect();
     Ok(score(&gold, &found).micro.f1)
-}
-
-/// The report's part on each layer; neurons are too many to list.
-fn layers(config: &Config, importance: &Importance, kept: &[Kept]) -> Vec<Value> {
-    kept.iter()
-        .enumerate()
-        .map(|(layer, kept)| {
-            let scores = &importance.ffn[layer];
-            let of = |keep: bool| {
-                let neurons = scores.iter().enumerate().filter(move |(n, _)| kept.ffn.binary_search(n).is_ok() == keep);
-                neurons.map(|(_, score)| *score)
-            };
-            json!({
-                "layer": layer,
-                "from_teacher_layer": config.layers[layer].from_teacher_layer,
-                "heads": {"before": config.layers[layer].heads, "kept": kept.heads, "scores": importance.heads[layer]},
-                "ffn": {
-                    "before": config.layers[layer].ffn,
-                    "after": kept.ffn.len(),
-                    "lowest_kept": of(true).reduce(f64::min),
-                    "highest_removed": of(false).reduce(f64::max),
-                },
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
         return ner_pipe::cli::main(&fake::registry());
     }
-    let tests: [(&str, fn()); 22] = [
+    let tests: [(&str, fn()); 24] = [
         ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
         (
             "metrics_go_into_the_lock_and_measured_values_do_not",
@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         ("every_event_is_passed_on_with_its_stage", every_event_is_passed_on_with_its_stage),
         ("a_failed_gate_ends_with_6_also_when_reused", a_failed_gate_ends_with_6_also_when_reused),
         ("an_inconclusive_gate_fails_only_when_strict", an_inconclusive_gate_fails_only_when_strict),
+        ("further_inputs_come_under_their_names", further_inputs_come_under_their_names),
+        ("what_an_output_holds_is_described", what_an_output_holds_is_described),
         ("an_error_comes_with_its_causes_and_help", an_error_comes_with_its_causes_and_help),
         ("a_panic_is_our_fault_and_ends_with_101", a_panic_is_our_fault_and_ends_with_101),
         ("a_checkpoint_is_kept_until_the_stage_succeeds", a_checkpoint_is_kept_until_the_stage_succeeds),
@@ -175,6 +177,8 @@ fn a_failed_gate_ends_with_6_also_when_reused() {
     assert!(project.exists("out/copy.json"), "a verdict is a result: it is published, and the rest runs");
     let (code, outcomes) = project.run(&[]);
     assert_eq!((code, outcomes["probe"].as_str()), (6, "reused"));
+    let ended = project.ner_pipe(&["run"]);
+    assert!(ended.out.contains("`ner-pipe log probe` shows the numbers"), "{}", ended.out);
     assert_eq!(project.run(&["after"]).0, 6, "it is in the requested graph");
 }
 
@@ -182,6 +186,53 @@ fn an_inconclusive_gate_fails_only_when_strict() {
     let project = probe("gate = \"inconclusive\"");
     assert_eq!(project.run(&[]).0, 0);
     assert_eq!(project.run(&["--strict"]).0, 6);
+}
+
+fn further_inputs_come_under_their_names() {
+    let project = Project::new(
+        r#"
+[sources]
+in = { path = "data/in.txt", kind = "file" }
+[stage.probe]
+foreach = [1.0, 2.0]
+inputs = { text = "sources.in" }
+params = { temperature = "{item}" }
+[stage.gather]
+inputs = { first = "sources.in", p60 = "sources.in", a-b = "sources.in", study = "probe@*.report" }
+"#,
+    );
+    project.ok(&["run"]);
+    let names = |project: &Project| -> Vec<String> {
+        let others = report(project, "gather")["others"].as_array().expect("a list").clone();
+        others.iter().map(|pair| text(&pair[0])).collect()
+    };
+    assert_eq!(names(&project), ["a-b", "p60", "study@1.0", "study@2.0"]);
+    assert!(report(&project, "gather")["first"].is_string(), "a port of that name goes first");
+    // The name is a part of the result.
+    project.replace("pipeline.toml", "p60 =", "p70 =");
+    let (_, outcomes) = project.run(&[]);
+    assert_eq!((outcomes["gather"].as_str(), outcomes["probe@1.0"].as_str()), ("executed", "reused"));
+    assert_eq!(names(&project), ["a-b", "p70", "study@1.0", "study@2.0"]);
+    let said = project.ok(&["stages", "gather"]);
+    assert!(said.contains("<text>  file, any number  what else there is"), "{said}");
+    project.write("data/in.txt", "");
+    let ended = project.ner_pipe(&["run", "gather"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("the text is empty"), "{}", ended.err);
+    project.replace("pipeline.toml", ", study = \"probe@*.report\"", "");
+    let ended = project.ner_pipe(&["run", "gather"]);
+    assert!(ended.code == Some(2) && ended.err.contains("a text is empty"), "{}", ended.err);
+}
+
+fn what_an_output_holds_is_described() {
+    let project = probe("");
+    assert_eq!(project.ok(&["schema", "probe.report"]), "{\n  \"type\": \"object\"\n}\n");
+    let said = project.ok(&["stages", "probe"]);
+    assert!(said.contains("`ner-pipe schema probe.report` describes what is in `report`"), "{said}");
+    let ended = project.ner_pipe(&["schema", "probe.reprt"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("no output `probe.reprt` has a schema"), "{}", ended.err);
+    assert!(ended.err.contains("write `probe.report`"), "{}", ended.err);
 }
 
 fn an_error_comes_with_its_causes_and_help() {

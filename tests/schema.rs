@@ -176,6 +176,9 @@ inputs = { all = "many@*.model" }
 outputs = { out = "out/all" }
 params = { run = "ls {all} > {out}" }
 mutex = "port"
+[stage.compare]
+inputs = { teacher = "sources.t", p60 = "distill-small.model", study = "many@*.model" }
+params = { gates = { small = { model = "p60", max = 0.6 } } }
 "#;
 
 #[test]
@@ -236,6 +239,11 @@ fn schema_and_parser_agree_on_a_good_file_and_on_each_slip_in_it() {
         ("matrix = { a = [1, 2], b = [\"x\", \"y\"] }", "matrix = { a = [1, 2], b = [] }"),
         ("matrix = {", "foreach = [1]\nmatrix = {"),
         ("mutex = \"port\"", "seed = 1"),
+        ("p60 = \"distill-small.model\"", "P60 = \"distill-small.model\""),
+        ("p60 = \"distill-small.model\"", "p60 = \"distill-small\""),
+        ("teacher = \"sources.t\", p60", "master = \"sources.t\", p60"),
+        ("max = 0.6", "max = \"0.6\""),
+        ("max = 0.6", "most = 0.6"),
         (
             "dev = \"sources.r\", teacher = \"distill.model\" }\nconfig",
             "dev = \"sources.r\", teacher = \"many@*.model\" }\nconfig",

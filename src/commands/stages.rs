@@ -109,6 +109,13 @@ impl Page {
         self.heading(spec.name, spec.doc);
         self.table("inputs", &port_rows(spec.inputs));
         self.table("outputs", &port_rows(spec.outputs));
+        for port in spec.outputs.iter().filter(|port| (port.schema)().is_some()) {
+            let (stage, output) = (spec.name, port.name);
+            self.paragraph(
+                4,
+                &format!("`ner-pipe schema {stage}.{output}` describes what is in `{output}`."),
+            );
+        }
         let parameters = schema::parameters(kind);
         if !parameters.is_empty() {
             self.paragraph(2, "parameters");
@@ -227,10 +234,15 @@ impl Page {
 
 /// Name and kind in columns of their own, then the documentation.
 fn port_rows(ports: &[Port]) -> Vec<[String; 2]> {
-    let widest = ports.iter().map(|port| port.name.len()).max().unwrap_or(0);
+    let name = |port: &Port| if port.further { format!("<{}>", port.name) } else { port.name.to_owned() };
+    let widest = ports.iter().map(|port| name(port).len()).max().unwrap_or(0);
     let row = |port: &Port| {
-        let optional = if port.required { "" } else { ", optional" };
-        [format!("{:widest$}  {}{optional}", port.name, port.kind.name), port.doc.to_owned()]
+        let often = match port {
+            Port { further: true, .. } => ", any number",
+            Port { required: false, .. } => ", optional",
+            Port { .. } => "",
+        };
+        [format!("{:widest$}  {}{often}", name(port), port.kind.name), port.doc.to_owned()]
     };
     ports.iter().map(row).collect()
 }
@@ -255,7 +267,15 @@ fn stage_json(kind: &StageKind, registry: &Registry) -> Value {
     let code = registry.build.code(kind.spec.name).iter();
     let code: serde_json::Map<String, Value> =
         code.map(|(part, hash)| ((*part).to_owned(), (*hash).into())).collect();
-    let port = |port: &Port| json!({ "name": port.name, "kind": port.kind.name, "required": port.required, "doc": port.doc });
+    let port = |port: &Port| {
+        json!({
+            "name": port.name,
+            "kind": port.kind.name,
+            "required": port.required,
+            "further": port.further,
+            "doc": port.doc,
+        })
+    };
     json!({
         "name": kind.spec.name,
         "version": kind.spec.version,

@@ -122,18 +122,28 @@ fn stage(kind: &StageKind, stamped: bool) -> Value {
     let spec = &kind.spec;
     let port = |port: &Port| {
         let description = format!("{}: {}", port.kind.name, port.doc);
-        let origin = if stamped { "string" } else { "origin" };
-        (port.name.to_owned(), json!({ "description": description, "$ref": format!("#/$defs/{origin}") }))
+        let origin = match (stamped, port.further) {
+            (true, _) => "string",
+            (false, true) => "origins",
+            (false, false) => "origin",
+        };
+        json!({ "description": description, "$ref": format!("#/$defs/{origin}") })
     };
     let needed: Vec<_> = spec.inputs.iter().filter(|port| port.required).map(|port| port.name).collect();
-    let inputs: Map<_, _> = spec.inputs.iter().map(port).collect();
+    let own = spec.inputs.iter().filter(|port| !port.further);
+    let own: Map<_, _> = own.map(|one| (one.name.to_owned(), port(one))).collect();
+    let mut inputs = json!({
+        "type": "object", "properties": own, "required": needed, "additionalProperties": false,
+    });
+    if let Some(further) = spec.further() {
+        inputs["additionalProperties"] = port(further);
+        inputs["propertyNames"] = reference("name");
+    }
     let names: Vec<_> = schema::parameters(kind).into_iter().map(|parameter| parameter.name).collect();
     // Only a command declares outputs.
     let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "outputs").collect();
     let mut table = object(&keys, |key| match key {
-        "inputs" => json!({
-            "type": "object", "properties": inputs, "required": needed, "additionalProperties": false,
-        }),
+        "inputs" => inputs.clone(),
         "params" if stamped => object(&names.iter().map(String::as_str).collect::<Vec<_>>(), |_| json!(true)),
         "params" => reference(&format!("{} parameters", spec.name)),
         other => shared(other, spec.name),

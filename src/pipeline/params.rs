@@ -172,7 +172,8 @@ impl Given {
             );
         });
         let stage = stage.ok()?;
-        if let Err(invalid) = stage.check() {
+        let wired: Vec<&str> = place.inputs.keys().map(String::as_str).collect();
+        if let Err(invalid) = stage.check().and_then(|()| stage.check_inputs(&wired)) {
             problems.push(place.blame(Code::InvalidParameter, &invalid, "with the default"));
             return None;
         }

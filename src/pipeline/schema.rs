@@ -36,7 +36,11 @@ fn fields(table: &Value, schema: &Value, defaults: Option<&Value>, depth: usize)
     if depth == 0 {
         return Vec::new();
     }
-    let mut found: Vec<_> = properties(resolve(table, schema))
+    let table = resolve(table, schema);
+    if let Some(entry) = entry(table) {
+        return vec![read("<name>", entry, schema, None, depth)];
+    }
+    let mut found: Vec<_> = properties(table)
         .map(|(name, property)| {
             read(name, property, schema, defaults.and_then(|values| values.get(name)), depth)
         })
@@ -56,7 +60,7 @@ pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
         here = resolve(here, &schema);
         let property = here.get("properties").and_then(|fields| fields.get(name));
         let item = here.get("items").filter(|_| name.parse::<usize>().is_ok());
-        let Some(inner) = property.or(item) else { break };
+        let Some(inner) = property.or(item).or_else(|| entry(here)) else { break };
         here = inner;
         default =
             default.and_then(|value| value.get(name).or_else(|| value.get(name.parse::<usize>().ok()?)));
@@ -90,6 +94,11 @@ pub fn literal(value: &Value) -> Option<String> {
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// What every entry of a table is whose names the user chooses.
+fn entry(schema: &Value) -> Option<&Value> {
+    schema.get("additionalProperties").filter(|entry| entry.is_object())
 }
 
 fn text(schema: &Value, key: &str) -> String {

@@ -277,8 +277,12 @@ fn wires(uses: &Uses, table: &Table<'_>, broken: bool, problems: &mut Problems) 
     let mut wires = Vec::new();
     for (key, value) in inputs.entries {
         let (port, at) = (key.get_ref(), inputs.place(key.span()));
-        if let Uses::Command = uses {
-            expect_name("command's input", port, &at, problems);
+        match uses {
+            Uses::Command => expect_name("command's input", port, &at, problems),
+            Uses::Stage(kind) if kind.spec.port(port).is_some_and(|port| port.further) => {
+                expect_name("further input", port, &at, problems);
+            }
+            Uses::Stage(_) | Uses::Unknown(_) => {}
         }
         let place = inputs.place(value.span());
         let text = value.get_ref().as_str();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use stage_contract::{Kind, Port, Shape};
+use stage_contract::{Kind, Port, Shape, Spec};
 
 use super::{
     Origin, Wire,
@@ -31,19 +31,20 @@ struct World<'a> {
 
 impl World<'_> {
     fn connect(&self, draft: &Draft, problems: &mut Problems) -> Vec<Wire> {
-        let ports = match &draft.uses {
-            Uses::Stage(kind) => Some(kind.spec.inputs),
+        let spec = match &draft.uses {
+            Uses::Stage(kind) => Some(&kind.spec),
             Uses::Command | Uses::Unknown(_) => None,
         };
+        let ports = spec.map(|spec| spec.inputs);
         let mut wires = Vec::new();
         for wire in &draft.wires {
-            let port = ports.and_then(|ports| ports.iter().find(|port| port.name == wire.port));
+            let port = spec.and_then(|spec| spec.port(&wire.port));
             if let (Some(ports), None) = (ports, port) {
                 problems.push(unknown_port(draft, ports, wire));
             }
             let Some((from, name)) = &wire.from else { continue };
             if let Some(family) = from.strip_suffix("@*") {
-                match self.collect(draft, family, name, wire) {
+                match self.collect(draft, family, name, wire, port) {
                     Err(problem) => problems.push(problem),
                     Ok(collected) => wires.extend(collected),
                 }
@@ -68,12 +69,15 @@ impl World<'_> {
             }
         }
         for port in ports.into_iter().flatten().filter(|port| port.required && !wired(draft, port)) {
-            // A slip in the port's name was reported, and one problem is enough for it.
             let slip = |wire: &&DraftWire| nearest(&wire.port, [port.name].into_iter()).is_some();
-            let unknown =
-                |wire: &&DraftWire| ports.is_some_and(|ports| ports.iter().all(|p| p.name != wire.port));
-            if !draft.wires.iter().filter(unknown).any(|wire| slip(&wire)) {
-                problems.push(self.missing(draft, port));
+            let other = |wire: &&DraftWire| {
+                spec.and_then(|spec| spec.port(&wire.port)).is_none_or(|port| port.further)
+            };
+            match (draft.wires.iter().filter(other).find(slip), spec.and_then(Spec::further)) {
+                // Reported, and one problem is enough for it.
+                (Some(_), None) => {}
+                (Some(slip), Some(_)) => problems.push(misspelt(draft, port, slip)),
+                (None, _) => problems.push(self.missing(draft, port)),
             }
         }
         wires
@@ -107,6 +111,7 @@ impl World<'_> {
         family: &str,
         name: &str,
         wire: &DraftWire,
+        port: Option<&Port>,
     ) -> Result<Vec<Wire>, Problem> {
         let instances: Vec<_> = self.instances(family).collect();
         let Some(first) = instances.first() else {
@@ -121,16 +126,22 @@ impl World<'_> {
                 }
             };
         };
-        if !matches!(draft.uses, Uses::Command) {
+        let further = port.filter(|port| port.further);
+        if !matches!(draft.uses, Uses::Command) && further.is_none() {
             let message = format!("input `{}` is one thing, and these are {}", wire.port, instances.len());
             return Err(Problem::new(Code::BadReference, message)
                 .at(&wire.value, "only a `command` takes all")
                 .help(sibling(&wire.port, first, name)));
         }
         let wires = instances.iter().map(|instance| {
-            let (node, _) = self.output(&instance.id, name, wire)?;
-            let key = instance.id.split_once('@').map_or("", |(_, key)| key);
+            let (node, kind) = self.output(&instance.id, name, wire)?;
             let from = Origin::Output { node, output: name.to_owned() };
+            if let (Some(port), Some(kind)) = (further, kind)
+                && !self.fits(port.kind, kind, &from)
+            {
+                return Err(self.wrong_kind(draft, port, kind, wire));
+            }
+            let key = instance.id.split_once('@').map_or("", |(_, key)| key);
             Ok(Wire { port: format!("{}@{key}", wire.port), from })
         });
         wires.collect()
@@ -187,6 +198,9 @@ impl World<'_> {
     }
 
     fn wrong_kind(&self, draft: &Draft, port: &Port, found: Kind, wire: &DraftWire) -> Problem {
+        if port.further {
+            return further_kind(draft, port, found, wire);
+        }
         Problem::new(
             Code::WrongKind,
             format!(
@@ -284,6 +298,30 @@ fn unknown_port(draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {
     Problem::new(Code::UnknownInput, format!("stage `{}` has no input `{}`", draft.uses.name(), wire.port))
         .at(&wire.key, "unknown")
         .help(help)
+}
+
+/// A name of the user's own takes one kind only; what was meant may be another port.
+fn further_kind(draft: &Draft, port: &Port, found: Kind, wire: &DraftWire) -> Problem {
+    let stage = draft.uses.name();
+    let ports = match &draft.uses {
+        Uses::Stage(kind) => kind.spec.inputs,
+        Uses::Command | Uses::Unknown(_) => &[],
+    };
+    let free = ports.iter().filter(|other| !other.further && !wired(draft, other));
+    let fitting = free.filter(|other| other.kind.name == found.name).map(|other| other.name);
+    let help = choose(nearest(&wire.port, fitting.clone()), fitting);
+    let (wanted, found_kind) = (port.kind.name, found.name);
+    let message = format!("a further input of stage `{stage}` reads `{wanted}`, and not `{found_kind}`");
+    Problem::new(Code::WrongKind, message)
+        .at(&wire.value, format!("this is `{}`", found.name))
+        .help(help.unwrap_or_else(|| format!("remove it; see `ner-pipe stages {stage}`")))
+}
+
+/// Where any name may be given, a slip gives no unknown port but leaves a port without its input.
+fn misspelt(draft: &Draft, port: &Port, wire: &DraftWire) -> Problem {
+    Problem::new(Code::MissingInput, format!("stage `{}` needs the input `{}`", draft.uses.name(), port.name))
+        .at(&wire.key, "this is another")
+        .help(format!("write `{}` in place of `{}`", port.name, wire.port))
 }
 
 fn wired(draft: &Draft, port: &Port) -> bool {

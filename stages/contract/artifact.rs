@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::StageError;
 
 /// What an artifact is on disk.
@@ -106,4 +108,10 @@ pub trait Artifact: Sized {
     /// # Errors
     /// When the disk refuses.
     fn save(&self, path: &Path) -> Result<(), StageError>;
+
+    /// JSON schema of its content, where that is JSON and described: what `ner-pipe schema <stage>.<output>` prints.
+    #[must_use]
+    fn schema() -> Option<Value> {
+        None
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Artifact, Device, Event, Input, Optional, Output, Sink, StageError};
+use crate::{Artifact, Device, Event, Further, Input, Optional, Output, Sink, Stage, StageError};
 
 /// A stage's only door: typed inputs and outputs, seed, device, progress, metrics, a folder for
 /// checkpoints, cancellation. What is not in here a stage cannot touch, and so cannot depend on.
@@ -48,6 +48,18 @@ impl Context<'_> {
     /// When it is wired and unreadable or malformed.
     pub fn read_optional<A: Artifact>(&self, input: &Optional<A>) -> Result<Option<A>, StageError> {
         self.inputs.get(input.name()).map(|path| A::load(path)).transpose()
+    }
+
+    /// Reads all of the further inputs, by name, in its order. `S` is the stage itself.
+    ///
+    /// # Errors
+    /// When one is unreadable or malformed.
+    pub fn read_further<S: Stage, A: Artifact>(
+        &self,
+        _: &Further<A>,
+    ) -> Result<Vec<(String, A)>, StageError> {
+        let read = |(name, path): (&str, &Path)| Ok((name.to_owned(), A::load(path)?));
+        S::SPEC.among(self.inputs).map(read).collect()
     }
 
     /// Where an input lies, for what is better read piece by piece.

@@ -20,7 +20,7 @@ pub use context::{Clock, Context, Progress};
 pub use device::{Device, DeviceRequest};
 pub use error::{Invalid, StageError};
 pub use event::{Event, Sink};
-pub use port::{Input, Optional, Output, Port};
+pub use port::{Further, Input, Optional, Output, Port};
 pub use registry::{AnyStage, BadParameter, Build, Code, Registry, StageKind};
 pub use stage::{Available, Spec, Stage};
 pub use tool::{Tool, ToolContext, ToolError};

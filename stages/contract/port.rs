@@ -1,9 +1,11 @@
 use std::marker::PhantomData;
 
+use serde_json::Value;
+
 use crate::{Artifact, Kind};
 
 /// A port without its type, as the runner sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Port {
     /// The name used in `inputs = { name = ".." }` and in `stage.name`.
     pub name: &'static str,
@@ -11,12 +13,16 @@ pub struct Port {
     pub kind: Kind,
     /// Whether `pipeline.toml` must wire it (inputs; an output is always required).
     pub required: bool,
+    /// Whether it stands for any number of inputs, each under a name that the user chooses; see [`Further`].
+    pub further: bool,
     /// One line for `ner-pipe stages`.
     pub doc: &'static str,
+    /// See [`Artifact::schema`].
+    pub schema: fn() -> Option<Value>,
 }
 
 macro_rules! typed_port {
-    ($(#[$doc:meta])* $name:ident, $required:expr) => {
+    ($(#[$doc:meta])* $name:ident, required: $required:expr, further: $further:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name<A> {
@@ -41,7 +47,14 @@ macro_rules! typed_port {
             /// The untyped port for a [`crate::Spec`].
             #[must_use]
             pub const fn port(&self) -> Port {
-                Port { name: self.name, kind: A::KIND, required: $required, doc: self.doc }
+                Port {
+                    name: self.name,
+                    kind: A::KIND,
+                    required: $required,
+                    further: $further,
+                    doc: self.doc,
+                    schema: A::schema,
+                }
             }
         }
     };
@@ -49,16 +62,18 @@ macro_rules! typed_port {
 
 typed_port!(
     /// An input that must be wired.
-    Input,
-    true
+    Input, required: true, further: false
 );
 typed_port!(
     /// An input that may be left out.
-    Optional,
-    false
+    Optional, required: false, further: false
+);
+typed_port!(
+    /// Any number of inputs of one kind under names that the user chooses: every name in `inputs` that no other
+    /// port of the stage has. Its own name is how the documentation calls one of them. At most one in a stage.
+    Further, required: false, further: true
 );
 typed_port!(
     /// An output: always written when the stage succeeds.
-    Output,
-    true
+    Output, required: true, further: false
 );

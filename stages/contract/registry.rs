@@ -11,6 +11,11 @@ pub trait AnyStage: Send + Sync {
     /// # Errors
     /// The first parameter that makes no sense.
     fn check(&self) -> Result<(), Invalid>;
+    /// See [`Stage::check_inputs`].
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense.
+    fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid>;
     /// See [`Stage::preflight`].
     ///
     /// # Errors
@@ -29,6 +34,9 @@ impl<S: Stage> AnyStage for S {
     }
     fn check(&self) -> Result<(), Invalid> {
         Stage::check(self)
+    }
+    fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid> {
+        Stage::check_inputs(self, wired)
     }
     fn preflight(&self, inputs: &Available<'_>, device: Device) -> Result<(), Invalid> {
         Stage::preflight(self, inputs, device)

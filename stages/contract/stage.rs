@@ -6,7 +6,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Artifact, Context, Device, Input, Invalid, Optional, Port, StageError};
+use crate::{Artifact, Context, Device, Further, Input, Invalid, Optional, Port, StageError};
 
 /// What a stage declares about itself.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,33 @@ pub struct Spec {
     pub measures: bool,
 }
 
+impl Spec {
+    /// The port that an input of this name goes to: the one so called, else that for [`Further`] ones.
+    #[must_use]
+    pub fn port(&self, name: &str) -> Option<&'static Port> {
+        let named = self.inputs.iter().find(|port| !port.further && port.name == name);
+        named.or_else(|| self.further())
+    }
+
+    /// The port for inputs under names of the user's.
+    #[must_use]
+    pub fn further(&self) -> Option<&'static Port> {
+        self.inputs.iter().find(|port| port.further)
+    }
+
+    /// Of all `inputs`, those that go to the port for [`Further`] ones.
+    pub(crate) fn among<'p>(
+        &self,
+        inputs: &'p BTreeMap<String, PathBuf>,
+    ) -> impl Iterator<Item = (&'p str, &'p Path)> {
+        let further = |name: &str| self.port(name).is_some_and(|port| port.further);
+        inputs
+            .iter()
+            .filter(move |(name, _)| further(name))
+            .map(|(name, path)| (name.as_str(), path.as_path()))
+    }
+}
+
 /// A stage is its parameters: the fields are what `[stage.<id>.params]` may say, their doc comments
 /// the documentation, [`Default`] the defaults, and all of it content of the key.
 ///
@@ -39,6 +66,14 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sy
     /// # Errors
     /// The first parameter that makes no sense, by name.
     fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    /// Checks what the parameters say of the inputs, given the names of those that are wired, before any stage runs.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, by name.
+    fn check_inputs(&self, _wired: &[&str]) -> Result<(), Invalid> {
         Ok(())
     }
 
@@ -80,5 +115,13 @@ impl<'a> Available<'a> {
     #[must_use]
     pub fn optional<A: Artifact>(&self, input: &Optional<A>) -> Option<&'a Path> {
         self.paths.get(input.name()).map(PathBuf::as_path)
+    }
+
+    /// Those of the further inputs that exist already, by name, in its order.
+    pub fn further<S: Stage, A: Artifact>(
+        &self,
+        _: &Further<A>,
+    ) -> impl Iterator<Item = (&'a str, &'a Path)> {
+        S::SPEC.among(self.paths)
     }
 }

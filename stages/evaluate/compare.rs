@@ -1,18 +1,14 @@
 //! Tags against tags: which entities count, and their scores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use stage_contract::Invalid;
 
-use super::{
-    list,
-    report::{Fidelity, Quality},
-};
+use super::list;
 use crate::ml::{
-    corpus::{Gold, Record},
+    corpus::Gold,
     labels::{Labels, Scheme, Span, spans},
     losses::Misc,
-    scores::{Score, Scores, score},
 };
 
 /// What counts as an entity.
@@ -24,7 +20,7 @@ pub(super) struct Comparison {
 }
 
 /// Entities of one sentence: those there are, those found.
-type Pair = (Vec<Span>, Vec<Span>);
+pub(super) type Pair = (Vec<Span>, Vec<Span>);
 
 impl Comparison {
     /// Types of a model that become O while it decodes. Under `ignore` none does: the words so tagged are left out later.
@@ -45,51 +41,10 @@ impl Comparison {
         (of(all), of(spans(found, Scheme::Bio)))
     }
 
-    fn pairs(&self, right: &[Vec<String>], found: &[Vec<String>]) -> Vec<Pair> {
+    /// The entities of each sentence that count.
+    pub fn pairs(&self, right: &[Vec<String>], found: &[Vec<String>]) -> Vec<Pair> {
         right.iter().zip(found).map(|(right, found)| self.pair(right, found)).collect()
     }
-
-    /// Agreement with the teacher's tags, in all and for each source.
-    pub fn by_source(&self, test: &[Record], teacher: &[Vec<String>], found: &[Vec<String>]) -> Fidelity {
-        let pairs = self.pairs(teacher, found);
-        let mut sources: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
-        for (record, pair) in test.iter().zip(&pairs) {
-            sources.entry(record.source.clone()).or_default().push(pair.clone());
-        }
-        Fidelity {
-            all: total(pairs),
-            by_source: sources.into_iter().map(|(source, pairs)| (source, total(pairs))).collect(),
-        }
-    }
-
-    /// The teacher's agreement with itself: 1 by definition, also where it found nothing.
-    pub fn with_itself(&self, test: &[Record], teacher: &[Vec<String>]) -> Fidelity {
-        let mut fidelity = self.by_source(test, teacher, teacher);
-        for scores in std::iter::once(&mut fidelity.all).chain(fidelity.by_source.values_mut()) {
-            for score in [&mut scores.micro, &mut scores.macro_] {
-                *score = Score { precision: 1.0, recall: 1.0, f1: 1.0, support: score.support };
-            }
-        }
-        fidelity
-    }
-
-    /// Scores against gold: all sets pooled, and each set. `found[set][record]` are tags.
-    pub fn with_gold(&self, gold: &Gold, found: &[Vec<Vec<String>>]) -> Quality {
-        let mut all = Vec::new();
-        let mut sets = BTreeMap::new();
-        for (set, found) in gold.sets.iter().zip(found) {
-            let right: Vec<_> = set.records.iter().map(|record| record.tags.clone()).collect();
-            let pairs = self.pairs(&right, found);
-            all.extend(pairs.iter().cloned());
-            sets.insert(set.name.clone(), total(pairs));
-        }
-        Quality { all: total(all), sets }
-    }
-}
-
-fn total(pairs: Vec<Pair>) -> Scores {
-    let (right, found): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-    score(&right, &found)
 }
 
 /// Every gold set must have an entity of a type that `labels` know: else types have other names, and all scores are 0.

@@ -1,124 +1,320 @@
-//! `report.json` (FORMATS): everything that was computed and measured.
+//! From what was found out to `report.json`.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
-use stage_contract::StageError;
+use stage_contract::{Context, StageError};
 
-use super::compare::Comparison;
+use super::{
+    Subject,
+    compare::Pair,
+    gates::{self, Gates, Metric, Rate, Relation, Rule, Table, Types},
+    slices::{Board, Slice},
+};
 use crate::ml::{
-    config::Config,
-    corpus::{Gold, Record, Report},
-    latency::{Latency, Setting},
-    scores::Scores,
+    batch::Encoded,
+    bootstrap::{Bootstrap, Estimate, Measure},
+    corpus::{Gold, Record},
+    evaluation::{
+        Cell, Fidelity, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport, Quality, Shape,
+        Speed, TestPart, TextDifference, Throughput, Verdict,
+    },
+    flops,
+    labels::Span,
+    latency::{self, Rounds, Timings},
     weights,
 };
 
-/// All of an evaluation.
-pub(super) struct Evaluation<'a> {
-    /// Teacher first, final model last.
-    pub models: Vec<ModelReport>,
-    pub setting: Setting,
-    pub test: &'a [Record],
-    pub gold: &'a Gold,
-    pub comparison: &'a Comparison,
-}
-
-/// One model's numbers.
-pub(super) struct ModelReport {
-    pub name: &'static str,
-    pub size: Size,
-    pub latency: Latency,
-    pub fidelity: Fidelity,
+/// All that was found out, by model in the order of `names`; the teacher first.
+pub(super) struct Findings {
+    pub names: Vec<String>,
+    pub sizes: Vec<Size>,
+    pub timings: Timings,
+    /// What throughput was measured on, `[models][texts]`.
+    pub texts: Vec<Vec<Encoded>>,
+    pub fidelity: Board,
     /// `None`: no gold is wired.
-    pub quality: Option<Quality>,
+    pub quality: Option<Board>,
+    pub bootstrap: Bootstrap,
 }
 
 /// How large a model is.
-#[derive(Clone, Copy, Serialize)]
 pub(super) struct Size {
-    /// The CRF's included.
-    pub parameters: usize,
-    /// Of these, the CRF's.
-    pub crf_parameters: usize,
-    /// Four for each parameter, however they are stored.
-    pub bytes: usize,
-    /// Weights, config.json and tokenizer.json as they lie there.
-    pub bytes_on_disk: u64,
-}
-
-/// Agreement with the teacher.
-#[derive(Serialize)]
-pub(super) struct Fidelity {
-    #[serde(flatten)]
-    pub all: Scores,
-    pub by_source: BTreeMap<String, Scores>,
-}
-
-/// Scores against gold.
-#[derive(Serialize)]
-pub(super) struct Quality {
-    #[serde(flatten)]
-    pub all: Scores,
-    pub sets: BTreeMap<String, Scores>,
-}
-
-/// One entry of `models`.
-#[derive(Serialize)]
-struct Entry<'a> {
-    #[serde(flatten)]
-    size: Size,
-    latency: MeasuredLatency<'a>,
-    fidelity: &'a Fidelity,
-    quality: Option<&'a Quality>,
-}
-
-#[derive(Serialize)]
-struct MeasuredLatency<'a> {
-    #[serde(flatten)]
-    latency: Latency,
-    #[serde(flatten)]
-    setting: &'a Setting,
+    parameters: usize,
+    crf_parameters: usize,
+    bytes: usize,
+    bytes_on_disk: u64,
+    flops: usize,
+    memory: Memory,
+    shape: Shape,
 }
 
 impl Size {
-    pub fn of(config: &Config, folder: &Path) -> Result<Self, StageError> {
-        let crf_parameters = config.crf_parameters();
-        let parameters = config.all_parameters();
+    /// `rows`: tokens read at once.
+    pub fn of(cx: &Context<'_>, subject: &Subject, rows: usize) -> Result<Self, StageError> {
+        let config = &subject.model.config;
         let mut bytes_on_disk = 0;
         for name in ["config.json", weights::FILE, "tokenizer.json"] {
-            let path = folder.join(name);
+            let path = subject.folder.path.join(name);
             bytes_on_disk += fs::metadata(&path).map_err(|e| StageError::io("read", &path, e))?.len();
         }
-        Ok(Self { parameters, crf_parameters, bytes: parameters * size_of::<f32>(), bytes_on_disk })
+        let parameters = config.all_parameters();
+        let bytes = parameters * size_of::<f32>();
+        let activations = flops::activations(config, rows, config.max_pieces().min(rows), cx.threads);
+        let layers = config.layers.iter().map(|layer| LayerReport {
+            heads: layer.heads,
+            ffn: layer.ffn,
+            from_teacher_layer: layer.from_teacher_layer,
+        });
+        Ok(Self {
+            parameters,
+            crf_parameters: config.crf_parameters(),
+            bytes,
+            bytes_on_disk,
+            flops: flops::flops(config, flops::TOKENS),
+            memory: Memory {
+                how: "computed".to_owned(),
+                tokens: rows,
+                weights: bytes,
+                activations,
+                peak: bytes + activations,
+            },
+            shape: Shape {
+                vocab: config.vocab,
+                hidden: config.hidden,
+                head_dim: config.head_dim,
+                layers: layers.collect(),
+            },
+        })
+    }
+
+    fn number(&self, size: gates::Size) -> f64 {
+        match size {
+            gates::Size::Parameters => float(self.parameters),
+            gates::Size::Bytes => float(self.bytes),
+            gates::Size::BytesOnDisk => float(usize::try_from(self.bytes_on_disk).unwrap_or(usize::MAX)),
+            gates::Size::Flops => float(self.flops),
+            gates::Size::Memory => float(self.memory.peak),
+        }
     }
 }
 
-impl Evaluation<'_> {
-    pub fn report(&self) -> Report {
-        let models: Map<String, Value> = self
-            .models
-            .iter()
-            .map(|model| {
-                let entry = Entry {
-                    size: model.size,
-                    latency: MeasuredLatency { latency: model.latency, setting: &self.setting },
-                    fidelity: &model.fidelity,
-                    quality: model.quality.as_ref(),
-                };
-                (model.name.to_owned(), json!(entry))
-            })
-            .collect();
-        let sets: Map<String, Value> =
-            self.gold.sets.iter().map(|set| (set.name.clone(), json!(set.records.len()))).collect();
-        Report(json!({
-            "models": models,
-            "types": self.comparison.types,
-            "misc": self.comparison.misc,
-            "test": { "texts": self.test.len(), "words": self.test.iter().map(|r| r.words.len()).sum::<usize>() },
-            "gold": { "texts": sets.values().filter_map(Value::as_u64).sum::<u64>(), "sets": sets },
-            "gates": {},
-        }))
+impl Findings {
+    /// One entry of `models` for each.
+    pub fn models(&self, cx: &Context<'_>) -> Vec<(String, ModelReport)> {
+        let of = |model: usize| {
+            let size = &self.sizes[model];
+            ModelReport {
+                parameters: size.parameters,
+                crf_parameters: size.crf_parameters,
+                bytes: size.bytes,
+                bytes_on_disk: size.bytes_on_disk,
+                flops: size.flops,
+                memory: size.memory.clone(),
+                shape: size.shape.clone(),
+                latency: Latency {
+                    main: self.cell(&self.timings.main, model),
+                    precision: "f32".to_owned(),
+                    device: cx.device.to_string(),
+                    threads: cx.threads,
+                    matrix: self.timings.cells.iter().map(|cell| self.cell(cell, model)).collect(),
+                },
+                throughput: self.throughput(model),
+                fidelity: Fidelity {
+                    all: self.fidelity.all(model),
+                    by_source: self.fidelity.each(model, source),
+                    by_length: self.fidelity.each(model, length),
+                    by_mention: self.fidelity.each(model, mention),
+                },
+                quality: self.quality.as_ref().map(|board| Quality {
+                    all: board.all(model),
+                    sets: board.each(model, source),
+                    by_length: board.each(model, length),
+                    by_mention: board.each(model, mention),
+                }),
+            }
+        };
+        self.names.iter().enumerate().map(|(model, name)| (name.clone(), of(model))).collect()
     }
+
+    fn cell(&self, cell: &latency::Cell, model: usize) -> Cell {
+        let ratio = self.over(&cell.rounds, &cell_name(cell), 50, model, 0);
+        Cell {
+            tokens: cell.tokens,
+            batch: cell.batch,
+            p50_ms: cell.rounds.quantile(model, 0.5),
+            p90_ms: cell.rounds.quantile(model, 0.9),
+            p99_ms: cell.rounds.quantile(model, 0.99),
+            ratio: ratio.value,
+            ratio_interval: ratio.interval,
+            rounds: cell.rounds.len(),
+            warmup: cell.warmup,
+        }
+    }
+
+    /// One model's time over another's.
+    fn over(&self, rounds: &Rounds, name: &str, percent: u8, model: usize, against: usize) -> Estimate {
+        let share = f64::from(percent) / 100.0;
+        rounds.estimate(&self.bootstrap, name, share, [model, against], |one, other| one / other)
+    }
+
+    fn tokens(&self, model: usize) -> usize {
+        self.texts[model].iter().map(Encoded::tokens).sum()
+    }
+
+    fn throughput(&self, model: usize) -> Throughput {
+        let rounds = &self.timings.texts;
+        let ratio = self.over(rounds, TEXTS, 50, 0, model);
+        let seconds = rounds.quantile(model, 0.5) / 1e3;
+        let (texts, tokens) = (self.texts[model].len(), self.tokens(model));
+        Throughput {
+            texts,
+            tokens,
+            rounds: rounds.len(),
+            sentences_per_s: float(texts) / seconds,
+            tokens_per_s: float(tokens) / seconds,
+            ratio: ratio.value,
+            ratio_interval: ratio.interval,
+        }
+    }
+
+    pub fn speed(&self, seconds: f64) -> Speed {
+        Speed { seconds, skipped: self.timings.skipped.clone() }
+    }
+
+    /// What each gate says.
+    pub fn verdicts(&self, gates: &Gates) -> Result<BTreeMap<String, Verdict>, StageError> {
+        let rules = gates::rules(gates)?;
+        let verdict =
+            |(name, gate, rule): (&str, _, Rule)| (name.to_owned(), rule.verdict(gate, self.measure(&rule)));
+        Ok(rules.into_iter().map(verdict).collect())
+    }
+
+    /// What a gate asks for; none where there is nothing to measure.
+    fn measure(&self, rule: &Rule) -> Option<Estimate> {
+        let index = |name: &str| self.names.iter().position(|known| known == name);
+        let model = index(&rule.model)?;
+        // What stands alone needs no other, and so not even a teacher.
+        let against = index(&rule.against)?;
+        match &rule.metric {
+            Metric::Size(size, relation) => {
+                let of = |model: usize| self.sizes[model].number(*size);
+                let value = if *relation == Relation::Ratio { of(model) / of(against) } else { of(model) };
+                Some(Estimate { value, interval: None })
+            }
+            Metric::Latency(cell, percent, relation) => {
+                let cell = match cell {
+                    None => &self.timings.main,
+                    Some(size) => {
+                        self.timings.cells.iter().find(|cell| (cell.tokens, cell.batch) == *size)?
+                    }
+                };
+                let name = cell_name(cell);
+                Some(match relation {
+                    Relation::Ratio => self.over(&cell.rounds, &name, *percent, model, against),
+                    Relation::Alone | Relation::Drop => {
+                        self.alone(&cell.rounds, &name, *percent, model, |ms| ms)
+                    }
+                })
+            }
+            Metric::Throughput(rate, relation) => {
+                let rounds = &self.timings.texts;
+                let count = match rate {
+                    Rate::Sentences => float(self.texts[model].len()),
+                    Rate::Tokens => float(self.tokens(model)),
+                };
+                Some(match relation {
+                    Relation::Ratio => self.over(rounds, TEXTS, 50, against, model),
+                    Relation::Alone | Relation::Drop => {
+                        self.alone(rounds, TEXTS, 50, model, |ms| 1e3 * count / ms)
+                    }
+                })
+            }
+            Metric::Score(table, types, part, relation) => {
+                let board = match table {
+                    Table::Fidelity => &self.fidelity,
+                    Table::Quality => self.quality.as_ref()?,
+                };
+                let measure = match types {
+                    Types::Micro => Measure::Micro(*part),
+                    Types::Macro => Measure::Macro(*part),
+                    Types::Only(kind) => Measure::Type(board.column(kind)?, *part),
+                };
+                let slice = board.slice(&rule.slice)?;
+                match relation {
+                    Relation::Drop => slice.drop(model, against, measure),
+                    Relation::Alone | Relation::Ratio => slice.estimate(model, measure),
+                }
+            }
+        }
+    }
+
+    fn alone(
+        &self,
+        rounds: &Rounds,
+        name: &str,
+        percent: u8,
+        model: usize,
+        value: impl Fn(f64) -> f64,
+    ) -> Estimate {
+        let share = f64::from(percent) / 100.0;
+        rounds.estimate(&self.bootstrap, name, share, [model, model], |one, _| value(one))
+    }
+}
+
+/// The draws of rounds of whole texts.
+const TEXTS: &str = "texts";
+
+/// The draws of a cell's rounds: the same for every number of it.
+fn cell_name(cell: &latency::Cell) -> String {
+    format!("{}x{}", cell.tokens, cell.batch)
+}
+
+fn source(slice: &Slice) -> Option<String> {
+    if let Slice::Source(name) = slice { Some(name.clone()) } else { None }
+}
+
+fn length(slice: &Slice) -> Option<Length> {
+    if let Slice::Length(length) = slice { Some(*length) } else { None }
+}
+
+fn mention(slice: &Slice) -> Option<crate::ml::evaluation::Mention> {
+    if let Slice::Mention(mention) = slice { Some(*mention) } else { None }
+}
+
+pub(super) fn test_part(test: &[Record]) -> TestPart {
+    TestPart { texts: test.len(), words: test.iter().map(|record| record.words.len()).sum() }
+}
+
+pub(super) fn gold_part(gold: &Gold) -> GoldPart {
+    let sets: BTreeMap<_, _> = gold.sets.iter().map(|set| (set.name.clone(), set.records.len())).collect();
+    GoldPart { texts: sets.values().sum(), sets }
+}
+
+/// From how many words to how many.
+pub(super) fn lengths([short, medium]: [usize; 2]) -> BTreeMap<Length, (usize, Option<usize>)> {
+    BTreeMap::from([
+        (Length::Short, (0, Some(short))),
+        (Length::Medium, (short + 1, Some(medium))),
+        (Length::Long, (medium + 1, None)),
+    ])
+}
+
+/// The first texts that teacher and final model tag differently.
+pub(super) fn differences(test: &[Record], pairs: &[Pair], most: usize) -> Vec<TextDifference> {
+    let found = |spans: &[Span]| -> Vec<Found> {
+        let of = |span: &Span| Found { start: span.start, end: span.end, kind: span.kind.clone() };
+        spans.iter().map(of).collect()
+    };
+    let differ = test.iter().zip(pairs).filter(|(_, (teacher, last))| teacher != last);
+    let differ = differ.map(|(record, (teacher, last))| TextDifference {
+        id: record.id.clone(),
+        teacher: found(teacher),
+        last: found(last),
+    });
+    differ.take(most).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 parameters, bytes and operations")]
+fn float(count: usize) -> f64 {
+    count as f64
 }

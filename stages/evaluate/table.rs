@@ -1,133 +1,257 @@
-//! The evaluation for people: two tables that are never mixed, and a third for size and speed.
+//! The evaluation for people: tables that are never mixed, 80 columns wide.
 
-use super::report::{Evaluation, ModelReport};
-use crate::ml::scores::{Score, Scores};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Of a terminal. What the numbers leave is for names; longer names of sets are cut.
+use crate::ml::{
+    bootstrap::{Estimate, Interval},
+    evaluation::{Direction, Evaluation, Fidelity, ModelReport, Quality, Scored, Verdict},
+    scores::Score,
+};
+
+/// Of a terminal. What the numbers leave is for names; longer ones are cut.
 const WIDTH: usize = 80;
 
-/// Widths of the numbers' columns, a space before each included.
-type Columns = [usize; 6];
+/// Widths of the numbers' columns, a space before each included. Room for 110,036,743 parameters.
+const SIZES: [usize; 7] = [12, 9, 10, 8, 9, 9, 8];
+const SCORES: [usize; 6] = [10, 8, 8, 10, 9, 16];
+const GATES: [usize; 4] = [12, 12, 20, 14];
+/// Of one model in a table of slices, and how many stand side by side.
+const SLICE: usize = 9;
+const ABREAST: usize = 7;
 
-/// Room for 110,036,743 parameters.
-const SIZES: Columns = [12, 10, 10, 10, 9, 10];
-const SCORES: Columns = [10, 8, 8, 10, 9, 10];
+type Model<'a> = (&'a str, &'a ModelReport);
 
 /// The whole text, without a final newline.
-pub(super) fn text(evaluation: &Evaluation<'_>) -> String {
-    let mut lines = size(evaluation);
-    lines.push(String::new());
-    lines.extend(fidelity(evaluation));
-    lines.push(String::new());
-    lines.extend(quality(evaluation));
-    lines.join("\n")
+pub(super) fn text(evaluation: &Evaluation) -> String {
+    let models: Vec<Model<'_>> =
+        evaluation.models.iter().map(|(name, model)| (name.as_str(), model)).collect();
+    let students: Vec<Model<'_>> = models.iter().copied().filter(|(name, _)| *name != "teacher").collect();
+    let of_fidelity = |pick: fn(&Fidelity) -> Rows<'_>| {
+        students.iter().map(|&(name, model)| (name, pick(&model.fidelity))).collect::<Vec<_>>()
+    };
+    let of_quality = |pick: fn(&Quality) -> Rows<'_>| {
+        models
+            .iter()
+            .filter_map(|&(name, model)| Some((name, pick(model.quality.as_ref()?))))
+            .collect::<Vec<_>>()
+    };
+    let mut tables = vec![
+        size(evaluation, &models),
+        fidelity(evaluation, &models),
+        slices("fidelity, F1 by source", &of_fidelity(|f| named(&f.by_source))),
+        slices("fidelity, F1 by length and by mention", &of_fidelity(|f| parts(&f.by_length, &f.by_mention))),
+        quality(evaluation, &models),
+        slices("quality, F1 by set", &of_quality(|q| named(&q.sets))),
+        slices("quality, F1 by length and by mention", &of_quality(|q| parts(&q.by_length, &q.by_mention))),
+        gates(&evaluation.gates),
+    ];
+    tables.retain(|lines| !lines.is_empty());
+    tables.into_iter().map(|lines| lines.join("\n")).collect::<Vec<_>>().join("\n\n")
 }
 
-fn size(evaluation: &Evaluation<'_>) -> Vec<String> {
-    let header = ["parameters", "relative", "bytes", "on disk", "p50 ms", "relative"];
-    let title = "size and speed, relative to the teacher".to_owned();
-    let mut lines = vec![title, row("", &header.map(str::to_owned), &SIZES)];
-    let all = evaluation.models.first().map_or(1, |teacher| teacher.size.parameters);
-    for model in &evaluation.models {
+fn size(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
+    let header = ["parameters", "relative", "bytes", "FLOPs", "p50 ms", "relative", "texts/s"];
+    let mut lines = vec![
+        "size and speed, relative to the teacher".to_owned(),
+        row("", &header.map(str::to_owned), &SIZES),
+    ];
+    let Some((_, teacher)) = models.first() else { return lines };
+    for (name, model) in models {
         let cells = [
-            grouped(model.size.parameters as u64),
-            format!("{:.1} %", 100.0 * float(model.size.parameters) / float(all)),
-            bytes(model.size.bytes as u64),
-            bytes(model.size.bytes_on_disk),
-            format!("{:.2}", model.latency.p50_ms),
-            format!("{:.1} %", 100.0 * model.latency.ratio),
+            grouped(model.parameters as u64),
+            format!("{:.1} %", 100.0 * float(model.parameters) / float(teacher.parameters)),
+            bytes(model.bytes as u64),
+            format!("{:.0} %", 100.0 * float(model.flops) / float(teacher.flops)),
+            format!("{:.2}", model.latency.main.p50_ms),
+            format!("{:.1} %", 100.0 * model.latency.main.ratio),
+            format!("{:.2} x", model.throughput.ratio),
         ];
-        lines.push(row(model.name, &cells, &SIZES));
+        lines.push(row(name, &cells, &SIZES));
     }
-    let s = &evaluation.setting;
+    let (latency, texts) = (&teacher.latency, &teacher.throughput);
     lines.push(format!(
-        "{} tokens, batch {}, {}, {}, {}; median of {} in turn",
-        s.tokens,
-        s.batch,
-        s.precision,
-        s.device,
-        number(s.threads, "thread"),
-        number(s.rounds, "round"),
+        "p50: {} tokens, batch {}, {}, {}, {}; median of {} in turn",
+        latency.main.tokens,
+        latency.main.batch,
+        latency.precision,
+        latency.device,
+        number(latency.threads, "thread"),
+        number(latency.main.rounds, "round"),
     ));
+    lines.push(format!(
+        "texts/s: {} of the test part as they come; median of {} in turn",
+        number(texts.texts, "text"),
+        number(texts.rounds, "round"),
+    ));
+    let (measured, skipped) = (latency.matrix.len(), evaluation.speed.skipped.len());
+    let left = if skipped == 0 { String::new() } else { format!(", {skipped} left out") };
+    lines.push(format!("the report has {} of the latency matrix{left}", number(measured, "cell")));
     lines
 }
 
-fn fidelity(evaluation: &Evaluation<'_>) -> Vec<String> {
+fn fidelity(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
     let mut lines = vec![
         format!(
             "fidelity: agreement with the teacher on {} (not with the truth)",
-            number(evaluation.test.len(), "text")
+            number(evaluation.test.texts, "text")
         ),
-        scores_header(),
+        scores_header(evaluation),
     ];
-    for model in &evaluation.models {
-        let teacher = model.name == "teacher";
-        lines.push(scores_row(model.name, &model.fidelity.all, (!teacher).then_some(1.0)));
-    }
-    if let Some(last) = evaluation.models.last() {
-        for (kind, score) in &last.fidelity.all.per_type {
-            lines.push(score_row(&format!("  {kind}"), score, None, Some(1.0)));
-        }
-    }
+    let rows = models.iter().map(|&(name, model)| (name, &model.fidelity.all));
+    lines.extend(scores(&rows.collect::<Vec<_>>()));
     lines
 }
 
-fn quality(evaluation: &Evaluation<'_>) -> Vec<String> {
-    let scored: Vec<(&ModelReport, &super::report::Quality)> =
-        evaluation.models.iter().filter_map(|model| Some((model, model.quality.as_ref()?))).collect();
-    let (Some((_, teacher)), Some((_, last))) = (scored.first(), scored.last()) else {
+fn quality(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
+    let scored: Vec<_> =
+        models.iter().filter_map(|&(name, model)| Some((name, &model.quality.as_ref()?.all))).collect();
+    if scored.is_empty() {
         return vec!["quality: not evaluated (no gold is wired)".to_owned()];
-    };
-    let texts = evaluation.gold.sets.iter().map(|set| set.records.len()).sum();
-    let sets = evaluation.gold.sets.len();
+    }
+    let gold = &evaluation.gold;
     let mut lines = vec![
-        format!("quality: against gold, {} in {}", number(texts, "text"), number(sets, "set")),
-        scores_header(),
+        format!(
+            "quality: against gold, {} in {}",
+            number(gold.texts, "text"),
+            number(gold.sets.len(), "set")
+        ),
+        scores_header(evaluation),
     ];
-    let full = teacher.all.micro.f1;
-    for (model, quality) in &scored {
-        lines.push(scores_row(model.name, &quality.all, (model.name != "teacher").then_some(full)));
+    lines.extend(scores(&scored));
+    lines
+}
+
+fn scores_header(evaluation: &Evaluation) -> String {
+    let interval = format!("{} % of draws", 100.0 * evaluation.bootstrap.confidence);
+    row("", &["precision", "recall", "F1", "macro F1", "F1 lost", &interval].map(str::to_owned), &SCORES)
+}
+
+/// A row for each model, and below the types of the final one.
+fn scores(models: &[(&str, &Scored)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, scored) in models {
+        let lost = scored.f1_drop.filter(|_| *name != "teacher");
+        lines.push(score_row(name, &scored.micro.score, Some(scored.macro_.f1), lost));
     }
-    for (kind, score) in &last.all.per_type {
-        let teacher = teacher.all.per_type.get(kind).map_or(0.0, |score| score.f1);
-        lines.push(score_row(&format!("  {kind}"), score, None, Some(teacher)));
-    }
-    if sets > 1 {
-        for (name, scores) in &last.sets {
-            let teacher = teacher.sets.get(name).map_or(0.0, |scores| scores.micro.f1);
-            lines.push(scores_row(&format!("  in {name}"), scores, Some(teacher)));
-        }
+    for (kind, bounded) in
+        models.iter().find(|(name, _)| *name == "final").iter().flat_map(|(_, s)| &s.per_type)
+    {
+        let name = format!("  {kind} ({})", grouped(bounded.score.support as u64));
+        lines.push(score_row(&name, &bounded.score, None, None));
     }
     lines
 }
 
-fn scores_header() -> String {
-    row("", &["precision", "recall", "F1", "macro F1", "F1 lost", "entities"].map(str::to_owned), &SCORES)
-}
-
-fn scores_row(name: &str, scores: &Scores, full: Option<f64>) -> String {
-    score_row(name, &scores.micro, Some(scores.macro_.f1), full)
-}
-
-/// Percentages; what is lost against `full`, in points (negative: gained).
-fn score_row(name: &str, score: &Score, mean: Option<f64>, full: Option<f64>) -> String {
-    let points = |value: f64| format!("{:.2}", 100.0 * value);
+/// Percentages; what is lost against the teacher, in points (negative: gained).
+fn score_row(name: &str, score: &Score, mean: Option<f64>, lost: Option<Estimate>) -> String {
     let cells = [
         points(score.precision),
         points(score.recall),
         points(score.f1),
         mean.map(points).unwrap_or_default(),
-        full.map(|full| points(full - score.f1)).unwrap_or_default(),
-        grouped(score.support as u64),
+        lost.map(|lost| points(lost.value)).unwrap_or_default(),
+        lost.and_then(|lost| lost.interval).map(|ends| interval(ends, points)).unwrap_or_default(),
     ];
     row(name, &cells, &SCORES)
 }
 
+/// Name and scores of each slice.
+type Rows<'a> = Vec<(String, &'a Scored)>;
+
+fn named(slices: &BTreeMap<String, Scored>) -> Rows<'_> {
+    slices.iter().map(|(name, scored)| (name.clone(), scored)).collect()
+}
+
+fn parts<'a, L: serde::Serialize, M: serde::Serialize>(
+    lengths: &'a BTreeMap<L, Scored>,
+    mentions: &'a BTreeMap<M, Scored>,
+) -> Rows<'a> {
+    let lengths = lengths.iter().map(|(name, scored)| (word(name), scored));
+    lengths.chain(mentions.iter().map(|(name, scored)| (word(name), scored))).collect()
+}
+
+/// An enum as the report calls it.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Micro F1 of each slice (a row) and model (a column). A slice alone says nothing that the whole did not.
+fn slices(title: &str, models: &[(&str, Rows<'_>)]) -> Vec<String> {
+    let names: BTreeSet<&String> =
+        models.iter().flat_map(|(_, rows)| rows.iter().map(|(name, _)| name)).collect();
+    if names.len() < 2 {
+        return Vec::new();
+    }
+    let mut lines = vec![title.to_owned()];
+    for some in models.chunks(ABREAST) {
+        let widths = vec![SLICE; some.len()];
+        let header: Vec<String> = some.iter().map(|(name, _)| cut(name, SLICE - 1)).collect();
+        lines.push(row("", &header, &widths));
+        // Of all models alike, in their order.
+        for (at, (name, first)) in some[0].1.iter().enumerate() {
+            let cells = some.iter().map(|(_, rows)| {
+                rows.get(at).map_or_else(String::new, |(_, scored)| points(scored.micro.score.f1))
+            });
+            let name = format!("  {name} ({})", grouped(first.micro.score.support as u64));
+            lines.push(row(&name, &cells.collect::<Vec<_>>(), &widths));
+        }
+    }
+    lines
+}
+
+fn gates(verdicts: &BTreeMap<String, Verdict>) -> Vec<String> {
+    if verdicts.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![
+        "gates".to_owned(),
+        row("", &["measured", "bound", "interval", "outcome"].map(str::to_owned), &GATES),
+    ];
+    for (name, verdict) in verdicts {
+        let sign = match verdict.direction {
+            Direction::Max => "<=",
+            Direction::Min => ">=",
+        };
+        let cells = [
+            verdict.measured.map_or_else(|| "-".to_owned(), plain),
+            format!("{sign} {}", plain(verdict.bound)),
+            verdict.interval.map(|ends| interval(ends, plain)).unwrap_or_default(),
+            verdict.outcome.name().to_owned(),
+        ];
+        lines.push(row(&format!("  {name}"), &cells, &GATES));
+    }
+    lines
+}
+
+fn points(value: f64) -> String {
+    let text = format!("{:.2}", 100.0 * value);
+    if text == "-0.00" { "0.00".to_owned() } else { text }
+}
+
+/// Four digits of what is small, no fraction of what is large.
+fn plain(value: f64) -> String {
+    if value.abs() < 100.0 {
+        let text = format!("{value:.4}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        return if text == "-0" { "0".to_owned() } else { text.to_owned() };
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the sign is shown apart")]
+    let whole = grouped(value.abs().round() as u64);
+    format!("{}{whole}", if value < 0.0 { "-" } else { "" })
+}
+
+fn interval([low, high]: Interval, shown: fn(f64) -> String) -> String {
+    format!("[{}, {}]", shown(low), shown(high))
+}
+
+fn cut(name: &str, room: usize) -> String {
+    name.chars().take(room).collect()
+}
+
 /// The name to the left, numbers to the right.
-fn row(name: &str, cells: &[String; 6], columns: &Columns) -> String {
+fn row(name: &str, cells: &[String], columns: &[usize]) -> String {
     let room = WIDTH - columns.iter().sum::<usize>();
-    let name: String = name.chars().take(room).collect();
-    let mut line = format!("{name:<room$}");
+    let mut line = format!("{:<room$}", cut(name, room));
     line.extend(cells.iter().zip(columns).map(|(cell, width)| format!("{cell:>width$}")));
     line.trim_end().to_owned()
 }

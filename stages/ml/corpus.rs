@@ -105,6 +105,15 @@ impl Record {
         let [start, end] = self.words[index];
         slice(&self.text, start, end)
     }
+
+    /// What mentions are compared by: the lower-case words from `start` to `end`, exclusive, joined by one space.
+    #[must_use]
+    pub fn surface(&self, start: usize, end: usize) -> String {
+        let chars: Vec<char> = self.text.chars().collect();
+        let words = self.words[start..end].iter();
+        let words: Vec<String> = words.map(|&[start, end]| chars[start..end].iter().collect()).collect();
+        words.join(" ").to_lowercase()
+    }
 }
 
 /// The part of `text` between two character offsets.

@@ -3,7 +3,7 @@
 mod examples;
 mod fit;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
@@ -22,6 +22,7 @@ use crate::ml::{
     losses::{self, Bigram, Misc},
     model::{Model, Network, Packed},
     optimizer::Groups,
+    packed::indices,
     scores::score,
     trainer::{Decay, Objective, Plan, Term, Trained, train},
 };
@@ -243,10 +244,12 @@ impl Distillation<'_> {
     }
 }
 
-/// The words of a batch that count: owned, and with a tag.
+/// The words of a batch that count: owned, by the teacher's sub-words too, and with a tag.
 struct Targets {
     /// Rows `[N]` of the batch.
     rows: Vec<u32>,
+    /// Rows `[N]` of the batch as the teacher reads it.
+    taught: Vec<u32>,
     /// Indices `[N]` into the batch's words.
     words: Vec<usize>,
     /// `[N]`
@@ -258,12 +261,21 @@ struct Targets {
 }
 
 impl Targets {
-    fn new(batch: &Batch, examples: &Examples) -> Self {
-        let mut targets = Self { rows: vec![], words: vec![], tags: vec![], weight: vec![], texts: vec![0] };
+    fn new(batch: &Batch, taught: &Batch, examples: &Examples) -> Self {
+        let mut targets = Self {
+            rows: vec![],
+            taught: vec![],
+            words: vec![],
+            tags: vec![],
+            weight: vec![],
+            texts: vec![0],
+        };
         for (&member, span) in batch.members.iter().zip(batch.texts.windows(2)) {
             for (place, word) in (span[0] as usize..span[1] as usize).enumerate() {
-                if let (true, Some(tag)) = (batch.owned[word], examples.tags[member][place]) {
+                let owned = batch.owned[word] && taught.owned[word];
+                if let (true, Some(tag)) = (owned, examples.tags[member][place]) {
                     targets.rows.push(batch.rows[word]);
+                    targets.taught.push(taught.rows[word]);
                     targets.words.push(word);
                     targets.tags.push(tag);
                     targets.weight.push(examples.weight[member][place]);
@@ -279,21 +291,22 @@ impl Objective for Distillation<'_> {
     fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
         let [ce, kd, hidden, crf] = (self.weights)(epoch);
         let batch = Batch::pack(&self.train.encoded, members);
-        let targets = Targets::new(&batch, self.train);
+        let theirs = self.train.as_taught(members);
+        let taught = theirs.as_ref().unwrap_or(&batch);
+        let targets = Targets::new(&batch, taught, self.train);
         let labels = &self.student.config.labels;
         let autodiff = self.device.clone().autodiff();
 
         let (q, teacher_hidden) = if kd > 0.0 || hidden > 0.0 {
-            self.teach(&batch, hidden > 0.0)
+            self.teach(taught, hidden > 0.0)
         } else {
             (Vec::new(), Vec::new())
         };
         let wanted: Vec<usize> =
             if hidden > 0.0 { self.pairs.iter().map(|p| p.0).collect() } else { Vec::new() };
         let output = network.forward(&Packed::new(&batch, &self.student.config, &autodiff), &wanted);
-        let rows: Vec<i64> = targets.rows.iter().map(|&row| i64::from(row)).collect();
-        let rows = |device| Tensor::from_data(TensorData::from(rows.as_slice()), device);
-        let logits = output.logits.select(0, rows(&autodiff));
+        let rows = indices(&targets.rows, &autodiff);
+        let logits = output.logits.select(0, rows.clone());
 
         let mut terms = vec![Term {
             name: "ce",
@@ -309,8 +322,9 @@ impl Objective for Distillation<'_> {
             terms.push(Term { name: "kd", weight: kd, loss });
         }
         if hidden > 0.0 && !self.pairs.is_empty() {
+            let their_rows = indices(&targets.taught, self.device);
             let pairs = output.hidden.into_iter().zip(teacher_hidden).map(|(student, teacher)| {
-                (student.select(0, rows(&autodiff)), teacher.select(0, rows(self.device)).autodiff())
+                (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()).autodiff())
             });
             terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
         }

@@ -3,7 +3,8 @@
 //! Taylor: a gate ξ = 1 stands on each head's context and on each FFN neuron after GELU. Removing it is ξ = 0, so to first
 //! order the loss changes by |∂L/∂ξ| (Michel et al. 2019, eq. 2; the seed's gradient times activation). The score is the
 //! mean of |∂L/∂ξ| over batches, where L is the model's own loss on the batch's tags: the CRF's likelihood when there is
-//! one, else cross-entropy. Scores are divided by their layer's L2 norm, as Michel et al. do.
+//! one, else cross-entropy. Fisher: the mean of (∂L/∂ξ)², half of which is the loss's rise to second order at a minimum
+//! (Kwon et al. 2022, eq. 5). Both compare units of all layers as they are; a control's scores compare within a layer.
 
 use burn::{module::Module, tensor::Device};
 use rand::Rng;
@@ -32,14 +33,25 @@ pub enum Criterion {
     /// The loss's gradient with respect to a gate on it, over batches of the records (default).
     #[default]
     Taylor,
+    /// The mean square of that gradient.
+    Fisher,
     /// The L2 norm of its weights: a control that looks at no data.
     Magnitude,
     /// Chance: a control.
     Random,
 }
 
-/// Scores, higher is more important; each layer has L2 norm 1 unless all its scores are 0.
-#[derive(Clone, Debug, PartialEq)]
+/// Which moment of the gradients is a score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// E|∂L/∂ξ|
+    Absolute,
+    /// E(∂L/∂ξ)²
+    Square,
+}
+
+/// Scores, higher is more important.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// `[layers][heads]`
     pub heads: Vec<Vec<f64>>,
@@ -57,11 +69,12 @@ pub struct Labelled {
 }
 
 impl Importance {
-    /// E over batches of |∂L/∂ξ|. `step` is called after every few batches with their number.
+    /// E over batches of |∂L/∂ξ|, or of its square. `step` is called after every few batches with their number.
     ///
     /// # Errors
     /// What `step` returns, to stop early.
-    pub fn taylor(
+    pub fn measured(
+        moment: Moment,
         config: &Config,
         network: &Network,
         records: &Labelled,
@@ -79,10 +92,10 @@ impl Importance {
                 .map(|members| gradients(config, &network, records, members, &autodiff))
                 .collect();
             // In the order of batches, whatever thread was faster: the same bits every time.
-            gradients.iter().flatten().for_each(|gradients| sum.add_absolute(gradients));
+            gradients.iter().flatten().for_each(|gradients| sum.add(moment, gradients));
             step(group.len())?;
         }
-        Ok(sum.normalised())
+        Ok(sum.scaled(1.0 / float(batches.len())))
     }
 
     /// L2 norm of a head's rows of Q, K, V and columns of the output; of a neuron's row and column.
@@ -119,7 +132,7 @@ impl Importance {
         }
         let root = |scores: &mut Vec<f64>| scores.iter_mut().for_each(|score| *score = score.sqrt());
         sum.heads.iter_mut().chain(&mut sum.ffn).for_each(root);
-        sum.normalised()
+        sum
     }
 
     /// Chance, from `seed`.
@@ -130,7 +143,7 @@ impl Importance {
         for score in scores.heads.iter_mut().chain(&mut scores.ffn).flatten() {
             *score = rng.random();
         }
-        scores.normalised()
+        scores
     }
 
     fn zero(config: &Config) -> Self {
@@ -140,17 +153,52 @@ impl Importance {
         }
     }
 
-    fn add_absolute(&mut self, gradients: &Gradients) {
+    fn add(&mut self, moment: Moment, gradients: &Gradients) {
         for (sums, gradients) in
             self.heads.iter_mut().zip(&gradients.heads).chain(self.ffn.iter_mut().zip(&gradients.ffn))
         {
             for (sum, gradient) in sums.iter_mut().zip(gradients) {
-                *sum += f64::from(gradient.abs());
+                let size = f64::from(gradient.abs());
+                *sum += match moment {
+                    Moment::Absolute => size,
+                    Moment::Square => size * size,
+                };
             }
         }
     }
 
-    fn normalised(mut self) -> Self {
+    fn scaled(mut self, by: f64) -> Self {
+        self.heads.iter_mut().chain(&mut self.ffn).flatten().for_each(|score| *score *= by);
+        self
+    }
+
+    /// Divides the scores of a layer's heads, and of its neurons, by their mean: for criteria that cannot compare heads
+    /// with neurons, or one layer with another. A control under a budget then takes about the same share everywhere.
+    #[must_use]
+    pub fn relative(mut self) -> Self {
+        for scores in self.heads.iter_mut().chain(&mut self.ffn) {
+            let mean = scores.iter().sum::<f64>() / float(scores.len());
+            if mean > 0.0 {
+                scores.iter_mut().for_each(|score| *score /= mean);
+            }
+        }
+        self
+    }
+
+    /// [`Self::relative`] scores times what a unit has of parameters: for each parameter they are alike everywhere.
+    #[must_use]
+    pub fn by_cost(self, config: &Config) -> Self {
+        let mut scores = self.relative();
+        let (h, d) = (float(config.hidden), float(config.head_dim));
+        scores.heads.iter_mut().flatten().for_each(|score| *score *= 4.0 * h * d + 3.0 * d);
+        scores.ffn.iter_mut().flatten().for_each(|score| *score *= 2.0 * h + 1.0);
+        scores
+    }
+
+    /// Divides the scores of a layer's heads, and of its neurons, by their L2 norm, as Michel et al. (2019) do before they
+    /// compare layers. Scores that are all 0 stay.
+    #[must_use]
+    pub fn normalised(mut self) -> Self {
         for scores in self.heads.iter_mut().chain(&mut self.ffn) {
             let norm = scores.iter().map(|score| score * score).sum::<f64>().sqrt();
             if norm > 0.0 {
@@ -234,7 +282,7 @@ fn gradients(
         return None;
     }
     let gates = Gates::open(network, device);
-    let logits = network.forward_gated(&Packed::new(&batch, config, device), &[], Some(&gates)).logits;
+    let logits = network.forward_probed(&Packed::new(&batch, config, device), &[], Some(&gates)).logits;
     let rows: Vec<_> = used.iter().map(|&word| batch.rows[word]).collect();
     let logits = logits.select(0, indices(&rows, device));
     let loss = match network.crf_weights() {
@@ -252,6 +300,11 @@ fn gradients(
             .collect()
     };
     Some(Gradients { heads: of(gates.heads), ffn: of(gates.ffn) })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn float(count: usize) -> f64 {
+    count as f64
 }
 
 /// The words of a batch that count, and their output columns.

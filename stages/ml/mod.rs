@@ -1,6 +1,8 @@
 //! What stages share. Never imports a stage.
 
+pub mod allocation;
 pub mod batch;
+pub mod bootstrap;
 pub mod checkpoint;
 pub mod clean;
 pub mod cluster;
@@ -10,8 +12,10 @@ pub mod crf;
 pub mod decode;
 pub mod device;
 pub mod distillation;
+pub mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod flops;
 pub(crate) mod fused;
 pub mod importance;
 pub mod infer;
@@ -20,16 +24,19 @@ pub mod latency;
 pub mod layout;
 mod links;
 pub mod losses;
+pub mod means;
 pub mod model;
 pub mod mojibake;
 pub mod optimizer;
 pub mod packed;
+pub mod profile;
 pub mod random;
 pub mod scores;
 pub mod student;
 pub mod surgery;
 pub mod tokenizer;
 pub mod trainer;
+pub mod trim;
 pub mod vocabulary;
 pub mod weights;
 pub(crate) mod window;

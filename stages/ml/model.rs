@@ -85,6 +85,14 @@ pub struct Output {
     pub hidden: Vec<Tensor<2>>,
 }
 
+/// Stands where pruning may remove something: sees what passes, and may change it.
+pub trait Probe {
+    /// `[tokens, heads * head_dim]` what a layer's heads say.
+    fn context(&self, layer: usize, context: Tensor<2>) -> Tensor<2>;
+    /// `[tokens, ffn]` a layer's neurons after GELU.
+    fn neurons(&self, layer: usize, neurons: Tensor<2>) -> Tensor<2>;
+}
+
 /// Factors on what pruning may remove, one entry a layer.
 #[derive(Clone, Debug)]
 pub struct Gates {
@@ -98,12 +106,12 @@ impl Network {
     /// Forward pass. `hidden` names the states wanted (0 = embeddings).
     #[must_use]
     pub fn forward(&self, batch: &Packed, hidden: &[usize]) -> Output {
-        self.forward_gated(batch, hidden, None)
+        self.forward_probed(batch, hidden, None)
     }
 
-    /// Forward pass with a factor on each head and neuron.
+    /// Forward pass with a probe on all heads and neurons.
     #[must_use]
-    pub fn forward_gated(&self, batch: &Packed, hidden: &[usize], gates: Option<&Gates>) -> Output {
+    pub fn forward_probed(&self, batch: &Packed, hidden: &[usize], probe: Option<&dyn Probe>) -> Output {
         let words = self.word.weight.val().select(0, batch.ids.clone());
         let positions = self.position.weight.val().select(0, batch.positions.clone());
         let mut x = batch.layout.add_norm(&self.norm, words, positions);
@@ -115,8 +123,7 @@ impl Network {
         };
         keep(&mut states, 0, &x);
         for (index, layer) in self.layers.iter().enumerate() {
-            let gates = gates.map(|gates| (gates.heads[index].clone(), gates.ffn[index].clone()));
-            x = layer.forward(x, &batch.layout, gates);
+            x = layer.forward(x, &batch.layout, probe.map(|probe| (index, probe)));
             keep(&mut states, index + 1, &x);
         }
         Output {
@@ -138,18 +145,15 @@ impl Network {
 
 impl Layer {
     /// `[tokens, hidden]` -> `[tokens, hidden]`
-    fn forward(&self, x: Tensor<2>, rows: &Rows, gates: Option<(Tensor<1>, Tensor<1>)>) -> Tensor<2> {
-        let (head_gates, neuron_gates) = gates.unzip();
+    fn forward(&self, x: Tensor<2>, rows: &Rows, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
         let mut context = rows.attention([&self.query, &self.key, &self.value], self.heads, &x);
-        if let Some(gates) = head_gates {
-            let [tokens, width] = context.dims();
-            let heads = context.reshape([tokens, self.heads, width / self.heads.max(1)]);
-            context = (heads * gates.reshape([1, self.heads, 1])).reshape([tokens, width]);
+        if let Some((layer, probe)) = probe {
+            context = probe.context(layer, context);
         }
         let x = rows.add_norm(&self.attention_norm, rows.linear(&self.attention_output, context), x);
         let mut neurons = rows.linear_gelu(&self.up, x.clone());
-        if let Some(gates) = neuron_gates {
-            neurons = neurons * gates.unsqueeze();
+        if let Some((layer, probe)) = probe {
+            neurons = probe.neurons(layer, neurons);
         }
         rows.add_norm(&self.ffn_norm, rows.linear(&self.down, neurons), x)
     }
@@ -167,6 +171,19 @@ impl Gates {
             heads: network.layers.iter().map(|layer| ones(layer.heads)).collect(),
             ffn: network.layers.iter().map(|layer| ones(layer.up.weight.dims()[1])).collect(),
         }
+    }
+}
+
+impl Probe for Gates {
+    fn context(&self, layer: usize, context: Tensor<2>) -> Tensor<2> {
+        let gates = self.heads[layer].clone();
+        let ([tokens, width], [heads]) = (context.dims(), gates.dims());
+        let context = context.reshape([tokens, heads, width / heads.max(1)]);
+        (context * gates.reshape([1, heads, 1])).reshape([tokens, width])
+    }
+
+    fn neurons(&self, layer: usize, neurons: Tensor<2>) -> Tensor<2> {
+        neurons * self.ffn[layer].clone().unsqueeze()
     }
 }
 

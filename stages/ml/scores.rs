@@ -1,8 +1,13 @@
 //! Strict entity-level precision, recall and F1 (`CoNLL` 2003: type and both boundaries), as seqeval's
 //! `mode="strict", scheme=IOB2`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter::Sum,
+    ops::AddAssign,
+};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ml::labels::Span;
@@ -29,15 +34,32 @@ impl Counts {
         Score { precision, recall, f1, support: self.gold }
     }
 
-    fn add(&mut self, other: Self) {
+    /// Whether there is an entity on either side, without which no score says anything.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.found + self.gold > 0
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
         self.correct += other.correct;
         self.found += other.found;
         self.gold += other.gold;
     }
 }
 
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |mut all, counts| {
+            all += counts;
+            all
+        })
+    }
+}
+
 /// Precision, recall, F1 as fractions 0-1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Score {
     /// correct / found; 0 when nothing was found.
     pub precision: f64,
@@ -70,36 +92,52 @@ pub fn score(gold: &[Vec<Span>], found: &[Vec<Span>]) -> Scores {
     assert_eq!(gold.len(), found.len(), "one prediction for each sentence");
     let mut types: BTreeMap<&str, Counts> = BTreeMap::new();
     for (gold, found) in gold.iter().zip(found) {
-        let gold: BTreeSet<&Span> = gold.iter().collect();
-        let found: BTreeSet<&Span> = found.iter().collect();
-        for span in &gold {
-            types.entry(&span.kind).or_default().gold += 1;
-        }
-        for span in &found {
-            let counts = types.entry(&span.kind).or_default();
-            counts.found += 1;
-            counts.correct += usize::from(gold.contains(span));
+        for (kind, counts) in count(gold, found) {
+            *types.entry(kind).or_default() += counts;
         }
     }
-    let mut all = Counts::default();
-    for counts in types.values() {
-        all.add(*counts);
+    Scores::of(types)
+}
+
+/// Compares the entities of one sentence, type by type. One that is listed twice counts once.
+#[must_use]
+pub fn count<'s>(
+    gold: impl IntoIterator<Item = &'s Span>,
+    found: impl IntoIterator<Item = &'s Span>,
+) -> BTreeMap<&'s str, Counts> {
+    let gold: BTreeSet<&Span> = gold.into_iter().collect();
+    let found: BTreeSet<&Span> = found.into_iter().collect();
+    let mut types: BTreeMap<&str, Counts> = BTreeMap::new();
+    for span in &gold {
+        types.entry(&span.kind).or_default().gold += 1;
     }
-    let per_type: BTreeMap<_, _> =
-        types.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.score())).collect();
-    let mean = |of: fn(&Score) -> f64| match per_type.len() {
-        0 => 0.0,
-        types => per_type.values().map(of).sum::<f64>() / float(types),
-    };
-    Scores {
-        micro: all.score(),
-        macro_: Score {
+    for span in &found {
+        let counts = types.entry(&span.kind).or_default();
+        counts.found += 1;
+        counts.correct += usize::from(gold.contains(span));
+    }
+    types
+}
+
+impl Scores {
+    /// The scores that these counts of each type come to.
+    #[must_use]
+    pub fn of<'a>(types: impl IntoIterator<Item = (&'a str, Counts)>) -> Self {
+        let types: BTreeMap<&str, Counts> = types.into_iter().filter(|(_, counts)| counts.any()).collect();
+        let all: Counts = types.values().copied().sum();
+        let per_type: BTreeMap<_, _> =
+            types.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.score())).collect();
+        let mean = |of: fn(&Score) -> f64| match per_type.len() {
+            0 => 0.0,
+            types => per_type.values().map(of).sum::<f64>() / float(types),
+        };
+        let macro_ = Score {
             precision: mean(|s| s.precision),
             recall: mean(|s| s.recall),
             f1: mean(|s| s.f1),
             support: all.gold,
-        },
-        per_type,
+        };
+        Self { micro: all.score(), macro_, per_type }
     }
 }
 

@@ -1,13 +1,16 @@
 //! Physical removal of heads and neurons: matrices get smaller, and config.json says so (ML.md §4, "Removal").
 
+use serde::{Deserialize, Serialize};
+
 use crate::ml::{
-    config::Config,
+    config::{Config, LayerShape},
     layout::name,
+    means::Means,
     weights::{Array, Weights},
 };
 
 /// What stays of one layer; ascending.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Heads by their index.
     pub heads: Vec<usize>,
@@ -16,14 +19,24 @@ pub struct Kept {
 }
 
 /// Cuts every layer down to what is kept of it: rows of Q, K and V with their biases and columns of the attention's
-/// output, rows of the FFN's first matrix with its bias and columns of its second. Output biases stay.
+/// output, rows of the FFN's first matrix with its bias and columns of its second. With `means`, what is removed leaves
+/// its mean output in the bias behind it; without, output biases stay.
 ///
 /// # Panics
-/// When `kept` does not fit `config`, or `weights` do not.
-pub fn remove(config: &mut Config, weights: &mut Weights, kept: &[Kept]) {
+/// When `kept` does not fit `config`, or `weights` or `means` do not.
+pub fn remove(config: &mut Config, weights: &mut Weights, kept: &[Kept], means: Option<&Means>) {
     assert_eq!(kept.len(), config.layers.len(), "one entry a layer");
     for (index, kept) in kept.iter().enumerate() {
         let shape = config.layers[index];
+        if let Some(means) = means {
+            let heads: Vec<_> = kept.heads.iter().flat_map(|head| columns(*head, config.head_dim)).collect();
+            for (part, means, kept) in [
+                (name::ATTENTION_OUTPUT, &means.heads[index], &heads),
+                (name::DOWN, &means.ffn[index], &kept.ffn),
+            ] {
+                leave(weights, &name::layer(index, part), means, kept);
+            }
+        }
         let mut cut = |part: &str, kind: &str, keep: &[usize], axis: Axis| {
             let tensor = weights
                 .get_mut(&name::layer(index, &format!("{part}.{kind}")))
@@ -31,11 +44,7 @@ pub fn remove(config: &mut Config, weights: &mut Weights, kept: &[Kept]) {
             *tensor = tensor.keep(keep, axis);
         };
         if kept.heads.len() < shape.heads {
-            let rows: Vec<_> = kept
-                .heads
-                .iter()
-                .flat_map(|head| head * config.head_dim..(head + 1) * config.head_dim)
-                .collect();
+            let rows: Vec<_> = kept.heads.iter().flat_map(|head| columns(*head, config.head_dim)).collect();
             for part in [name::QUERY, name::KEY, name::VALUE] {
                 cut(part, "weight", &rows, Axis::Rows);
                 cut(part, "bias", &rows, Axis::Rows);
@@ -52,15 +61,42 @@ pub fn remove(config: &mut Config, weights: &mut Weights, kept: &[Kept]) {
     }
 }
 
+/// The rows or columns that belong to a head.
+fn columns(head: usize, width: usize) -> std::ops::Range<usize> {
+    head * width..(head + 1) * width
+}
+
+/// Adds to a linear layer's bias what it makes of the means of those inputs that are not `kept` (ascending).
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn leave(weights: &mut Weights, linear: &str, means: &[f64], kept: &[usize]) {
+    const FIT: &str = "weights and configuration of one model";
+    let gone: Vec<_> = (0..means.len()).filter(|input| kept.binary_search(input).is_err()).collect();
+    let matrix = weights.get(&format!("{linear}.weight")).expect(FIT);
+    let said = |row: &[f32]| gone.iter().map(|&input| f64::from(row[input]) * means[input]).sum::<f64>();
+    let more: Vec<f64> = matrix.values.chunks_exact(means.len()).map(said).collect();
+    let bias = weights.get_mut(&format!("{linear}.bias")).expect(FIT);
+    bias.values.iter_mut().zip(more).for_each(|(bias, more)| *bias = (f64::from(*bias) + more) as f32);
+}
+
 #[derive(Clone, Copy)]
-enum Axis {
+pub(crate) enum Axis {
     Rows,
     Columns,
 }
 
+impl Kept {
+    /// All of every layer.
+    #[must_use]
+    pub fn all(config: &Config) -> Vec<Self> {
+        let all =
+            |layer: &LayerShape| Self { heads: (0..layer.heads).collect(), ffn: (0..layer.ffn).collect() };
+        config.layers.iter().map(all).collect()
+    }
+}
+
 impl Array {
     /// The given rows or columns of a matrix, or entries of a vector.
-    fn keep(&self, indices: &[usize], axis: Axis) -> Self {
+    pub(crate) fn keep(&self, indices: &[usize], axis: Axis) -> Self {
         let rows = self.shape[0];
         let columns = self.values.len() / rows;
         let row = |row: usize| &self.values[row * columns..][..columns];
@@ -81,15 +117,19 @@ impl Array {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use burn::tensor::{Device, Tensor};
 
     use super::*;
     use crate::ml::{
+        batch::{Batch, Encoded},
         layout::host,
         model::{
-            Gates, Network, Packed,
+            Gates, Network, Packed, Probe,
             tests::{batch, furthest, tiny, trained},
         },
+        tokenizer::Window,
     };
 
     fn kept() -> Vec<Kept> {
@@ -114,11 +154,11 @@ mod tests {
             heads: kept.iter().zip(&config.layers).map(|(k, l)| shut(l.heads, &k.heads, &device)).collect(),
             ffn: kept.iter().zip(&config.layers).map(|(k, l)| shut(l.ffn, &k.ffn, &device)).collect(),
         };
-        let masked = network.forward_gated(&batch, &[1, 2], Some(&gates));
+        let masked = network.forward_probed(&batch, &[1, 2], Some(&gates));
         let whole = network.forward(&batch, &[]);
 
         let (mut small, mut weights) = (config.clone(), network.weights(&config));
-        remove(&mut small, &mut weights, &kept);
+        remove(&mut small, &mut weights, &kept, None);
         assert_eq!(weights.parameters(), small.parameters() + small.crf_parameters());
         assert!(small.parameters() < config.parameters());
         assert_eq!(small.head_dim, config.head_dim);
@@ -135,17 +175,105 @@ mod tests {
         }
     }
 
+    /// Takes a mean in the place of a unit that is gone.
+    struct Averaged<'a> {
+        kept: &'a [Kept],
+        means: &'a Means,
+        width: usize,
+    }
+
+    impl Averaged<'_> {
+        #[expect(clippy::cast_possible_truncation, reason = "activations are f32")]
+        fn average(x: Tensor<2>, means: &[f64], kept: impl Fn(usize) -> bool) -> Tensor<2> {
+            let device = x.device();
+            let of = |value: &dyn Fn(usize) -> f32| {
+                let row: Vec<f32> = (0..means.len()).map(value).collect();
+                Tensor::<1>::from_floats(row.as_slice(), &device).unsqueeze()
+            };
+            let mean = of(&|at| if kept(at) { 0.0 } else { means[at] as f32 });
+            x * of(&|at| f32::from(u8::from(kept(at)))) + mean
+        }
+    }
+
+    impl Probe for Averaged<'_> {
+        fn context(&self, layer: usize, context: Tensor<2>) -> Tensor<2> {
+            let kept = |at: usize| self.kept[layer].heads.contains(&(at / self.width));
+            Self::average(context, &self.means.heads[layer], kept)
+        }
+
+        fn neurons(&self, layer: usize, neurons: Tensor<2>) -> Tensor<2> {
+            let kept = |at: usize| self.kept[layer].ffn.contains(&at);
+            Self::average(neurons, &self.means.ffn[layer], kept)
+        }
+    }
+
+    #[test]
+    fn what_is_removed_leaves_its_mean_behind() {
+        let (config, device) = (tiny(), Device::flex());
+        let network = trained(&config, &device);
+        let texts = [texts(&[5, 9]), texts(&[18, 3])].concat();
+        let batches = [vec![0, 1], vec![2, 3]];
+        let means = Means::measure(&config, &network, &texts, &batches, &device, |_| Ok(())).expect("means");
+
+        let sums = |layer: usize| -> f64 {
+            let batch = Packed::new(&Batch::pack(&texts, &[0, 1, 2, 3]), &config, &device);
+            let seen = Seen { layer, rows: RefCell::new(vec![]) };
+            let _ = network.forward_probed(&batch, &[], Some(&seen));
+            let rows = seen.rows.take();
+            rows.iter().map(|row| f64::from(row[5])).sum::<f64>() / 35.0
+        };
+        assert!((means.ffn[1][5] - sums(1)).abs() < 1e-6, "the mean over all tokens of all batches");
+
+        let kept = kept();
+        let batch = Packed::new(&batch(&[5, 9, 18]), &config, &device);
+        let averaged = Averaged { kept: &kept, means: &means, width: config.head_dim };
+        let averaged = network.forward_probed(&batch, &[1, 2], Some(&averaged));
+        let (mut small, mut weights) = (config.clone(), network.weights(&config));
+        remove(&mut small, &mut weights, &kept, Some(&means));
+        let pruned = Network::from_weights(&small, weights, &device).expect("shapes follow");
+        let pruned = pruned.forward(&batch, &[1, 2]);
+        assert!(furthest(&host(pruned.logits), &host(averaged.logits)) < 1e-5);
+        for (pruned, averaged) in pruned.hidden.into_iter().zip(averaged.hidden) {
+            assert!(furthest(&host(pruned), &host(averaged)) < 1e-5);
+        }
+    }
+
+    /// Keeps the neurons of a layer as rows.
+    struct Seen {
+        layer: usize,
+        rows: RefCell<Vec<Vec<f32>>>,
+    }
+
+    impl Probe for Seen {
+        fn context(&self, _layer: usize, context: Tensor<2>) -> Tensor<2> {
+            context
+        }
+
+        fn neurons(&self, layer: usize, neurons: Tensor<2>) -> Tensor<2> {
+            if layer == self.layer {
+                let [_, width] = neurons.dims();
+                let rows = host(neurons.clone());
+                self.rows.borrow_mut().extend(rows.chunks_exact(width).map(<[f32]>::to_vec));
+            }
+            neurons
+        }
+    }
+
+    fn texts(lengths: &[usize]) -> Vec<Encoded> {
+        let text = |length: &usize| {
+            let ids = (0..*length).map(|i| u32::try_from(4 + i * 7 % 40).expect("small")).collect();
+            Encoded { windows: vec![Window { ids, anchors: vec![] }], words: 0 }
+        };
+        lengths.iter().map(text).collect()
+    }
+
     #[test]
     fn keeping_everything_changes_nothing() {
         let (config, device) = (tiny(), Device::flex());
         let weights = trained(&config, &device).weights(&config);
-        let everything: Vec<_> = config
-            .layers
-            .iter()
-            .map(|l| Kept { heads: (0..l.heads).collect(), ffn: (0..l.ffn).collect() })
-            .collect();
+        let everything = Kept::all(&config);
         let (mut same, mut cut) = (config.clone(), weights.clone());
-        remove(&mut same, &mut cut, &everything);
+        remove(&mut same, &mut cut, &everything, None);
         assert_eq!((same, cut), (config, weights));
     }
 }

@@ -104,10 +104,10 @@ fn a_quarter_of_the_heads_goes_and_the_report_says_which() {
 }
 
 #[test]
-fn the_controls_need_no_batches() {
+fn the_controls_need_no_batches_without_means() {
     let root = tempfile::tempdir().expect("a folder");
     for criterion in [Criterion::Magnitude, Criterion::Random] {
-        let stage = Prune { criterion, ..Prune::default() };
+        let stage = Prune { criterion, means: false, ..Prune::default() };
         let (pruned, report) = run(&stage, root.path(), &format!("{criterion:?}"), false);
         assert!(pruned.config.layers.iter().all(|layer| layer.heads == 3 && layer.ffn == 32));
         assert_eq!(report["measured_on"], Value::Null);
@@ -116,11 +116,10 @@ fn the_controls_need_no_batches() {
 
 #[test]
 fn shares_are_rounded_down_to_whole_heads_and_never_take_the_last() {
-    let stage = |heads, ffn| Prune { heads, ffn, ..Prune::default() };
-    assert_eq!([12, 10, 8, 4, 2].map(|heads| stage(0.25, 0.0).keeps_heads(heads)), [9, 8, 6, 3, 2]);
-    assert_eq!(stage(0.29, 0.0).keeps_heads(100), 71);
-    assert_eq!(stage(0.99, 0.0).keeps_heads(1), 1);
-    assert_eq!([1536, 100, 7].map(|neurons| stage(0.0, 0.375).keeps_neurons(neurons)), [960, 64, 7]);
+    assert_eq!([12, 10, 8, 4, 2].map(|heads| goal::keeps_heads(0.25, heads)), [9, 8, 6, 3, 2]);
+    assert_eq!(goal::keeps_heads(0.29, 100), 71);
+    assert_eq!(goal::keeps_heads(0.99, 1), 1);
+    assert_eq!([1536, 100, 7].map(|neurons| Prune::default().keeps_neurons(0.375, neurons)), [960, 64, 7]);
 }
 
 #[test]
@@ -140,4 +139,193 @@ fn what_makes_no_sense_is_found_before_any_work() {
     let missing = preflight(&Prune::default()).expect_err("no tokenizer");
     assert_eq!(missing.at.as_deref(), Some("model"));
     assert!(missing.message.contains("tokenizer.json"), "{}", missing.message);
+}
+
+/// A teacher and a student of its kind, records, and the ports of a run with all of them.
+fn project(root: &Path) -> BTreeMap<String, std::path::PathBuf> {
+    let path = |name: &str| root.join(name);
+    let student = model(true);
+    student.save(&path("model")).expect("saved");
+    let config =
+        Config { labels: crate::ml::fixture::teacher_labels(), crf: false, ..student.config.clone() };
+    let config = Config {
+        layers: (0..3).map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: i }).collect(),
+        ..config
+    };
+    let network = Network::init(&config, 5, &::burn::tensor::Device::flex());
+    Model { config, network, tokenizer: student.tokenizer }.save(&path("teacher")).expect("saved");
+    let mut records = records();
+    for record in &mut records.records {
+        record.provenance = Provenance::Silver { model: "12ab".to_owned() };
+    }
+    records.save(&path("train.jsonl")).expect("saved");
+    [("model", "model"), ("teacher", "teacher"), ("train", "train.jsonl"), ("dev", "train.jsonl")]
+        .map(|(port, name)| (port.to_owned(), path(name)))
+        .into()
+}
+
+/// What the stage says when it is asked to stop after so many looks at whether it should; 0 = never.
+fn prune(
+    stage: &Prune,
+    inputs: &BTreeMap<String, std::path::PathBuf>,
+    root: &Path,
+    out: &str,
+) -> Result<(Model, Value), StageError> {
+    let outputs = BTreeMap::from(
+        [("model", out.to_owned()), ("report", format!("{out}.json"))]
+            .map(|(port, name)| (port.to_owned(), root.join(name))),
+    );
+    stage.run(&Context {
+        inputs,
+        outputs: &outputs,
+        checkpoint: &root.join("checkpoint"),
+        seed: 5,
+        device: Device::Cpu,
+        threads: 2,
+        show_text: false,
+        cancelled: &AtomicBool::new(false),
+        sink: &Quiet,
+        measures: false,
+    })?;
+    let pruned = Model::load(&outputs["model"], &::burn::tensor::Device::flex())?;
+    Ok((pruned, Report::load(&outputs["report"])?.0))
+}
+
+fn in_rounds() -> Prune {
+    Prune {
+        allocation: Allocation::Budget,
+        params: Size::Number(0.6),
+        rounds: 3,
+        recovery: 0.5,
+        batches: 3,
+        tokens: 24,
+        training: Training { batch_tokens: 24, lr: 1e-3, ..Training::default() },
+        ..Prune::default()
+    }
+}
+
+#[test]
+fn a_budget_is_met_in_rounds_with_recovery_between_them() {
+    let root = tempfile::tempdir().expect("a folder");
+    let inputs = project(root.path());
+    let stage = in_rounds();
+    stage.check().expect("makes sense");
+    stage.check_inputs(&["model", "teacher", "train", "dev"]).expect("all wired");
+    let (pruned, report) = prune(&stage, &inputs, root.path(), "pruned").expect("pruned");
+    let teacher = Config::load(&inputs["teacher"]).expect("a teacher");
+    let limit = (6 * teacher.all_parameters()) / 10;
+    assert!(pruned.config.all_parameters() <= limit, "{} of {limit}", pruned.config.all_parameters());
+    let rounds = report["rounds"].as_array().expect("a list");
+    let sizes: Vec<u64> = rounds.iter().map(|round| round["parameters"].as_u64().expect("a count")).collect();
+    assert!(sizes.len() == 3 && sizes.is_sorted_by(|a, b| a > b), "{sizes:?}");
+    assert_eq!(report["budget"]["params"]["after"].as_f64(), report["parameters"]["after"].as_f64());
+    for (layer, shape) in report["layers"].as_array().expect("a list").iter().zip(&pruned.config.layers) {
+        assert_eq!(layer["heads"]["kept"].as_array().expect("a list").len(), shape.heads);
+        assert_eq!(layer["heads"]["scores"].as_array().expect("a list").len(), 4);
+    }
+    let uniform = Prune {
+        allocation: Allocation::Uniform,
+        params: Size::Number(0.7),
+        rounds: 1,
+        recovery: 0.0,
+        ..stage
+    };
+    let (pruned, _) = prune(&uniform, &inputs, root.path(), "uniform").expect("pruned");
+    assert!(pruned.config.layers.iter().all(|layer| *layer
+        == LayerShape { from_teacher_layer: layer.from_teacher_layer, ..pruned.config.layers[0] }));
+    assert_eq!(pruned.config.layers[0].heads, 4);
+}
+
+#[test]
+fn a_pruning_that_was_stopped_between_rounds_goes_on_to_the_same_bytes() {
+    let (whole, stopped) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let stage = in_rounds();
+    let inputs = project(whole.path());
+    prune(&stage, &inputs, whole.path(), "pruned").expect("pruned");
+    // What the first two rounds left is all that a killed run leaves.
+    let inputs = project(stopped.path());
+    std::fs::create_dir(stopped.path().join("checkpoint")).expect("made");
+    copy(&whole.path().join("checkpoint/round-2"), &stopped.path().join("checkpoint/round-2"));
+    let (_, report) = prune(&stage, &inputs, stopped.path(), "pruned").expect("pruned");
+    assert_eq!(report["rounds"].as_array().map(Vec::len), Some(3));
+    for file in ["pruned/model.safetensors", "pruned/config.json", "pruned.json"] {
+        let of = |root: &tempfile::TempDir| std::fs::read(root.path().join(file)).expect("there");
+        assert!(of(&whole) == of(&stopped), "{file} differs");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.expect("readable");
+        let place = to.join(entry.path().strip_prefix(from).expect("below"));
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(place).expect("made");
+        } else {
+            std::fs::copy(entry.path(), place).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn every_layer_may_lose_another_share_when_the_model_loses_one() {
+    let root = tempfile::tempdir().expect("a folder");
+    let inputs = project(root.path());
+    let stage = Prune {
+        allocation: Allocation::Global,
+        heads: 0.5,
+        ffn: 0.5,
+        batches: 2,
+        tokens: 24,
+        ..Prune::default()
+    };
+    let (pruned, _) = prune(&stage, &inputs, root.path(), "pruned").expect("pruned");
+    let sum = |of: fn(&LayerShape) -> usize| pruned.config.layers.iter().map(of).sum::<usize>();
+    assert_eq!((sum(|layer| layer.heads), sum(|layer| layer.ffn)), (4, 32));
+}
+
+#[test]
+fn a_smaller_vocabulary_is_counted_and_saved() {
+    let root = tempfile::tempdir().expect("a folder");
+    let fixture = crate::ml::fixture::model(Labels::student(false), &[]);
+    fixture.save(&root.path().join("model")).expect("saved");
+    let mut inputs = project(&root.path().join("other"));
+    inputs.insert("model".to_owned(), root.path().join("model"));
+    let vocabulary = fixture.config.vocab - 2;
+    let stage = Prune { vocabulary, heads: 0.5, batches: 2, tokens: 64, ..Prune::default() };
+    let (pruned, report) = prune(&stage, &inputs, root.path(), "pruned").expect("pruned");
+    assert_eq!((pruned.config.vocab, pruned.tokenizer.vocab_size()), (vocabulary, vocabulary));
+    assert_eq!(report["vocabulary"]["after"]["size"], vocabulary);
+    let words = &report["vocabulary"]["before"]["pieces_per_word"];
+    assert!(words.as_f64().expect("a number") > 1.0);
+}
+
+#[test]
+fn a_budget_without_what_it_is_compared_with_or_out_of_reach_is_refused_before_any_work() {
+    let budget = |params| Prune { allocation: Allocation::Budget, params, ..Prune::default() };
+    let at = |wrong: Result<(), Invalid>| wrong.expect_err("refused").at;
+    assert_eq!(
+        at(Prune { params: Size::Number(0.5), ..Prune::default() }.check()).as_deref(),
+        Some("params")
+    );
+    assert_eq!(at(budget(Size::Number(0.0)).check()).as_deref(), Some("allocation"));
+    assert_eq!(at(budget(Size::Text("many".into())).check()).as_deref(), Some("params"));
+    budget(Size::Text("60M".into())).check().expect("a number");
+    let share = budget(Size::Number(0.5));
+    assert_eq!(at(share.check_inputs(&["model", "train"])).as_deref(), Some("params"));
+    let latency = Prune { latency: 0.6, ..budget(Size::Number(0.0)) };
+    let missing = latency.check_inputs(&["model", "train", "teacher"]).expect_err("no table");
+    assert!(missing.help.is_some_and(|help| help.contains("profile.table")));
+    let recovery = Prune { rounds: 2, recovery: 0.1, ..Prune::default() };
+    assert_eq!(at(recovery.check_inputs(&["model", "train", "dev"])).as_deref(), Some("recovery"));
+    assert_eq!(at(Prune { rounds: 1, ..recovery }.check()).as_deref(), Some("recovery"));
+
+    let root = tempfile::tempdir().expect("a folder");
+    let inputs = project(root.path());
+    let refused =
+        |stage: &Prune| stage.preflight(&Available::new(&inputs), Device::Cpu).expect_err("refused");
+    let wrong = refused(&budget(Size::Number(0.05)));
+    assert_eq!(wrong.at.as_deref(), Some("params"));
+    assert!(wrong.message.contains("the smallest shape of this model costs"), "{wrong}");
+    let wrong = refused(&Prune { vocabulary: 11, ..Prune::default() });
+    assert_eq!(wrong.at.as_deref(), Some("vocabulary"));
 }

@@ -1,12 +1,12 @@
 //! Stages that do nothing, with ports and parameters like those of the real ones.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{
-    Artifact, Available, Build, Context, Device, Input, Invalid, Kind, Optional, Output, Registry, Spec,
-    Stage, StageError,
+    Artifact, Available, Build, Context, Device, Further, Input, Invalid, Kind, Optional, Output, Registry,
+    Spec, Stage, StageError,
 };
 
 pub fn registry() -> Registry {
@@ -16,6 +16,7 @@ pub fn registry() -> Registry {
         .stage::<Split>()
         .stage::<Distill>()
         .stage::<Summarise>()
+        .stage::<Compare>()
         .absent(&["prune"])
 }
 
@@ -270,6 +271,53 @@ impl Stage for Summarise {
         outputs: &[Self::OUT.port()],
         measures: false,
     };
+
+    fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
+        Ok(())
+    }
+}
+
+/// A bound on a number.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Gate {
+    /// Of which model.
+    model: String,
+    /// At most this.
+    max: Option<f64>,
+}
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Compare {
+    /// Bounds by a name of your own.
+    gates: BTreeMap<String, Gate>,
+}
+
+impl Compare {
+    const TEACHER: Input<Model> = Input::new("teacher", "what to compare with");
+    const GOLD: Optional<Gold> = Optional::new("gold", "what is right");
+    const MODELS: Further<Model> = Further::new("model", "what else to compare");
+    const REPORT: Output<Report> = Output::new("report", "all numbers");
+}
+
+impl Stage for Compare {
+    const SPEC: Spec = Spec {
+        name: "compare",
+        version: 1,
+        doc: "compares any number of models",
+        inputs: &[Self::TEACHER.port(), Self::MODELS.port(), Self::GOLD.port()],
+        outputs: &[Self::REPORT.port()],
+        measures: false,
+    };
+
+    fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid> {
+        let strangers = self.gates.iter().find(|(_, gate)| !wired.contains(&gate.model.as_str()));
+        strangers.map_or(Ok(()), |(name, gate)| {
+            let invalid = Invalid::new(format!("there is no model `{}`", gate.model));
+            Err(invalid.at(format!("gates.{name}.model")).help("name one of the inputs"))
+        })
+    }
 
     fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
         Ok(())

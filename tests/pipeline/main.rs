@@ -33,8 +33,8 @@ params = { heads = 0.25, ffn = 0.25 }
 inputs = { model = "prune.model", train = "split.train", dev = "split.dev", teacher = "teach.model" }
 params = { epochs = 1, batch_tokens = 256, lr = 1e-3 }
 [stage.evaluate]
-inputs = { teacher = "teach.model", distilled = "distill.model", pruned = "prune.model", final = "finetune.model", test = "split.test", gold = "generate.test" }
-params = { rounds = 3 }
+inputs = { teacher = "teach.model", distilled = "distill.model", pruned = "prune.model", final = "finetune.model", test = "split.test", gold = "generate.test", train = "split.train" }
+params = { rounds = 3, seconds = 0.5 }
 "#;
 
 fn project() -> TempDir {
@@ -58,12 +58,21 @@ fn ner_pipe(project: &Path, arguments: &[&str]) -> Output {
 
 /// Outcome of each stage.
 fn run(project: &Path, more: &[&str]) -> BTreeMap<String, String> {
-    let output = ner_pipe(project, &[&["run", "--format", "json", "--device", "cpu"], more].concat());
+    let (code, outcomes, errors) = ended(project, more);
+    assert_eq!(code, Some(0), "{more:?}: {errors}");
+    outcomes
+}
+
+/// Exit code and outcomes of a run that may end in any way, and what it said of what went wrong.
+fn ended(project: &Path, more: &[&str]) -> (Option<i32>, BTreeMap<String, String>, String) {
+    let arguments = [&["run", "--format", "json", "--device", "cpu"], more].concat();
+    let output = command(project, &arguments).output().expect("starts");
     let text = String::from_utf8(output.stdout).expect("is UTF-8");
     let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("is JSON"));
     let stages = events.filter(|event| event["event"] == "stage");
     let word = |event: &Value, key: &str| event[key].as_str().expect("is text").to_owned();
-    stages.map(|event| (word(&event, "stage"), word(&event, "outcome"))).collect()
+    let outcomes = stages.map(|event| (word(&event, "stage"), word(&event, "outcome"))).collect();
+    (output.status.code(), outcomes, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 fn with_outcome(stages: &BTreeMap<String, String>, outcome: &str) -> Vec<String> {
@@ -125,6 +134,77 @@ fn a_changed_temperature_reruns_distill_and_what_follows_and_taking_it_back_noth
     let why = ner_pipe(project.path(), &["why", "distill"]).stdout;
     assert!(String::from_utf8_lossy(&why).contains("params.temperature 3.0 -> 2.5"), "{why:?}");
     assert!(with_outcome(&run(project.path(), &[]), "executed").is_empty());
+}
+
+#[test]
+fn gates_of_evaluate_decide_how_a_run_ends_also_when_all_is_reused() {
+    let project = project();
+    let gated = |bound: &str, gate: &str| {
+        let text = PIPELINE.replace("seconds = 0.5 }", &format!("seconds = 0.5, gates = {{ {gate} }} }}"));
+        let text = text.replace("BOUND", bound);
+        assert_ne!(text, PIPELINE);
+        fs::write(project.path().join("pipeline.toml"), text).expect("written");
+    };
+    let small = "small = { metric = \"final.parameters.ratio\", max = BOUND }";
+    // A name that is not there is found before any work.
+    gated("", "g = { metric = \"p60.parameters\", max = 1 }");
+    let (code, outcomes, errors) = ended(project.path(), &[]);
+    assert!(code == Some(2) && outcomes.is_empty(), "{errors}");
+    assert!(
+        errors.contains("gate `g`: there is no model `p60`") && errors.contains("`distilled`"),
+        "{errors}"
+    );
+    gated("", "g = { metric = \"final.f1\", max = 1 }");
+    let (code, _, errors) = ended(project.path(), &[]);
+    assert!(code == Some(2) && errors.contains("there is no metric `final.f1`"), "{errors}");
+
+    gated("0.01", small);
+    let (code, outcomes, _) = ended(project.path(), &[]);
+    assert_eq!((code, with_outcome(&outcomes, "executed").len()), (Some(6), 8), "a verdict fails no stage");
+    let report =
+        fs::read_to_string(project.path().join("artifacts/evaluate/report.json")).expect("published");
+    let report: Value = serde_json::from_str(&report).expect("is JSON");
+    assert_eq!(report["gates"]["small"]["outcome"], "fail");
+    let said = ner_pipe(project.path(), &["schema", "evaluate.report"]).stdout;
+    let schema: Value = serde_json::from_slice(&said).expect("is JSON");
+    let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+    compiler.add_resource("report.json", schema).expect("is JSON");
+    let index = compiler.compile("report.json", &mut schemas).expect("is a schema");
+    schemas.validate(&report, index).unwrap_or_else(|error| panic!("{error:#}"));
+
+    let (code, outcomes, _) = ended(project.path(), &[]);
+    assert_eq!((code, with_outcome(&outcomes, "reused").len()), (Some(6), 8));
+    assert_eq!(ended(project.path(), &["split"]).0, Some(0), "it is not in the requested graph");
+    gated("0.99", small);
+    let (code, outcomes, _) = ended(project.path(), &[]);
+    assert_eq!((code, with_outcome(&outcomes, "executed")), (Some(0), vec!["evaluate".to_owned()]));
+    // What cannot be measured is open, and only `--strict` minds.
+    gated("0.9", "cell = { metric = \"final.latency.7x7.ratio\", max = BOUND }");
+    assert_eq!(ended(project.path(), &[]).0, Some(0));
+    assert_eq!(ended(project.path(), &["--strict"]).0, Some(6));
+}
+
+#[test]
+fn the_gates_of_configs_fit_a_pipeline_with_baselines() {
+    for name in ["gates-p70.toml", "gates-p60.toml"] {
+        let project = project();
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);
+        fs::copy(config, project.path().join("gates.toml")).expect("copied");
+        let text = PIPELINE.replace("params = { rounds = 3, seconds = 0.5 }", "config = \"gates.toml\"");
+        let baselines =
+            "train = \"split.train\", ce_only = \"distill.model\", random_pruned = \"prune.model\" }";
+        let wired = text.replace("train = \"split.train\" }", baselines);
+        assert!(text != PIPELINE && wired != text);
+        fs::write(project.path().join("pipeline.toml"), text).expect("written");
+        let output = command(project.path(), &["run", "--dry-run"]).output().expect("starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.code() == Some(2) && errors.contains("there is no model `ce_only`"),
+            "{errors}"
+        );
+        fs::write(project.path().join("pipeline.toml"), wired).expect("written");
+        ner_pipe(project.path(), &["run", "--dry-run"]);
+    }
 }
 
 #[test]

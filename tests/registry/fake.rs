@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage_contract::{
-    Artifact, Available, Build, Code, Context, Device, DeviceRequest, Event, Input, Invalid, Kind, Output,
-    Registry, Spec, Stage, StageError, Tool,
+    Artifact, Available, Build, Code, Context, Device, DeviceRequest, Event, Further, Input, Invalid, Kind,
+    Optional, Output, Registry, Spec, Stage, StageError, Tool,
 };
 
 /// Set where this binary is to be `ner-pipe`.
@@ -23,13 +23,15 @@ pub fn registry() -> Registry {
         }
         _ => Ok((Device::Cpu, None)),
     };
-    Registry::new(Build { code: code(), compiler: "rustc 9", device }).stage::<Probe>().stage::<Watch>().tool(
-        Tool {
+    Registry::new(Build { code: code(), compiler: "rustc 9", device })
+        .stage::<Probe>()
+        .stage::<Watch>()
+        .stage::<Gather>()
+        .tool(Tool {
             name: "greet",
             command: || clap::Command::new("greet").about("Says hello"),
             run: |_, _| Ok(()),
-        },
-    )
+        })
 }
 
 /// What the code of each stage is made of; `NER_PIPE_TEST_CODE="probe ml/losses.rs 2"` changes or adds one part.
@@ -76,6 +78,9 @@ impl Artifact for Report {
     }
     fn save(&self, path: &Path) -> Result<(), StageError> {
         Text(format!("{:#}", self.0)).save(path)
+    }
+    fn schema() -> Option<Value> {
+        Some(json!({ "type": "object" }))
     }
 }
 
@@ -231,5 +236,40 @@ impl Stage for Watch {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let clock = cx.measure().is_ok();
         cx.write(&REPORT, &Report(json!({ "clock": clock })))
+    }
+}
+
+const FIRST: Optional<Text> = Optional::new("first", "what comes first");
+const OTHERS: Further<Text> = Further::new("text", "what else there is, under a name of your own");
+
+/// Takes any number of texts.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Gather {}
+
+impl Stage for Gather {
+    const SPEC: Spec = Spec {
+        name: "gather",
+        version: 1,
+        doc: "gathers texts",
+        inputs: &[FIRST.port(), OTHERS.port()],
+        outputs: &[REPORT.port()],
+        measures: false,
+    };
+
+    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        let mut empty = inputs
+            .further::<Self, _>(&OTHERS)
+            .filter(|(_, path)| fs::metadata(path).is_ok_and(|meta| meta.len() == 0));
+        empty
+            .next()
+            .map_or(Ok(()), |(name, _)| Err(Invalid::new("a text is empty").at(name).help("write some")))
+    }
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let first = cx.read_optional(&FIRST)?.map(|Text(text)| text);
+        let others = cx.read_further::<Self, _>(&OTHERS)?;
+        let others: Vec<_> = others.into_iter().map(|(name, Text(text))| json!([name, text])).collect();
+        cx.write(&REPORT, &Report(json!({ "first": first, "others": others })))
     }
 }

@@ -1,10 +1,10 @@
 //! Texts that a student learns from or is measured on, with what each of their words should be.
 
-use stage_contract::{Context, Input, Optional, StageError};
+use stage_contract::StageError;
 
 use super::{Training, fit::check_kept};
 use crate::ml::{
-    batch::Encoded,
+    batch::{Batch, Encoded},
     corpus::{Corpus, Gold, Provenance, Record},
     infer::encode,
     labels::{Labels, Scheme, Span, spans},
@@ -15,6 +15,8 @@ use crate::ml::{
 /// Texts with what each word should be.
 pub struct Examples {
     pub(super) encoded: Vec<Encoded>,
+    /// The same texts in the teacher's sub-words, where those are not the student's.
+    teacher: Option<Vec<Encoded>>,
     /// Column of each word's tag; none = out of every loss.
     pub(super) tags: Vec<Vec<Option<usize>>>,
     /// Weight of each word in CE.
@@ -25,24 +27,62 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// What a stage was given to train on, gold sentences joined to it, and what to choose the best epoch by.
+    /// What to train on, gold sentences joined to it, and what to choose the best epoch by.
     ///
     /// # Errors
-    /// When an input cannot be read; see [`Examples::new`].
-    pub fn read(
-        cx: &Context<'_>,
+    /// See [`Examples::new`].
+    pub fn pair(
         model: &Model,
-        [train, dev]: [&Input<Corpus>; 2],
-        gold: &Optional<Gold>,
+        teacher: &Model,
+        [train, dev]: [&Corpus; 2],
+        gold: &Gold,
         training: &Training,
     ) -> Result<[Self; 2], StageError> {
-        let (train, dev) = (cx.read(train)?, cx.read(dev)?);
-        check_kept(&train, training.misc)?;
-        let gold = cx.read_optional(gold)?.unwrap_or_default();
+        check_kept(train, training.misc)?;
         let records: Vec<&Record> =
             train.records.iter().chain(gold.sets.iter().flat_map(|set| &set.records)).collect();
         let dev: Vec<&Record> = dev.records.iter().collect();
-        Ok([Self::new(model, &records, training)?, Self::new(model, &dev, training)?])
+        let mut train = Self::new(model, &records, training)?;
+        if model.tokenizer.json() != teacher.tokenizer.json() {
+            let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
+            train.teacher = Some(encode(teacher, texts)?);
+        }
+        Ok([train, Self::new(model, &dev, training)?])
+    }
+
+    /// The texts of a batch as the teacher reads them; none when it reads them as the student does. Word by word the two
+    /// are parallel.
+    #[must_use]
+    pub(super) fn as_taught(&self, members: &[usize]) -> Option<Batch> {
+        self.teacher.as_ref().map(|texts| Batch::pack(texts, members))
+    }
+
+    /// Some of the texts.
+    #[must_use]
+    pub fn only(&self, members: &[usize]) -> Self {
+        fn pick<T: Clone>(all: &[T], members: &[usize]) -> Vec<T> {
+            members.iter().map(|&member| all[member].clone()).collect()
+        }
+        Self {
+            encoded: pick(&self.encoded, members),
+            teacher: self.teacher.as_ref().map(|texts| pick(texts, members)),
+            tags: pick(&self.tags, members),
+            weight: pick(&self.weight, members),
+            gold: pick(&self.gold, members),
+            silver: pick(&self.silver, members),
+        }
+    }
+
+    /// Number of texts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.encoded.len()
+    }
+
+    /// Nothing to learn from.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.encoded.is_empty()
     }
 
     /// Tokenises records and looks up their tags. A tag of a type that the student does not have is O under
@@ -55,6 +95,7 @@ impl Examples {
         let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
         let mut examples = Self {
             encoded: encode(model, texts)?,
+            teacher: None,
             tags: Vec::with_capacity(records.len()),
             weight: Vec::with_capacity(records.len()),
             gold: Vec::with_capacity(records.len()),

@@ -9,7 +9,7 @@ use crate::ml::{
     config::{Config, LayerShape},
     layout::host,
     model::{
-        Gates, Network, Output, Packed,
+        Gates, Network, Output, Packed, Probe,
         tests::{batch, tiny, trained},
     },
 };
@@ -103,7 +103,7 @@ fn assert_backward(config: &Config, lengths: &[u32], through_gates: bool) {
     let states = [0, config.layers.len()];
     let [fused, stock] = both(config, lengths, &device).map(|batch| {
         let gates = through_gates.then(|| Gates::open(&network, &device));
-        let output = network.forward_gated(&batch, &states, gates.as_ref());
+        let output = network.forward_probed(&batch, &states, gates.as_ref().map(|gates| gates as &dyn Probe));
         let gradients = loss(&output).backward();
         let gates = gates.iter().flat_map(|gates| gates.heads.iter().chain(&gates.ffn));
         let by_gates: Vec<_> =
@@ -155,7 +155,7 @@ fn a_frozen_network_gives_gradients_to_gates_alone() {
     let network = trained(&config, &Device::flex()).train().no_grad();
     let found = both(&config, &RAGGED, &device).map(|batch| {
         let gates = Gates::open(&network, &device);
-        let gradients = loss(&network.forward_gated(&batch, &[], Some(&gates))).backward();
+        let gradients = loss(&network.forward_probed(&batch, &[], Some(&gates))).backward();
         gates
             .heads
             .iter()

@@ -39,7 +39,7 @@ fn a_gates_gradient_equals_the_finite_difference_of_the_loss() {
         let packed = Packed::new(&batch, &config, &device);
         let loss = |gates: &Gates| -> f64 {
             let logits =
-                network.forward_gated(&packed, &[], Some(gates)).logits.select(0, indices(&rows, &device));
+                network.forward_probed(&packed, &[], Some(gates)).logits.select(0, indices(&rows, &device));
             let loss = match network.crf_weights() {
                 Some(crf) => crf_nll(logits, &crf, &gold, &starts(&batch, &used), &config.labels),
                 None => cross_entropy(logits, &gold, &vec![1.0; gold.len()]),
@@ -86,27 +86,31 @@ fn scores_are_the_mean_of_absolute_gradients_and_do_not_depend_on_the_run() {
     let batches = records.batches(3, 16, 4).expect("words");
     assert_eq!(batches.len(), 3);
     let mut steps = 0;
-    let measure = |steps: &mut usize| {
-        Importance::taylor(&config, &network, &records, &batches, &device, |done| {
+    let measure = |moment, steps: &mut usize| {
+        Importance::measured(moment, &config, &network, &records, &batches, &device, |done| {
             *steps += done;
             Ok(())
         })
         .expect("scores")
     };
-    let scores = measure(&mut steps);
+    let scores = measure(Moment::Absolute, &mut steps);
     assert_eq!(steps, 3);
-    assert_eq!(scores, measure(&mut steps));
+    assert_eq!(scores, measure(Moment::Absolute, &mut steps));
+    let squares = measure(Moment::Square, &mut steps);
 
-    let mut by_hand = Importance::zero(&config);
+    let mut by_hand = [Importance::zero(&config), Importance::zero(&config)];
     let training = network.clone().train().no_grad();
     for members in &batches {
         let found =
             gradients(&config, &training, &records, members, &device.clone().autodiff()).expect("words");
-        by_hand.add_absolute(&found);
+        by_hand[0].add(Moment::Absolute, &found);
+        by_hand[1].add(Moment::Square, &found);
     }
-    assert_eq!(scores, by_hand.normalised());
-    let norm: f64 = scores.heads[0].iter().map(|score| score * score).sum();
+    assert_eq!([scores.clone(), squares], by_hand.map(|sum| sum.scaled(1.0 / 3.0)));
+    let norm: f64 = scores.clone().normalised().heads[0].iter().map(|score| score * score).sum();
     assert!((norm - 1.0).abs() < 1e-12);
+    let mean = scores.relative().ffn[1].iter().sum::<f64>() / 16.0;
+    assert!((mean - 1.0).abs() < 1e-12);
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! What was kept: as JSON, and as a chart for people.
+
+use serde_json::{Value, json};
+
+use super::{Prune, goal::Budget, rounds::Done};
+use crate::ml::config::Config;
+
+impl Prune {
+    /// The report: `start` is the model as it was given, `end` what is left of it.
+    pub(super) fn report(
+        &self,
+        start: &Config,
+        end: &Config,
+        budget: &Budget<'_>,
+        done: &Done,
+        dev: &Value,
+    ) -> Value {
+        let limits = budget.limits.iter().map(|limit| {
+            let cost = |config: &Config| (limit.of)(config);
+            let value = json!({"limit": limit.most, "before": cost(start), "after": cost(end)});
+            (limit.name.to_owned(), value)
+        });
+        json!({
+            "criterion": self.criterion,
+            "allocation": self.allocation,
+            "measured_on": done.measured,
+            "parameters": {
+                "before": start.all_parameters(),
+                "after": end.all_parameters(),
+                "crf": end.crf_parameters(),
+            },
+            "budget": limits.collect::<serde_json::Map<_, _>>(),
+            "vocabulary": done.vocabulary,
+            "dev": dev,
+            "rounds": done.report,
+            "layers": layers(start, done),
+        })
+    }
+}
+
+/// The report's part on each layer; neurons are too many to list.
+fn layers(start: &Config, done: &Done) -> Vec<Value> {
+    let layer = |(layer, kept): (usize, &crate::ml::surgery::Kept)| {
+        let scores = done.scores.as_ref();
+        let of = |keep: bool| {
+            let neurons = scores.map_or(&[][..], |scores| &scores.ffn[layer]).iter().enumerate();
+            let some = neurons.filter(move |(neuron, _)| kept.ffn.binary_search(neuron).is_ok() == keep);
+            some.map(|(_, score)| *score)
+        };
+        json!({
+            "layer": layer,
+            "from_teacher_layer": start.layers[layer].from_teacher_layer,
+            "heads": {
+                "before": start.layers[layer].heads,
+                "kept": kept.heads,
+                "scores": scores.map(|scores| &scores.heads[layer]),
+            },
+            "ffn": {
+                "before": start.layers[layer].ffn,
+                "after": kept.ffn.len(),
+                "lowest_kept": of(true).reduce(f64::min),
+                "highest_removed": of(false).reduce(f64::max),
+            },
+        })
+    };
+    done.kept.iter().enumerate().map(layer).collect()
+}
+
+/// A line a layer: a mark for each head, and a bar for the FFN.
+pub(super) fn chart(start: &Config, done: &Done) -> String {
+    const BAR: usize = 24;
+    let widest = start.layers.iter().map(|layer| layer.heads).max().unwrap_or(0).max(5);
+    let mut lines = vec![format!("layer  {:<widest$}  kept   FFN", "heads")];
+    for (layer, (kept, shape)) in done.kept.iter().zip(&start.layers).enumerate() {
+        let heads: String =
+            (0..shape.heads).map(|head| if kept.heads.contains(&head) { '●' } else { '·' }).collect();
+        let full = (kept.ffn.len() * BAR).div_ceil(shape.ffn.max(1)).min(BAR);
+        lines.push(format!(
+            "{layer:>5}  {heads:<widest$}  {:>2}/{:<2}  {}{} {}/{}",
+            kept.heads.len(),
+            shape.heads,
+            "█".repeat(full),
+            "░".repeat(BAR - full),
+            kept.ffn.len(),
+            shape.ffn,
+        ));
+    }
+    lines.join("\n")
+}
