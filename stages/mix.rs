@@ -1,6 +1,6 @@
 //! `mix`: several sets of annotated sentences become one, each source as often as it should be seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
@@ -23,7 +23,8 @@ const REPORT: Output<Report> = Output::new("report", "how many of each source th
 ///
 /// Without `size` every sentence is there once. With it, sources share `size` sentences by weight times
 /// (share of the sentences)^(1 / temperature): 1 keeps their shares, larger temperatures bring them together, and a weight
-/// sets one apart. A source that gets more than it has repeats itself (all of it equally often, give or take one).
+/// sets one apart. A source that gets more than it has repeats itself (all of it equally often, give or take one). Sources of
+/// further inputs bear their input's name: `notes` of the input `augmented` is `augmented-notes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
@@ -77,12 +78,13 @@ impl Stage for Mix {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let mut records = cx.read(&RECORDS)?.records;
         for (name, more) in cx.read_further::<Self, _>(&MORE)? {
-            let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
-            if let Some(twice) = more.records.iter().find(|record| ids.contains(record.id.as_str())) {
-                return Err(StageError::new(format!("record {} of `{name}` is there already", twice.id))
-                    .help("wire sets of sentences that do not overlap"));
-            }
-            records.extend(more.records);
+            // Under names of their own: two corpora may both have a source `administrative` and a line 12 of it.
+            records.extend(more.records.into_iter().map(|record| Record {
+                id: format!("{name}-{}", record.id),
+                source: format!("{name}-{}", record.source),
+                group: format!("{name}-{}", record.group),
+                ..record
+            }));
         }
         let mut sources: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, record) in records.iter().enumerate() {
@@ -160,7 +162,7 @@ fn repeated(record: &Record, times: usize) -> impl Iterator<Item = Record> {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::atomic::AtomicBool};
+    use std::{collections::BTreeSet, path::Path, sync::atomic::AtomicBool};
 
     use stage_contract::{Artifact, Device};
 
@@ -222,15 +224,15 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let sets = || [("records", corpus("a", 90)), ("notes", corpus("b", 10))];
         let of = |mix: &Mix| mixed(mix, root.path(), &sets()).expect("mixed");
-        assert_eq!(of(&Mix::default()), counts([("a", 90), ("b", 10)]));
-        assert_eq!(of(&Mix { size: 50, ..Mix::default() }), counts([("a", 45), ("b", 5)]));
+        assert_eq!(of(&Mix::default()), counts([("a", 90), ("notes-b", 10)]));
+        assert_eq!(of(&Mix { size: 50, ..Mix::default() }), counts([("a", 45), ("notes-b", 5)]));
         // 0.9^(1/2) : 0.1^(1/2) = 3 : 1
         let warm = Mix { size: 80, temperature: 2.0, ..Mix::default() };
-        assert_eq!(of(&warm), counts([("a", 60), ("b", 20)]));
-        let weighted = Mix { size: 100, weights: [("b".to_owned(), 9.0)].into(), ..Mix::default() };
-        assert_eq!(of(&weighted), counts([("a", 50), ("b", 50)]));
+        assert_eq!(of(&warm), counts([("a", 60), ("notes-b", 20)]));
+        let weighted = Mix { size: 100, weights: [("notes-b".to_owned(), 9.0)].into(), ..Mix::default() };
+        assert_eq!(of(&weighted), counts([("a", 50), ("notes-b", 50)]));
         let none = Mix { size: 10, weights: [("a".to_owned(), 0.0)].into(), ..Mix::default() };
-        assert_eq!(of(&none), counts([("b", 10)]));
+        assert_eq!(of(&none), counts([("notes-b", 10)]));
     }
 
     #[test]
@@ -244,7 +246,8 @@ mod tests {
         let unknown = Mix { weights, size: 5, ..Mix::default() };
         let error = mixed(&unknown, root.path(), &[("records", corpus("a", 3))]).expect_err("no such source");
         assert!(error.to_string().contains("`weights` names c"), "{error}");
-        let twice = [("records", corpus("a", 3)), ("more", corpus("a", 1))];
-        assert!(mixed(&Mix::default(), root.path(), &twice).is_err());
+        let alike = [("records", corpus("a", 3)), ("more", corpus("a", 1))];
+        let counted = mixed(&Mix::default(), root.path(), &alike).expect("under names of their own");
+        assert_eq!(counted, counts([("a", 3), ("more-a", 1)]));
     }
 }
