@@ -16,7 +16,7 @@ use crate::{
     lock::Lock,
     pipeline,
     runner::{Comparison, Stop, rerun},
-    store::{Checked, Store},
+    store::{self, Checked, Store},
     watch::{Format, size, watch},
 };
 
@@ -64,7 +64,8 @@ impl Args {
         if self.set_aside {
             for damage in &damaged {
                 if let Ok(key) = damage.key.parse::<Key>() {
-                    aside.insert(damage.key.clone(), store.clear(&key)?);
+                    let patience = store::Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
+                    aside.insert(damage.key.clone(), store.set_aside(&key, None, patience)?);
                 }
             }
         }

@@ -14,7 +14,7 @@ use crate::{
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
     problem::Problems,
-    store::{Entry, Store, Stored, write_whole},
+    store::{Entry, Recorder, Store, Stored, write_whole},
 };
 
 /// What `--device` and `--threads` say.
@@ -137,6 +137,23 @@ impl<'r> Project<'r> {
             return Ok(());
         }
         write_whole(&path, text.as_bytes())
+    }
+
+    /// Who this is to those who look after the cache.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        let Pipeline { root, file, lock, .. } = &self.pipeline;
+        Recorder { root: root.clone(), file: file.clone(), lock: lock.clone() }
+    }
+
+    /// Writes the lock. The caller holds [`Store::publishing`].
+    ///
+    /// # Errors
+    /// When the file became unreadable meanwhile, or the disk refuses.
+    pub fn save(&mut self) -> Result<(), StageError> {
+        self.store.remember(&self.recorder())?;
+        let known = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
+        self.lock.save(&known)
     }
 
     /// Where an output is published, absolute.
