@@ -48,15 +48,15 @@ pub fn is_untidy(path: &Path) -> bool {
 }
 
 /// What a user made and an output would take the place of, relative to `root`: something that is no result,
-/// at a path where none was published before, or a file where a folder is needed. `before` is the output's
-/// last content, if there was one.
+/// at a path where none was published before, or a file where a folder is needed. `before` is the node's last
+/// good state.
 #[must_use]
 pub fn in_the_way(
     store: &Store,
     memo: &mut Memo,
     root: &Path,
     out: &Out,
-    before: Option<Digest>,
+    before: Option<&Locked>,
 ) -> Option<PathBuf> {
     let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
     let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
@@ -64,12 +64,15 @@ pub fn in_the_way(
         return Some(file.to_owned());
     }
     let target = root.join(&out.published);
-    if !is_there(&target) || store.mark(&out.published).is_some() || is_empty(&target) {
-        return None;
-    }
-    let digest = memo.observe(&target).ok().map(|seen| seen.digest);
-    let known = digest.is_some_and(|digest| before == Some(digest) || store.holds(digest));
-    (!known).then(|| out.published.clone())
+    let free = !is_there(&target) || store.mark(&out.published).is_some() || is_empty(&target);
+    (!free && !is_ours(store, memo, root, out, before)).then(|| out.published.clone())
+}
+
+/// Whether what lies where an output goes is a result, as it was placed.
+#[must_use]
+pub fn is_ours(store: &Store, memo: &mut Memo, root: &Path, out: &Out, before: Option<&Locked>) -> bool {
+    let digest = memo.observe(&root.join(&out.published)).ok().map(|seen| seen.digest);
+    digest.is_some_and(|digest| placed(store, out, before).contains(&digest) || store.holds(digest))
 }
 
 /// Whether nothing is lost with it.
@@ -141,7 +144,7 @@ pub fn publish(
         }
         let beside = place_beside(entry, &out.name, stored, &target)?;
         if found == Standing::Other
-            && let Some(home) = keep(store, &target, &ours(store, out, site.before))?
+            && let Some(home) = keep(store, &target, &placed(store, out, site.before))?
         {
             published.displaced.push((out.published.clone(), home));
         }
@@ -154,10 +157,10 @@ pub fn publish(
 }
 
 /// What was published there before: the cache need not have it any more.
-fn ours(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
-    let placed = store.mark(&out.published).and_then(|mark| mark.digest);
+fn placed(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
+    let last = store.mark(&out.published).and_then(|mark| mark.digest);
     let locked = before.and_then(|locked| locked.outputs.get(&out.name).copied());
-    placed.into_iter().chain(locked).collect()
+    last.into_iter().chain(locked).collect()
 }
 
 /// Copies an output next to where it goes, and verifies every byte.

@@ -10,6 +10,7 @@ mod capacity;
 mod course;
 mod ending;
 mod perform;
+mod places;
 mod preflight;
 mod project;
 mod reasons;
@@ -159,6 +160,7 @@ pub fn run(
         prepared?;
     }
     preflight(project, &expected)?;
+    project.remember();
     for note in project.notes.drain(..) {
         watch.note(&note);
     }

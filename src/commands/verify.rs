@@ -161,7 +161,7 @@ impl Args {
 /// What locks name and the cache has not: in a clone that is everything, and no damage.
 fn absent(root: &std::path::Path, store: &Store) -> BTreeMap<String, Key> {
     let mut absent = BTreeMap::new();
-    for path in lock_files(root) {
+    for path in lock_files(root, store).into_iter().filter(|path| path.starts_with(root)) {
         let Ok(lock) = Lock::read(&path) else { continue };
         let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         for (id, locked) in lock.stages() {

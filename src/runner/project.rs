@@ -146,6 +146,17 @@ impl<'r> Project<'r> {
         Recorder { root: root.clone(), file: file.clone(), lock: lock.clone() }
     }
 
+    /// Remembers the lock that is there, should an older ner-pipe have written it, or another cache been used.
+    pub(super) fn remember(&self) {
+        let recorder = self.recorder();
+        let known = self.store.remembers(&recorder) || !self.pipeline.root.join(&recorder.lock).is_file();
+        let remembered = || self.store.publishing().and_then(|_held| self.store.remember(&recorder));
+        // A cache that may only be read loses nothing to `gc`.
+        if !known && let Err(error) = remembered() {
+            tracing::debug!(%error, "the lock is not remembered");
+        }
+    }
+
     /// Writes the lock. The caller holds [`Store::publishing`].
     ///
     /// # Errors

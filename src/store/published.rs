@@ -83,11 +83,16 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn remember(&self, recorder: &Recorder) -> Result<(), StageError> {
-        let lock = recorder.root.join(&recorder.lock);
-        if self.named(LOCKED, &lock).exists() {
+        if self.remembers(recorder) {
             return Ok(());
         }
-        self.write_named(LOCKED, &lock, recorder)
+        self.write_named(LOCKED, &recorder.root.join(&recorder.lock), recorder)
+    }
+
+    /// Whether it is known to record here.
+    #[must_use]
+    pub fn remembers(&self, recorder: &Recorder) -> bool {
+        self.named(LOCKED, &recorder.root.join(&recorder.lock)).exists()
     }
 
     /// Every pipeline file that is known to record here.
