@@ -55,7 +55,6 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     for Placed { path, digest } in placed(&project) {
         let target = project.pipeline.root.join(&path);
         if fs::symlink_metadata(&target).is_err() {
-            project.store.forget_mark(&path)?;
             continue;
         }
         let shown = path.display();

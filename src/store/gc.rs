@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Takes an item away, unless it is needed by now: then false. `needed` is asked while no run publishes,
-    /// so that a result is either placed and named by the lock, or gone before it is placed.
+    /// so that a result is either placed, and named by the lock or young, or gone before it is placed.
     ///
     /// # Errors
     /// When the disk refuses.
