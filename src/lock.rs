@@ -75,6 +75,8 @@ impl LockError {
 pub struct Lock {
     path: PathBuf,
     stages: BTreeMap<String, Locked>,
+    /// Nodes whose record is not in the file yet.
+    unwritten: BTreeSet<String>,
 }
 
 /// The last good state of one stage.
@@ -193,7 +195,7 @@ impl Lock {
         let damaged =
             |message: &str| LockError::Damaged { path: path.to_owned(), message: message.trim().to_owned() };
         if text.is_empty() {
-            return Ok(Self { path: path.to_owned(), stages: BTreeMap::new() });
+            return Ok(Self { path: path.to_owned(), ..Self::default() });
         }
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
             // Only now: a parameter's text may hold what looks like a marker.
@@ -209,7 +211,7 @@ impl Lock {
             _ => return Err(damaged("it does not say `format = 1`")),
         }
         let file: File = table.try_into().map_err(|e: toml::de::Error| damaged(&e.to_string()))?;
-        Ok(Self { path: path.to_owned(), stages: file.stage })
+        Ok(Self { path: path.to_owned(), stages: file.stage, ..Self::default() })
     }
 
     /// The last good state of a node.
@@ -223,23 +225,35 @@ impl Lock {
         self.stages.iter().map(|(id, locked)| (id.as_str(), locked))
     }
 
-    /// Records a result, drops nodes that the pipeline no longer has, and writes the file unless it says
-    /// so already. Call it while holding [`crate::store::Store::publishing`]: another run may write too.
+    /// Records a result; [`Lock::save`] writes it.
+    pub fn record(&mut self, id: &str, locked: Locked) {
+        self.stages.insert(id.to_owned(), locked);
+        self.unwritten.insert(id.to_owned());
+    }
+
+    /// Writes what was recorded, drops nodes that the pipeline no longer has, and leaves the file alone when it
+    /// says so already. Call it while holding [`crate::store::Store::publishing`]: another run may write too,
+    /// and what it wrote stays.
     ///
     /// # Errors
-    /// When the file became unreadable meanwhile, or the disk refuses.
-    pub fn record(&mut self, id: &str, locked: Locked, known: &[&str]) -> Result<(), StageError> {
+    /// When the file became unreadable meanwhile, or the disk refuses; then all is still to be written.
+    pub fn save(&mut self, known: &BTreeSet<&str>) -> Result<(), StageError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
         let now = Self::read(&self.path).map_err(|error| {
             let help = error.help();
             StageError::because("cannot record the result", error).help(help)
         })?;
-        let mut next = now.clone();
-        next.stages.insert(id.to_owned(), locked);
-        next.stages.retain(|id, _| known.contains(&id.as_str()));
-        if next != now {
-            Self::write(&self.path, &next.stages)?;
+        let mut next = now.stages.clone();
+        let new = self.unwritten.iter().filter_map(|id| self.stages.get_key_value(id));
+        next.extend(new.map(|(id, locked)| (id.clone(), locked.clone())));
+        next.retain(|id, _| known.contains(id.as_str()));
+        if next != now.stages {
+            Self::write(&self.path, &next)?;
         }
-        *self = next;
+        self.stages = next;
+        self.unwritten.clear();
         Ok(())
     }
 
@@ -284,78 +298,4 @@ impl Conflict {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use tempfile::tempdir;
-
-    use super::*;
-
-    fn locked(temperature: f64) -> Locked {
-        Locked {
-            key: Digest::of(b"key").to_string().parse().expect("is a key"),
-            uses: "distill".into(),
-            version: 1,
-            code: Some("c0de".into()),
-            seed: Some(42),
-            inputs: [("train".to_owned(), Digest::of(b"a"))].into(),
-            outputs: [("model".to_owned(), Digest::of(b"b"))].into(),
-            metrics: [("dev.f1".to_owned(), 0.5)].into(),
-            params: params(&json!({"temperature": temperature, "weights": {"ce": 1.0}, "none": null})),
-        }
-    }
-
-    #[test]
-    fn what_is_recorded_is_read_back() {
-        let dir = tempdir().expect("a folder");
-        let path = dir.path().join("pipeline.lock");
-        let mut lock = Lock::read(&path).expect("a missing one is empty");
-        lock.record("zulu", locked(2.5), &["zulu", "été 2"]).expect("writes");
-        lock.record("été 2", locked(3.0), &["zulu", "été 2"]).expect("writes");
-        let back = Lock::read(&path).expect("is readable");
-        assert_eq!(back, lock);
-        assert_eq!(back.get("été 2"), Some(&locked(3.0)));
-        lock.record("zulu", locked(2.5), &["zulu"]).expect("writes");
-        assert_eq!(Lock::read(&path).expect("is readable").get("été 2"), None);
-    }
-
-    #[test]
-    fn a_parameter_that_looks_like_a_conflict_is_none() {
-        let dir = tempdir().expect("a folder");
-        let path = dir.path().join("pipeline.lock");
-        let mut lock = Lock::read(&path).expect("a missing one is empty");
-        let mut odd = locked(2.5);
-        odd.params = params(&json!({"run": "cat <<EOF\n<<<<<<< HEAD\n# 00\n=======\n>>>>>>> x\nEOF\n"}));
-        lock.record("odd", odd.clone(), &["odd"]).expect("writes");
-        assert_eq!(Lock::read(&path).expect("is readable").get("odd"), Some(&odd));
-    }
-
-    #[test]
-    fn recording_the_same_again_writes_nothing() {
-        let dir = tempdir().expect("a folder");
-        let path = dir.path().join("pipeline.lock");
-        let mut lock = Lock::read(&path).expect("a missing one is empty");
-        lock.record("a", locked(2.5), &["a"]).expect("writes");
-        let before = crate::fingerprint::observe(&path).expect("is there");
-        lock.record("a", locked(2.5), &["a"]).expect("writes nothing");
-        assert_eq!(before.moved(&path), None);
-    }
-
-    #[test]
-    fn a_lock_that_is_not_ours_says_how_to_go_on() {
-        let dir = tempdir().expect("a folder");
-        let path = dir.path().join("pipeline.lock");
-        for (text, message) in [
-            ("format = 1\n<<<<<<< HEAD\n", "merge conflict"),
-            ("format = 1\n=======\n>>>>>>>>> other\n", "merge conflict"),
-            ("format = 9\n", "format 9"),
-            ("format = 1\n[stage.a]\nkey = 3\n", "is damaged"),
-            ("not toml", "is damaged"),
-            ("x = 1\n", "does not say"),
-        ] {
-            fs::write(&path, text).expect("writes");
-            let error = Lock::read(&path).expect_err(text);
-            assert!(error.to_string().contains(message), "{text}: {error}");
-            assert!(!error.help().is_empty());
-        }
-    }
-}
+mod tests;

@@ -30,7 +30,7 @@ use stage_contract::{AnyStage, Invalid, Kind, StageKind};
 
 use crate::problem::{Code, Place, Problem};
 
-pub use claim::MARKER;
+pub use claim::{MARKER, is_pipeline};
 pub use command::{Piece, Template};
 pub use grammar::grammar;
 pub use keys::SOURCE_KINDS;
@@ -68,6 +68,7 @@ pub struct Pipeline {
 struct NodePlace {
     header: Place,
     inputs: BTreeMap<String, Place>,
+    outputs: BTreeMap<String, Place>,
     resources: BTreeMap<String, Place>,
     parameters: params::Places,
 }
@@ -127,6 +128,13 @@ impl Pipeline {
 }
 
 impl Pipeline {
+    /// What keeps an output from its place, underlined where the file declares it.
+    #[must_use]
+    pub fn misplaced(&self, node: usize, output: &str, code: Code, message: String) -> Problem {
+        let place = &self.places[node];
+        Problem::new(code, message).at(place.outputs.get(output).unwrap_or(&place.header), "this output")
+    }
+
     /// A node asks for more of a resource than this machine has.
     #[must_use]
     pub fn exceeded(&self, node: usize, resource: &str, total: u64) -> Problem {

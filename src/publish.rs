@@ -1,5 +1,5 @@
 //! `artifacts/<stage>/<output>` from the entry in `cache/`: verified while it is placed, and nothing
-//! that a user made is overwritten without being in the cache.
+//! that a user made is overwritten.
 
 use std::{
     fs, io,
@@ -12,8 +12,9 @@ use stage_contract::{Shape, StageError};
 use crate::{
     failpoint::{Point, reach},
     fingerprint::{Digest, Memo, Unreadable, observe},
+    lock::Locked,
     pipeline::Out,
-    store::{Entry, Store, Stored, beside, copy_tree, remove},
+    store::{Entry, Mark, Store, Stored, beside, copy_tree, remove},
 };
 
 /// What lies where an output is published.
@@ -47,15 +48,15 @@ pub fn is_untidy(path: &Path) -> bool {
 }
 
 /// What a user made and an output would take the place of, relative to `root`: something that is no result,
-/// at a path where none was published before, or a file where a folder is needed. `before` is the output's
-/// last content, if there was one.
+/// at a path where none was published before, or a file where a folder is needed. `before` is the node's last
+/// good state.
 #[must_use]
 pub fn in_the_way(
     store: &Store,
     memo: &mut Memo,
     root: &Path,
     out: &Out,
-    before: Option<Digest>,
+    before: Option<&Locked>,
 ) -> Option<PathBuf> {
     let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
     let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
@@ -63,12 +64,15 @@ pub fn in_the_way(
         return Some(file.to_owned());
     }
     let target = root.join(&out.published);
-    if !is_there(&target) || store.has_published(&out.published) || is_empty(&target) {
-        return None;
-    }
-    let digest = memo.observe(&target).ok().map(|seen| seen.digest);
-    let known = digest.is_some_and(|digest| before == Some(digest) || store.holds(digest));
-    (!known).then(|| out.published.clone())
+    let free = !is_there(&target) || store.mark(&out.published).is_some() || is_empty(&target);
+    (!free && !is_ours(store, memo, root, out, before)).then(|| out.published.clone())
+}
+
+/// Whether what lies where an output goes is a result, as it was placed.
+#[must_use]
+pub fn is_ours(store: &Store, memo: &mut Memo, root: &Path, out: &Out, before: Option<&Locked>) -> bool {
+    let digest = memo.observe(&root.join(&out.published)).ok().map(|seen| seen.digest);
+    digest.is_some_and(|digest| placed(store, out, before).contains(&digest) || store.holds(digest))
 }
 
 /// Whether nothing is lost with it.
@@ -101,6 +105,19 @@ impl From<StageError> for PublishError {
     }
 }
 
+/// Where outputs are placed, and for whom.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// The project's root.
+    pub root: &'a Path,
+    /// The pipeline file, relative to it.
+    pub file: &'a Path,
+    /// The node's outputs.
+    pub outputs: &'a [Out],
+    /// The node's last good state.
+    pub before: Option<&'a Locked>,
+}
+
 /// Places every output that is not right yet. The caller holds [`Store::publishing`].
 ///
 /// # Errors
@@ -108,33 +125,42 @@ impl From<StageError> for PublishError {
 pub fn publish(
     store: &Store,
     entry: &Entry,
-    root: &Path,
-    outputs: &[Out],
+    site: &Site<'_>,
     memo: &mut Memo,
 ) -> Result<Published, PublishError> {
     let mut published = Published::default();
-    for out in outputs {
+    for out in site.outputs {
         let Some(stored) = entry.record.outputs.get(&out.name) else {
             return Err(PublishError::Damaged(out.name.clone()));
         };
-        let target = root.join(&out.published);
+        let mark =
+            Mark { path: out.published.clone(), by: Some(site.file.into()), digest: Some(stored.digest) };
+        let target = site.root.join(&out.published);
         let found = standing(memo, &target, stored);
         if found == Standing::Right {
+            store.set_mark(&mark)?;
             remove(&beside(&target))?;
             continue;
         }
         let beside = place_beside(entry, &out.name, stored, &target)?;
         if found == Standing::Other
-            && let Some(home) = keep(store, &target)?
+            && let Some(home) = keep(store, &target, &placed(store, out, site.before))?
         {
             published.displaced.push((out.published.clone(), home));
         }
-        store.mark_published(&out.published)?;
+        store.set_mark(&mark)?;
         swap(&beside, &target)?;
         memo.forget(&target);
         published.placed += 1;
     }
     Ok(published)
+}
+
+/// What was published there before: the cache need not have it any more.
+fn placed(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
+    let last = store.mark(&out.published).and_then(|mark| mark.digest);
+    let locked = before.and_then(|locked| locked.outputs.get(&out.name).copied());
+    last.into_iter().chain(locked).collect()
 }
 
 /// Copies an output next to where it goes, and verifies every byte.
@@ -165,10 +191,11 @@ fn place_beside(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Re
     })
 }
 
-/// Moves what is in no cache into the store, and says where to. A link is never in the cache.
-fn keep(store: &Store, target: &Path) -> Result<Option<PathBuf>, StageError> {
+/// Moves what is no result into the store, and says where to. A link is never one.
+fn keep(store: &Store, target: &Path, ours: &[Digest]) -> Result<Option<PathBuf>, StageError> {
     let digest = observe(target).ok().map(|seen| seen.digest);
-    if !target.is_symlink() && digest.is_some_and(|digest| store.holds(digest)) {
+    let known = |digest| ours.contains(&digest) || store.holds(digest);
+    if !target.is_symlink() && digest.is_some_and(known) {
         return Ok(None);
     }
     store.displace(target, digest).map(Some)

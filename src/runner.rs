@@ -10,9 +10,11 @@ mod capacity;
 mod course;
 mod ending;
 mod perform;
+mod places;
 mod preflight;
 mod project;
 mod reasons;
+mod recording;
 mod rerun;
 mod resolve;
 mod schedule;
@@ -40,7 +42,7 @@ use crate::{
     fingerprint::Fingerprint,
     lock::Locked,
     problem::Problems,
-    publish::{PublishError, Standing, is_untidy, publish, standing},
+    publish::{PublishError, Site, Standing, is_untidy, publish, standing},
     store::{Entry, LookupError, Patience},
     watch::{Fault, Outcome, Summary, Watch},
 };
@@ -158,6 +160,7 @@ pub fn run(
         prepared?;
     }
     preflight(project, &expected)?;
+    project.remember();
     for note in project.notes.drain(..) {
         watch.note(&note);
     }
@@ -233,7 +236,7 @@ impl Run<'_, '_> {
             cancelled: &cancelled,
             waiting: &mut || self.executed = true,
         };
-        if let Some(aside) = self.project.store.set_aside(entry, patience)? {
+        if let Some(aside) = self.project.store.set_aside(&entry.key(), Some(&entry.record), patience)? {
             self.watch.note(&self.damaged(&id, &aside));
         }
         Ok(None)
@@ -266,16 +269,20 @@ impl Run<'_, '_> {
         for out in &item.outputs {
             project.memo.recheck(&project.pipeline.root.join(&out.published));
         }
-        let published =
-            match publish(&project.store, entry, &project.pipeline.root, &item.outputs, &mut project.memo) {
-                Ok(published) => published,
-                Err(PublishError::Damaged(_)) => return Ok(None),
-                Err(PublishError::Failed(error)) => return Err(error.into()),
-            };
+        let site = Site {
+            root: &project.pipeline.root,
+            file: &project.pipeline.file,
+            outputs: &item.outputs,
+            before: project.lock.get(&item.id),
+        };
+        let published = match publish(&project.store, entry, &site, &mut project.memo) {
+            Ok(published) => published,
+            Err(PublishError::Damaged(_)) => return Ok(None),
+            Err(PublishError::Failed(error)) => return Err(error.into()),
+        };
         reach(Point::Published).map_err(|e| StageError::io("write", &project.pipeline.lock, e))?;
         project.claim()?;
-        let ids: Vec<&str> = project.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
-        project.lock.record(&item.id, locked, &ids)?;
+        self.record(node, locked);
         drop(held);
         for (path, home) in &published.displaced {
             let said =

@@ -12,24 +12,26 @@
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
 //! cache/displaced/<digest>/ what lay where an output is published and was not ours
-//! cache/published/<path>    paths at which an output was published: what lies there is ours to replace
+//! cache/published/<path>    what was placed at a path, and by which pipeline file: ours to replace
+//! cache/locked/<path>       a lock that names results, and its pipeline file
 //! ```
 //!
 //! The text is medical: folders are 0700 and files 0600.
 
+mod aside;
 mod check;
 mod entry;
 mod failure;
 mod flock;
 mod gc;
+mod published;
 mod slot;
+mod sweep;
 mod tree;
 
 use std::{
-    ffi::OsString,
     fs,
     io::{self, ErrorKind},
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -42,12 +44,12 @@ pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
 pub use gc::{Item, Limits, Plan, Sort};
+pub use published::{Mark, Recorder};
 pub use slot::Slot;
 pub use tree::{
     beside, copy_tree, leave_alone, make_private, private_folder, remove, write_shared, write_whole,
 };
 
-use self::tree::make_durable;
 use crate::{
     failpoint::{Point, reach},
     fingerprint::{Digest, Key, Manifest},
@@ -211,100 +213,6 @@ impl Store {
         }
     }
 
-    /// Moves an entry that was found damaged out of the way, and says where to; nothing is deleted. None
-    /// when another run has been faster: then a sound one may lie there already, which stays.
-    ///
-    /// # Errors
-    /// As [`Store::lookup`].
-    pub fn set_aside(
-        &self,
-        entry: &Entry,
-        mut patience: Patience<'_>,
-    ) -> Result<Option<PathBuf>, LookupError> {
-        let key = entry.key();
-        let lock = self.lock_key(&key, &mut patience)?;
-        let renewed = self.peek(&key).is_some_and(|now| now.record != entry.record && now.damage().is_none());
-        let moved = if renewed { None } else { self.move_aside(&key)? };
-        lock.remove();
-        Ok(moved)
-    }
-
-    /// Moves whatever lies under a key out of the way, unless it is whole by now, and says where to. Waits for a
-    /// run that is making the key's result.
-    ///
-    /// # Errors
-    /// As [`Store::lookup`].
-    pub fn clear(&self, key: &Key) -> Result<Option<PathBuf>, LookupError> {
-        let mut patience = Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
-        let lock = self.lock_key(key, &mut patience)?;
-        let whole = self.peek(key).is_some_and(|entry| entry.damage().is_none());
-        let moved = if whole { None } else { self.move_aside(key)? };
-        lock.remove();
-        Ok(moved)
-    }
-
-    /// For whoever holds the key's lock. None when nothing lies there.
-    fn move_aside(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
-        let from = self.entry_folder(key);
-        if fs::symlink_metadata(&from).is_err() {
-            return Ok(None);
-        }
-        let damaged = self.root.join("damaged");
-        private_folder(&damaged)?;
-        let to = free_name(&damaged, &key.to_string());
-        let moved = reach(Point::SetAside).and_then(|()| fs::rename(&from, &to));
-        moved.map(|()| Some(to)).map_err(|e| StageError::io("move away", &from, e))
-    }
-
-    /// Moves a file or folder that is not ours into the store, and says where to.
-    ///
-    /// # Errors
-    /// When the disk refuses; then it lies where it was.
-    pub fn displace(&self, path: &Path, digest: Option<Digest>) -> Result<PathBuf, StageError> {
-        let folder = self.root.join("displaced");
-        private_folder(&folder)?;
-        let name = digest.map_or_else(|| "unreadable".to_owned(), |digest| digest.short());
-        let home = free_name(&folder, &name);
-        private_folder(&home)?;
-        let to = home.join(path.file_name().unwrap_or_default());
-        let failed = |e| StageError::io("move away", path, e);
-        match reach(Point::Displace).and_then(|()| fs::rename(path, &to)) {
-            Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-                copy_tree(path, &to)?;
-                make_durable(&home)?;
-                remove(path)?;
-            }
-            result => result.map_err(failed)?,
-        }
-        reach(Point::Displaced).map_err(failed)?;
-        Ok(to)
-    }
-
-    /// Whether an output was published at this path (relative to the project's root) before: then what lies
-    /// there is a result, or was one until somebody edited it.
-    #[must_use]
-    pub fn has_published(&self, path: &Path) -> bool {
-        self.published_mark(path).exists()
-    }
-
-    /// Remembers that an output is published at this path, relative to the project's root.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn mark_published(&self, path: &Path) -> Result<(), StageError> {
-        let mark = self.published_mark(path);
-        if mark.exists() {
-            return Ok(());
-        }
-        private_folder(&self.root.join("published"))?;
-        write_whole(&mark, format!("{}\n", path.display()).as_bytes())
-    }
-
-    /// Hashed, because a path has slashes.
-    fn published_mark(&self, path: &Path) -> PathBuf {
-        self.root.join("published").join(Digest::of(path.as_os_str().as_bytes()).short())
-    }
-
     /// Every result, in no particular order; what is unreadable is left out.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
@@ -365,62 +273,6 @@ impl Store {
 
     fn lock_path(&self, key: &Key) -> PathBuf {
         self.root.join("locks").join(key.to_string())
-    }
-
-    /// Removes what dead runs left: slots, checkpoints of results that are there, lock files. All of it
-    /// belongs to a key, and whoever is alive and needs it holds the key's lock. What cannot be removed
-    /// now is so later.
-    fn sweep(&self) {
-        for (folder, name, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {
-            // A checkpoint without a result is there to be resumed.
-            if folder == "checkpoints" && self.peek(&key).is_none() {
-                continue;
-            }
-            let path = self.root.join(folder).join(name);
-            // A child's lock (`<key>.exec`) is a lock of its own.
-            let lock = if folder == "locks" { path.clone() } else { self.lock_path(&key) };
-            let Ok(Some(lock)) = Flock::try_exclusive(&lock) else { continue };
-            tracing::debug!(path = %path.display(), "sweeping what a dead run left");
-            if folder != "locks"
-                && let Err(error) = reach(Point::Sweep)
-                    .map_err(|e| StageError::io("remove", &path, e))
-                    .and_then(|()| remove(&path))
-            {
-                tracing::debug!(%error, "it stays");
-            }
-            lock.remove();
-        }
-        // Of a run that died while it saved what files contain; a living one whose file is gone saves nothing
-        // this time.
-        for left in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
-            if left.file_name().as_encoded_bytes().starts_with(b"stats.") {
-                drop(remove(&left.path()));
-            }
-        }
-    }
-
-    /// What in one of our folders is named after a key.
-    fn keyed(&self, folder: &'static str) -> Vec<(&'static str, OsString, Key)> {
-        let entries = fs::read_dir(self.root.join(folder)).ok().into_iter().flatten().flatten();
-        let names = entries.map(|entry| entry.file_name());
-        names
-            .filter_map(|name| {
-                let key = name.to_str()?.split('.').next()?.parse().ok()?;
-                Some((folder, name, key))
-            })
-            .collect()
-    }
-}
-
-/// `<folder>/<name>.<n>` with the first free n.
-fn free_name(folder: &Path, name: &str) -> PathBuf {
-    let mut n = 1_u32;
-    loop {
-        let path = folder.join(format!("{name}.{n}"));
-        if fs::symlink_metadata(&path).is_err() {
-            return path;
-        }
-        n += 1;
     }
 }
 

@@ -153,7 +153,11 @@ fn main() -> ExitCode {
         every_point_is_reached_in_some_scenario();
         Ok(())
     });
-    let trials = whatever_stops.chain([all]).collect();
+    let lock = Trial::test("the_lock_is_written_less_often_than_stages_end", || {
+        the_lock_is_written_less_often_than_stages_end();
+        Ok(())
+    });
+    let trials = whatever_stops.chain([all, lock]).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -211,6 +215,24 @@ fn every_point_is_reached_in_some_scenario() {
         missing.retain(|name| !counts(&project).contains_key(*name));
     }
     assert!(missing.is_empty(), "no scenario reaches {missing:?}");
+}
+
+/// Its size grows with their number, and so would what each costs.
+fn the_lock_is_written_less_often_than_stages_end() {
+    const STAGES: usize = 200;
+    let items = (0..STAGES).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let project = Project::new(&format!(
+        "stage.s = {{ use = 'command', foreach = [{items}], outputs.o = 'out/{{key}}', params.run = 'echo > {{o}}' }}"
+    ));
+    project.ok(&["run"]);
+    project.remove("out");
+    project.remove("pipeline.lock");
+    run(&project, &["run"], "");
+    let lock = Lock::read(&project.path("pipeline.lock")).expect("is readable");
+    assert_eq!(lock.stages().count(), STAGES);
+    // Nothing else is written whole: where what lies is known already.
+    let written = counts(&project)["replacement-whole"];
+    assert!(written < STAGES * 3 / 4, "{written} times");
 }
 
 impl Scenario {

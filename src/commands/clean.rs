@@ -1,6 +1,7 @@
 //! `ner-pipe clean`.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use stage_contract::{Registry, StageError};
 
 use super::{Exit, emit, open, working_folder};
 use crate::{
-    fingerprint::observe,
+    fingerprint::{Digest, observe},
     runner::{Project, Stop, Wish},
     store::{Limits, Sort, Store, remove},
     watch::size,
@@ -48,23 +49,30 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     } else {
         None
     };
+    let copies = Copies::of(&project.store);
     let mut removed = 0;
     let mut lines = Vec::new();
-    for node in &project.pipeline.nodes {
-        for out in &node.outputs {
-            let path = project.published(out);
-            if fs::symlink_metadata(&path).is_err() {
-                continue;
-            }
-            let shown = out.published.display();
-            if !is_kept(&project.store, &path) {
-                lines.push(format!("{shown} stays: the cache does not have it"));
-                continue;
-            }
-            remove(&path)?;
+    for Placed { path, digest } in placed(&project) {
+        let target = project.pipeline.root.join(&path);
+        if fs::symlink_metadata(&target).is_err() {
+            continue;
+        }
+        let shown = path.display();
+        if let Some(other) = other_owner(&project, &path) {
+            lines.push(format!("{shown} stays: {} placed it", other.display()));
+            continue;
+        }
+        let seen = observe(&target).ok().map(|seen| seen.digest);
+        if seen.is_none_or(|seen| digest.is_some_and(|digest| seen != digest)) {
+            lines.push(format!("{shown} stays: it is not what was placed there"));
+        } else if !seen.is_some_and(|seen| copies.have(seen)) {
+            lines.push(format!("{shown} stays: the cache does not have it"));
+        } else {
+            remove(&target)?;
+            project.store.forget_mark(&path)?;
             lines.push(format!("{shown} removed"));
             removed += 1;
-            remove_empty(&project, path.parent());
+            remove_empty(&project, target.parent());
         }
     }
     drop(held);
@@ -75,15 +83,54 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// Whether some result in the cache has these very bytes: they are read, as this is the last copy otherwise.
-fn is_kept(store: &Store, path: &Path) -> bool {
-    let Ok(seen) = observe(path) else { return false };
-    store.entries().any(|entry| {
-        let mut outputs = entry.record.outputs.iter().filter(|(_, stored)| stored.digest == seen.digest);
-        outputs.any(|(name, stored)| {
-            observe(&entry.path(name, stored)).is_ok_and(|cached| cached.digest == seen.digest)
-        })
-    })
+/// A path at which this pipeline file placed an output.
+struct Placed {
+    path: PathBuf,
+    /// What it placed there; any result will do where an output is still declared.
+    digest: Option<Digest>,
+}
+
+/// Where outputs of the pipeline file lie: those that it declares, then those of stages and instances that it
+/// has no longer.
+fn placed(project: &Project<'_>) -> Vec<Placed> {
+    let outputs = project.pipeline.nodes.iter().flat_map(|node| &node.outputs);
+    let declared: Vec<_> = outputs.map(|out| Placed { path: out.published.clone(), digest: None }).collect();
+    let known: BTreeSet<_> = declared.iter().map(|placed| placed.path.clone()).collect();
+    let marks = project.store.marks().filter(|mark| {
+        mark.by.as_ref() == Some(&project.pipeline.file)
+            && mark.digest.is_some()
+            && !known.contains(&mark.path)
+    });
+    let mut gone: Vec<_> = marks.map(|mark| Placed { path: mark.path, digest: mark.digest }).collect();
+    gone.sort_by(|a, b| a.path.cmp(&b.path));
+    declared.into_iter().chain(gone).collect()
+}
+
+/// Another pipeline file that placed what lies there.
+fn other_owner(project: &Project<'_>, path: &Path) -> Option<PathBuf> {
+    let owner = project.store.mark(path)?.by?;
+    (owner != project.pipeline.file && project.pipeline.root.join(&owner).is_file()).then_some(owner)
+}
+
+/// Where the cache has which bytes.
+struct Copies(BTreeMap<Digest, Vec<PathBuf>>);
+
+impl Copies {
+    fn of(store: &Store) -> Self {
+        let mut copies: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for entry in store.entries() {
+            for (name, stored) in &entry.record.outputs {
+                copies.entry(stored.digest).or_default().push(entry.path(name, stored));
+            }
+        }
+        Self(copies)
+    }
+
+    /// Whether some result has these very bytes: they are read, as this is the last copy otherwise.
+    fn have(&self, digest: Digest) -> bool {
+        let mut paths = self.0.get(&digest).into_iter().flatten();
+        paths.any(|path| observe(path).is_ok_and(|copy| copy.digest == digest))
+    }
 }
 
 /// Folders of ours that are empty now; a command's own folders are the user's.
@@ -120,7 +167,7 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
         )?;
         return Ok(Exit::WouldWait);
     }
-    let items = store.plan(&std::collections::BTreeSet::new(), &Limits::default());
+    let items = store.plan(&BTreeSet::new(), &Limits::default());
     let all = || items.waste.iter().chain(&items.kept);
     let results = all().filter(|item| item.sort == Sort::Result).count();
     let checkpoints = all().filter(|item| item.sort == Sort::Checkpoint).count();

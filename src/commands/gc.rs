@@ -68,18 +68,20 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
-    let locks = lock_files(&root);
+    let locks = lock_files(&root, &store);
     let mut fixed = BTreeSet::new();
     if args.branches {
         fixed = keys_in_branches(&root).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
     }
     let named = || {
         let mut keys = fixed.clone();
+        // Those that a run records for the first time meanwhile, too.
+        let locks = locks.iter().cloned().chain(store.known_locks(&root)).collect::<BTreeSet<_>>();
         keys.extend(locks.iter().flat_map(|path| keys_in(&fs::read_to_string(path).unwrap_or_default())));
         keys
     };
     if store.root().is_symlink() && (args.keep_age.is_some() || args.keep_size.is_some()) {
-        let said = "note: cache/ is a link: the locks of other checkouts that share it are not known here";
+        let said = "note: cache/ is a link: of other checkouts that share it, only locks that a run recorded here are known";
         emit(&mut io::stderr(), [said.to_owned()])?;
     }
     let limits = Limits {
@@ -103,6 +105,8 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         }
         plan.waste = gone;
         store.sweep_locks();
+        let _held = store.publishing()?;
+        store.forget_gone_locks(&root)?;
     }
     let lines = match args.format {
         Format::Json => vec![as_json(args.dry_run, &plan.waste, &plan.kept).to_string()],
@@ -112,16 +116,17 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// Every lock file of the project: any pipeline file may have one beside it, in whatever folder.
-pub(super) fn lock_files(root: &Path) -> Vec<PathBuf> {
+/// Every lock file of the project: any pipeline file may have one beside it, in whatever folder; and those that
+/// wrote to this cache from where no looking around leads.
+pub(super) fn lock_files(root: &Path, store: &Store) -> BTreeSet<PathBuf> {
     let (cache, git) = (root.join("cache"), root.join(".git"));
-    walkdir::WalkDir::new(root)
+    let found = walkdir::WalkDir::new(root)
         .into_iter()
         .filter_entry(|entry| entry.path() != cache && entry.path() != git)
         .filter_map(Result::ok)
         .map(walkdir::DirEntry::into_path)
-        .filter(|path| path.extension().is_some_and(|extension| extension == "lock") && path.is_file())
-        .collect()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "lock") && path.is_file());
+    found.chain(store.known_locks(root)).collect()
 }
 
 fn bytes(items: &[Item]) -> u64 {

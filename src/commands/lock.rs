@@ -66,6 +66,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let Resolution { stages, taken } = resolve(&mut project, &conflict)?;
     project.store.prepare()?;
     let held = project.store.publishing()?;
+    project.store.remember(&project.recorder())?;
     Lock::write(&path, &stages)?;
     drop(held);
     let width = taken.iter().map(|(id, _)| id.len()).max().unwrap_or(0);

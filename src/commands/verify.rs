@@ -15,7 +15,7 @@ use crate::{
     lock::Lock,
     pipeline,
     runner::{Comparison, Stop, rerun},
-    store::{Checked, Store},
+    store::{self, Checked, Store},
     watch::{Format, size, watch},
 };
 
@@ -57,7 +57,8 @@ impl Args {
         if self.set_aside {
             for damage in &damaged {
                 if let Ok(key) = damage.key.parse::<Key>() {
-                    aside.insert(damage.key.clone(), store.clear(&key)?);
+                    let patience = store::Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
+                    aside.insert(damage.key.clone(), store.set_aside(&key, None, patience)?);
                 }
             }
         }
@@ -170,7 +171,7 @@ impl Args {
 /// What locks name and the cache has not: in a clone that is everything, and no damage.
 fn absent(root: &std::path::Path, store: &Store) -> BTreeMap<String, Key> {
     let mut absent = BTreeMap::new();
-    for path in lock_files(root) {
+    for path in lock_files(root, store).into_iter().filter(|path| path.starts_with(root)) {
         let Ok(lock) = Lock::read(&path) else { continue };
         let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         for (id, locked) in lock.stages() {

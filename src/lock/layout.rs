@@ -23,12 +23,16 @@ struct One<'a> {
 
 /// The whole file.
 pub(super) fn render(stages: &BTreeMap<String, Locked>) -> Result<String, StageError> {
+    let mut shelves: BTreeMap<u8, Vec<(&str, &Locked)>> = BTreeMap::new();
+    for (id, locked) in stages {
+        shelves.entry(shelf_of(id)).or_default().push((id, locked));
+    }
     let mut text = format!("{HEAD}format = {FORMAT}\n");
     for shelf in 0..=u8::MAX {
         // A `String` takes everything that is written to it.
         let _ = writeln!(text, "# {shelf:02x}");
-        for (id, locked) in stages.iter().filter(|(id, _)| shelf_of(id) == shelf) {
-            let one = One { stage: [(id.as_str(), locked)].into() };
+        for &(id, locked) in shelves.get(&shelf).into_iter().flatten() {
+            let one = One { stage: [(id, locked)].into() };
             let table =
                 toml::to_string(&one).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
             text.push_str(&table);

@@ -1,13 +1,16 @@
-//! Two pipeline files must not publish to one folder. No file lists all pipelines, so every folder of
-//! artifacts says whose it is.
+//! Two pipeline files must not publish to one place. No file lists all pipelines, so every folder of
+//! artifacts says whose it is, and the cache knows of each output that a command declares who placed it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use super::Pipeline;
-use crate::problem::{Code, Problem};
+use stage_contract::Registry;
+
+use super::{Pipeline, lock_file};
+use crate::problem::{Code, Problem, Problems};
 
 /// A file of this name in a folder of artifacts holds the path of the pipeline file that publishes there.
 pub const MARKER: &str = ".pipeline";
@@ -51,4 +54,87 @@ impl Pipeline {
         };
         problem.help(format!("{other}, with `[pipeline]` and `name = \"..\"` in it"))
     }
+
+    /// Looks whether outputs of these nodes go where another pipeline file publishes, or into a folder that it
+    /// publishes; `placed_by` says who placed what lies at a path. Who is gone, or publishes there no longer, has
+    /// no claim.
+    ///
+    /// # Errors
+    /// All that are another's, at once.
+    pub fn expect_unshared(
+        &self,
+        nodes: &[usize],
+        registry: &Registry,
+        placed_by: impl Fn(&Path) -> Option<PathBuf>,
+    ) -> Result<(), Problems> {
+        let mut problems = Problems::new();
+        let mut others = BTreeMap::new();
+        // Of what is stamped out from one table, one says it for all.
+        let mut told = BTreeSet::new();
+        for &index in nodes {
+            let node = &self.nodes[index];
+            for out in &node.outputs {
+                let owner = out.published.ancestors().find_map(|path| {
+                    let owner = placed_by(path).filter(|owner| *owner != self.file)?;
+                    let places =
+                        others.entry(owner.clone()).or_insert_with(|| self.places_of(&owner, registry));
+                    places.publish(path).then_some((path, owner))
+                });
+                let Some((path, owner)) = owner else { continue };
+                if told.insert((&node.family, &out.name)) {
+                    let (owner, shown) = (owner.display(), path.display());
+                    let message =
+                        format!("output `{}` would go where `{owner}` publishes: `{shown}`", out.name);
+                    let problem = self.misplaced(index, &out.name, Code::DuplicateOutput, message);
+                    problems.push(problem.help(format!(
+                        "publish it elsewhere, here or in `{owner}`; or remove `{owner}`, if this file took its place"
+                    )));
+                }
+            }
+        }
+        problems.into_result()
+    }
+
+    /// Where another pipeline file publishes.
+    fn places_of(&self, file: &Path, registry: &Registry) -> Places {
+        if !self.root.join(file).is_file() {
+            return Places::Gone;
+        }
+        let Ok(other) = Self::load(&self.root, file, registry, &[]) else { return Places::Unclear };
+        let outputs = other.nodes.into_iter().flat_map(|node| node.outputs);
+        Places::Known(outputs.map(|out| out.published).collect())
+    }
+}
+
+/// Where a pipeline file publishes.
+enum Places {
+    /// It is not there any more.
+    Gone,
+    /// It cannot be understood now: what it placed is still its own.
+    Unclear,
+    Known(BTreeSet<PathBuf>),
+}
+
+impl Places {
+    fn publish(&self, path: &Path) -> bool {
+        match self {
+            Self::Gone => false,
+            Self::Unclear => true,
+            Self::Known(places) => places.contains(path),
+        }
+    }
+}
+
+/// Whether a file is a pipeline file, as far as that shows without understanding it.
+#[must_use]
+pub fn is_pipeline(path: &Path) -> bool {
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml") && path.is_file();
+    let table = || fs::read_to_string(path).ok()?.parse::<toml::Table>().ok();
+    is_toml && table().is_some_and(|table| table.get("stage").is_some_and(toml::Value::is_table))
+}
+
+/// The pipeline file whose lock lies at this path, or will.
+pub(super) fn locked_by(root: &Path, path: &Path) -> Option<PathBuf> {
+    let file = path.with_extension("toml");
+    (lock_file(&file) == path && is_pipeline(&root.join(&file))).then_some(file)
 }

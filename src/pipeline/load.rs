@@ -101,7 +101,7 @@ fn understand(
         (Path::new("cache"), "the cache"),
         (Path::new(".git"), "the repository"),
     ];
-    outputs::expect_apart(&artifacts, &drafts, &outputs::protected(&own, &sources, &drafts), problems);
+    outputs::expect_apart(&artifacts, &drafts, &outputs::protected(root, &own, &sources, &drafts), problems);
     let produced: Vec<_> = drafts
         .iter()
         .flat_map(|d| d.outputs.iter().flatten())
@@ -141,7 +141,10 @@ impl Pipeline {
         }
         let mut nodes: Vec<_> = drafts.into_iter().zip(wires).enumerate().collect();
         nodes.sort_by_key(|(old, _)| rank[*old]);
-        for (_, (draft, mut inputs)) in nodes {
+        for (_, (mut draft, mut inputs)) in nodes {
+            let outputs = draft.outputs?;
+            draft.place.outputs =
+                outputs.iter().map(|(out, place)| (out.name.clone(), place.clone())).collect();
             for wire in &mut inputs {
                 if let Origin::Output { node, .. } = &mut wire.from {
                     *node = rank[*node];
@@ -155,7 +158,7 @@ impl Pipeline {
                 terms: draft.terms,
                 seed: draft.seed.unwrap_or(self.seed),
                 inputs,
-                outputs: draft.outputs?.into_iter().map(|(out, _)| out).collect(),
+                outputs: outputs.into_iter().map(|(out, _)| out).collect(),
             });
             self.places.push(draft.place);
         }

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::{
     Out,
+    claim::locked_by,
     keys::{OUTPUT_KEYS, Table, expect_name, wrong_type},
     paths,
     sources::{DraftSource, expect_kind},
@@ -113,8 +114,13 @@ pub(super) struct Protected {
     pub place: Option<Place>,
 }
 
-/// The runner's own files, and everything that stages read.
-pub(super) fn protected(own: &[(&Path, &str)], sources: &[DraftSource], drafts: &[Draft]) -> Vec<Protected> {
+/// The runner's own files, the locks of other pipeline files, and everything that stages read.
+pub(super) fn protected(
+    root: &Path,
+    own: &[(&Path, &str)],
+    sources: &[DraftSource],
+    drafts: &[Draft],
+) -> Vec<Protected> {
     let own = own.iter().map(|(path, what)| Protected {
         path: path.to_path_buf(),
         what: (*what).to_owned(),
@@ -128,7 +134,13 @@ pub(super) fn protected(own: &[(&Path, &str)], sources: &[DraftSource], drafts: 
         let (path, place) = draft.config.clone()?;
         Some(Protected { path, what: format!("the config of stage `{}`", draft.id), place: Some(place) })
     });
-    own.chain(sources).chain(configs).collect()
+    let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten());
+    let locks = outputs.filter_map(|(out, _)| {
+        let file = locked_by(root, &out.published)?;
+        let what = format!("the lock file of `{}`", file.display());
+        Some(Protected { path: out.published.clone(), what, place: None })
+    });
+    own.chain(sources).chain(configs).chain(locks).collect()
 }
 
 /// Reports outputs that meet each other or something protected.

@@ -46,11 +46,11 @@ pub(super) struct Draft {
 impl Draft {
     /// Of a table that says so little that nothing more is to be said about it.
     fn unknown(id: &str, header: Place) -> Self {
-        let (inputs, resources, parameters) = Default::default();
+        let (inputs, outputs, resources, parameters) = Default::default();
         Self {
             id: id.to_owned(),
             family: id.to_owned(),
-            place: NodePlace { header, inputs, resources, parameters },
+            place: NodePlace { header, inputs, outputs, resources, parameters },
             uses: Uses::Unknown(id.to_owned()),
             wires: Vec::new(),
             outputs: None,
@@ -186,7 +186,8 @@ fn read_one(
     let inputs = wires.iter().map(|wire| (wire.port.clone(), wire.value.clone())).collect();
     let (terms, resources) = terms::read(table, problems);
     let seed = seed(&uses, table, problems);
-    let place = NodePlace { header, inputs, resources, parameters: std::mem::take(&mut given.places) };
+    let parameters = std::mem::take(&mut given.places);
+    let place = NodePlace { header, inputs, outputs: BTreeMap::new(), resources, parameters };
     let work = match &uses {
         Uses::Stage(kind) => {
             given.parse(kind, &place, problems).map(|stage| Work::Stage { kind: *kind, stage })

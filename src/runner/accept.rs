@@ -104,16 +104,16 @@ fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result
 pub fn accept(project: &mut Project<'_>, plan: &[Accepted]) -> Result<(), Stop> {
     project.store.prepare()?;
     project.pipeline.expect_unclaimed().map_err(crate::problem::Problems::from)?;
-    for accepted in plan {
+    let taken = plan.iter().try_for_each(|accepted| {
         let entry = take_over(project, accepted)?;
-        let held = project.store.publishing()?;
         let item = &project.pipeline.nodes[accepted.node];
-        let locked = Locked::new(&entry.manifest, &entry.record, item.seed);
-        let ids: Vec<&str> = project.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
-        project.lock.record(&item.id, locked, &ids)?;
-        drop(held);
-    }
-    Ok(())
+        project.lock.record(&item.id, Locked::new(&entry.manifest, &entry.record, item.seed));
+        Ok(())
+    });
+    // What was taken over before one could not be is recorded all the same.
+    let _held = project.store.publishing()?;
+    project.save()?;
+    taken
 }
 
 fn take_over(project: &Project<'_>, accepted: &Accepted) -> Result<Entry, Stop> {

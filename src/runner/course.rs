@@ -19,6 +19,7 @@ use super::{
     attempt::{Attempt, Failed},
     capacity::Capacity,
     reasons::told,
+    recording::Unwritten,
     schedule::{Grant, Need, Schedule},
     survey,
 };
@@ -74,6 +75,7 @@ pub(super) struct Run<'a, 'r> {
     /// Nodes that wait for such a result.
     pub(super) twins: BTreeSet<usize>,
     pub(super) endings: BTreeMap<usize, Ending>,
+    pub(super) unwritten: Unwritten,
     /// Nodes without a result.
     pub(super) lost: BTreeSet<usize>,
     /// Whether time goes by since files were hashed: a stage executes, or another run was waited for.
@@ -119,6 +121,7 @@ impl<'a, 'r> Run<'a, 'r> {
             makers: BTreeMap::new(),
             twins: BTreeSet::new(),
             endings: BTreeMap::new(),
+            unwritten: Unwritten::new(),
             lost: BTreeSet::new(),
             executed: false,
             panicked: false,
@@ -140,10 +143,11 @@ impl<'a, 'r> Run<'a, 'r> {
                 self.begin(&grant);
             } else if self.threads == 0 {
                 break;
-            } else if let Ok(message) = self.messages.recv() {
+            } else if let Some(message) = self.next_message() {
                 self.receive(message);
             }
         }
+        self.write_last();
         Course { endings: self.endings.into_values().collect(), panicked: self.panicked, busy: self.busy }
     }
 

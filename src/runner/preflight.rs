@@ -6,13 +6,13 @@ use std::{
     path::PathBuf,
 };
 
-use stage_contract::{Available, Invalid, StageError};
+use stage_contract::{Available, StageError};
 
-use super::{Next, Project, Stop, Survey};
+use super::{Next, Project, Stop, Survey, places::expect_room};
 use crate::{
     pipeline::{Origin, Work},
     problem::Problems,
-    publish::{Standing, in_the_way, standing},
+    publish::{Standing, standing},
     store::free_bytes,
 };
 
@@ -25,7 +25,7 @@ const LEAST_FREE: u64 = 10_000_000;
 /// # Errors
 /// All that would stop a stage later, at once.
 pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Stop> {
-    expect_no_strangers(project, expected)?;
+    expect_room(project, expected)?;
     let executing = |next| matches!(next, Next::Execute | Next::Unknown);
     let nodes: Vec<_> = expected.outlooks.values().filter(|outlook| executing(outlook.next)).collect();
     if nodes.is_empty() {
@@ -75,35 +75,6 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
     let free = free_bytes(place).map_err(|e| StageError::io("ask for free space of", place, e))?;
     room(free, largest, &mut project.notes)?;
     Ok(())
-}
-
-/// Looks whether outputs would take the place of what a user made. Results go where results were before, or
-/// into the folder of artifacts; all else is somebody's work, and `cache/` is no place to look for it.
-///
-/// # Errors
-/// All that is in the way, at once.
-fn expect_no_strangers(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
-    let mut problems = Problems::new();
-    for outlook in expected.outlooks.values().filter(|outlook| outlook.next != Next::Reuse) {
-        let node = &project.pipeline.nodes[outlook.node];
-        let locked = project.lock.get(&node.id);
-        for out in node.outputs.iter().filter(|out| !out.published.starts_with(&project.pipeline.artifacts)) {
-            let before = locked.and_then(|locked| locked.outputs.get(&out.name).copied());
-            let found = in_the_way(&project.store, &mut project.memo, &project.pipeline.root, out, before);
-            if let Some(path) = found {
-                let shown = path.display();
-                let invalid = Invalid::new(format!(
-                    "output `{}` would take the place of `{shown}`, which ner-pipe did not make",
-                    out.name
-                ))
-                .help(format!(
-                    "move it away: `mv '{shown}' '{shown}.mine'`; or publish the output elsewhere"
-                ));
-                problems.push(project.pipeline.problem(outlook.node, &invalid));
-            }
-        }
-    }
-    problems.into_result()
 }
 
 /// Inputs that are there already: sources, and results that are in the cache.

@@ -14,7 +14,7 @@ use crate::{
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
     problem::Problems,
-    store::{Entry, Store, Stored, write_whole},
+    store::{Entry, Recorder, Store, Stored, write_whole},
 };
 
 /// What `--device` and `--threads` say.
@@ -137,6 +137,34 @@ impl<'r> Project<'r> {
             return Ok(());
         }
         write_whole(&path, text.as_bytes())
+    }
+
+    /// Who this is to those who look after the cache.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        let Pipeline { root, file, lock, .. } = &self.pipeline;
+        Recorder { root: root.clone(), file: file.clone(), lock: lock.clone() }
+    }
+
+    /// Remembers the lock that is there, should an older ner-pipe have written it, or another cache been used.
+    pub(super) fn remember(&self) {
+        let recorder = self.recorder();
+        let known = self.store.remembers(&recorder) || !self.pipeline.root.join(&recorder.lock).is_file();
+        let remembered = || self.store.publishing().and_then(|_held| self.store.remember(&recorder));
+        // A cache that may only be read loses nothing to `gc`.
+        if !known && let Err(error) = remembered() {
+            tracing::debug!(%error, "the lock is not remembered");
+        }
+    }
+
+    /// Writes the lock. The caller holds [`Store::publishing`].
+    ///
+    /// # Errors
+    /// When the file became unreadable meanwhile, or the disk refuses.
+    pub fn save(&mut self) -> Result<(), StageError> {
+        self.store.remember(&self.recorder())?;
+        let known = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
+        self.lock.save(&known)
     }
 
     /// Where an output is published, absolute.

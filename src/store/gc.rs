@@ -9,7 +9,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Entry, Failure, Flock, Store, entry::read_json, free_name, remove};
+use super::{Entry, Failure, Flock, Store, aside::free_name, entry::read_json, remove};
 use crate::fingerprint::Key;
 
 /// A result that was used so short a time ago may be about to be published by a run, which names it in the lock
@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Takes an item away, unless it is needed by now: then false. `needed` is asked while no run publishes,
-    /// so that a result is either placed and named by the lock, or gone before it is placed.
+    /// so that a result is either placed, and named by the lock or young, or gone before it is placed.
     ///
     /// # Errors
     /// When the disk refuses.

@@ -32,7 +32,11 @@ fn lookup(store: &Store, key: &Key) -> Result<Lookup, LookupError> {
 }
 
 fn set_aside(store: &Store, entry: &Entry) -> Result<Option<PathBuf>, LookupError> {
-    store.set_aside(entry, Patience { wait: false, cancelled: &|| false, waiting: &mut || {} })
+    store.set_aside(
+        &entry.key(),
+        Some(&entry.record),
+        Patience { wait: false, cancelled: &|| false, waiting: &mut || {} },
+    )
 }
 
 fn miss(store: &Store, key: &Key) -> Slot {

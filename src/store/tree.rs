@@ -41,7 +41,7 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StageError> {
 /// # Errors
 /// When the disk refuses; then the old one lies there.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), StageError> {
-    replace(path, content, 0o600)
+    replace(path, content, 0o600, true)
 }
 
 /// [`write_whole`] for a file that everyone may read.
@@ -49,17 +49,27 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), StageError> {
 /// # Errors
 /// As [`write_whole`].
 pub fn write_shared(path: &Path, content: &[u8]) -> Result<(), StageError> {
-    replace(path, content, 0o644)
+    replace(path, content, 0o644, true)
 }
 
-fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), StageError> {
+/// [`write_whole`] without waiting for the disk: after a power failure the file may be empty.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_soon(path: &Path, content: &[u8]) -> Result<(), StageError> {
+    replace(path, content, 0o600, false)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32, through: bool) -> Result<(), StageError> {
     let new = beside(path);
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         reach(Point::ReplacementBegun)?;
         file.write_all(content)?;
         file.set_permissions(Permissions::from_mode(mode))?;
-        file.sync_all()?;
+        if through {
+            file.sync_all()?;
+        }
         reach(Point::ReplacementWhole)?;
         fs::rename(&new, path)
     };

@@ -63,3 +63,37 @@ fn the_cache_of_a_running_stage_is_not_removed() {
     project.write("go", "");
     assert_eq!(running.end().code, Some(0));
 }
+
+#[test]
+fn outputs_of_stages_and_instances_that_are_gone_are_removed_too_unless_edited() {
+    let many = r#"
+[stage.s]
+use = "command"
+foreach = ["a", "b", "c", "d"]
+outputs = { out = "out/{key}.txt" }
+params = { run = "echo {item} > {out}" }
+"#;
+    let project = Project::new(&format!("{many}{}", TWO.replace("sources.in", "s@a.out")));
+    project.write("b.toml", &many.replace("out/", "b/"));
+    project.ok(&["run"]);
+    project.ok(&["run", "--file", "b.toml"]);
+    project.write("pipeline.toml", &many.replace(r#""b", "c", "d""#, r#""d""#));
+    project.write("out/b.txt", "edited");
+    let said = project.ok(&["clean"]);
+    for line in [
+        "out/a.txt removed\n",
+        "out/c.txt removed\n",
+        "out/sorted.txt removed\n",
+        "out/count.txt removed\n",
+        "out/b.txt stays: it is not what was placed there\n",
+        "5 removed, 1 left",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert_eq!(project.read("out/b.txt"), "edited");
+    assert_eq!(project.read("b/a.txt"), "a\n", "another pipeline file's");
+    assert!(project.ok(&["clean"]).contains("0 removed, 1 left\n"));
+    // A place that was cleaned is free, and what is put there is the user's.
+    project.write("out/a.txt", "mine");
+    assert_eq!(project.run(&[]).0, 2);
+}

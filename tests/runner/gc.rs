@@ -24,17 +24,17 @@ fn with_old_results() -> Project {
     project
 }
 
-fn age(folder: &std::path::Path, days: u64) {
+pub fn age(folder: &std::path::Path, days: u64) {
     let then = SystemTime::now() - Duration::from_hours(24 * days);
     fs::File::open(folder).expect("is there").set_modified(then).expect("is ours");
 }
 
-fn gc(project: &Project, arguments: &[&str]) -> Value {
+pub fn gc(project: &Project, arguments: &[&str]) -> Value {
     let said = project.ok(&[&["gc", "--format", "json"], arguments].concat());
     serde_json::from_str(&said).expect("is JSON")
 }
 
-fn taken(said: &Value) -> usize {
+pub fn taken(said: &Value) -> usize {
     said["taken"].as_array().expect("is a list").len()
 }
 

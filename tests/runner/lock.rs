@@ -322,3 +322,69 @@ fn a_lock_with_half_a_conflict_says_so() {
     assert!(ended.err.contains("help: "), "{}", ended.err);
     assert_eq!(project.ner_pipe(&["lock"]).code, Some(2), "what to do with it?");
 }
+
+/// So many stages that need each other in no way.
+fn many(count: usize) -> String {
+    let items = (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    format!(
+        r#"
+[stage.s]
+use = "command"
+foreach = [{items}]
+outputs = {{ out = "out/{{key}}.txt" }}
+params = {{ run = "echo {{key}} >> trace; echo {{item}} > {{out}}" }}
+"#
+    )
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_a_lock_that_names_only_what_is_there() {
+    for after in [1, 5, 20, 40] {
+        let project = Project::new(&many(60));
+        let running = project.start(&["run"]);
+        crate::project::until("some stages", || project.trace().len() >= after);
+        running.kill_group();
+        drop(running.end());
+        let lock = Lock::read(&project.path("pipeline.lock")).expect("is whole");
+        let store = ner_pipe::store::Store::at(&project.path("")).expect("is known");
+        for (id, locked) in lock.stages() {
+            let entry = store.peek(&locked.key).unwrap_or_else(|| panic!("{id} was not committed"));
+            assert_eq!(entry.damage(), None, "{id}");
+        }
+        let whole = project.entries_if_any().len();
+        let (code, outcomes) = project.run(&[]);
+        let executed = outcomes.values().filter(|outcome| *outcome == "executed").count();
+        assert_eq!((code, executed), (0, 60 - whole), "what was committed is not executed again");
+        assert_eq!(Lock::read(&project.path("pipeline.lock")).expect("is whole").stages().count(), 60);
+    }
+}
+
+#[test]
+fn two_runs_of_many_stages_at_once_record_all_of_them() {
+    let project = Project::new(&many(60));
+    let half = |from: usize| (from..from + 30).map(|n| format!("s@{n}")).collect::<Vec<_>>();
+    let runs = [half(0), half(30)].map(|ids| {
+        let ids = ids.iter().map(String::as_str);
+        project.start(&["run"].into_iter().chain(ids).collect::<Vec<_>>())
+    });
+    for run in runs {
+        let ended = run.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+    }
+    assert!(project.states().values().all(|state| state == "fresh"), "{:?}", project.states());
+}
+
+#[test]
+fn a_lock_that_cannot_be_written_fails_the_stages_that_it_does_not_name() {
+    let run = "echo key = > pipeline.lock; echo count >> trace;";
+    let project = Project::new(&TWO.replace("echo count >> trace;", run));
+    let ended = project.ner_pipe(&["run"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    for said in ["cannot record the result", "is damaged", "help: delete it"] {
+        assert!(ended.err.contains(said), "{said}\n{}", ended.err);
+    }
+    assert!(ended.out.contains("count  failed"), "{}", ended.out);
+    project.remove("pipeline.lock");
+    project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
+    assert!(project.states().values().all(|state| state == "fresh"));
+}

@@ -19,6 +19,7 @@ mod names;
 mod outputs;
 mod project;
 mod selection;
+mod shared;
 mod shell;
 mod situations;
 mod stats;

@@ -110,3 +110,34 @@ fn what_turns_up_while_a_run_goes_on_is_kept() {
     assert_eq!(project.read("out/count.txt").trim(), "3");
     assert!(walk(&project, "cache/displaced").iter().any(|path| path.ends_with("count.txt")));
 }
+
+#[test]
+fn an_old_result_that_the_cache_has_lost_is_a_result_still() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    let change = |to: &str| project.write("data/in.txt", to);
+    let replaced = || {
+        let ended = project.ner_pipe(&["run"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(!ended.err.contains("was not a result"), "{}", ended.err);
+        assert!(!project.exists("cache/displaced"), "{}", ended.err);
+    };
+    // With the cache went what it knew of the place: the lock has it.
+    project.ok(&["clean", "--cache", "--yes"]);
+    change("one\n");
+    replaced();
+    // With the lock went what it says: the cache knows what was placed, if not how to make it again.
+    project.remove("pipeline.lock");
+    project.remove("cache/entries");
+    change("two\n");
+    replaced();
+    project.write("out/count.txt", "edited");
+    change("three\nthree\n");
+    let ended = project.ner_pipe(&["run"]);
+    assert!(ended.err.contains("out/count.txt was not a result of ner-pipe"), "{}", ended.err);
+    assert!(!ended.err.contains("out/sorted.txt"), "{}", ended.err);
+    assert_eq!(
+        walk(&project, "cache/displaced").iter().filter(|path| path.ends_with("count.txt")).count(),
+        1
+    );
+}

@@ -1,0 +1,87 @@
+//! Moving out of the way what is damaged, and what is the user's: nothing of it is deleted.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use stage_contract::StageError;
+
+use super::{
+    Entry, LookupError, Patience, Record, Store, copy_tree, private_folder, remove, tree::make_durable,
+};
+use crate::{
+    failpoint::{Point, reach},
+    fingerprint::{Digest, Key},
+};
+
+impl Store {
+    /// Moves what lies under a key out of the way, and says where to; nothing is deleted. None when nothing
+    /// does, or what does is whole by now: another run has been faster. `found` is the record that was found
+    /// damaged, which a second look does not clear.
+    ///
+    /// # Errors
+    /// As [`Store::lookup`].
+    pub fn set_aside(
+        &self,
+        key: &Key,
+        found: Option<&Record>,
+        mut patience: Patience<'_>,
+    ) -> Result<Option<PathBuf>, LookupError> {
+        let lock = self.lock_key(key, &mut patience)?;
+        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none();
+        let moved = if self.peek(key).is_some_and(whole) { None } else { self.move_aside(key)? };
+        lock.remove();
+        Ok(moved)
+    }
+
+    /// For whoever holds the key's lock. None when nothing lies there.
+    pub(super) fn move_aside(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
+        let from = self.entry_folder(key);
+        if fs::symlink_metadata(&from).is_err() {
+            return Ok(None);
+        }
+        let damaged = self.root.join("damaged");
+        private_folder(&damaged)?;
+        let to = free_name(&damaged, &key.to_string());
+        let moved = reach(Point::SetAside).and_then(|()| fs::rename(&from, &to));
+        moved.map(|()| Some(to)).map_err(|e| StageError::io("move away", &from, e))
+    }
+
+    /// Moves a file or folder that is not ours into the store, and says where to.
+    ///
+    /// # Errors
+    /// When the disk refuses; then it lies where it was.
+    pub fn displace(&self, path: &Path, digest: Option<Digest>) -> Result<PathBuf, StageError> {
+        let folder = self.root.join("displaced");
+        private_folder(&folder)?;
+        let name = digest.map_or_else(|| "unreadable".to_owned(), |digest| digest.short());
+        let home = free_name(&folder, &name);
+        private_folder(&home)?;
+        let to = home.join(path.file_name().unwrap_or_default());
+        let failed = |e| StageError::io("move away", path, e);
+        match reach(Point::Displace).and_then(|()| fs::rename(path, &to)) {
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                copy_tree(path, &to)?;
+                make_durable(&home)?;
+                remove(path)?;
+            }
+            result => result.map_err(failed)?,
+        }
+        reach(Point::Displaced).map_err(failed)?;
+        Ok(to)
+    }
+}
+
+/// `<folder>/<name>.<n>` with the first free n.
+pub(super) fn free_name(folder: &Path, name: &str) -> PathBuf {
+    let mut n = 1_u32;
+    loop {
+        let path = folder.join(format!("{name}.{n}"));
+        if fs::symlink_metadata(&path).is_err() {
+            return path;
+        }
+        n += 1;
+    }
+}

@@ -1,0 +1,158 @@
+//! What was placed where and by which pipeline file, and which pipeline file records in which lock: what the
+//! files of a project do not say themselves.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use stage_contract::StageError;
+
+use super::{Store, private_folder, remove, tree::write_soon};
+use crate::fingerprint::Digest;
+
+const PUBLISHED: &str = "published";
+const LOCKED: &str = "locked";
+
+/// What is remembered of a path at which an output was published: what lies there is a result, or was one
+/// until somebody edited it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The path, relative to the project's root.
+    pub path: PathBuf,
+    /// The pipeline file that placed it; none where an older ner-pipe did.
+    pub by: Option<PathBuf>,
+    /// What it placed.
+    pub digest: Option<Digest>,
+}
+
+/// A pipeline file that records results of this cache in its lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorder {
+    /// The project's root; a cache may be shared.
+    pub root: PathBuf,
+    /// The pipeline file, relative to the root.
+    pub file: PathBuf,
+    /// Its lock, relative to the root.
+    pub lock: PathBuf,
+}
+
+impl Recorder {
+    /// Where its lock may lie: where it was, or in the root of now, should the project have been moved.
+    fn locks(&self, root: &Path) -> [PathBuf; 2] {
+        [self.root.join(&self.lock), root.join(&self.lock)]
+    }
+}
+
+impl Store {
+    /// What is remembered of a path, relative to the project's root.
+    #[must_use]
+    pub fn mark(&self, path: &Path) -> Option<Mark> {
+        read_mark(&self.named(PUBLISHED, path))
+    }
+
+    /// Every mark, in no particular order.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        files(&self.root().join(PUBLISHED)).filter_map(|path| read_mark(&path))
+    }
+
+    /// Remembers that an output is placed.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn set_mark(&self, mark: &Mark) -> Result<(), StageError> {
+        if self.mark(&mark.path).as_ref() == Some(mark) {
+            return Ok(());
+        }
+        self.write_named(PUBLISHED, &mark.path, mark)
+    }
+
+    /// Forgets that an output was placed: it was taken away.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget_mark(&self, path: &Path) -> Result<(), StageError> {
+        remove(&self.named(PUBLISHED, path))
+    }
+
+    /// Remembers who records here: `gc` may not find its lock by looking around, as folders may be linked.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remember(&self, recorder: &Recorder) -> Result<(), StageError> {
+        if self.remembers(recorder) {
+            return Ok(());
+        }
+        self.write_named(LOCKED, &recorder.root.join(&recorder.lock), recorder)
+    }
+
+    /// Whether it is known to record here.
+    #[must_use]
+    pub fn remembers(&self, recorder: &Recorder) -> bool {
+        self.named(LOCKED, &recorder.root.join(&recorder.lock)).exists()
+    }
+
+    /// Every pipeline file that is known to record here.
+    pub fn recorders(&self) -> impl Iterator<Item = Recorder> {
+        files(&self.root().join(LOCKED)).filter_map(|path| read_json(&path))
+    }
+
+    /// Locks that are known to name results of this cache, and are there.
+    #[must_use]
+    pub fn known_locks(&self, root: &Path) -> Vec<PathBuf> {
+        let locks = self.recorders().flat_map(|recorder| recorder.locks(root));
+        locks.filter(|lock| lock.is_file()).collect()
+    }
+
+    /// Forgets locks that are gone. The caller holds [`Store::publishing`]: a run that writes one for the first
+    /// time is remembered before that.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget_gone_locks(&self, root: &Path) -> Result<(), StageError> {
+        for file in files(&self.root().join(LOCKED)) {
+            let Some(recorder) = read_json::<Recorder>(&file) else { continue };
+            if recorder.locks(root).iter().all(|lock| is_gone(lock)) {
+                remove(&file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hashed, because a path has slashes.
+    fn named(&self, folder: &str, path: &Path) -> PathBuf {
+        self.root().join(folder).join(Digest::of(path.as_os_str().as_bytes()).short())
+    }
+
+    fn write_named(&self, folder: &str, path: &Path, content: &impl Serialize) -> Result<(), StageError> {
+        let json = serde_json::to_vec(content).map_err(|e| StageError::because("cannot write JSON", e))?;
+        private_folder(&self.root().join(folder))?;
+        write_soon(&self.named(folder, path), &json)
+    }
+}
+
+/// An older ner-pipe wrote the path alone.
+fn read_mark(file: &Path) -> Option<Mark> {
+    let text = fs::read_to_string(file).ok()?;
+    let old = || Mark { path: text.trim_end_matches('\n').into(), by: None, digest: None };
+    Some(serde_json::from_str(&text).unwrap_or_else(|_| old()))
+}
+
+fn read_json<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+/// What lies in a folder; what is half-written begins with a dot.
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| !entry.file_name().as_bytes().starts_with(b".")).map(|entry| entry.path())
+}
+
+/// Not merely out of reach.
+fn is_gone(path: &Path) -> bool {
+    fs::metadata(path)
+        .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+}

@@ -1,0 +1,57 @@
+//! Removing what dead runs left.
+
+use std::{ffi::OsString, fs};
+
+use stage_contract::StageError;
+
+use super::{Flock, Store, remove};
+use crate::{
+    failpoint::{Point, reach},
+    fingerprint::Key,
+};
+
+impl Store {
+    /// Removes what dead runs left: slots, checkpoints of results that are there, lock files. All of it
+    /// belongs to a key, and whoever is alive and needs it holds the key's lock. What cannot be removed
+    /// now is so later.
+    pub(super) fn sweep(&self) {
+        for (folder, name, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {
+            // A checkpoint without a result is there to be resumed.
+            if folder == "checkpoints" && self.peek(&key).is_none() {
+                continue;
+            }
+            let path = self.root.join(folder).join(name);
+            // A child's lock (`<key>.exec`) is a lock of its own.
+            let lock = if folder == "locks" { path.clone() } else { self.lock_path(&key) };
+            let Ok(Some(lock)) = Flock::try_exclusive(&lock) else { continue };
+            tracing::debug!(path = %path.display(), "sweeping what a dead run left");
+            if folder != "locks"
+                && let Err(error) = reach(Point::Sweep)
+                    .map_err(|e| StageError::io("remove", &path, e))
+                    .and_then(|()| remove(&path))
+            {
+                tracing::debug!(%error, "it stays");
+            }
+            lock.remove();
+        }
+        // Of a run that died while it saved what files contain; a living one whose file is gone saves nothing
+        // this time.
+        for left in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
+            if left.file_name().as_encoded_bytes().starts_with(b"stats.") {
+                drop(remove(&left.path()));
+            }
+        }
+    }
+
+    /// What in one of our folders is named after a key.
+    fn keyed(&self, folder: &'static str) -> Vec<(&'static str, OsString, Key)> {
+        let entries = fs::read_dir(self.root.join(folder)).ok().into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name());
+        names
+            .filter_map(|name| {
+                let key = name.to_str()?.split('.').next()?.parse().ok()?;
+                Some((folder, name, key))
+            })
+            .collect()
+    }
+}
