@@ -18,6 +18,7 @@ use std::{env, process::ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 use project::{Project, text};
+use shares::report;
 
 fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {

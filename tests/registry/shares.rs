@@ -22,7 +22,7 @@ pub const TESTS: [(&str, fn()); 6] = [
 ];
 
 /// The report of a probe, as JSON.
-fn report(project: &Project, id: &str) -> serde_json::Value {
+pub fn report(project: &Project, id: &str) -> serde_json::Value {
     serde_json::from_str(&project.read(&format!("artifacts/{id}/report.json"))).expect("is JSON")
 }
 
