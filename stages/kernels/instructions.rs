@@ -88,7 +88,7 @@ mod tests {
         match env::var(LIMIT).as_deref() {
             Ok("plain") => assert!(matches!((arch, dot), (Arch::Scalar, Dot::Plain))),
             Ok(_) => {
-                assert!(!matches!(arch, Arch::V4(_)) && !matches!(dot, Dot::AvxVnni(_) | Dot::Avx512Vnni(_)))
+                assert!(!matches!(arch, Arch::V4(_)) && !matches!(dot, Dot::AvxVnni(_) | Dot::Avx512Vnni(_)));
             }
             Err(_) => assert!(*dot == Dot::best()),
         }
