@@ -209,6 +209,32 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_without_heads_and_neurons_adds_its_biases() {
+        let (offset, gamma) = ([0.5, -1.0, 2.0], [1.0; 3]);
+        let norm = Norm { gamma: &gamma, beta: &[0.0; 3], epsilon: 1e-5 };
+        let [to_nothing, from_nothing] = [
+            Linear { weight: Matrix::empty(3, 0), bias: &[] },
+            Linear { weight: Matrix::empty(0, 3), bias: &offset },
+        ];
+        let layer = Layer::new(&Parts {
+            attention: [to_nothing; 3],
+            output: from_nothing,
+            attention_norm: norm,
+            up: to_nothing,
+            down: from_nothing,
+            ffn_norm: norm,
+            heads: 0,
+        });
+        let mut x = Draw::new(4).values(3 * 11);
+        let mut expected = x.clone();
+        for _ in 0..2 {
+            norm.forward(&mut expected, Some(&offset.repeat(11)));
+        }
+        layer.forward(&mut x, &[0, 4, 11]);
+        assert_eq!(x, expected);
+    }
+
+    #[test]
     fn threads_do_not_show() {
         let made = Made::new(40, 3, 8, 70, 9);
         let layer = Layer::new(&made.parts());
