@@ -100,7 +100,7 @@ impl Server {
 
     fn forward(&self, network: &Network, windows: &[Vec<u32>]) -> Vec<f32> {
         let logits = network.forward(&Packed::new(&batch(windows), &self.config, &self.device), &[]).logits;
-        let mut logits: Vec<f32> = logits.into_data().to_vec().expect("f32");
+        let mut logits: Vec<f32> = logits.into_data().try_to_vec().expect("f32");
         logits.truncate(self.config.labels.len());
         logits
     }

@@ -16,6 +16,9 @@ use crate::{
 /// Rows of a task: weights are read once for all of them, and what lies between two layers stays in the second cache.
 pub(crate) const ROWS: usize = 64;
 
+/// Adding 1.5 * 2^23 rounds to a whole number, which the low bits are.
+const WHOLE: f32 = 12_582_912.0;
+
 /// So many products of 255 and 127 fit into 32 bits with room for the zero's share.
 const DEPTH: usize = 1 << 15;
 
@@ -180,8 +183,8 @@ fn pack(inner: usize, from: &[(Matrix<'_>, usize, f32)]) -> (Vec<Line>, Columns)
     let mut panel = vec![Line([[0; 4]; dot::COLUMNS]); inner.div_ceil(4)];
     for (k, row) in values.iter().enumerate() {
         for (place, x) in row.iter().enumerate().filter(|(place, _)| columns.scale[*place] > 0.0) {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 127")]
-            let byte = (x / columns.scale[place]).round_ties_even() as i8;
+            let [byte, ..] = (x / columns.scale[place] + WHOLE).to_bits().to_le_bytes();
+            let byte = byte.cast_signed();
             panel[k / 4].0[place][k % 4] = byte;
             columns.sum[place] += i32::from(byte);
         }
@@ -194,8 +197,6 @@ work!(Quantise = quantise((&[f32], &mut [[u8; 4]])) -> Step);
 /// A row as bytes; what fills up the last four meets weights of zero.
 #[inline(always)]
 fn quantise((x, to): (&[f32], &mut [[u8; 4]])) -> Step {
-    /// Adding 1.5 * 2^23 rounds to a whole number, which the low bits are.
-    const WHOLE: f32 = 12_582_912.0;
     const LANES: usize = 32;
     // Zero is among what bytes can say, so that a row of zeros is exact.
     let (mut low, mut high, mut odd) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);

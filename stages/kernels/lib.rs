@@ -6,7 +6,7 @@
 //!
 //! Speed comes from [`gemm`] for products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
 //! processors and picks when the program runs; sums of products of bytes are written out for each (`dot`). `unsafe` stays
-//! in [`matrix`], [`vector`] and `dot`.
+//! in [`matrix`], [`vector`], [`memory`] and `dot`.
 
 #![cfg_attr(
     test,
@@ -27,6 +27,7 @@ mod instructions;
 pub mod int8;
 pub mod linear;
 pub mod matrix;
+pub mod memory;
 pub mod norm;
 mod panel;
 mod softmax;
