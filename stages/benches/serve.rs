@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use stages::ml::{
     batch::Batch,
     config::Config,
+    device,
     model::{Network, Packed},
     optimizer::{self, Groups, Groupwise},
     weights::{self, Weights},
@@ -72,7 +73,8 @@ fn main() {
 
 impl Server {
     fn open(folder: &std::path::Path) -> Self {
-        let (config, device) = (Config::load(folder).expect("config.json"), Device::flex());
+        let (config, device) =
+            (Config::load(folder).expect("config.json"), device::burn(stage_contract::Device::Cpu));
         let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
         let exact = Network::from_weights(&config, weights, &device).expect("the config's shapes");
         let frozen = exact.clone().freeze(&config);
