@@ -354,8 +354,9 @@ def encoder(
 
 
 def agree(title: str, kind: str, found: dict[str, list[float]]) -> None:
-    """All computed the same, or nothing is worth measuring; 8 bits differ by how they round."""
-    ours, limit = found["ner-pipe"], 2e-3 if kind != "int8" else 0.5
+    """All computed the same, or nothing is worth measuring; 8 bits differ by how they round, and so does a loss once
+    weights were trained in turn on other cases."""
+    ours, limit = found["ner-pipe"], {"int8": 0.5, "train real": 0.05}.get(kind, 2e-3)
     for who, theirs in found.items():
         distance = max(abs(a - b) for a, b in zip(ours, theirs))
         if distance > limit:
