@@ -1,8 +1,8 @@
 //! What the process does with memory that it has given up.
 
-/// From now on this process keeps it: a training step gives up and takes hundreds of megabytes, and pages that went back to
+/// From now on this process holds it: a training step gives up and takes hundreds of megabytes, and pages that went back to
 /// the system come again one fault at a time, cleared, which was a third of a step. For glibc; elsewhere nothing changes.
-pub fn keep() {
+pub fn hold() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // One heap for all threads, because only the first can hold what is larger than 64 MiB.
     for (parameter, value) in [(libc::M_TRIM_THRESHOLD, -1), (libc::M_MMAP_MAX, 0), (libc::M_ARENA_MAX, 1)] {
@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn memory_that_was_given_up_comes_back_without_page_faults() {
         let touch = || drop(std::hint::black_box(vec![1_u8; 40 << 20]));
-        keep();
+        hold();
         touch();
         let before = faults();
         touch();

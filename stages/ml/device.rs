@@ -14,7 +14,7 @@ use stage_contract::{Device, DeviceRequest, Invalid};
 pub fn burn(device: Device) -> tensor::Device {
     match device {
         Device::Cpu => {
-            kernels::memory::keep();
+            kernels::memory::hold();
             tensor::Device::flex()
         }
         #[cfg(feature = "cuda")]
