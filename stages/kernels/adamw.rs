@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::vector::{PIECE, run, sum};
+use crate::vector::{PIECE, run, sum, work};
 
 /// One step of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,18 +32,20 @@ impl AdamW {
         let length = parameter.len();
         assert!([gradient.len(), first.len(), second.len()] == [length; 3], "moments of each element");
         if length <= PIECE {
-            return run(change, (*self, parameter, gradient, first, second));
+            return run(Change, (*self, parameter, gradient, first, second));
         }
         parameter
             .par_chunks_mut(PIECE)
             .zip(gradient.par_chunks(PIECE))
             .zip(first.par_chunks_mut(PIECE))
             .zip(second.par_chunks_mut(PIECE))
-            .for_each(|(((p, g), m), v)| run(change, (*self, p, g, m, v)));
+            .for_each(|(((p, g), m), v)| run(Change, (*self, p, g, m, v)));
     }
 }
 
 type Piece<'a> = (AdamW, &'a mut [f32], &'a [f32], &'a mut [f32], &'a mut [f32]);
+
+work!(Change = change(Piece<'_>));
 
 #[inline(always)]
 fn change((step, p, g, m, v): Piece<'_>) {
@@ -62,10 +64,12 @@ fn change((step, p, g, m, v): Piece<'_>) {
 #[must_use]
 pub fn squares(values: &[f32]) -> f64 {
     if values.len() <= PIECE {
-        return run(square, values);
+        return run(Square, values);
     }
-    values.par_chunks(PIECE).map(|piece| run(square, piece)).collect::<Vec<_>>().into_iter().sum()
+    values.par_chunks(PIECE).map(|piece| run(Square, piece)).collect::<Vec<_>>().into_iter().sum()
 }
+
+work!(Square = square(&[f32]) -> f64);
 
 #[inline(always)]
 fn square(values: &[f32]) -> f64 {

@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::{
+    instructions::instructions,
     matrix::{Matrix, MatrixMut},
     panel::Panels,
     softmax::{softmax, softmax_backward},
@@ -118,7 +119,7 @@ impl Attention<'_> {
         self.tasks(rows).zip(pieces).collect::<Vec<_>>().into_par_iter().for_each_init(
             Room::default,
             |room, (task, to)| {
-                Arch::new().dispatch(Forward { attention: self, task, to, room });
+                instructions().arch.dispatch(Forward { attention: self, task, to, room });
             },
         );
         context
@@ -150,7 +151,7 @@ impl Attention<'_> {
             Room::default,
             |room, ((task, gradient), ((by_query, by_key), by_value))| {
                 let to = [by_query, by_key, by_value];
-                Arch::new().dispatch(Backward { attention: self, task, gradient, to, room });
+                instructions().arch.dispatch(Backward { attention: self, task, gradient, to, room });
             },
         );
         by_rows

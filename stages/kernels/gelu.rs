@@ -2,7 +2,7 @@
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
-use crate::vector::{PIECE, changed_copy, each_piece, erf, exp, run};
+use crate::vector::{PIECE, changed_copy, each_piece, erf, exp, run, work};
 
 /// 1 / √(2π)
 const DENSITY: f32 = 0.398_942_3;
@@ -13,22 +13,30 @@ fn share(x: f32) -> f32 {
     0.5 * (1.0 + erf(x * FRAC_1_SQRT_2))
 }
 
+/// One element.
+#[inline(always)]
+pub(crate) fn gelu_one(x: f32) -> f32 {
+    x * share(x)
+}
+
+work!(Forward = forward(&mut [f32]));
+
 #[inline(always)]
 fn forward(values: &mut [f32]) {
     for x in values {
-        *x *= share(*x);
+        *x = gelu_one(*x);
     }
 }
 
 /// In place.
 pub fn gelu(values: &mut [f32]) {
-    each_piece(values, PIECE, |_, piece| run(forward, piece));
+    each_piece(values, PIECE, |_, piece| run(Forward, piece));
 }
 
 /// In new memory.
 #[must_use]
 pub fn gelu_of(values: &[f32]) -> Vec<f32> {
-    changed_copy(values, PIECE, |_, piece| run(forward, piece))
+    changed_copy(values, PIECE, |_, piece| run(Forward, piece))
 }
 
 /// From the gradient of the output to that of the input `x`, in place.
@@ -39,9 +47,11 @@ pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
     assert_eq!(x.len(), gradient.len(), "a gradient for each element");
     each_piece(gradient, PIECE, |number, piece| {
         let x = &x[number * PIECE..][..piece.len()];
-        run(backward, (x, piece));
+        run(Backward, (x, piece));
     });
 }
+
+work!(Backward = backward((&[f32], &mut [f32])));
 
 #[inline(always)]
 fn backward((x, gradient): (&[f32], &mut [f32])) {

@@ -5,7 +5,8 @@
 //! the same input gives the same bits on one thread and on many.
 //!
 //! Speed comes from [`gemm`] for products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
-//! processors and picks when the program runs. `unsafe` stays in [`matrix`] and [`vector`].
+//! processors and picks when the program runs; sums of products of bytes are written out for each (`dot`). `unsafe` stays
+//! in [`matrix`], [`vector`], [`memory`] and `dot`.
 
 #![cfg_attr(
     test,
@@ -19,9 +20,14 @@
 
 pub mod adamw;
 pub mod attention;
+mod dot;
+pub mod frozen;
 pub mod gelu;
+mod instructions;
+pub mod int8;
 pub mod linear;
 pub mod matrix;
+pub mod memory;
 pub mod norm;
 mod panel;
 mod softmax;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::{
     matrix::{Cores, Matrix, MatrixMut, add_product, product},
-    vector::run,
+    vector::{run, work},
 };
 
 /// Columns of a bias that are summed together.
@@ -85,10 +85,12 @@ pub fn by_bias(gradient: &[f32], columns: usize) -> Vec<f32> {
     assert!(columns > 0 && gradient.len().is_multiple_of(columns), "rows of {columns}");
     let mut sums = vec![0.0; columns];
     sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(number, sums)| {
-        run(add_rows, (sums, &gradient[number * COLUMNS..], columns));
+        run(AddRows, (sums, &gradient[number * COLUMNS..], columns));
     });
     sums
 }
+
+work!(AddRows = add_rows((&mut [f32], &[f32], usize)));
 
 /// Adds up rows that begin `stride` apart.
 #[inline(always)]

@@ -26,6 +26,16 @@ impl<'a> Matrix<'a> {
         Self { values, rows: values.len() / columns, columns, row_stride: columns, column_stride: 1 }
     }
 
+    /// A matrix without elements that still has a number of rows or of columns.
+    ///
+    /// # Panics
+    /// When it has elements.
+    #[must_use]
+    pub fn empty(rows: usize, columns: usize) -> Self {
+        assert!(rows == 0 || columns == 0, "a matrix of {rows} x {columns} has elements");
+        Self { values: &[], rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
     /// Rows and columns.
     #[must_use]
     pub fn shape(&self) -> (usize, usize) {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::vector::{changed_copy, each_piece, rows, run, sum, sum_pairs};
+use crate::vector::{changed_copy, each_piece, rows, run, sum, sum_pairs, work};
 
 /// Gain, offset and the ε under the root.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +49,14 @@ impl Norm<'_> {
         let piece = rows(self.gamma.len()) * self.gamma.len();
         each_piece(x, piece, |number, x| {
             let residual = residual.map(|residual| &residual[number * piece..][..x.len()]);
-            run(in_place, (self, x, residual));
+            run(InPlace, (self, x, residual));
         });
+    }
+
+    /// As [`Norm::forward`], on this thread alone.
+    pub(crate) fn forward_here(&self, x: &mut [f32], residual: &[f32]) {
+        self.check(x, Some(residual));
+        run(InPlace, (self, x, Some(residual)));
     }
 
     /// x becomes the sum x + residual, and the result is new: what [`Norm::backward`] needs stays.
@@ -71,11 +77,11 @@ impl Norm<'_> {
             .enumerate()
             .for_each(|(number, ((x, means), scales))| {
                 let residual = residual.map(|residual| &residual[number * piece..][..x.len()]);
-                run(measure, (self, x, residual, means, scales));
+                run(Measure, (self, x, residual, means, scales));
             });
         let y = changed_copy(x, piece, |number, y| {
             let rows = number * count..number * count + y.len() / width;
-            run(apply, (self, y, &statistics.mean[rows.clone()], &statistics.scale[rows]));
+            run(Apply, (self, y, &statistics.mean[rows.clone()], &statistics.scale[rows]));
         });
         (y, statistics)
     }
@@ -98,7 +104,7 @@ impl Norm<'_> {
             .zip(statistics.mean.par_chunks(count).zip(statistics.scale.par_chunks(count)))
             .zip(parts.par_chunks_mut(2 * width))
             .for_each(|(((gradient, sums), (mean, scale)), part)| {
-                run(backward, (self, gradient, sums, (mean, scale), part));
+                run(Backward, (self, gradient, sums, (mean, scale), part));
             });
         let mut total = vec![0.0; 2 * width];
         for part in parts.chunks_exact(2 * width) {
@@ -108,6 +114,8 @@ impl Norm<'_> {
         Gradients { gamma: total, beta }
     }
 }
+
+work!(InPlace = in_place((&Norm<'_>, &mut [f32], Option<&[f32]>)));
 
 #[inline(always)]
 fn in_place((norm, x, residual): (&Norm<'_>, &mut [f32], Option<&[f32]>)) {
@@ -120,6 +128,8 @@ fn in_place((norm, x, residual): (&Norm<'_>, &mut [f32], Option<&[f32]>)) {
 
 type Measured<'a> = (&'a Norm<'a>, &'a mut [f32], Option<&'a [f32]>, &'a mut [f32], &'a mut [f32]);
 
+work!(Measure = measure(Measured<'_>));
+
 #[inline(always)]
 fn measure((norm, x, residual, means, scales): Measured<'_>) {
     add(x, residual);
@@ -127,6 +137,8 @@ fn measure((norm, x, residual, means, scales): Measured<'_>) {
         (*mean, *scale) = moments(row, norm.epsilon);
     }
 }
+
+work!(Apply = apply((&Norm<'_>, &mut [f32], &[f32], &[f32])));
 
 #[inline(always)]
 fn apply((norm, x, means, scales): (&Norm<'_>, &mut [f32], &[f32], &[f32])) {
@@ -142,11 +154,13 @@ fn apply_row(norm: &Norm<'_>, row: &mut [f32], mean: f32, scale: f32) {
     }
 }
 
-type Backward<'a> = (&'a Norm<'a>, &'a mut [f32], &'a [f32], (&'a [f32], &'a [f32]), &'a mut [f32]);
+type Task<'a> = (&'a Norm<'a>, &'a mut [f32], &'a [f32], (&'a [f32], &'a [f32]), &'a mut [f32]);
+
+work!(Backward = backward(Task<'_>));
 
 /// With x̂ = (s - mean) scale and h = g gamma: dL/ds = scale (h - mean(h) - x̂ mean(h x̂)).
 #[inline(always)]
-fn backward((norm, gradient, sums, (means, scales), part): Backward<'_>) {
+fn backward((norm, gradient, sums, (means, scales), part): Task<'_>) {
     let width = norm.gamma.len();
     let (by_gamma, by_beta) = part.split_at_mut(width);
     let rows = gradient.chunks_exact_mut(width).zip(sums.chunks_exact(width));

@@ -104,10 +104,11 @@ fn tile<S: Simd, const N: usize>(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use pulp::{Arch, WithSimd};
+    use pulp::WithSimd;
 
     use super::*;
     use crate::{
+        instructions::instructions,
         matrix::Cores,
         matrix::product,
         reference::{Draw, assert_near, wide},
@@ -137,10 +138,10 @@ mod tests {
             let mut panels = Panels::default();
             panels.pack(right, 1.0);
             let mut to = vec![7.0; rows * columns];
-            Arch::new().dispatch(Multiply(&panels, MatrixMut::new(&mut to, columns), false, left));
+            instructions().arch.dispatch(Multiply(&panels, MatrixMut::new(&mut to, columns), false, left));
             assert_near(&to, &expected, 1e-5);
             panels.pack(right, 0.5);
-            Arch::new().dispatch(Multiply(&panels, MatrixMut::new(&mut to, columns), true, left));
+            instructions().arch.dispatch(Multiply(&panels, MatrixMut::new(&mut to, columns), true, left));
             assert_near(&to, &expected.iter().map(|x| 1.5 * x).collect::<Vec<_>>(), 1e-5);
         }
     }

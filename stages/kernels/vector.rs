@@ -1,7 +1,11 @@
 //! What all kernels share: dispatch, pieces, sums in a fixed order, and exp and erf that vectorise.
 
-use pulp::{Arch, Simd, WithSimd};
+use std::marker::PhantomData;
+
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+
+use crate::instructions::instructions;
 
 /// Elements of a piece of work: large enough to be worth a task, small enough to stay in the second cache.
 pub(crate) const PIECE: usize = 1 << 14;
@@ -9,26 +13,52 @@ pub(crate) const PIECE: usize = 1 << 14;
 /// Sums run in so many lanes: two registers of AVX-512.
 const LANES: usize = 32;
 
-/// Runs `work` compiled for the best instructions of this processor.
-///
-/// It must be a function with `#[inline(always)]`, as must be all that it calls, down to each `mul_add`: what is not
-/// inlined here is compiled for the plainest processor. A closure will not do, because nothing forces it inline.
+/// Work that is compiled for each kind of processor. All that it calls must be `#[inline(always)]`, down to each `mul_add`:
+/// what is not inlined is compiled for the plainest processor, where a `mul_add` is a call. That is also why this is a
+/// trait and no function that is passed on: the compiler may leave the call of one where it stands.
+pub(crate) trait Work<A> {
+    type Output;
+
+    fn work(on: A) -> Self::Output;
+}
+
+/// Makes a name for a function that [`run`] may run.
+macro_rules! work {
+    ($name:ident = $function:ident($on:ty)) => {
+        work!($name = $function($on) -> ());
+    };
+    ($name:ident = $function:ident($on:ty) -> $output:ty) => {
+        struct $name;
+
+        impl crate::vector::Work<$on> for $name {
+            type Output = $output;
+
+            #[inline(always)]
+            fn work(on: $on) -> $output {
+                $function(on)
+            }
+        }
+    };
+}
+pub(crate) use work;
+
+/// Does the work with the best instructions of this processor.
 #[inline(always)]
-pub(crate) fn run<A, R>(work: impl FnOnce(A) -> R, on: A) -> R {
-    Arch::new().dispatch(Work { work, on })
+pub(crate) fn run<A, W: Work<A>>(_: W, on: A) -> W::Output {
+    instructions().arch.dispatch(Dispatch { on, work: PhantomData::<W> })
 }
 
-struct Work<A, F> {
-    work: F,
+struct Dispatch<A, W> {
     on: A,
+    work: PhantomData<W>,
 }
 
-impl<A, R, F: FnOnce(A) -> R> WithSimd for Work<A, F> {
-    type Output = R;
+impl<A, W: Work<A>> WithSimd for Dispatch<A, W> {
+    type Output = W::Output;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> R {
-        (self.work)(self.on)
+    fn with_simd<S: Simd>(self, _: S) -> W::Output {
+        W::work(self.on)
     }
 }
 

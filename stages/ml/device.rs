@@ -6,14 +6,17 @@
 use ::burn::tensor;
 use stage_contract::{Device, DeviceRequest, Invalid};
 
-/// Burn's device for ours: Flex, the pure-Rust backend, or CUDA.
+/// Burn's device for ours: Flex, the pure-Rust backend, or CUDA. On the CPU the process keeps its memory from now on.
 ///
 /// # Panics
 /// For CUDA in a build without it, which [`resolve`] never returns.
 #[must_use]
 pub fn burn(device: Device) -> tensor::Device {
     match device {
-        Device::Cpu => tensor::Device::flex(),
+        Device::Cpu => {
+            kernels::memory::hold();
+            tensor::Device::flex()
+        }
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => tensor::Device::cuda(index),
         #[cfg(not(feature = "cuda"))]

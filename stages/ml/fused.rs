@@ -21,7 +21,7 @@ use burn::{
     },
 };
 
-use kernels::adamw::AdamW;
+use kernels::{adamw::AdamW, frozen::Layer as Frozen};
 
 use crate::ml::packed::Grid;
 
@@ -121,6 +121,18 @@ pub(crate) fn squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     } else {
         x.powi_scalar(2).sum()
     }
+}
+
+/// What the kernels offer to inference alone.
+#[backend_extension(Flex)]
+pub(crate) trait Inference: Backend {
+    /// A layer in 8 bits.
+    fn frozen(x: FloatTensor<Self>, layer: Arc<Frozen>, starts: Arc<[u32]>) -> FloatTensor<Self>;
+}
+
+/// A layer in 8 bits: `[tokens, hidden]` -> `[tokens, hidden]`. `x` must be where [`runs_on`] says so, and not under autodiff.
+pub(crate) fn frozen(x: Tensor<2>, layer: &Arc<Frozen>, starts: &Arc<[u32]>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::frozen(x.into_dispatch(), layer.clone(), starts.clone()))
 }
 
 impl Rows {

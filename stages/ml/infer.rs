@@ -208,22 +208,28 @@ mod tests {
 
     /// README of the real case: the teacher reaches 91.1 on the whole of this set.
     #[test]
-    fn the_real_teacher_finds_what_it_is_known_to_find() {
+    fn the_real_teacher_finds_what_it_is_known_to_find_and_in_8_bits_too() {
         let Some(real) = crate::ml::fixture::real("") else { return };
         let device = Device::flex();
-        let model = Model::load(&real.join("teacher"), &device).expect("the teacher");
+        let mut model = Model::load(&real.join("teacher"), &device).expect("the teacher");
         let gold = Gold::load(&real.join("gold/encyclopedia_dev.bio")).expect("gold").sets.remove(0).records;
         let gold = &gold[..400];
         let encoded =
             encode(&model, gold.iter().map(|r| (r.text.as_str(), r.words.as_slice()))).expect("tokens");
-        let logits = word_logits(&model, &encoded, 2048, &device, None);
-        let tags = |logits: &WordLogits| decode(&model.config.labels, None, logits, &["MISC"]).tags;
-        let found: Vec<_> = logits.iter().map(|logits| spans(&tags(logits), Scheme::Bio)).collect();
         let entities = |tags: &[String]| {
             spans(tags, Scheme::Bio).into_iter().filter(|span| span.kind != "MISC").collect::<Vec<_>>()
         };
-        let gold: Vec<_> = gold.iter().map(|record| entities(&record.tags)).collect();
-        let scores = score(&gold, &found);
-        assert!(scores.micro.f1 > 0.90, "{scores:?}");
+        let f1 = |model: &Model| {
+            let logits = word_logits(model, &encoded, 2048, &device, None);
+            let tags = |logits: &WordLogits| decode(&model.config.labels, None, logits, &["MISC"]).tags;
+            let found: Vec<_> = logits.iter().map(|logits| spans(&tags(logits), Scheme::Bio)).collect();
+            let gold: Vec<_> = gold.iter().map(|record| entities(&record.tags)).collect();
+            score(&gold, &found).micro.f1
+        };
+        let exact = f1(&model);
+        assert!(exact > 0.90, "{exact}");
+        model.network = model.network.freeze(&model.config);
+        let frozen = f1(&model);
+        assert!(frozen > exact - 0.003, "{frozen} in 8 bits, {exact} in f32");
     }
 }

@@ -148,6 +148,7 @@ impl Network {
                     down: builder.linear(&of(name::DOWN), shape.ffn, hidden)?,
                     ffn_norm: builder.norm(&of(name::FFN_NORM), hidden)?,
                     heads: shape.heads,
+                    frozen: None,
                 })
             })
             .collect::<Result<_, E>>()?;

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use burn::{
@@ -11,13 +12,14 @@ use burn::{
     nn::{Embedding, LayerNorm, Linear},
     tensor::{Device, Tensor},
 };
+use kernels::frozen::Layer as Frozen;
 use stage_contract::{Artifact, Invalid, Kind, StageError};
 
 pub use crate::ml::packed::Packed;
 use crate::ml::{
     config::Config,
     crf::Crf,
-    fused::Rows,
+    fused::{self, Rows},
     layout::{self, host},
     losses::CrfWeights,
     tokenizer::Tokenizer,
@@ -64,6 +66,9 @@ pub struct Layer {
     /// After the FFN's residual.
     pub ffn_norm: LayerNorm,
     pub(crate) heads: usize,
+    /// The layer in 8 bits, once [`Network::freeze`] packed it.
+    #[module(skip)]
+    pub(crate) frozen: Option<Arc<Frozen>>,
 }
 
 /// Weights of the CRF (FORMATS, "CRF"); illegal moves are masked and so have weights without effect.
@@ -132,6 +137,16 @@ impl Network {
         }
     }
 
+    /// The same network with its layers also in 8 bits, which forward passes take from now on where the kernels run. It is
+    /// for inference: nobody trains it, and pruning reads what it was made from.
+    #[must_use]
+    pub fn freeze(mut self, config: &Config) -> Self {
+        for layer in &mut self.layers {
+            layer.frozen = Some(Arc::new(frozen::pack(layer, config)));
+        }
+        self
+    }
+
     /// The CRF's weights as the loss needs them.
     #[must_use]
     pub fn crf_weights(&self) -> Option<CrfWeights> {
@@ -146,6 +161,9 @@ impl Network {
 impl Layer {
     /// `[tokens, hidden]` -> `[tokens, hidden]`
     fn forward(&self, x: Tensor<2>, rows: &Rows, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
+        if let (Some(frozen), Rows::Fused { starts, .. }, None) = (&self.frozen, rows, probe) {
+            return fused::frozen(x, frozen, starts);
+        }
         let mut context = rows.attention([&self.query, &self.key, &self.value], self.heads, &x);
         if let Some((layer, probe)) = probe {
             context = probe.context(layer, context);
@@ -332,6 +350,7 @@ impl Artifact for ModelFolder {
     }
 }
 
+mod frozen;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]

@@ -175,3 +175,30 @@ fn the_command_line_is_sound() {
     assert!(parse(&["a"]).is_err(), "a model is needed");
     assert!(parse(&["--model", "m", "--input", "-", "a"]).is_err(), "texts or a file");
 }
+
+#[test]
+fn eight_bits_are_for_the_cpu() {
+    let [cpu, cuda] = [contract::Device::Cpu, contract::Device::Cuda(1)].map(DeviceRequest::Exactly);
+    for asked in [DeviceRequest::Auto, cpu] {
+        assert_eq!(Precision::Int8.device(asked).expect("a device"), cpu);
+    }
+    assert_eq!(Precision::F32.device(cuda).expect("as asked"), cuda);
+    let error = Precision::Int8.device(cuda).expect_err("no bytes there");
+    assert_eq!(error.message, "--precision int8 runs on the CPU, and not on cuda:1");
+}
+
+#[test]
+fn a_model_opened_in_eight_bits_finds_the_same_entities() {
+    let folder = tempfile::tempdir().expect("a folder");
+    student().model.save(folder.path()).expect("saved");
+    let text = ["Anna Anna vit à Paris. CAF de Paris, Anna".to_owned()];
+    let found = [Precision::F32, Precision::Int8].map(|precision| {
+        let predictor = Predictor::open(folder.path(), &Device::flex(), precision).expect("a model");
+        let frozen = predictor.model.network.layers.iter().all(|layer| layer.frozen.is_some());
+        assert_eq!(frozen, precision == Precision::Int8);
+        let found = predictor.entities(&text).expect("entities").remove(0);
+        found.into_iter().map(|e| (e.kind, e.start, e.end)).collect::<Vec<_>>()
+    });
+    assert_eq!(found[0].len(), 5);
+    assert_eq!(found[0], found[1]);
+}

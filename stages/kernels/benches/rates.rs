@@ -8,7 +8,9 @@ use std::hint::black_box;
 use kernels::{
     adamw::{AdamW, squares},
     attention::Attention,
+    frozen::{Layer, Parts},
     gelu::{gelu_backward, gelu_of},
+    int8::Int8,
     linear::{self, Linear},
     matrix::Matrix,
     norm::Norm,
@@ -29,12 +31,14 @@ fn all() {
     for (name, inner, out) in
         [("hidden x hidden", hidden, hidden), ("up", hidden, ffn), ("down", ffn, hidden)]
     {
-        let (x, weight, bias) = (values(tokens * inner), values(inner * out), values(out));
+        let (values_of_x, weight, bias) = (values(tokens * inner), values(inner * out), values(out));
         let g = values(tokens * out);
         let flops = 2.0 * (tokens * inner * out) as f64;
         let layer = Linear { weight: Matrix::new(&weight, out), bias: &bias };
-        let (x, gradient) = (Matrix::new(&x, inner), Matrix::new(&g, out));
+        let (x, gradient) = (Matrix::new(&values_of_x, inner), Matrix::new(&g, out));
         rate(&format!("{name} forward"), flops, "GFLOP/s", || linear::forward(x, &[layer]));
+        let int8 = Int8::pack(&[layer]);
+        rate(&format!("{name} in 8 bits"), flops, "Gop/s", || int8.forward(&values_of_x, tokens));
         rate(&format!("{name} by input"), flops, "GFLOP/s", || linear::by_input(gradient, &[layer.weight]));
         rate(&format!("{name} by weight"), flops, "GFLOP/s", || linear::by_weight(x, gradient));
         rate(&format!("{name} by bias"), (4 * g.len()) as f64, "GB/s", || linear::by_bias(&g, out));
@@ -62,6 +66,22 @@ fn all() {
     rate("attention", flops, "GFLOP/s", || attention.forward(&rows));
     let g = values(tokens * hidden);
     rate("attention backward", 2.5 * flops, "GFLOP/s", || attention.backward(&rows, &g));
+
+    let (square, up, down) = (values(hidden * hidden), values(hidden * ffn), values(ffn * hidden));
+    let bias = values(ffn);
+    let linear = |weight, out| Linear { weight: Matrix::new(weight, out), bias: &bias[..out] };
+    let layer = Layer::new(&Parts {
+        attention: [linear(&square, hidden); 3],
+        output: linear(&square, hidden),
+        attention_norm: norm,
+        up: linear(&up, ffn),
+        down: linear(&down, hidden),
+        ffn_norm: norm,
+        heads: hidden / 64,
+    });
+    let mut x = values(tokens * hidden);
+    let flops = 2.0 * (tokens * hidden * (4 * hidden + 2 * ffn)) as f64;
+    rate("layer in 8 bits", flops, "Gop/s", || layer.forward(&mut x, &starts));
 
     let size = 20_000_000;
     let (mut parameter, g) = (values(size), values(size));

@@ -10,13 +10,14 @@ use burn_flex::{FlexTensor, Layout};
 use kernels::{
     adamw::{self, AdamW},
     attention::Attention,
+    frozen::Layer as Frozen,
     gelu::gelu,
     linear::{self, Linear},
     matrix::Matrix,
     norm::Norm,
 };
 
-use super::{Kernels, Steps};
+use super::{Inference, Kernels, Steps};
 
 impl Kernels for Flex {
     fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
@@ -83,6 +84,14 @@ impl Steps for Flex {
     #[expect(clippy::cast_possible_truncation, reason = "a tensor holds f32")]
     fn squares(x: FlexTensor) -> FlexTensor {
         tensor(vec![adamw::squares(whole(x).storage()) as f32], &[1])
+    }
+}
+
+impl Inference for Flex {
+    fn frozen(x: FlexTensor, layer: Arc<Frozen>, starts: Arc<[u32]>) -> FlexTensor {
+        let mut x = whole(x);
+        layer.forward(x.storage_mut(), &starts);
+        x
     }
 }
 

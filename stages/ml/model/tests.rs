@@ -82,6 +82,29 @@ pub(crate) fn trained(config: &Config, device: &Device) -> Network {
 }
 
 #[test]
+fn a_frozen_network_is_near_the_network_and_gates_and_stock_operations_pass_it_by() {
+    let (config, device) = (tiny(), Device::flex());
+    let network = trained(&config, &device);
+    let frozen = network.clone().freeze(&config);
+    let all = batch(&[5, 9, 1, 18]);
+    let [fused, stock] = [Packed::new(&all, &config, &device), Packed::stock(&all, &config, &device)];
+    let states = |network: &Network, batch: &Packed| {
+        let output = network.forward(batch, &[0, 1, 2]);
+        output.hidden.into_iter().chain([output.logits]).map(host).collect::<Vec<_>>()
+    };
+    let (exact, found) = (states(&network, &fused), states(&frozen, &fused));
+    assert_eq!(exact[0], found[0]);
+    for (exact, found) in exact.iter().zip(&found).skip(1) {
+        let (distance, largest) = (furthest(exact, found), furthest(exact, &vec![0.0; exact.len()]));
+        assert!(distance > 0.0 && distance < 0.15 * largest, "{distance} of {largest}");
+    }
+    assert_eq!(states(&frozen, &stock), states(&network, &stock));
+    let gates = Gates::open(&network, &device);
+    let gated = |network: &Network| host(network.forward_gated(&fused, &[], Some(&gates)).logits);
+    assert_eq!(gated(&frozen), gated(&network));
+}
+
+#[test]
 fn a_packed_batch_gives_what_each_window_gives_alone() {
     let (config, device) = (tiny(), Device::flex());
     let network = trained(&config, &device);

@@ -1,0 +1,139 @@
+//! Our side of `benches/encoder.py`, which starts this once and asks in turn with the others: a line of JSON in, the time
+//! that the work took and a line of JSON out.
+#![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+
+use std::{
+    env,
+    io::{self, BufRead, Write},
+    path::PathBuf,
+    time::Instant,
+};
+
+use burn::{
+    module::Module,
+    optim::GradientsParams,
+    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
+};
+use serde::{Deserialize, Serialize};
+use stages::ml::{
+    batch::Batch,
+    config::Config,
+    device,
+    model::{Network, Packed},
+    optimizer::{self, Groups, Groupwise},
+    weights::{self, Weights},
+};
+
+#[derive(Deserialize)]
+struct Request {
+    run: Run,
+    /// Ids of each window of each batch.
+    batches: Vec<Vec<Vec<u32>>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Run {
+    F32,
+    Int8,
+    /// Steps that learn to tell an id's remainder, which is as good a label as any.
+    Train,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    seconds: f64,
+    /// Logits of the first row, or the first loss.
+    first: Vec<f32>,
+}
+
+struct Server {
+    config: Config,
+    device: Device,
+    exact: Network,
+    frozen: Network,
+    training: Option<(Network, Groupwise)>,
+}
+
+fn main() {
+    let folder: PathBuf = env::args().nth(1).filter(|folder| !folder.starts_with('-')).map_or_else(
+        || {
+            println!("this bench answers benches/encoder.py");
+            std::process::exit(0)
+        },
+        PathBuf::from,
+    );
+    let mut server = Server::open(&folder);
+    for line in io::stdin().lock().lines() {
+        let request: Request = serde_json::from_str(&line.expect("a line")).expect("a request");
+        println!("{}", serde_json::to_string(&server.answer(&request)).expect("JSON"));
+        io::stdout().flush().expect("read by the script");
+    }
+}
+
+impl Server {
+    fn open(folder: &std::path::Path) -> Self {
+        let (config, device) =
+            (Config::load(folder).expect("config.json"), device::burn(stage_contract::Device::Cpu));
+        let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
+        let exact = Network::from_weights(&config, weights, &device).expect("the config's shapes");
+        let frozen = exact.clone().freeze(&config);
+        Self { config, device, exact, frozen, training: None }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
+    fn answer(&mut self, request: &Request) -> Answer {
+        if matches!(request.run, Run::Train) && self.training.is_none() {
+            let optimizer = Groupwise::new(Groups { head: 1.0, crf: 1.0, weight_decay: 0.01 });
+            self.training = Some((self.exact.clone().fork(&self.device).train(), optimizer));
+        }
+        let start = Instant::now();
+        let mut first = Vec::new();
+        for windows in &request.batches {
+            let found = match request.run {
+                Run::F32 => self.forward(&self.exact, windows),
+                Run::Int8 => self.forward(&self.frozen, windows),
+                Run::Train => vec![self.step(windows)],
+            };
+            first = if first.is_empty() { found } else { first };
+        }
+        Answer { seconds: start.elapsed().as_secs_f64(), first }
+    }
+
+    fn forward(&self, network: &Network, windows: &[Vec<u32>]) -> Vec<f32> {
+        let logits = network.forward(&Packed::new(&batch(windows), &self.config, &self.device), &[]).logits;
+        let mut logits: Vec<f32> = logits.into_data().try_to_vec().expect("f32");
+        logits.truncate(self.config.labels.len());
+        logits
+    }
+
+    /// Cross-entropy over all tokens, gradients clipped, a step of `AdamW`.
+    fn step(&mut self, windows: &[Vec<u32>]) -> f32 {
+        let (network, mut optimizer) = self.training.take().expect("made before");
+        let autodiff = self.device.clone().autodiff();
+        let labels: Vec<i64> = windows
+            .iter()
+            .flatten()
+            .map(|id| i64::from(*id) % i64::try_from(self.config.labels.len()).expect("few"))
+            .collect();
+        let labels = TensorData::new(labels.clone(), [labels.len(), 1]);
+        let labels = Tensor::<2, Int>::from_data(labels, &autodiff);
+        let packed = Packed::new(&batch(windows), &self.config, &autodiff);
+        let loss = log_softmax(network.forward(&packed, &[]).logits, 1).gather(1, labels).mean().neg();
+        let value = loss.clone().into_scalar();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let norm = optimizer::norm(&network, &gradients);
+        let network = optimizer.step(5e-5, network, gradients, norm, 1.0);
+        self.training = Some((network, optimizer));
+        value
+    }
+}
+
+fn batch(windows: &[Vec<u32>]) -> Batch {
+    let mut batch = Batch { starts: vec![0], ..Batch::default() };
+    for window in windows {
+        batch.ids.extend(window);
+        batch.starts.push(u32::try_from(batch.ids.len()).expect("benchmarks are small"));
+    }
+    batch
+}
