@@ -130,7 +130,7 @@ impl Gate {
                 );
             }
             if found != Slice::All {
-                return Err(wrong(key, "it names two slices".to_owned()).help("keep one of them"));
+                return Err(wrong(key, "it names two slices".to_owned()).help("remove one of them"));
             }
             found = slice;
         }

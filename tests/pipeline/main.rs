@@ -191,9 +191,9 @@ fn the_gates_of_configs_fit_a_pipeline_with_baselines() {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);
         fs::copy(config, project.path().join("gates.toml")).expect("copied");
         let text = PIPELINE.replace("params = { rounds = 3, seconds = 0.5 }", "config = \"gates.toml\"");
-        let baselines =
-            "train = \"split.train\", ce_only = \"distill.model\", random_pruned = \"prune.model\" }";
-        let wired = text.replace("train = \"split.train\" }", baselines);
+        let gold = "gold = \"generate.test\",";
+        let baselines = format!("{gold} ce_only = \"distill.model\", random_pruned = \"prune.model\",");
+        let wired = text.replace(gold, &baselines);
         assert!(text != PIPELINE && wired != text);
         fs::write(project.path().join("pipeline.toml"), text).expect("written");
         let output = command(project.path(), &["run", "--dry-run"]).output().expect("starts");
