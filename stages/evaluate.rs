@@ -1,6 +1,7 @@
 //! What the student is worth: size, speed, fidelity to the teacher, quality against gold.
 
 mod compare;
+mod differences;
 mod gates;
 mod report;
 mod slices;
@@ -21,6 +22,7 @@ use stage_contract::{
 pub use self::gates::{Gate, Gates};
 use self::{
     compare::{Comparison, Pair},
+    differences::{Differences, MOST},
     gates::Names,
     report::{Findings, Size},
     slices::{Cut, Known},
@@ -104,12 +106,13 @@ const GOLD: Optional<Gold> =
 const TRAIN: Optional<Corpus> =
     Optional::new("train", "the training part: tells mentions that training has seen from others");
 const REPORT: Output<Evaluation> = Output::new("report", "all numbers of all models");
+const DIFFERENCES: Output<Differences> = Output::new(
+    "differences",
+    "sentences that teacher and final model tag differently, with every model's tags: text, unlike the report",
+);
 
 /// Texts that throughput is measured on at most.
 const TEXTS: usize = 200;
-
-/// Texts that the report names, of those that teacher and final model tag differently.
-const DIFFERENCES: usize = 100;
 
 impl Stage for Evaluate {
     const SPEC: Spec = Spec {
@@ -128,7 +131,7 @@ impl Stage for Evaluate {
             GOLD.port(),
             TRAIN.port(),
         ],
-        outputs: &[REPORT.port()],
+        outputs: &[REPORT.port(), DIFFERENCES.port()],
         measures: true,
     };
 
@@ -257,6 +260,10 @@ impl Stage for Evaluate {
         let tags = self.tag(cx, &subjects, "test", &records, &comparison, &device)?;
         let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&tags[0], found)).collect();
         let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
+        let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+        let last_at = names.iter().position(|name| name == FINAL.name()).unwrap_or(0);
+        let mut differences = Differences::default();
+        differences.add("test", &records, false, &names, &tags, [&pairs[0], &pairs[last_at]]);
 
         let records: Vec<&Record> = gold.sets.iter().flat_map(|set| &set.records).collect();
         let quality = if records.is_empty() {
@@ -265,18 +272,17 @@ impl Stage for Evaluate {
             let right: Vec<Vec<String>> = records.iter().map(|record| record.tags.clone()).collect();
             let tags = self.tag(cx, &subjects, "gold", &records, &comparison, &device)?;
             let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&right, found)).collect();
+            let mut from = 0;
+            for set in &gold.sets {
+                let part = from..from + set.records.len();
+                from = part.end;
+                let tags: Vec<_> = tags.iter().map(|tags| tags[part.clone()].to_vec()).collect();
+                let pairs = [&pairs[0][part.clone()], &pairs[last_at][part.clone()]];
+                differences.add(&set.name, &records[part], true, &names, &tags, pairs);
+            }
             Some(cut.scores("quality", &records, &pairs, None))
         };
-        let findings = Findings {
-            names: subjects.iter().map(|subject| subject.name.clone()).collect(),
-            sizes,
-            timings,
-            texts,
-            fidelity,
-            quality,
-            bootstrap: cut.bootstrap,
-        };
-        let final_pairs = subjects.iter().position(|subject| subject.name == FINAL.name());
+        let findings = Findings { names, sizes, timings, texts, fidelity, quality, bootstrap: cut.bootstrap };
         let evaluation = Evaluation {
             models: findings.models(cx),
             types: comparison.types,
@@ -286,11 +292,12 @@ impl Stage for Evaluate {
             bootstrap: cut.bootstrap,
             lengths: report::lengths(self.length_bounds),
             speed: findings.speed(self.seconds),
-            differences: report::differences(&test, &pairs[final_pairs.unwrap_or(0)], DIFFERENCES),
+            differences: report::differences(&test, &pairs[last_at], MOST),
             gates: findings.verdicts(&self.gates)?,
         };
         send(cx, &evaluation);
         cx.show(table::text(&evaluation));
+        cx.write(&DIFFERENCES, &differences)?;
         cx.write(&REPORT, &evaluation)
     }
 }

@@ -72,9 +72,16 @@ impl Kind {
         extension: "",
         doc: "training curves: steps.jsonl and epochs.csv",
     };
+    /// Sentences that models tag differently.
+    pub const DIFFERENCES: Self = Self {
+        name: "differences",
+        shape: Shape::File,
+        extension: "jsonl",
+        doc: "sentences that models tag differently, with the tags of each, one JSON object a line",
+    };
 
     /// Every kind, in the order of documentation. The closed set that `[sources]` and ports choose from.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FILE,
         Self::FOLDER,
         Self::TEXT,
@@ -83,6 +90,7 @@ impl Kind {
         Self::RECORDS,
         Self::REPORT,
         Self::HISTORY,
+        Self::DIFFERENCES,
     ];
 
     /// The kind of this name.

@@ -31,6 +31,7 @@ struct Bench {
 
 struct Outcome {
     report: Value,
+    differences: Vec<differences::Difference>,
     events: Vec<Event>,
 }
 
@@ -105,7 +106,9 @@ impl Bench {
 
     fn stage(&self, stage: &Evaluate, measures: bool) -> Result<Outcome, StageError> {
         let report = self.folder.path().join("report.json");
-        let outputs = BTreeMap::from([("report".to_owned(), report.clone())]);
+        let differences = self.folder.path().join("differences.jsonl");
+        let outputs = [("report", &report), ("differences", &differences)];
+        let outputs = outputs.map(|(name, path)| (name.to_owned(), path.clone())).into();
         let (events, cancelled) = (Events::default(), AtomicBool::new(false));
         stage.run(&Context {
             inputs: &self.inputs,
@@ -122,7 +125,8 @@ impl Bench {
         let typed = Evaluation::load(&report).expect("a report of evaluate");
         let Report(report) = Report::load(&report).expect("a report");
         assert_eq!(serde_json::to_value(&typed).expect("JSON"), report, "the types say all of it");
-        Ok(Outcome { report, events: events.0.into_inner().expect("alone") })
+        let Differences(differences) = Differences::load(&differences).expect("sentences");
+        Ok(Outcome { report, differences, events: events.0.into_inner().expect("alone") })
     }
 
     fn preflight(&self, misc: Misc) -> Result<(), Invalid> {
@@ -577,6 +581,18 @@ fn texts_that_differ_are_named_without_their_words() {
         }])
     );
     assert!(!outcome.report.to_string().contains("Anna"), "a report has no text of the corpus");
+}
+
+#[test]
+fn sentences_that_differ_are_kept_with_the_tags_of_all_models() {
+    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
+    bench.gold(vec![gold("a", &[("Anna", "B-PER")]), gold("b", &[("la CAF", "O B-ORG")])]);
+    let found = bench.run(Misc::Outside, true).expect("a report").differences;
+    let texts: Vec<_> = found.iter().map(|one| (one.set.as_str(), one.text.as_str())).collect();
+    assert_eq!(texts, [("test", "Anna Anna et la CAF"), ("b", "la CAF")]);
+    assert_eq!(found[0].tags["teacher"], ["B-PER", "I-PER", "O", "O", "B-ORG"]);
+    assert_eq!(found[0].tags["final"], ["B-PER", "I-PER", "O", "O", "O"]);
+    assert_eq!((found[0].tags.get("gold"), found[1].tags["gold"].join(" ")), (None, "O B-ORG".to_owned()));
 }
 
 #[test]
