@@ -115,11 +115,15 @@ fn ascending(scores: &[f64]) -> Vec<f64> {
     scores
 }
 
-impl From<Infeasible> for StageError {
-    fn from(infeasible: Infeasible) -> Self {
-        let Infeasible { name, most, least } = infeasible;
-        Self::new(format!("`{name}` allows {most:.0}, but the smallest shape of this model costs {least:.0}"))
-            .help("keep fewer layers in `distill`, keep fewer pieces of the vocabulary, or allow more")
+impl Infeasible {
+    /// The same for people.
+    #[must_use]
+    pub fn refusal(&self) -> StageError {
+        let Self { name, most, least } = self;
+        StageError::new(format!(
+            "`{name}` allows {most:.0}, but the smallest shape of this model costs {least:.0}"
+        ))
+        .help("keep fewer layers in `distill`, keep fewer pieces of the vocabulary, or allow more")
     }
 }
 

@@ -190,7 +190,7 @@ impl Prune {
                     count("ffn", start, part * self.ffn, |layer| layer.ffn),
                 ];
                 let scores = importance.clone().normalised();
-                Ok(allocation::within(now, &scores, &limits, self.multiple)?)
+                allocation::within(now, &scores, &limits, self.multiple).map_err(|e| e.refusal())
             }
             Allocation::Budget => {
                 let scores = match self.criterion {
@@ -198,11 +198,10 @@ impl Prune {
                     Criterion::Magnitude | Criterion::Random => importance.clone().by_cost(now),
                 };
                 let limits = budget.on_the_way(start, part);
-                Ok(allocation::within(now, &scores, &limits, self.multiple)?)
+                allocation::within(now, &scores, &limits, self.multiple).map_err(|e| e.refusal())
             }
-            Allocation::Uniform => {
-                Ok(allocation::uniform(now, &budget.on_the_way(start, part), self.multiple)?)
-            }
+            Allocation::Uniform => allocation::uniform(now, &budget.on_the_way(start, part), self.multiple)
+                .map_err(|e| e.refusal()),
         }
     }
 

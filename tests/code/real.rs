@@ -62,8 +62,13 @@ impl Copy {
     }
 }
 
-const ALL: [&str; 8] = ["annotate", "distill", "evaluate", "finetune", "generate", "prune", "split", "teach"];
-const WITH_A_MODEL: [&str; 6] = ["annotate", "distill", "evaluate", "finetune", "prune", "teach"];
+const ALL: [&str; 11] = [
+    "annotate", "augment", "distill", "evaluate", "finetune", "generate", "mix", "profile", "prune", "split",
+    "teach",
+];
+const WITH_A_MODEL: [&str; 7] = ["annotate", "distill", "evaluate", "finetune", "profile", "prune", "teach"];
+/// Those that train, prune between its cuts.
+const TRAINING: [&str; 4] = ["distill", "finetune", "prune", "teach"];
 
 #[test]
 fn every_stage_of_the_registry_has_its_code() {
@@ -80,7 +85,7 @@ fn every_stage_of_the_registry_has_its_code() {
 fn a_stage_reaches_what_it_uses_and_nothing_else() {
     let code = Copy::new().before;
     let has = |stage: &str, part: &str| code[stage].contains_key(part);
-    for stage in ["split", "generate"] {
+    for stage in ["split", "generate", "augment", "mix"] {
         for part in ["crate burn", "crate tokenizers", "ml/model.rs", "ml/losses.rs"] {
             assert!(!has(stage, part), "{stage} needs no {part}");
         }
@@ -132,9 +137,9 @@ fn a_change_makes_exactly_its_users_stale() {
     assert_eq!(copy.edit("stages/evaluate.rs", add), set(&["evaluate"]));
     assert_eq!(copy.edit("stages/evaluate/table.rs", add), set(&["evaluate"]));
     assert_eq!(copy.edit("stages/ml/losses.rs", add), set(&WITH_A_MODEL));
-    assert_eq!(copy.edit("stages/ml/trainer.rs", add), set(&["distill", "finetune", "teach"]));
-    assert_eq!(copy.edit("stages/ml/distillation.rs", add), set(&["distill", "finetune", "teach"]));
-    assert_eq!(copy.edit("stages/ml/student.rs", add), set(&["distill", "finetune", "teach"]));
+    assert_eq!(copy.edit("stages/ml/trainer.rs", add), set(&TRAINING));
+    assert_eq!(copy.edit("stages/ml/distillation.rs", add), set(&TRAINING));
+    assert_eq!(copy.edit("stages/ml/student.rs", add), set(&TRAINING));
     assert_eq!(copy.edit("stages/kernels/attention.rs", add), set(&WITH_A_MODEL));
     assert_eq!(copy.edit("stages/ml/cluster.rs", add), set(&["split"]));
     assert_eq!(copy.edit("stages/ml/labels.rs", add), set(&ALL));
