@@ -123,7 +123,7 @@ pub(super) struct Lines<'a> {
 
 /// Width, height, and the room for what is written at the sides.
 const SIZE: [f64; 2] = [440.0, 250.0];
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 64.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 42.0;
@@ -213,7 +213,7 @@ pub(super) fn legend<'a>(names: impl Iterator<Item = &'a str>, marks: bool) -> M
         ul.legend {
             @for (index, name) in names.enumerate() {
                 li {
-                    svg.key viewBox="0 0 28 12" aria-hidden="true" class=(look(index)) {
+                    svg class={ "key " (look(index)) } viewBox="0 0 28 12" aria-hidden="true" {
                         path.line d="M1 6L27 6" {}
                         @if marks { path.mark d=(mark(index, 14.0, 6.0, 4.0)) {} }
                     }
@@ -226,7 +226,7 @@ pub(super) fn legend<'a>(names: impl Iterator<Item = &'a str>, marks: bool) -> M
 
 /// Means of neighbours, so that no line has many more points than a screen can show.
 pub(super) fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    const MOST: usize = 160;
+    const MOST: usize = 100;
     let bin = points.len().div_ceil(MOST).max(1);
     let mean = |some: &[(f64, f64)]| {
         let sum = some.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
@@ -253,7 +253,7 @@ mod tests {
     fn a_long_line_is_thinned_to_means() {
         let long: Vec<_> = (0..1000).map(|n| (f64::from(n), 1.0)).collect();
         let thinned = thin(&long);
-        assert!(thinned.len() <= 160 && thinned.iter().all(|point| (point.1 - 1.0).abs() < 1e-12));
+        assert!(thinned.len() <= 100 && thinned.iter().all(|point| (point.1 - 1.0).abs() < 1e-12));
         assert_eq!(thin(&long[..3]), &long[..3]);
     }
 }

@@ -52,6 +52,11 @@ pub(super) fn px(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
+/// The width of a picture that shrinks a little to fit the window, and no further: then it scrolls.
+pub(super) fn fitting(width: f64) -> String {
+    format!("width:clamp({}px,100%,{}px)", px(width * 0.8), px(width))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of what is drawn")]
 pub(super) fn float(count: usize) -> f64 {
     count as f64

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{
-    figures::{float, px},
+    figures::{fitting, float, px},
     layout::Layout,
     results::Result,
 };
@@ -15,9 +15,9 @@ use crate::{
     watch::duration,
 };
 
-const WIDTH: f64 = 146.0;
+const WIDTH: f64 = 132.0;
 const HEIGHT: f64 = 44.0;
-const GAP: f64 = 46.0;
+const GAP: f64 = 36.0;
 const EDGE: f64 = 6.0;
 
 /// Boxes, and the ports between any two.
@@ -77,7 +77,7 @@ pub(super) fn drawing(project: &Project<'_>, results: &[Result<'_>]) -> Markup {
         Some(source) => format!("sources.{}", pipeline.sources[sources[source]].id),
     };
     html! {
-        svg.graph style={ "width:" (px(width)) "px" } viewBox={ "0 0 " (px(width)) " " (px(layout.height)) } role="img" aria-label="Graph of the pipeline" {
+        svg.fixed style=(fitting(width)) viewBox={ "0 0 " (px(width)) " " (px(layout.height)) } role="img" aria-label="Graph of the pipeline" {
             @for (((from, to), ports), stops) in graph.wires.iter().zip(&layout.wires) {
                 path.wire d=(curve(stops, across)) {
                     title { (name(*from)) " \u{2192} " (name(*to)) ": " (ports.join(", ")) }
@@ -127,7 +127,7 @@ fn sign(state: State) -> &'static str {
 
 /// A name that fits into its box; the whole is in the title.
 fn cut(name: &str) -> String {
-    const MOST: usize = 17;
+    const MOST: usize = 16;
     if name.chars().count() <= MOST {
         return name.to_owned();
     }

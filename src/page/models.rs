@@ -20,18 +20,19 @@ pub(super) fn table(evaluation: &Evaluation) -> Markup {
     let ratio = |ratio: Option<f64>, ends: Option<[f64; 2]>| {
         html! {
             @if let Some(ratio) = ratio { (number(ratio)) " \u{d7}" }
-            @if let Some(ends) = ends { br; small { (interval(ends, number)) } }
+            @if let Some(ends) = ends.filter(|[low, high]| low < high) { br; small { (interval(ends, number)) } }
         }
     };
     let rows = html! {
         table {
-            caption { "Latency: one sentence of 32 tokens. Ratios: to the first model. Memory is computed, not measured." }
+            caption {
+                "Share and ratios: to the first model. p50: one sentence of 32 tokens. FLOPs: of 64 tokens. Memory: computed, not measured."
+            }
             thead {
                 tr {
                     th scope="col" { "Model" }
                     @for name in [
-                        "Parameters", "of the first", "Weights", "FLOPs, 64 tokens", "Memory", "p50 latency", "ratio",
-                        "Sentences/s", "ratio", "Fidelity F1", "Quality F1",
+                        "Parameters", "Share", "Fidelity F1", "Quality F1", "p50", "Ratio", "Sentences/s", "Ratio", "Weights", "FLOPs", "Memory",
                     ] { th.number scope="col" { (name) } }
                 }
             }
@@ -41,17 +42,17 @@ pub(super) fn table(evaluation: &Evaluation) -> Markup {
                         th scope="row" { (name) }
                         td.number { (number(model.parameters)) }
                         td.number { (points(model.parameters / teacher)) " %" }
-                        td.number { @if let Some(bytes) = model.bytes { (bytes_of(bytes)) } }
-                        td.number { @if let Some(flops) = model.flops { (number(flops / 1e9)) " G" } }
-                        td.number { @if let Some(memory) = &model.memory { (bytes_of(memory.peak)) } }
+                        td.number { (points(model.fidelity.all.micro.f1)) }
+                        td.number { @if let Some(quality) = &model.quality { (points(quality.all.micro.f1)) } @else { "\u{2013}" } }
                         td.number { (number(model.latency.p50_ms)) " ms" }
                         td.number { (ratio(model.latency.ratio, model.latency.ratio_interval)) }
                         td.number { @if let Some(throughput) = &model.throughput { (number(throughput.sentences_per_s)) } }
                         td.number {
                             @if let Some(throughput) = &model.throughput { (ratio(throughput.ratio, throughput.ratio_interval)) }
                         }
-                        td.number { (points(model.fidelity.all.micro.f1)) }
-                        td.number { @if let Some(quality) = &model.quality { (points(quality.all.micro.f1)) } @else { "\u{2013}" } }
+                        td.number { @if let Some(bytes) = model.bytes { (bytes_of(bytes)) } }
+                        td.number { @if let Some(flops) = model.flops { (number(flops / 1e9)) " G" } }
+                        td.number { @if let Some(memory) = &model.memory { (bytes_of(memory.peak)) } }
                     }
                 }
             }
@@ -93,8 +94,10 @@ fn scatter(
     let height = (float(found.len()) * LABEL + 40.0).max(290.0);
     let x = Axis::around(found.iter().map(|it| it.2.parameters).chain([0.0]), [52.0, 330.0], false);
     let y = Axis::around(found.iter().map(|it| it.3), [height - 42.0, 24.0], false);
-    let (Some(mut x), Some(y)) = (x, y) else { return html! {} };
-    x.ends[0] = 0.0;
+    let (Some(mut x), Some(mut y)) = (x, y) else { return html! {} };
+    // Room for half a mark.
+    let room = (y.ends[1] - y.ends[0]) * 0.08;
+    (x.ends[0], y.ends) = (0.0, [y.ends[0] - room, y.ends[1] + room]);
     let slowest = found.iter().map(|it| it.2.latency.p50_ms).fold(0.0, f64::max);
     // Labels stand at the right, apart, in the order of the marks.
     let mut order: Vec<usize> = (0..found.len()).collect();
@@ -137,7 +140,8 @@ pub(super) fn latency(evaluation: &Evaluation) -> Markup {
     let cells =
         |model: &Model| -> BTreeSet<u32> { model.latency.matrix.iter().map(|cell| cell.batch).collect() };
     let batches: BTreeSet<u32> = evaluation.models.iter().flat_map(|(_, model)| cells(model)).collect();
-    if batches.is_empty() {
+    let cells = evaluation.models.iter().flat_map(|(_, model)| &model.latency.matrix);
+    if cells.map(|cell| cell.tokens).collect::<BTreeSet<_>>().len() < 2 {
         return nothing("latency was measured at one length alone");
     }
     let machine = evaluation.models.first().map(|(_, model)| &model.latency);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     chart::{Lines, Series},
-    figures::{float, number, points, px},
+    figures::{fitting, float, number, points, px},
     wide,
 };
 
@@ -117,7 +117,7 @@ pub(super) fn section(pruning: &Pruning) -> Markup {
 /// A row for each layer: its heads, the score as the shade and what was removed crossed out, and its FFN as a bar.
 fn picture(layers: &[Layer]) -> Markup {
     const CELL: f64 = 22.0;
-    const SIDE: f64 = 92.0;
+    const SIDE: f64 = 108.0;
     const BAR: f64 = 180.0;
     let most = layers.iter().map(|layer| layer.heads.before).max().unwrap_or(0);
     let highest =
@@ -132,7 +132,7 @@ fn picture(layers: &[Layer]) -> Markup {
     html! {
         figure {
             figcaption { "Heads and FFN by layer" }
-            svg.fixed style={ "width:" (px(width)) "px" } viewBox={ "0 0 " (px(width)) " " (px(height)) } role="img" aria-label="Heads and FFN kept by layer" {
+            svg.fixed style=(fitting(width)) viewBox={ "0 0 " (px(width)) " " (px(height)) } role="img" aria-label="Heads and FFN kept by layer" {
                 text.group x=(px(SIDE)) y="14" { "heads" }
                 text.group x=(px(bars)) y="14" { "FFN neurons" }
                 @for (index, layer) in layers.iter().enumerate() {

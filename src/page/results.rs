@@ -1,7 +1,8 @@
 //! What each stage of the pipeline came to, and which of its outputs the page can show.
 //!
-//! An output is known by its kind, and a report by what it holds: an evaluation has `models`, each with `parameters`,
-//! `latency` and `fidelity`; a pruning has `layers`, each with `heads` and `ffn`.
+//! An output is known by what it holds. Of kind `report`: an evaluation has `models`, each with `parameters`, `latency`
+//! and `fidelity`; a pruning has `layers`, each with `heads` and `ffn`. A folder with `epochs.csv` and `steps.jsonl` is a
+//! history (a `command` cannot name that kind). An output called `differences` is lines of sentences.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +32,7 @@ pub(super) struct Result<'a> {
     /// Whether the result is what a run would take.
     pub of_now: bool,
     pub reports: Vec<Report>,
-    /// Folders of kind `history`.
+    /// Folders with training curves.
     pub histories: Vec<PathBuf>,
     /// An output called so: sentences that two models tag differently.
     pub differences: Option<PathBuf>,
@@ -55,13 +56,13 @@ fn one<'a>(project: &'a Project<'_>, survey: &'a Survey, outlook: &'a Outlook) -
     let last = || project.lock.get(&node.id).and_then(|locked| project.store.peek(&locked.key));
     let entry = now.or_else(last);
     let lies = |out: &&Out| place(project, entry.as_ref(), out);
-    let of = |kind: Kind| node.outputs.iter().filter(move |out| out.kind == kind);
+    let reports = node.outputs.iter().filter(|out| out.kind == Kind::REPORT);
     Result {
         node,
         outlook,
         of_now,
-        reports: of(Kind::REPORT).filter_map(|out| report(&lies(&out)?)).collect(),
-        histories: of(Kind::HISTORY).filter_map(|out| lies(&out)).collect(),
+        reports: reports.filter_map(|out| report(&lies(&out)?)).collect(),
+        histories: node.outputs.iter().filter_map(|out| lies(&out)).filter(|path| is_history(path)).collect(),
         differences: node.outputs.iter().find(|out| out.name == "differences").as_ref().and_then(lies),
         record: entry.map(|entry| entry.record),
     }
@@ -72,6 +73,10 @@ fn place(project: &Project<'_>, entry: Option<&Entry>, out: &Out) -> Option<Path
     let cached = entry.and_then(|entry| Some(entry.path(&out.name, entry.record.outputs.get(&out.name)?)));
     let published = project.published(out);
     cached.filter(|path| path.exists()).or_else(|| published.exists().then_some(published))
+}
+
+fn is_history(folder: &Path) -> bool {
+    ["epochs.csv", "steps.jsonl"].iter().all(|name| folder.join(name).is_file())
 }
 
 fn report(path: &Path) -> Option<Report> {

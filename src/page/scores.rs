@@ -56,6 +56,7 @@ pub(super) fn section(evaluation: &Evaluation, name: &str, of: impl Fn(&Model) -
         .models
         .iter()
         .enumerate()
+        .filter(|(_, (model, _))| name != "fidelity" || model != "teacher")
         .filter_map(|(place, (name, model))| Some((place, name.as_str(), of(model)?)))
         .collect();
     let source = if name == "fidelity" { "source" } else { "set" };
@@ -69,7 +70,7 @@ pub(super) fn section(evaluation: &Evaluation, name: &str, of: impl Fn(&Model) -
             @if name == "fidelity" { "The teacher agrees with itself by definition and is left out. " }
             "F1 of 100, strict: type and both ends of an entity."
             @if let Some(bootstrap) = &evaluation.bootstrap {
-                " Lines: where " (points(bootstrap.confidence)) " % of "
+                " Lines: where " (number(bootstrap.confidence * 100.0)) " % of "
                 (number(bootstrap.samples)) " draws of the sentences fall."
             }
         }
@@ -97,11 +98,10 @@ fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
     const ROW: f64 = 17.0;
     const HEAD: f64 = 24.0;
     const WIDTH: f64 = 620.0;
-    let shown: Vec<_> = models.iter().filter(|(place, ..)| name != "fidelity" || *place > 0).collect();
     let groups = rows(models);
     let all = || {
         let scores =
-            shown.iter().flat_map(|(_, _, scores)| groups.iter().map(|kind| score(&scores.all, *kind)));
+            models.iter().flat_map(|(_, _, scores)| groups.iter().map(|kind| score(&scores.all, *kind)));
         scores.flatten().flat_map(|score| {
             let [low, high] = score.f1_interval.unwrap_or([score.f1; 2]);
             [low * 100.0, high * 100.0, score.f1 * 100.0]
@@ -109,7 +109,7 @@ fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
     };
     let Some(x) = Axis::around(all(), [150.0, WIDTH - 56.0], false) else { return html! {} };
     let x = x.within(0.0, 100.5);
-    let height = float(groups.len()) * (HEAD + ROW * float(shown.len())) + 26.0;
+    let height = float(groups.len()) * (HEAD + ROW * float(models.len())) + 26.0;
     let foot = height - 24.0;
     let mut y = 0.0;
     let mut drawn = Vec::new();
@@ -117,7 +117,7 @@ fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
         y += HEAD;
         let title = kind.map_or("all types", String::as_str);
         drawn.push(html! { text.group x="4" y=(px(y - 6.0)) { (title) } });
-        for (place, model, scores) in &shown {
+        for (place, model, scores) in models {
             y += ROW;
             let middle = y - ROW / 2.0;
             let Some(score) = score(&scores.all, *kind) else { continue };
@@ -190,6 +190,21 @@ fn types(models: &[(usize, &str, &Scores)]) -> Markup {
     }
 }
 
+/// The slices that occur: lengths from short to long, others by name.
+fn names<'a>(
+    evaluation: &Evaluation,
+    models: &[(usize, &'a str, &'a Scores)],
+    of: fn(&Scores) -> &BTreeMap<String, Scored>,
+) -> Vec<&'a String> {
+    let names: BTreeSet<&String> = models.iter().flat_map(|(_, _, scores)| of(scores).keys()).collect();
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_by(|a, b| {
+        let from = |name: &str| evaluation.lengths.get(name).map_or(0.0, |length| length.0);
+        from(a).total_cmp(&from(b))
+    });
+    names
+}
+
 /// A row for each slice, a column for each model.
 fn sliced(evaluation: &Evaluation, models: &[(usize, &str, &Scores)], slices: &[Slices]) -> Markup {
     let words = |name: &str| match evaluation.lengths.get(name) {
@@ -208,7 +223,7 @@ fn sliced(evaluation: &Evaluation, models: &[(usize, &str, &Scores)], slices: &[
             }
             tbody {
                 @for (kind, of) in slices {
-                    @let names: BTreeSet<&String> = models.iter().flat_map(|(_, _, scores)| of(scores).keys()).collect();
+                    @let names = names(evaluation, models, *of);
                     @for name in names {
                         tr {
                             th scope="row" { (kind) " " (name) @if *kind == "length" { (words(name)) } }
