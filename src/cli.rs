@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     commands::{
         Exit, Machine, accept, clean, completions, diff, exec_node, gc, init, lock, log, man, metrics, print,
-        run, schema, stages, status, verify, why, working_folder,
+        report, run, schema, stages, status, verify, why, working_folder,
     },
     executor::causes,
     problem::Problems,
@@ -56,6 +56,7 @@ enum Command {
     Init(init::Args),
     Lock(lock::Args),
     Metrics(metrics::Args),
+    Report(report::Args),
     Verify(verify::Args),
     Gc(gc::Args),
     Clean(clean::Args),
@@ -155,6 +156,7 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
         }
         Command::Lock(args) => lock::run(args, registry)?,
         Command::Metrics(args) => metrics::run(args)?,
+        Command::Report(args) => report::run(args, registry)?,
         Command::Verify(args) => verify::run(args, registry)?,
         Command::Gc(args) => gc::run(args)?,
         Command::Clean(args) => clean::run(args, registry)?,

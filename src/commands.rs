@@ -11,6 +11,7 @@ pub mod lock;
 pub mod log;
 pub mod man;
 pub mod metrics;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod stages;

@@ -14,8 +14,9 @@
 //! 9. [`executor`] one node in a child process.
 //! 10. [`watch`] what a run tells, to people and to programs.
 //! 11. [`runner`] node after node: fingerprint, look up, execute, commit, publish, record.
-//! 12. [`commands`] one file per subcommand.
-//! 13. [`cli`] the command line.
+//! 12. [`page`] what all of it came to, as HTML.
+//! 13. [`commands`] one file per subcommand.
+//! 14. [`cli`] the command line.
 
 pub mod failpoint;
 
@@ -40,6 +41,8 @@ pub mod executor;
 pub mod watch;
 
 pub mod runner;
+
+pub mod page;
 
 pub mod commands;
 

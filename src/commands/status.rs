@@ -143,21 +143,12 @@ impl Graph {
     }
 }
 
-fn colour(state: State) -> &'static str {
-    match state {
-        State::Fresh => "#c7e9c0",
-        State::Stale => "#fdae6b",
-        State::Maybe => "#fee6ce",
-        State::NeverRun => "#eeeeee",
-    }
-}
-
 fn dot(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
     let graph = Graph::of(&project.pipeline, outlooks);
     let mut lines = vec!["digraph pipeline {".to_owned(), "  rankdir=LR;".to_owned()];
     lines.extend(graph.sources.iter().map(|(name, id)| format!("  {name} [label=\"{id}\", shape=ellipse];")));
     for (name, id, state) in &graph.nodes {
-        let (state, fill) = (state.name(), colour(*state));
+        let (state, fill) = (state.name(), state.colour());
         lines.push(format!(
             "  {name} [label=\"{id}\\n{state}\", shape=box, style=filled, fillcolor=\"{fill}\"];"
         ));
@@ -177,7 +168,7 @@ fn mermaid(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
     }
     lines.extend(graph.edges.iter().map(|(from, to, label)| format!("  {from} -->|{label}| {to}")));
     for state in [State::Fresh, State::Stale, State::Maybe, State::NeverRun] {
-        lines.push(format!("  classDef {} fill:{},color:#000", state.name(), colour(state)));
+        lines.push(format!("  classDef {} fill:{},color:#000", state.name(), state.colour()));
     }
     lines
 }

@@ -57,6 +57,17 @@ impl State {
             Self::NeverRun => "never-run",
         }
     }
+
+    /// What it is painted with, under black letters.
+    #[must_use]
+    pub fn colour(self) -> &'static str {
+        match self {
+            Self::Fresh => "#c7e9c0",
+            Self::Stale => "#fdae6b",
+            Self::Maybe => "#fee6ce",
+            Self::NeverRun => "#eeeeee",
+        }
+    }
 }
 
 impl Next {

@@ -18,6 +18,7 @@ mod metrics;
 mod names;
 mod outputs;
 mod project;
+mod report;
 mod selection;
 mod shared;
 mod shell;

@@ -1,0 +1,75 @@
+//! Numbers for people, the same everywhere on the page.
+
+/// Four digits that say something; thousands apart.
+pub(super) fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e15).contains(&magnitude) {
+        return format!("{value:.2e}");
+    }
+    let places = match magnitude {
+        1000.0.. => 0,
+        100.0.. => 1,
+        10.0.. => 2,
+        1.0.. => 3,
+        _ => 4,
+    };
+    let text = format!("{value:.places$}");
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let part = part.trim_end_matches('0');
+    let point = if part.is_empty() { "" } else { "." };
+    format!("{}{point}{part}", thousands(whole))
+}
+
+fn thousands(whole: &str) -> String {
+    let digits = whole.trim_start_matches('-');
+    let mut text = whole[..whole.len() - digits.len()].replace('-', "\u{2212}");
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A score or share as a number of 100.
+pub(super) fn points(share: f64) -> String {
+    format!("{:.1}", share * 100.0)
+}
+
+/// Both ends.
+pub(super) fn interval([low, high]: [f64; 2], say: impl Fn(f64) -> String) -> String {
+    format!("{} to {}", say(low), say(high))
+}
+
+/// A coordinate.
+pub(super) fn px(value: f64) -> String {
+    let text = format!("{value:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// The width of a picture that shrinks a little to fit the window, and no further: then it scrolls.
+pub(super) fn fitting(width: f64) -> String {
+    format!("width:clamp({}px,100%,{}px)", px(width * 0.8), px(width))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of what is drawn")]
+pub(super) fn float(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{number, px};
+
+    #[test]
+    fn numbers_read_well() {
+        let read = [27_849_862.0, 0.847_13, -1234.6, 12.0, 0.0, 3e-9, 7.25].map(number);
+        assert_eq!(read, ["27,849,862", "0.8471", "\u{2212}1,235", "12", "0", "3.00e-9", "7.25"]);
+        assert_eq!([12.04, 12.5, -0.01].map(px), ["12", "12.5", "0"]);
+    }
+}
