@@ -18,9 +18,12 @@ mod sentences;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::runner::{Project, State, Survey, told};
+use crate::{
+    runner::{Project, State, Survey, told},
+    watch::tell,
+};
 
-use self::results::{Report, Result};
+use self::results::{Report, StageResult};
 
 /// By this a page of ours is known, and may be replaced.
 pub const GENERATOR: &str =
@@ -70,7 +73,7 @@ pub fn page(project: &Project<'_>, survey: &Survey, text: bool) -> String {
 }
 
 /// How many stages are in which state.
-fn summary(results: &[Result<'_>]) -> String {
+fn summary(results: &[StageResult<'_>]) -> String {
     let counts =
         [State::Fresh, State::Stale, State::Maybe, State::NeverRun].into_iter().filter_map(|state| {
             let count = results.iter().filter(|result| result.outlook.state == state).count();
@@ -91,54 +94,44 @@ fn wide(label: &str, content: &Markup) -> Markup {
 }
 
 /// A heading with the stage's name, and a word where its result is not of now.
-fn heading(result: &Result<'_>) -> Markup {
+fn heading(result: &StageResult<'_>) -> Markup {
     html! {
         h3 { (result.node.id) }
         @if !result.of_now {
-            p.note { "This result is not of now: " (result.outlook.state.name()) "." }
+            p.note { "The last result; its stage is not fresh: " (result.outlook.state.name()) "." }
         }
     }
 }
 
-fn gates(results: &[Result<'_>]) -> Markup {
+fn gates(results: &[StageResult<'_>]) -> Markup {
     let rows: Vec<Markup> = results.iter().flat_map(evaluation::gate_rows).collect();
     if rows.is_empty() {
         return nothing("no stage has a verdict of a gate yet");
     }
-    wide(
-        "Gates",
-        &html! {
-            table {
-                caption { "A gate passes when the whole interval of what was measured meets its bound, fails when none of it does, and is inconclusive otherwise." }
-                thead {
-                    tr {
-                        @for name in ["Gate", "Says", "Of"] { th scope="col" { (name) } }
-                        @for name in ["Measured", "Interval", "Bound"] { th.number scope="col" { (name) } }
-                        @for name in ["", "Stage"] { th scope="col" { (name) } }
-                    }
+    let table = html! {
+        table {
+            thead {
+                tr {
+                    @for name in ["Gate", "Says", "Of"] { th scope="col" { (name) } }
+                    @for name in ["Measured", "Interval", "Bound"] { th.number scope="col" { (name) } }
+                    @for name in ["Beside its bound", "Stage"] { th scope="col" { (name) } }
                 }
-                tbody { @for row in &rows { (row) } }
             }
-        },
-    )
+            tbody { @for row in &rows { (row) } }
+        }
+    };
+    html! {
+        p.note {
+            "A gate passes when the whole interval of what was measured meets its bound, fails when none of it does, and is inconclusive otherwise."
+        }
+        (wide("Gates", &table))
+    }
 }
 
-fn pipeline(project: &Project<'_>, results: &[Result<'_>]) -> Markup {
-    let behind: Vec<&Result<'_>> =
-        results.iter().filter(|result| result.outlook.state != State::Fresh).collect();
+fn pipeline(project: &Project<'_>, results: &[StageResult<'_>]) -> Markup {
     html! {
         (wide("Graph of the pipeline", &graph::drawing(project, results)))
-        @if !behind.is_empty() {
-            h3 { "Why not fresh" }
-            ul.plain {
-                @for result in behind {
-                    li {
-                        b { (result.node.id) } " is " (result.outlook.state.name()) ": "
-                        (crate::watch::tell(&told(&result.outlook.reasons)))
-                    }
-                }
-            }
-        }
+        (behind(project, results))
         details {
             summary { "Every stage: time, memory, metrics" }
             (wide("Stages", &results::table(results)))
@@ -146,7 +139,35 @@ fn pipeline(project: &Project<'_>, results: &[Result<'_>]) -> Markup {
     }
 }
 
-fn evaluations(results: &[Result<'_>]) -> Markup {
+/// A line for each stage that something of its own keeps from being fresh, and one for all that follow them.
+fn behind(project: &Project<'_>, results: &[StageResult<'_>]) -> Markup {
+    let is_behind = |result: &&StageResult<'_>| result.outlook.state != State::Fresh;
+    let behind: Vec<usize> = results.iter().filter(is_behind).map(|result| result.outlook.node).collect();
+    let follows = |result: &&StageResult<'_>| {
+        let reason = result.outlook.reasons.first();
+        let upstream = project.pipeline.upstream(result.outlook.node);
+        reason.is_some_and(|reason| reason.root.is_some())
+            && upstream.iter().any(|node| behind.contains(node))
+    };
+    let (after, own): (Vec<_>, Vec<_>) = results.iter().filter(is_behind).partition(follows);
+    let names = after.iter().map(|result| result.node.id.as_str()).collect::<Vec<_>>().join(", ");
+    html! {
+        @if !behind.is_empty() {
+            h3 { "Why not fresh" }
+            ul.plain {
+                @for result in own {
+                    li {
+                        b { (result.node.id) } " is " (result.outlook.state.name()) ": "
+                        (tell(&told(&result.outlook.reasons)))
+                    }
+                }
+                @if !names.is_empty() { li { "what follows: " (names) } }
+            }
+        }
+    }
+}
+
+fn evaluations(results: &[StageResult<'_>]) -> Markup {
     let found: Vec<_> = results
         .iter()
         .flat_map(|result| {
@@ -162,7 +183,7 @@ fn evaluations(results: &[Result<'_>]) -> Markup {
     html! { @for (result, evaluation) in found { (heading(result)) (evaluation::section(evaluation)) } }
 }
 
-fn prunings(results: &[Result<'_>]) -> Markup {
+fn prunings(results: &[StageResult<'_>]) -> Markup {
     let found: Vec<_> = results
         .iter()
         .flat_map(|result| {
@@ -178,7 +199,7 @@ fn prunings(results: &[Result<'_>]) -> Markup {
     html! { @for (result, pruning) in found { (heading(result)) (pruning::section(pruning)) } }
 }
 
-fn trainings(results: &[Result<'_>]) -> Markup {
+fn trainings(results: &[StageResult<'_>]) -> Markup {
     let found: Vec<_> =
         results.iter().flat_map(|result| result.histories.iter().map(move |path| (result, path))).collect();
     if found.is_empty() {

@@ -10,7 +10,7 @@ use super::{
     chart::Axis,
     figures::{interval, number, px},
     models,
-    results::{Report, Result},
+    results::{Report, StageResult},
     scores::{self, Scores},
 };
 
@@ -112,9 +112,7 @@ struct Verdict {
 }
 
 /// A JSON object as a list, which keeps its order; of an evaluation it has a model at least.
-fn in_order<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Vec<(String, Model)>, D::Error> {
+fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Model)>, D::Error> {
     let map = Map::<String, Value>::deserialize(deserializer)?;
     if map.is_empty() {
         return Err(D::Error::custom("no model"));
@@ -144,7 +142,7 @@ pub(super) fn section(evaluation: &Evaluation) -> Markup {
 }
 
 /// A row for each verdict of a stage. Without its report only the outcome is known.
-pub(super) fn gate_rows(result: &Result<'_>) -> Vec<Markup> {
+pub(super) fn gate_rows(result: &StageResult<'_>) -> Vec<Markup> {
     let told = result.reports.iter().filter_map(|report| match report {
         Report::Evaluation(evaluation) => Some(&evaluation.gates),
         Report::Pruning(_) => None,

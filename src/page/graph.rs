@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{
     figures::{fitting, float, px},
     layout::Layout,
-    results::Result,
+    results::StageResult,
 };
 use crate::{
     pipeline::{Origin, Pipeline},
@@ -60,7 +60,7 @@ impl Graph {
 }
 
 /// The whole graph, with states and times.
-pub(super) fn drawing(project: &Project<'_>, results: &[Result<'_>]) -> Markup {
+pub(super) fn drawing(project: &Project<'_>, results: &[StageResult<'_>]) -> Markup {
     let pipeline = &project.pipeline;
     let read = |source: &usize| {
         let inputs = pipeline.nodes.iter().flat_map(|node| &node.inputs);
@@ -109,7 +109,7 @@ pub(super) fn drawing(project: &Project<'_>, results: &[Result<'_>]) -> Markup {
     }
 }
 
-fn described(result: &Result<'_>) -> String {
+fn described(result: &StageResult<'_>) -> String {
     let first = format!("{} ({}), {}", result.node.id, result.node.uses, result.outlook.state.name());
     let took = result.record.iter().map(|record| format!("took {}", duration(record.seconds)));
     let lines = std::iter::once(first).chain(took).chain(told(&result.outlook.reasons));

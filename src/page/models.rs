@@ -25,9 +25,6 @@ pub(super) fn table(evaluation: &Evaluation) -> Markup {
     };
     let rows = html! {
         table {
-            caption {
-                "Share and ratios: to the first model. p50: one sentence of 32 tokens. FLOPs: of 64 tokens. Memory: computed, not measured."
-            }
             thead {
                 tr {
                     th scope="col" { "Model" }
@@ -58,7 +55,12 @@ pub(super) fn table(evaluation: &Evaluation) -> Markup {
             }
         }
     };
-    wide("Models", &rows)
+    html! {
+        p.note {
+            "Share and ratios: to the first model. p50: one sentence of 32 tokens. FLOPs: of 64 tokens. Memory: computed, not measured."
+        }
+        (wide("Models", &rows))
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of bytes")]
@@ -92,7 +94,7 @@ fn scatter(
         })
         .collect();
     let height = (float(found.len()) * LABEL + 40.0).max(290.0);
-    let x = Axis::around(found.iter().map(|it| it.2.parameters).chain([0.0]), [52.0, 330.0], false);
+    let x = Axis::around(found.iter().map(|it| it.2.parameters).chain([0.0]), [52.0, 272.0], false);
     let y = Axis::around(found.iter().map(|it| it.3), [height - 42.0, 24.0], false);
     let (Some(mut x), Some(mut y)) = (x, y) else { return html! {} };
     // Room for half a mark.
@@ -113,7 +115,7 @@ fn scatter(
     html! {
         figure {
             figcaption { (title) }
-            svg viewBox={ "0 0 500 " (px(height)) } role="img" aria-label=(title) {
+            svg viewBox={ "0 0 440 " (px(height)) } role="img" aria-label=(title) {
                 (axes(&x, &y, None, ["parameters", name]))
                 @for ((place, model, numbers, f1), label) in found.iter().zip(&labels) {
                     @let (across, down) = (x.at(numbers.parameters), y.at(*f1));
@@ -123,10 +125,10 @@ fn scatter(
                             (model) ": " (number(numbers.parameters)) " parameters, " (name) " " (px(*f1)) ", p50 "
                             (number(numbers.latency.p50_ms)) " ms"
                         }
-                        line.leader x1=(px(across)) y1=(px(down)) x2="348" y2=(px(*label)) {}
+                        line.leader x1=(px(across)) y1=(px(down)) x2="290" y2=(px(*label)) {}
                         path.bubble d=(mark(*place, across, down, radius.max(2.5))) {}
-                        text.name x="352" y=(px(label - 1.0)) { (model) }
-                        text.small x="352" y=(px(label + 11.0)) { (px(*f1)) ", " (number(numbers.latency.p50_ms)) " ms" }
+                        text.name x="294" y=(px(label - 1.0)) { (model) }
+                        text.small x="294" y=(px(label + 11.0)) { (px(*f1)) ", " (number(numbers.latency.p50_ms)) " ms" }
                     }
                 }
             }

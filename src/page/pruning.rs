@@ -167,7 +167,7 @@ fn picture(layers: &[Layer]) -> Markup {
             }
             p.note {
                 "A cross: removed. "
-                @if highest > 0.0 { "The darker, the higher the score before the first cut (square root of its share of the highest)." }
+                @if highest > 0.0 { "The stronger the shade, the higher the score before the first cut (square root of its share of the highest)." }
                 @else { "No scores are known." }
             }
         }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// One stage.
-pub(super) struct Result<'a> {
+pub(super) struct StageResult<'a> {
     pub node: &'a Node,
     pub outlook: &'a Outlook,
     /// Of the result of now, else of the last good one.
@@ -45,11 +45,11 @@ pub(super) enum Report {
 }
 
 /// In the order of work.
-pub(super) fn all<'a>(project: &'a Project<'_>, survey: &'a Survey) -> Vec<Result<'a>> {
+pub(super) fn all<'a>(project: &'a Project<'_>, survey: &'a Survey) -> Vec<StageResult<'a>> {
     survey.outlooks.values().map(|outlook| one(project, survey, outlook)).collect()
 }
 
-fn one<'a>(project: &'a Project<'_>, survey: &'a Survey, outlook: &'a Outlook) -> Result<'a> {
+fn one<'a>(project: &'a Project<'_>, survey: &'a Survey, outlook: &'a Outlook) -> StageResult<'a> {
     let node = &project.pipeline.nodes[outlook.node];
     let now = survey.results[outlook.node].clone();
     let of_now = now.is_some();
@@ -57,7 +57,7 @@ fn one<'a>(project: &'a Project<'_>, survey: &'a Survey, outlook: &'a Outlook) -
     let entry = now.or_else(last);
     let lies = |out: &&Out| place(project, entry.as_ref(), out);
     let reports = node.outputs.iter().filter(|out| out.kind == Kind::REPORT);
-    Result {
+    StageResult {
         node,
         outlook,
         of_now,
@@ -88,7 +88,7 @@ fn report(path: &Path) -> Option<Report> {
 }
 
 /// Every stage with what its result took and came to.
-pub(super) fn table(results: &[Result<'_>]) -> Markup {
+pub(super) fn table(results: &[StageResult<'_>]) -> Markup {
     let metrics = |values: &BTreeMap<String, f64>| {
         let said = values.iter().map(|(name, value)| format!("{name} {}", number(*value)));
         said.collect::<Vec<_>>().join(", ")
@@ -103,7 +103,7 @@ pub(super) fn table(results: &[Result<'_>]) -> Markup {
                 }
             }
             tbody {
-                @for Result { node, outlook, record, .. } in results {
+                @for StageResult { node, outlook, record, .. } in results {
                     tr {
                         th scope="row" { (node.id) }
                         td { (node.uses) }

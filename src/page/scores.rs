@@ -97,7 +97,7 @@ fn score<'a>(scored: &'a Scored, kind: Option<&String>) -> Option<&'a Score> {
 fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
     const ROW: f64 = 17.0;
     const HEAD: f64 = 24.0;
-    const WIDTH: f64 = 620.0;
+    const WIDTH: f64 = 460.0;
     let groups = rows(models);
     let all = || {
         let scores =
@@ -107,7 +107,7 @@ fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
             [low * 100.0, high * 100.0, score.f1 * 100.0]
         })
     };
-    let Some(x) = Axis::around(all(), [150.0, WIDTH - 56.0], false) else { return html! {} };
+    let Some(x) = Axis::around(all(), [142.0, WIDTH - 46.0], false) else { return html! {} };
     let x = x.within(0.0, 100.5);
     let height = float(groups.len()) * (HEAD + ROW * float(models.len())) + 26.0;
     let foot = height - 24.0;
@@ -127,7 +127,7 @@ fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
             drawn.push(html! {
                 g class=(look(*place)) {
                     title { (model) ", " (title) ": " (text) (said) }
-                    text x="142" y=(px(middle + 4.0)) text-anchor="end" { (cut(model)) }
+                    text x="132" y=(px(middle + 4.0)) text-anchor="end" { (cut(model)) }
                     @if let Some([low, high]) = lower {
                         line.reach x1=(px(at(low))) x2=(px(at(high))) y1=(px(middle)) y2=(px(middle)) {}
                     }
@@ -155,7 +155,7 @@ fn forest(models: &[(usize, &str, &Scores)], name: &str) -> Markup {
 
 /// A name that fits at the side of a chart; the whole is in the title.
 fn cut(name: &str) -> String {
-    const MOST: usize = 19;
+    const MOST: usize = 18;
     if name.chars().count() <= MOST {
         return name.to_owned();
     }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{heading, nothing, results::Result};
+use super::{heading, nothing, results::StageResult};
 
 /// Sentences of one stage on the page: more nobody reads.
 const MOST: usize = 100;
@@ -35,7 +35,7 @@ struct Entity {
     kind: String,
 }
 
-pub(super) fn section(results: &[Result<'_>], text: bool) -> Markup {
+pub(super) fn section(results: &[StageResult<'_>], text: bool) -> Markup {
     let found: Vec<_> =
         results.iter().filter_map(|result| Some((result, result.differences.as_deref()?))).collect();
     if found.is_empty() {
@@ -47,7 +47,7 @@ pub(super) fn section(results: &[Result<'_>], text: bool) -> Markup {
         );
     }
     html! {
-        p.note { "Each sentence once for each model. Underlined twice: an entity that the teacher does not have so." }
+        p.note { "Each sentence once for each model. Underlined twice and with a \u{2260}: what the teacher does not find so; in the teacher's own line, what the final model does not." }
         @for (result, path) in found { (heading(result)) (list(path)) }
     }
 }
@@ -80,26 +80,29 @@ fn sentence(line: &str) -> Option<Markup> {
             Some((name, entities(&sentence.words, &tags, chars.len())?))
         })
         .collect::<Option<Vec<_>>>()?;
-    let teacher = models.iter().find(|(name, _)| *name == "teacher").map(|(_, found)| found.clone());
+    let named =
+        |wanted: &str| models.iter().find(|(name, _)| *name == wanted).map(|(_, found)| found.as_slice());
+    // Each beside the teacher, and the teacher beside the final model.
+    let other = |name: &str| named(if name == "teacher" { "final" } else { "teacher" });
     let place = [sentence.set, sentence.source, sentence.id].into_iter().filter(|part| !part.is_empty());
     Some(html! {
         p.note { (place.collect::<Vec<_>>().join(" \u{b7} ")) }
         dl {
             @for (name, found) in &models {
                 dt { (name) }
-                dd { (marked(&chars, found, teacher.as_deref().unwrap_or(found))) }
+                dd { (marked(&chars, found, other(name).unwrap_or(found))) }
             }
         }
     })
 }
 
-/// The text with its entities marked; those that `teacher` has not are marked once more.
-fn marked(chars: &[char], found: &[Entity], teacher: &[Entity]) -> Markup {
+/// The text with its entities marked; those that `others` has not are marked once more.
+fn marked(chars: &[char], found: &[Entity], others: &[Entity]) -> Markup {
     let part = |from: usize, to: usize| chars[from..to].iter().collect::<String>();
     let mut at = 0;
     let mut parts = Vec::new();
     for entity in found {
-        let other = if teacher.contains(entity) { "" } else { "other" };
+        let other = if others.contains(entity) { "" } else { "other" };
         parts.push(html! {
             (part(at, entity.start))
             mark class=(other) { (part(entity.start, entity.end)) span.type { (entity.kind) @if !other.is_empty() { " \u{2260}" } } }

@@ -217,7 +217,7 @@ fn sentences_are_shown_only_to_who_asks_for_them_and_are_escaped() {
     let page = project.read("artifacts/report.html");
     holds(&page, &["&lt;script&gt;alert(1)&lt;/script&gt; habite"]);
     holds(&page, &["<mark class=\"\">Durand<span class=\"type\">PER</span></mark>"]);
-    holds(&text(&page), &["teacher Mme Durand PER", "Angers LOC"]);
+    holds(&text(&page), &["teacher Mme Durand PER", "Angers LOC \u{2260}"]);
     assert_eq!(mode(), 0o600, "what has text in it is its owner's alone");
 }
 
@@ -266,7 +266,15 @@ fn a_stale_result_is_shown_as_one_and_with_its_reason() {
     project.replace("pipeline.toml", "echo cut >>", "echo cut again >>");
     let page = text(&project.ok(&["report", "-o", "-"]));
     holds(&page, &["3 stages: 1 fresh, 1 stale, 1 maybe"]);
-    holds(&page, &["cut is stale: params.run", "This result is not of now: stale.", "3 of 6 heads"]);
+    holds(
+        &page,
+        &[
+            "cut is stale: params.run",
+            "what follows: measure",
+            "The last result; its stage is not fresh: stale.",
+            "3 of 6 heads",
+        ],
+    );
 }
 
 #[test]
@@ -277,7 +285,12 @@ fn artifacts_without_a_cache_are_enough() {
     let page = text(&project.ok(&["report", "-o", "-"]));
     holds(
         &page,
-        &["small \u{2717} fail", "3 of 6 heads", "Scores on dev by epoch", "This result is not of now"],
+        &[
+            "small \u{2717} fail",
+            "3 of 6 heads",
+            "Scores on dev by epoch",
+            "The last result; its stage is not fresh",
+        ],
     );
 }
 
