@@ -36,7 +36,8 @@ macro_rules! embedded {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../", $name)))),*] };
 }
 
-const DEFAULT: &[Embedded] = &embedded!["pipeline.toml", "configs/distill.toml", "configs/finetune.toml"];
+const DEFAULT: &[Embedded] =
+    &embedded!["pipeline.toml", "configs/distill.toml", "configs/finetune.toml", "configs/gates.toml"];
 const CAMEMBERT: &str = include_str!("../../configs/camembert/pipeline.toml");
 const CAMEMBERT_CONFIGS: &[Embedded] =
     &embedded!["configs/camembert/distill.toml", "configs/camembert/finetune.toml"];
