@@ -11,7 +11,6 @@ use crate::ml::{
     distillation::{
         Distillation, Examples, Training, Weights, check_epochs, check_weights, hidden_pairs, student_labels,
     },
-    losses::bigram,
     model::{self, Model, ModelFolder},
     student::{begin_prior, from_teacher, shape, uniform},
 };
@@ -116,9 +115,9 @@ impl Stage for Distill {
         let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
         let [train, dev] = Examples::pair(&shape, &teacher, parts, &gold, &self.training)?;
-        let (labels, annotations) = (&shape.config.labels, train.annotations());
-        let transitions = bigram(labels, &annotations);
-        let prior = begin_prior(labels, &annotations);
+        let labels = &shape.config.labels;
+        let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
+        let prior = begin_prior(labels, &train.annotations());
         let student = from_teacher(&teacher, shape.config, &prior, &transitions, &device)?;
 
         let trained = Distillation {

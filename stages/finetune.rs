@@ -11,7 +11,6 @@ use crate::ml::{
     distillation::{
         Distillation, Examples, Training, Weights, check_epochs, check_labels, check_weights, hidden_pairs,
     },
-    losses::bigram,
     model::{self, Model, ModelFolder},
 };
 
@@ -95,6 +94,8 @@ impl Stage for Finetune {
         let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
         let [train, dev] = Examples::pair(&student, &teacher, parts, &gold, &self.training)?;
+        let labels = &student.config.labels;
+        let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
         let trained = Distillation {
             teacher: &teacher,
             student: &student,
@@ -103,7 +104,7 @@ impl Stage for Finetune {
             training: &self.training,
             weights: &|_| self.weights,
             pairs: &pairs,
-            transitions: &bigram(&student.config.labels, &train.annotations()),
+            transitions: &transitions,
             device: &device,
         }
         .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;

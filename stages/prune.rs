@@ -216,7 +216,7 @@ impl Stage for Prune {
         let start = Config { vocab: model.config.vocab, ..given.config.clone() };
         let lessons = match (&teacher, &dev) {
             (Some(teacher), Some(dev)) if self.recovery > 0.0 && done.rounds + 1 < self.rounds => {
-                Some(Lessons::new(self, &model, teacher.open(&device)?, [&records, dev])?)
+                Some(Lessons::new(cx, self, &model, teacher.open(&device)?, [&records, dev])?)
             }
             _ => None,
         };

@@ -2,6 +2,7 @@
 
 mod examples;
 mod fit;
+mod source;
 
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ use crate::ml::{
     decode::decode,
     infer::{absent, word_logits},
     labels::{Scheme, Span, spans},
-    losses::{self, Bigram, Misc},
+    losses::{self, Misc, Transitions},
     model::{Model, Network, Packed},
     optimizer::Groups,
     packed::indices,
@@ -37,6 +38,10 @@ pub enum CrfTeacher {
     /// Tag bigrams of the teacher's annotations: log P(j|i) - log P(j).
     #[default]
     Bigram,
+    /// Fitted by maximum likelihood to the teacher's annotations on its own frozen word probabilities.
+    Fitted,
+    /// The teacher's whole distribution over paths, at T = 1, in the place of transitions.
+    Structural,
     /// None: the CRF learns from tags alone.
     None,
 }
@@ -53,7 +58,7 @@ pub struct Training {
     pub misc: Misc,
     /// A silver word counts confidence^gamma in CE; gold counts 1.
     pub confidence_gamma: f64,
-    /// Where the CRF's teacher transitions come from: bigram or none.
+    /// Where the CRF's teacher transitions come from: bigram, fitted, structural or none.
     pub crf_teacher: CrfTeacher,
     /// Peak learning rate.
     pub lr: f64,
@@ -207,7 +212,7 @@ pub struct Distillation<'a> {
     /// Pairs of hidden states, student's and teacher's (0 = embeddings).
     pub pairs: &'a [(usize, usize)],
     /// The teacher's transitions.
-    pub transitions: &'a Bigram,
+    pub transitions: &'a Transitions,
     /// Where it runs, without autodiff.
     pub device: &'a Device,
 }
@@ -222,7 +227,7 @@ impl Distillation<'_> {
         train(cx, &plan, self.student.network.clone(), &self.train.encoded, self)
     }
 
-    /// `[words, student labels]` soft targets and the wanted hidden states `[tokens, hidden]` of a batch.
+    /// `[words, teacher labels]` logits and the wanted hidden states `[tokens, hidden]` of a batch.
     fn teach(&self, batch: &Batch, hidden: bool) -> (Vec<f32>, Vec<Tensor<2>>) {
         let wanted: Vec<usize> = if hidden { self.pairs.iter().map(|p| p.1).collect() } else { Vec::new() };
         let packed = Packed::new(batch, &self.teacher.config, self.device);
@@ -237,10 +242,7 @@ impl Distillation<'_> {
         {
             row.copy_from_slice(&absent);
         }
-        let to = &self.student.config.labels;
-        let projection =
-            losses::project(from, to, &logits, &batch.texts, self.training.temperature, self.training.misc);
-        (projection.q, output.hidden)
+        (logits, output.hidden)
     }
 }
 
@@ -285,6 +287,11 @@ impl Targets {
         }
         targets
     }
+
+    /// `[N, columns]` the rows of these words out of those of all words of the batch.
+    fn of_words(&self, all: &[f32], columns: usize) -> Vec<f32> {
+        self.words.iter().flat_map(|word| &all[word * columns..(word + 1) * columns]).copied().collect()
+    }
 }
 
 impl Objective for Distillation<'_> {
@@ -297,7 +304,8 @@ impl Objective for Distillation<'_> {
         let labels = &self.student.config.labels;
         let autodiff = self.device.clone().autodiff();
 
-        let (q, teacher_hidden) = if kd > 0.0 || hidden > 0.0 {
+        let structural = crf > 0.0 && self.training.crf_teacher == CrfTeacher::Structural;
+        let (taught_logits, teacher_hidden) = if kd > 0.0 || hidden > 0.0 || structural {
             self.teach(taught, hidden > 0.0)
         } else {
             (Vec::new(), Vec::new())
@@ -313,11 +321,12 @@ impl Objective for Distillation<'_> {
             weight: ce,
             loss: losses::cross_entropy(logits.clone(), &targets.tags, &targets.weight),
         }];
+        let from = &self.teacher.config.labels;
         if kd > 0.0 {
-            let n = labels.len();
-            let q: Vec<f32> =
-                targets.words.iter().flat_map(|word| &q[word * n..(word + 1) * n]).copied().collect();
             let (temperature, boundary) = (self.training.temperature, self.training.boundary);
+            let projection =
+                losses::project(from, labels, &taught_logits, &batch.texts, temperature, self.training.misc);
+            let q = targets.of_words(&projection.q, labels.len());
             let loss = losses::distillation(logits.clone(), &q, labels, temperature, boundary);
             terms.push(Term { name: "kd", weight: kd, loss });
         }
@@ -329,12 +338,25 @@ impl Objective for Distillation<'_> {
             terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
         }
         if let Some(weights) = network.crf_weights().filter(|_| crf > 0.0) {
-            let nll = losses::crf_nll(logits, &weights, &targets.tags, &targets.texts, labels);
+            let nll = losses::crf_nll(logits.clone(), &weights, &targets.tags, &targets.texts, labels);
             terms.push(Term { name: "crf", weight: crf, loss: nll });
-            if self.training.crf_teacher == CrfTeacher::Bigram {
-                let loss = losses::crf_transitions(&weights, self.transitions, labels);
-                terms.push(Term { name: "crf_transitions", weight: crf, loss });
-            }
+            // The history names the source.
+            let taught = match self.training.crf_teacher {
+                CrfTeacher::None => None,
+                CrfTeacher::Bigram => {
+                    Some(("crf_transitions", losses::crf_transitions(&weights, self.transitions, labels)))
+                }
+                CrfTeacher::Fitted => {
+                    Some(("crf_fitted", losses::crf_transitions(&weights, self.transitions, labels)))
+                }
+                CrfTeacher::Structural => {
+                    let rows = targets.of_words(&taught_logits, from.len());
+                    let alone = losses::alone(from, labels, &rows, self.training.misc);
+                    let loss = losses::crf_structural(logits, &weights, &alone, &targets.texts, labels);
+                    Some(("crf_structural", loss))
+                }
+            };
+            terms.extend(taught.map(|(name, loss)| Term { name, weight: crf, loss }));
         }
         Ok(terms)
     }

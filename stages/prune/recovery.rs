@@ -8,7 +8,7 @@ use crate::ml::{
     corpus::Corpus,
     device,
     distillation::{Distillation, Examples, hidden_pairs},
-    losses::{Bigram, bigram},
+    losses::Transitions,
     model::Model,
     random,
 };
@@ -18,12 +18,13 @@ pub(super) struct Lessons {
     teacher: Model,
     train: Examples,
     dev: Examples,
-    transitions: Bigram,
+    transitions: Transitions,
 }
 
 impl Lessons {
     /// `student` has the labels and sub-words that all rounds have.
     pub fn new(
+        cx: &Context<'_>,
         prune: &Prune,
         student: &Model,
         teacher: Model,
@@ -36,7 +37,9 @@ impl Lessons {
             &crate::ml::corpus::Gold::default(),
             &prune.training,
         )?;
-        let transitions = bigram(&student.config.labels, &train.annotations());
+        let labels = &student.config.labels;
+        let transitions =
+            prune.training.transitions(cx, labels, &teacher, &train, &device::burn(cx.device))?;
         Ok(Self { teacher, train, dev, transitions })
     }
 }

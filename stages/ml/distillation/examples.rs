@@ -57,6 +57,17 @@ impl Examples {
         self.teacher.as_ref().map(|texts| Batch::pack(texts, members))
     }
 
+    /// Texts that the teacher annotated and of which no word is out of every loss.
+    pub(super) fn known(&self) -> Vec<usize> {
+        let whole = |text: &usize| self.silver[*text] && self.tags[*text].iter().all(Option::is_some);
+        (0..self.len()).filter(whole).collect()
+    }
+
+    /// The texts in the teacher's sub-words.
+    pub(super) fn as_teacher(&self) -> &[Encoded] {
+        self.teacher.as_deref().unwrap_or(&self.encoded)
+    }
+
     /// Some of the texts.
     #[must_use]
     pub fn only(&self, members: &[usize]) -> Self {
