@@ -7,6 +7,7 @@
 mod crf;
 mod fitted;
 mod projection;
+mod relation;
 mod structural;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use self::{
     crf::{CrfWeights, crf_nll, crf_structural},
     fitted::{Emitted, fitted},
     projection::{Misc, Projection, project},
+    relation::relation,
     structural::{alone, chain},
     transitions::{Transitions, bigram, crf_transitions},
 };

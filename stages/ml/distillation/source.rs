@@ -52,9 +52,15 @@ impl Training {
         let known = train.known();
         let stride = known.len().div_ceil(FIT).max(1);
         let some = train.only(&known.into_iter().step_by(stride).collect::<Vec<_>>());
-        let mut progress = cx.progress("reading for the CRF", some.len() as u64, "sentences");
-        let logits =
-            word_logits(teacher, some.as_teacher(), 2 * self.batch_tokens, device, Some(&mut progress));
+        let logits = match some.logits() {
+            Some(logits) => logits.to_vec(),
+            None => {
+                let mut progress = cx.progress("reading for the CRF", some.len() as u64, "sentences");
+                let budget = 2 * self.batch_tokens;
+                let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress));
+                read.into_iter().map(|logits| logits.values).collect()
+            }
+        };
         cx.check_cancelled()?;
         let emissions = |values: &[f32]| {
             let words = u32::try_from(values.len() / teacher.config.labels.len()).unwrap_or(u32::MAX);
@@ -66,7 +72,7 @@ impl Training {
             .iter()
             .zip(&some.tags)
             .map(|(logits, tags)| Emitted {
-                emissions: emissions(&logits.values),
+                emissions: emissions(logits),
                 path: tags.iter().copied().flatten().collect(),
             })
             .collect())

@@ -190,6 +190,14 @@ fn without_a_word_every_loss_is_0() {
     assert_eq!(number(&cross_entropy(nothing(), &[], &[])), 0.0);
     assert_eq!(number(&distillation(nothing(), &[], &labels, 2.5, 0.5)), 0.0);
     assert_eq!(number(&hidden(vec![(nothing(), nothing())])), 0.0);
+    assert_eq!(
+        number(&relation([nothing(), nothing(), nothing()], [nothing(), nothing(), nothing()], &[0], 7)),
+        0.0
+    );
+    assert_eq!(
+        number(&crf_structural(nothing(), &crf_weights(&[0.1; 49], &[0.1; 7]), &[], &[0], &labels)),
+        0.0
+    );
     assert_eq!(number(&crf_nll(nothing(), &crf_weights(&[0.1; 49], &[0.1; 7]), &[], &[0], &labels)), 0.0);
 }
 
@@ -355,6 +363,36 @@ fn floats(count: usize) -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec(-3.0..3.0_f32, count)
 }
 
+/// The definition in f64, text by text.
+fn relation_of(student: &[f32], teacher: &[f32], texts: &[usize], heads: usize) -> f64 {
+    let words = texts[texts.len() - 1];
+    let rows = |values: &[f32], head: usize, text: &[usize]| -> Vec<Vec<f64>> {
+        let width = values.len() / words;
+        let own = width / heads;
+        let part = |word: usize| {
+            let from = word * width + head * own;
+            values[from..from + own].iter().map(|v| f64::from(*v)).collect::<Vec<_>>()
+        };
+        let vectors: Vec<Vec<f64>> = (text[0]..text[1]).map(part).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / count(own).sqrt();
+        let relations = |a: &Vec<f64>| {
+            let scores: Vec<f64> = vectors.iter().map(|b| dot(a, b).exp()).collect();
+            let sum: f64 = scores.iter().sum();
+            scores.into_iter().map(|score| score / sum).collect()
+        };
+        vectors.iter().map(relations).collect()
+    };
+    let mut sum = 0.0;
+    for text in texts.windows(2) {
+        for head in 0..heads {
+            for (s, t) in rows(student, head, text).iter().zip(rows(teacher, head, text)) {
+                sum += t.iter().zip(s).map(|(t, s)| t * (t / s).ln()).sum::<f64>();
+            }
+        }
+    }
+    sum / count(heads * words)
+}
+
 /// Central difference of a loss on the autodiff device itself, in f32.
 fn slope(point: &[f32], at: usize, f: impl Fn(&[f32]) -> f64) -> f64 {
     const STEP: f32 = 0.02;
@@ -453,6 +491,26 @@ proptest! {
         for at in 0..7 {
             let right = slope(&start, at, |s| value(&emissions, &transitions, s));
             prop_assert!(near(by_start[at] + by_end[6 - at], right, 1e-3));
+        }
+    }
+
+    #[test]
+    fn the_relation_loss_is_its_definition_and_has_the_gradient_of_its_value(
+        student in floats(20), teacher in floats(40), cut in 0usize..=5,
+    ) {
+        let texts = [0, u32::try_from(cut).expect("few words"), 5];
+        let loss = |student: &[f32]| {
+            let student = leaf(student, [5, 4]);
+            let teacher = leaf(&teacher, [5, 8]);
+            let loss = relation([(); 3].map(|()| student.clone()), [(); 3].map(|()| teacher.clone()), &texts, 2);
+            (loss, student, teacher)
+        };
+        let (here, leaf, taught) = loss(&student);
+        prop_assert!(near(number(&here), relation_of(&student, &teacher, &[0, cut, 5], 2), 1e-4));
+        let gradients = here.backward();
+        prop_assert!(taught.grad(&gradients).is_none());
+        for (at, found) in gradient(&leaf, &gradients).iter().enumerate() {
+            prop_assert!(near(*found, slope(&student, at, |s| number(&loss(s).0)), 5e-3));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::ml::{
 const UNSEEN: f64 = 0.5;
 
 /// Stands for an illegal move inside a softmax: its exp is 0 in f32, and unlike -inf it makes no NaN.
-const NEVER: f64 = -1e9;
+pub(super) const NEVER: f64 = -1e9;
 
 /// The teacher's transitions, made as FORMATS ("CRF") says: by [`bigram`] or by [`super::fitted`].
 #[derive(Clone, Debug, PartialEq)]
