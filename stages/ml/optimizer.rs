@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// The first step of AdamW moves every weight by the rate, whatever its gradient.
+    /// The first step of `AdamW` moves every weight by the rate, whatever its gradient.
     #[test]
     fn each_layer_down_from_the_top_learns_more_slowly() {
         let config = Config { layers: vec![tiny().layers[0]; 3], ..tiny() };

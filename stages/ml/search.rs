@@ -72,7 +72,8 @@ pub fn search(
                 least = Some((place, loss));
             }
         }
-        let (place, loss) = least.expect("three layers have an inner one");
+        // Three layers have an inner one.
+        let Some((place, loss)) = least else { break };
         found.dropped.push((found.kept.remove(place), loss));
     }
     Ok(found)

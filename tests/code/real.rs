@@ -62,7 +62,8 @@ impl Copy {
     }
 }
 
-const ALL: [&str; 8] = ["annotate", "distill", "evaluate", "finetune", "generate", "prune", "split", "teach"];
+const ALL: [&str; 9] =
+    ["annotate", "distill", "evaluate", "finetune", "generate", "profile", "prune", "split", "teach"];
 const WITH_A_MODEL: [&str; 6] = ["annotate", "distill", "evaluate", "finetune", "prune", "teach"];
 
 #[test]

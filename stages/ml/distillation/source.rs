@@ -52,14 +52,13 @@ impl Training {
         let known = train.known();
         let stride = known.len().div_ceil(FIT).max(1);
         let some = train.only(&known.into_iter().step_by(stride).collect::<Vec<_>>());
-        let logits = match some.logits() {
-            Some(logits) => logits.to_vec(),
-            None => {
-                let mut progress = cx.progress("reading for the CRF", some.len() as u64, "sentences");
-                let budget = 2 * self.batch_tokens;
-                let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress));
-                read.into_iter().map(|logits| logits.values).collect()
-            }
+        let logits = if let Some(logits) = some.logits() {
+            logits.to_vec()
+        } else {
+            let mut progress = cx.progress("reading for the CRF", some.len() as u64, "sentences");
+            let budget = 2 * self.batch_tokens;
+            let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress));
+            read.into_iter().map(|logits| logits.values).collect()
         };
         cx.check_cancelled()?;
         let emissions = |values: &[f32]| {

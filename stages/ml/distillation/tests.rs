@@ -219,20 +219,25 @@ fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked(
     );
 }
 
+/// A model whose words relate to each other in another way.
+fn turned(mut model: Model) -> Model {
+    let query = &mut model.network.layers[0].query.weight;
+    *query = Param::from_tensor(query.val() * -30.0);
+    model
+}
+
 #[test]
 fn relations_are_learnt_by_words_whatever_their_pieces() {
     let training = Training { relation: 0.5, relation_heads: 2, ..Training::default() };
     let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
-    let records = [silver("a-1"), silver("a-2")];
+    let records = several(4);
     let relation = |student: &Model| {
         let terms = Lesson::new(student, &teacher, &records, training.clone()).terms();
         terms.into_iter().find(|(name, _)| *name == "relation").expect("a term").1
     };
     // Both have the same layer and the same embeddings.
     assert!(relation(&student).abs() < 1e-6, "{}", relation(&student));
-    let mut other = student.clone();
-    let query = &mut other.network.layers[0].query.weight;
-    *query = Param::from_tensor(query.val() * -30.0);
+    let other = turned(student.clone());
     assert!(relation(&other) > 1e-4, "{}", relation(&other));
     let letters = trim::trim(&student.tokenizer, &[], student.config.vocab - 4).expect("trimmed");
     let (mut config, mut weights) = (student.config.clone(), student.network.weights(&student.config));
@@ -242,15 +247,15 @@ fn relations_are_learnt_by_words_whatever_their_pieces() {
     assert!(spelt.is_finite() && spelt > 0.0, "{spelt}");
 }
 
-/// Texts of one to three words, so that batches differ in words.
+/// Texts of one to three words, each another, so that batches differ in words.
 fn several(count: usize) -> Vec<Record> {
     (0..count)
         .map(|at| {
             let words = 1 + at % 3;
             Record {
-                text: ["Anna"; 3][..words].join(" "),
-                words: (0..words).map(|word| [5 * word, 5 * word + 4]).collect(),
-                tags: vec!["B-PER".into(); words],
+                text: ["Anna", "CAF", "Paris"][..words].join(" "),
+                words: [[0, 4], [5, 8], [9, 14]][..words].to_vec(),
+                tags: ["B-PER", "B-ORG", "B-LOC"][..words].iter().map(|tag| (*tag).to_owned()).collect(),
                 score: vec![1.0; words],
                 ..silver(&format!("a-{at}"))
             }
@@ -260,7 +265,7 @@ fn several(count: usize) -> Vec<Record> {
 
 #[test]
 fn several_batches_a_step_are_as_one_of_all_their_texts() {
-    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &["PER"]));
+    let (teacher, student) = (model(teacher_labels(), &[]), turned(model(Labels::student(false), &["PER"])));
     let training = Training { relation: 0.5, relation_heads: 2, ..Training::default() };
     let lesson = Lesson::new(&student, &teacher, &several(7), training);
     let network = student.network.clone().train();
@@ -268,15 +273,15 @@ fn several_batches_a_step_are_as_one_of_all_their_texts() {
         let at = At { epoch: 1, share: 0.0 };
         let (gradients, loss) =
             lesson.with(|distillation| backward(distillation, &network, batches, at)).expect("a step");
-        let layer = &network.layers[0].up.weight;
-        let gradient = gradients.get::<2>(layer.id).expect("a gradient");
+        let query = &network.layers[0].query.weight;
+        let gradient = gradients.get::<2>(query.id).expect("a gradient");
         (optimizer::norm(&network, &gradients), gradient.into_data().try_to_vec::<f32>().expect("f32"), loss)
     };
     let one = cost(&[vec![0, 1, 2, 3, 4, 5, 6]]);
     let many = cost(&[vec![5, 2], vec![0], vec![1, 3, 4, 6]]);
     assert!((one.0 - many.0).abs() < 1e-5 * one.0, "{} {}", one.0, many.0);
     assert!(one.1.iter().zip(&many.1).all(|(a, b)| (a - b).abs() < 1e-6));
-    assert!(one.1.iter().any(|gradient| gradient.abs() > 1e-6), "there is something to compare");
+    assert!(one.1.iter().any(|gradient| gradient.abs() > 1e-5), "there is something to compare");
     assert!((one.2.sum - many.2.sum).abs() < 1e-5, "{} {}", one.2.sum, many.2.sum);
     assert_eq!(one.2.terms.len(), 6);
     for (name, term) in &one.2.terms {
@@ -316,7 +321,7 @@ fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_e
     let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
     let training =
         Training { batch_tokens: 8, accumulate: 2, patience: 1, layer_lr: 0.5, ..Training::default() };
-    let lesson = Lesson::new(&student, &teacher, &several(10), training);
+    let lesson = Lesson::new(&student, &teacher, &several(24), training);
     let root = tempfile::tempdir().expect("a folder");
     // Asked so often, it stops; 0 = never.
     let run = |folder: &str, asked: usize| {
@@ -344,9 +349,9 @@ fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_e
     let whole = run("whole", 0).expect("trained");
     assert_eq!(whole.history.epochs.len(), 2, "nothing is better than the first");
     let steps = whole.history.steps.iter().filter(|step| step.epoch == 1).count();
-    assert!(steps >= 3, "{steps} steps an epoch");
-    // In the middle of the second epoch, and once more at its end.
-    for asked in [2 * steps + 2, steps] {
+    assert!(steps >= 5, "{steps} steps an epoch");
+    // In the middle of the second epoch, and once more a step later.
+    for asked in [2 * steps + 2, 1] {
         assert!(matches!(run("parts", asked), Err(StageError::Cancelled)));
     }
     let parts = run("parts", 0).expect("trained");

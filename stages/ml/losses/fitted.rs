@@ -79,20 +79,21 @@ const STEPS: usize = 300;
 const FLAT: f64 = 1e-9;
 
 /// The minimum of a convex function of some tens of variables, by BFGS with backtracking (Nocedal and Wright 2006, ch. 6).
-fn minimise(mut x: Vec<f64>, f: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Vec<f64> {
-    let n = x.len();
-    let (mut value, mut gradient) = f(&x);
-    let mut inverse: Vec<f64> = (0..n * n).map(|at| if at / n == at % n { 1.0 } else { 0.0 }).collect();
+fn minimise(mut place: Vec<f64>, function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Vec<f64> {
+    let size = place.len();
+    let (mut value, mut gradient) = function(&place);
+    let mut inverse: Vec<f64> =
+        (0..size * size).map(|at| if at / size == at % size { 1.0 } else { 0.0 }).collect();
     for step in 0..STEPS {
         if gradient.iter().all(|slope| slope.abs() < FLAT) {
             break;
         }
-        let direction: Vec<f64> = inverse.chunks_exact(n).map(|row| -dot(row, &gradient)).collect();
+        let direction: Vec<f64> = inverse.chunks_exact(size).map(|row| -dot(row, &gradient)).collect();
         let slope = dot(&direction, &gradient);
         let tries = (0..40).map(|half| {
             let length = 0.5_f64.powi(half);
-            let next: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
-            let found = f(&next);
+            let next: Vec<f64> = place.iter().zip(&direction).map(|(at, by)| at + length * by).collect();
+            let found = function(&next);
             (length, next, found)
         });
         let lower = |(length, _, (found, _)): &(f64, Vec<f64>, (f64, Vec<f64>))| {
@@ -100,25 +101,27 @@ fn minimise(mut x: Vec<f64>, f: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Vec<f64> 
         };
         // None: all that is left is rounding.
         let Some((_, next, (found, there))) = { tries }.find(lower) else { break };
-        let moved: Vec<f64> = next.iter().zip(&x).map(|(next, x)| next - x).collect();
+        let moved: Vec<f64> = next.iter().zip(&place).map(|(next, here)| next - here).collect();
         let turned: Vec<f64> = there.iter().zip(&gradient).map(|(there, here)| there - here).collect();
         let curvature = dot(&moved, &turned);
         if curvature > 0.0 {
             if step == 0 {
                 let scale = curvature / dot(&turned, &turned);
-                inverse.iter_mut().for_each(|entry| *entry *= scale);
+                for entry in &mut inverse {
+                    *entry *= scale;
+                }
             }
-            let through: Vec<f64> = inverse.chunks_exact(n).map(|row| dot(row, &turned)).collect();
+            let through: Vec<f64> = inverse.chunks_exact(size).map(|row| dot(row, &turned)).collect();
             let own = (1.0 + dot(&turned, &through) / curvature) / curvature;
             for (at, entry) in inverse.iter_mut().enumerate() {
-                let (i, j) = (at / n, at % n);
-                *entry +=
-                    own * moved[i] * moved[j] - (through[i] * moved[j] + moved[i] * through[j]) / curvature;
+                let (row, column) = (at / size, at % size);
+                *entry += own * moved[row] * moved[column]
+                    - (through[row] * moved[column] + moved[row] * through[column]) / curvature;
             }
         }
-        (x, value, gradient) = (next, found, there);
+        (place, value, gradient) = (next, found, there);
     }
-    x
+    place
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -31,7 +31,9 @@ pub fn alone(teacher: &Labels, student: &Labels, logits: &[f32], misc: Misc) -> 
         }
         let kept: f64 = own.iter().sum();
         if kept > 0.0 {
-            own.iter_mut().for_each(|p| *p /= kept);
+            for p in &mut own {
+                *p /= kept;
+            }
         } else {
             own[targets.outside] = 1.0;
         }
