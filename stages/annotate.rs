@@ -21,9 +21,11 @@ use crate::ml::{
     device,
     infer::{WordLogits, encode, word_logits},
     labels::{Labels, Scheme, spans},
+    logits::{Logits, Origin},
     losses::Misc,
     model::{self, Model, ModelFolder},
     random,
+    weights::Array,
     words::words,
 };
 
@@ -32,6 +34,8 @@ const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model whose word 
 const RECORDS: Output<Corpus> =
     Output::new("records", "the sentences with their words, tags and confidences");
 const REPORT: Output<Report> = Output::new("report", "what was cleaned away, and what the teacher found");
+const LOGITS: Output<Logits> =
+    Output::new("logits", "what the teacher said of each word: a training that gets them need not ask again");
 
 /// Types that a student knows; a teacher must know them too.
 const TYPES: [&str; 3] = ["PER", "LOC", "ORG"];
@@ -67,7 +71,7 @@ impl Stage for Annotate {
         version: 1,
         doc: "cleans raw text and tags it with the teacher",
         inputs: &[TEXT.port(), TEACHER.port()],
-        outputs: &[RECORDS.port(), REPORT.port()],
+        outputs: &[RECORDS.port(), REPORT.port(), LOGITS.port()],
         measures: false,
     };
 
@@ -124,7 +128,8 @@ impl Stage for Annotate {
             .map(|logits| decode(&teacher.config.labels, crf.as_ref(), logits, &outside))
             .collect();
 
-        let provenance = Provenance::Silver { model: folder.digest()? };
+        let digest = folder.digest()?;
+        let provenance = Provenance::Silver { model: digest.clone() };
         let records: Vec<_> = lines
             .into_iter()
             .zip(places)
@@ -141,6 +146,11 @@ impl Stage for Annotate {
             "found": found.json(),
             "by_source": Found::by_source(&records, &texts, &logits),
         });
+        let said = records.iter().zip(logits).map(|(record, logits)| {
+            (record.id.clone(), Array { shape: vec![logits.len(), logits.labels], values: logits.values })
+        });
+        let origin = Origin { teacher: digest, labels: teacher.config.labels.names().to_vec() };
+        cx.write(&LOGITS, &Logits { origin, texts: said.collect() })?;
         cx.write(&RECORDS, &Corpus { records })?;
         cx.write(&REPORT, &Report(report))
     }

@@ -9,11 +9,14 @@ use crate::ml::{
     corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        Distillation, Examples, Training, Weights, check_epochs, check_weights, hidden_pairs, student_labels,
+        Distillation, Examples, Training, Weights, check_epochs, check_logits, check_weights, hidden_pairs,
+        relation_pair, student_labels,
     },
-    losses::bigram,
+    logits::Logits,
     model::{self, Model, ModelFolder},
+    search,
     student::{begin_prior, from_teacher, shape, uniform},
+    trainer::At,
 };
 
 /// Which of the teacher's layers the student is made of.
@@ -25,6 +28,20 @@ pub enum Layers {
     Uniform,
     /// The lowest ones.
     TopDrop,
+    /// One inner layer after another goes, each time the one without which the teacher's own word distributions on some of
+    /// `train` move least.
+    Searched,
+}
+
+/// How the weights of the losses change while it trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phases {
+    /// `weights_first` in epoch 1, then `weights`.
+    #[default]
+    Step,
+    /// From `weights_first` at the first step to `weights` at the last, along a line.
+    Linear,
 }
 
 /// Trains a student of fewer layers on the teacher's annotations, soft targets and hidden states.
@@ -33,14 +50,16 @@ pub enum Layers {
 pub struct Distill {
     /// Layers of the student; 0 = all of the teacher's.
     pub keep_layers: usize,
-    /// Which of the teacher's layers they are: uniform or top-drop.
+    /// Which of the teacher's layers they are: uniform, top-drop or searched.
     pub layers: Layers,
     /// Passes over the train part.
     pub epochs: u32,
-    /// Weights of CE, KD, hidden and CRF in epoch 1.
+    /// Weights of CE, KD, hidden and CRF at the beginning.
     pub weights_first: Weights,
-    /// Weights of CE, KD, hidden and CRF from epoch 2 on.
+    /// Weights of CE, KD, hidden and CRF in the end.
     pub weights: Weights,
+    /// How the first become the second: step (after epoch 1) or linear (over the whole training).
+    pub phases: Phases,
     /// Pairs [student's, teacher's] of hidden states, 0 = embeddings; empty = from where each layer came from.
     pub hidden_pairs: Vec<(usize, usize)>,
     /// What `finetune` may be told too.
@@ -56,6 +75,7 @@ impl Default for Distill {
             epochs: 10,
             weights_first: [1.0, 0.5, 0.1, 0.1],
             weights: [1.0, 1.0, 0.2, 0.2],
+            phases: Phases::Step,
             hidden_pairs: Vec::new(),
             training: Training::default(),
         }
@@ -65,6 +85,8 @@ impl Default for Distill {
 const TRAIN: Input<Corpus> = Input::new("train", "annotated sentences to learn from");
 const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the best epoch by");
 const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
+const LOGITS: Optional<Logits> =
+    Optional::new("logits", "what the teacher said of each word of `train`; else it is asked in every epoch");
 const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
 const MODEL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
 const HISTORY: Output<History> = Output::new(
@@ -77,7 +99,7 @@ impl Stage for Distill {
         name: "distill",
         version: 1,
         doc: "trains a student made of the teacher's layers with four losses",
-        inputs: &[TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port()],
+        inputs: &[TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port(), LOGITS.port()],
         outputs: &[MODEL.port(), HISTORY.port()],
         measures: false,
     };
@@ -98,6 +120,7 @@ impl Stage for Distill {
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
         self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))?;
         let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
+        check_logits(inputs.optional(&LOGITS), Some(teacher))?;
         let (config, _) = model::outside(teacher).map_err(|e| model::invalid(&e).at(TEACHER.name()))?;
         if self.keep_layers > config.layers.len() {
             let (keep, has) = (self.keep_layers, config.layers.len());
@@ -105,20 +128,30 @@ impl Stage for Distill {
                 .at("keep_layers")
                 .help(format!("use 2 to {has}")));
         }
-        self.pairs(&self.shape(&config), &config).map(drop)
+        let student = self.shape(&config, &self.guess(&config));
+        relation_pair(&self.training, &student, &config)?;
+        self.pairs(&student, &config).map(drop)
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
-        let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
-        let shape = Model { config: self.shape(&teacher.config), ..teacher.clone() };
-        let pairs = self.pairs(&shape.config, &teacher.config)?;
+        let folder = cx.read(&TEACHER)?;
+        let teacher = folder.open(&device)?;
+        let guess = self.guess(&teacher.config);
+        let mut shape = Model { config: self.shape(&teacher.config, &guess), ..teacher.clone() };
         let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let [train, dev] = Examples::pair(&shape, &teacher, parts, &gold, &self.training)?;
-        let (labels, annotations) = (&shape.config.labels, train.annotations());
-        let transitions = bigram(labels, &annotations);
-        let prior = begin_prior(labels, &annotations);
+        let [mut train, dev] = Examples::pair(&shape, &teacher, parts, &gold, &self.training)?;
+        train.recall(cx.read_optional(&LOGITS)?, &folder, &teacher, &device)?;
+        if self.layers == Layers::Searched && self.keep_layers > 0 {
+            let layers = self.search(cx, &teacher, &train, &device)?;
+            shape.config = self.shape(&teacher.config, &layers);
+        }
+        let pairs = self.pairs(&shape.config, &teacher.config)?;
+        let relation = relation_pair(&self.training, &shape.config, &teacher.config)?;
+        let labels = &shape.config.labels;
+        let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
+        let prior = begin_prior(labels, &train.annotations());
         let student = from_teacher(&teacher, shape.config, &prior, &transitions, &device)?;
 
         let trained = Distillation {
@@ -127,8 +160,9 @@ impl Stage for Distill {
             train: &train,
             dev: &dev,
             training: &self.training,
-            weights: &|epoch| if epoch == 1 { self.weights_first } else { self.weights },
+            weights: &|at| self.weights_at(at),
             pairs: &pairs,
+            relation,
             transitions: &transitions,
             device: &device,
         }
@@ -138,14 +172,52 @@ impl Stage for Distill {
 }
 
 impl Distill {
-    fn shape(&self, teacher: &Config) -> Config {
+    /// The layers as far as they are known without a search.
+    fn guess(&self, teacher: &Config) -> Vec<usize> {
         let layers = teacher.layers.len();
-        let chosen: Vec<usize> = match (self.keep_layers, self.layers) {
+        match (self.keep_layers, self.layers) {
             (0, _) => (0..layers).collect(),
-            (keep, Layers::Uniform) => uniform(layers, keep.min(layers)),
+            (keep, Layers::Uniform | Layers::Searched) => uniform(layers, keep.min(layers)),
             (keep, Layers::TopDrop) => (0..keep.min(layers)).collect(),
-        };
-        shape(teacher, &chosen, student_labels(self.training.misc))
+        }
+    }
+
+    fn shape(&self, teacher: &Config, layers: &[usize]) -> Config {
+        shape(teacher, layers, student_labels(self.training.misc))
+    }
+
+    fn search(
+        &self,
+        cx: &Context<'_>,
+        teacher: &Model,
+        train: &Examples,
+        device: &burn::tensor::Device,
+    ) -> Result<Vec<usize>, StageError> {
+        let texts = search::draw(train.as_teacher(), cx.seed);
+        let trials = search::trials(teacher.config.layers.len(), self.keep_layers);
+        let mut progress = cx.progress("searching layers", trials as u64, "trials");
+        let found = search::search(teacher, &texts, self.keep_layers, device, || {
+            progress.advance(1);
+            cx.check_cancelled()
+        })?;
+        let dropped: Vec<String> =
+            found.dropped.iter().map(|(layer, loss)| format!("{layer} (KL {loss:.4})")).collect();
+        let kept: Vec<String> = found.kept.iter().map(ToString::to_string).collect();
+        cx.show(format!("layers kept: {}; dropped, first to last: {}", kept.join(", "), dropped.join(", ")));
+        if let Some((_, loss)) = found.dropped.last() {
+            cx.metric("search.kl", *loss);
+        }
+        Ok(found.kept)
+    }
+
+    fn weights_at(&self, at: At) -> Weights {
+        match self.phases {
+            Phases::Step if at.epoch == 1 => self.weights_first,
+            Phases::Step => self.weights,
+            Phases::Linear => std::array::from_fn(|term| {
+                (1.0 - at.share) * self.weights_first[term] + at.share * self.weights[term]
+            }),
+        }
     }
 
     fn pairs(&self, student: &Config, teacher: &Config) -> Result<Vec<(usize, usize)>, Invalid> {
@@ -161,7 +233,49 @@ mod tests {
     use crate::ml::{
         fixture::{model, teacher_labels},
         labels::Labels,
+        logits::Origin,
     };
+
+    #[test]
+    fn weights_change_after_the_first_epoch_or_all_the_way() {
+        let weights = |phases, epoch, share| {
+            let stage = Distill {
+                weights_first: [1.0, 0.0, 0.5, 0.25],
+                weights: [0.0, 1.0, 0.5, 0.75],
+                phases,
+                ..Distill::default()
+            };
+            stage.weights_at(At { epoch, share })
+        };
+        let near =
+            |found: Weights, right: Weights| found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(near(weights(Phases::Step, 1, 0.3), [1.0, 0.0, 0.5, 0.25]));
+        assert!(near(weights(Phases::Step, 2, 0.3), [0.0, 1.0, 0.5, 0.75]));
+        for (share, right) in
+            [(0.0, [1.0, 0.0, 0.5, 0.25]), (0.5, [0.5, 0.5, 0.5, 0.5]), (1.0, [0.0, 1.0, 0.5, 0.75])]
+        {
+            assert!(near(weights(Phases::Linear, 3, share), right), "{share}");
+        }
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_refused_by_name() {
+        Distill::default().check().expect("the defaults make sense");
+        let training = Training::default();
+        for (at, training) in [
+            ("layer_lr", Training { layer_lr: 0.0, ..training.clone() }),
+            ("layer_lr", Training { layer_lr: 1.5, ..training.clone() }),
+            ("layer_lr", Training { layer_lr: f64::NAN, ..training.clone() }),
+            ("accumulate", Training { accumulate: 0, ..training.clone() }),
+            ("relation", Training { relation: -1.0, ..training.clone() }),
+            ("relation_pair", Training { relation_pair: vec![3], ..training.clone() }),
+            ("relation_heads", Training { relation_heads: 0, ..training }),
+        ] {
+            let wrong = Distill { training, ..Distill::default() }.check().expect_err(at);
+            assert_eq!(wrong.at.as_deref(), Some(at));
+            assert!(wrong.help.is_some());
+        }
+    }
 
     #[test]
     fn what_the_teacher_cannot_teach_is_found_before_any_work() {
@@ -178,6 +292,18 @@ mod tests {
         assert_eq!(refused(&stage, "teacher", "good.bio"), None);
         let pairs = Distill { hidden_pairs: vec![(1, 2)], ..stage.clone() };
         assert_eq!(refused(&pairs, "teacher", "good.bio").as_deref(), Some("hidden_pairs"));
+        let wrong = |training| refused(&Distill { training, ..stage.clone() }, "teacher", "good.bio");
+        let heads = Training { relation: 0.5, relation_heads: 3, ..Training::default() };
+        assert_eq!(wrong(heads).as_deref(), Some("relation_heads"));
+        let pair =
+            Training { relation: 0.5, relation_heads: 2, relation_pair: vec![0, 7], ..Training::default() };
+        assert_eq!(wrong(pair).as_deref(), Some("relation_pair"));
+        let origin = Origin { teacher: "12ab".into(), labels: teacher_labels().names().to_vec() };
+        let logits = Logits { origin, ..Logits::default() };
+        stage_contract::Artifact::save(&logits, &path("logits")).expect("saved");
+        let wired = ["teacher", "logits"].map(|port| (port.to_owned(), path(port))).into();
+        let other = stage.preflight(&Available::new(&wired), Device::Cpu).expect_err("another's");
+        assert_eq!(other.at.as_deref(), Some("logits"));
         fs::write(path("dates.bio"), "lundi\tB-DATE\n").expect("written");
         assert_eq!(refused(&stage, "teacher", "dates.bio").as_deref(), Some("gold"));
         let poor = Labels::parse(&["O".to_owned(), "I-PER".to_owned()]).expect("labels");

@@ -9,9 +9,10 @@ use crate::ml::{
     corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        Distillation, Examples, Training, Weights, check_epochs, check_labels, check_weights, hidden_pairs,
+        Distillation, Examples, Training, Weights, check_epochs, check_labels, check_logits, check_weights,
+        hidden_pairs, relation_pair,
     },
-    losses::bigram,
+    logits::Logits,
     model::{self, Model, ModelFolder},
 };
 
@@ -45,6 +46,8 @@ const MODEL: Input<ModelFolder> = Input::new("model", "the pruned student");
 const TRAIN: Input<Corpus> = Input::new("train", "annotated sentences to learn from");
 const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the best epoch by");
 const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
+const LOGITS: Optional<Logits> =
+    Optional::new("logits", "what the teacher said of each word of `train`; else it is asked in every epoch");
 const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
 const FINAL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
 const HISTORY: Output<History> = Output::new(
@@ -57,7 +60,7 @@ impl Stage for Finetune {
         name: "finetune",
         version: 1,
         doc: "trains a pruned student until it has settled",
-        inputs: &[MODEL.port(), TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port()],
+        inputs: &[MODEL.port(), TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port(), LOGITS.port()],
         outputs: &[FINAL.port(), HISTORY.port()],
         measures: false,
     };
@@ -77,24 +80,31 @@ impl Stage for Finetune {
             None => Ok(None),
         };
         let (teacher, student) = (config(&TEACHER)?, config(&MODEL)?);
+        check_logits(inputs.optional(&LOGITS), inputs.path(&TEACHER))?;
         if let Some(student) = &student {
             check_labels(&student.labels, self.training.misc)?;
         }
         if let (Some(teacher), Some(student)) = (&teacher, &student) {
             self.pairs(student, teacher)?;
+            relation_pair(&self.training, student, teacher)?;
         }
         self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
-        let teacher = Model::load(cx.input(&TEACHER)?, &device)?;
+        let folder = cx.read(&TEACHER)?;
+        let teacher = folder.open(&device)?;
         let student = Model::load(cx.input(&MODEL)?, &device)?;
         check_labels(&student.config.labels, self.training.misc)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
+        let relation = relation_pair(&self.training, &student.config, &teacher.config)?;
         let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let [train, dev] = Examples::pair(&student, &teacher, parts, &gold, &self.training)?;
+        let [mut train, dev] = Examples::pair(&student, &teacher, parts, &gold, &self.training)?;
+        train.recall(cx.read_optional(&LOGITS)?, &folder, &teacher, &device)?;
+        let labels = &student.config.labels;
+        let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
         let trained = Distillation {
             teacher: &teacher,
             student: &student,
@@ -103,7 +113,8 @@ impl Stage for Finetune {
             training: &self.training,
             weights: &|_| self.weights,
             pairs: &pairs,
-            transitions: &bigram(&student.config.labels, &train.annotations()),
+            relation,
+            transitions: &transitions,
             device: &device,
         }
         .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;

@@ -22,10 +22,11 @@ use crate::ml::{
     corpus::{Corpus, Report, Text},
     decode::decode,
     device,
-    distillation::{Training, Weights, check_weights},
+    distillation::{Training, Weights, check_logits, check_weights},
     importance::{Criterion, Importance, Labelled, Moment, highest},
     infer::{encode, word_logits},
     labels::{Scheme, spans},
+    logits::Logits,
     means::Means,
     model::{self, Model, ModelFolder, Network},
     profile::Profile,
@@ -43,6 +44,8 @@ const TEACHER: Optional<ModelFolder> =
 const TEXT: Optional<Text> =
     Optional::new("text", "text whose sub-words decide the vocabulary; else the train records do");
 const PROFILE: Optional<Profile> = Optional::new("profile", "the table of `profile`, for a latency budget");
+const LOGITS: Optional<Logits> =
+    Optional::new("logits", "what the teacher said of each word of `train`; else recovery asks it");
 const PRUNED: Output<Model> = Output::new("model", "the smaller model");
 const REPORT: Output<Report> =
     Output::new("report", "scores, what was kept, and parameters before and after");
@@ -117,7 +120,15 @@ impl Stage for Prune {
         name: "prune",
         version: 2,
         doc: "measures which heads and neurons matter least and removes them physically",
-        inputs: &[MODEL.port(), TRAIN.port(), DEV.port(), TEACHER.port(), TEXT.port(), PROFILE.port()],
+        inputs: &[
+            MODEL.port(),
+            TRAIN.port(),
+            DEV.port(),
+            TEACHER.port(),
+            TEXT.port(),
+            PROFILE.port(),
+            LOGITS.port(),
+        ],
         outputs: &[PRUNED.port(), REPORT.port()],
         measures: false,
     };
@@ -165,9 +176,19 @@ impl Stage for Prune {
         let outside = |path, port| {
             model::outside(path).map(|(config, _)| config).map_err(|e| model::invalid(&e).at(port))
         };
+        check_logits(inputs.optional(&LOGITS), inputs.optional(&TEACHER))?;
         let teacher = inputs.optional(&TEACHER).map(|path| outside(path, TEACHER.name())).transpose()?;
         let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
         let config = outside(path, MODEL.name())?;
+        // How many heads a layer keeps is not known yet.
+        let (parts, width) = (self.training.relation_heads, config.head_dim);
+        if self.recovery > 0.0 && self.training.relation > 0.0 && !width.is_multiple_of(parts) {
+            return Err(Invalid::new(format!(
+                "{parts} relation heads do not divide a head's width of {width}"
+            ))
+            .at("relation_heads")
+            .help(format!("use {width}, or one of its divisors")));
+        }
         let most = config.layers.iter().map(|layer| layer.heads).max().unwrap_or(0);
         let shares = matches!(self.allocation, Allocation::Layer);
         let whole = |heads| goal::keeps_heads(self.heads, heads) == heads;
@@ -216,7 +237,7 @@ impl Stage for Prune {
         let start = Config { vocab: model.config.vocab, ..given.config.clone() };
         let lessons = match (&teacher, &dev) {
             (Some(teacher), Some(dev)) if self.recovery > 0.0 && done.rounds + 1 < self.rounds => {
-                Some(Lessons::new(self, &model, teacher.open(&device)?, [&records, dev])?)
+                Some(Lessons::new(cx, self, &model, teacher, [&records, dev])?)
             }
             _ => None,
         };

@@ -22,7 +22,7 @@ use crate::ml::{
     random::rng,
     scores::score,
     tokenizer::Tokenizer,
-    trainer::{Decay, Objective, Plan, Term, train},
+    trainer::{At, Decay, Objective, Plan, Term, train},
     vocabulary,
 };
 
@@ -149,11 +149,12 @@ impl Stage for Teach {
         let plan = Plan {
             epochs: self.epochs,
             rate: self.lr,
-            groups: Groups { head: 1.0, crf: 1.0, weight_decay: 0.01 },
+            groups: Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.01 },
             warmup: 0.1,
             decay: Decay::Linear,
             clip: 1.0,
             batch_tokens: self.batch_tokens,
+            accumulate: 1,
             patience: 0,
             pruned: 0.0,
         };
@@ -240,9 +241,9 @@ impl Lesson {
 }
 
 impl Objective for Lesson {
-    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
+    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
         let mut batch = Batch::pack(&self.train.encoded, members);
-        self.disturb(&mut batch, epoch);
+        self.disturb(&mut batch, at.epoch);
         let autodiff = self.device.clone().autodiff();
         let output = network.forward(&Packed::new(&batch, &self.model.config, &autodiff), &[]);
         let tags: Vec<Option<usize>> =
@@ -253,6 +254,12 @@ impl Objective for Lesson {
         let logits = output.logits.select(0, Tensor::from_data(TensorData::from(rows.as_slice()), &autodiff));
         let loss = losses::cross_entropy(logits, &tags, &vec![1.0; tags.len()]);
         Ok(vec![Term { name: "ce", weight: 1.0, loss }])
+    }
+
+    fn words(&self, members: &[usize]) -> usize {
+        let batch = Batch::pack(&self.train.encoded, members);
+        let tags = members.iter().flat_map(|&member| &self.train.tags[member]);
+        batch.owned.iter().zip(tags).filter(|(owned, tag)| **owned && tag.is_some()).count()
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {

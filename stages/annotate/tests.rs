@@ -73,12 +73,16 @@ fn prepare(root: &Path) {
 }
 
 fn run(stage: &Annotate, root: &Path, out: &str) -> Result<(Corpus, Value), StageError> {
-    let paths = |ports: [(&str, String); 2]| -> BTreeMap<_, _> {
-        ports.into_iter().map(|(port, name)| (port.to_owned(), root.join(name))).collect()
+    let paths = |ports: &[(&str, String)]| -> BTreeMap<_, _> {
+        ports.iter().map(|(port, name)| ((*port).to_owned(), root.join(name))).collect()
     };
-    let outputs = paths([("records", format!("{out}.jsonl")), ("report", format!("{out}.json"))]);
+    let outputs = paths(&[
+        ("records", format!("{out}.jsonl")),
+        ("report", format!("{out}.json")),
+        ("logits", format!("{out}.safetensors")),
+    ]);
     stage.run(&Context {
-        inputs: &paths([("text", "text".to_owned()), ("teacher", "teacher".to_owned())]),
+        inputs: &paths(&[("text", "text".to_owned()), ("teacher", "teacher".to_owned())]),
         outputs: &outputs,
         checkpoint: &root.join("checkpoint"),
         seed: 5,
@@ -108,6 +112,15 @@ fn io_labels_become_bio_tags_with_confidences() {
     assert!(record.score.iter().all(|score| *score > 0.9 && *score <= 1.0), "{:?}", record.score);
     let digest = blake3::hash(&fs::read(root.path().join("teacher/model.safetensors")).expect("weights"));
     assert_eq!(record.provenance, Provenance::Silver { model: digest.to_hex().to_string() });
+    let logits = Logits::load(&root.path().join("out.safetensors")).expect("logits");
+    assert_eq!(
+        logits.origin,
+        Origin { teacher: digest.to_hex().to_string(), labels: IO.map(String::from).to_vec() }
+    );
+    assert_eq!(logits.texts.len(), corpus.records.len());
+    let said = &logits.texts["press-1"];
+    assert_eq!(said.shape, [5, 5]);
+    assert!(said.values[2] > said.values[0] && said.values[16] > said.values[15], "Jean and Paris: {said:?}");
 
     assert_eq!(report["cleaning"]["by_source"]["press"]["short"], 1);
     assert_eq!(report["by_source"]["press"]["entities"], json!({"LOC": 1, "ORG": 1, "PER": 2}));

@@ -59,7 +59,7 @@ fn main() {
         let mut stock = Some(network.clone().fork(&device).train());
         let mut burn = ModuleOptimizer::from(AdamWConfig::new().with_weight_decay(0.01).build());
         let mut fused = Some(network.clone().fork(&device).train());
-        let mut ours = Groupwise::new(Groups { head: 1.0, crf: 1.0, weight_decay: 0.01 });
+        let mut ours = Groupwise::new(Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.01 }, 0);
         compare(
             "training step",
             tokens,

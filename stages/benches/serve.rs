@@ -84,7 +84,8 @@ impl Server {
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
     fn answer(&mut self, request: &Request) -> Answer {
         if matches!(request.run, Run::Train) && self.training.is_none() {
-            let optimizer = Groupwise::new(Groups { head: 1.0, crf: 1.0, weight_decay: 0.01 });
+            let groups = Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.01 };
+            let optimizer = Groupwise::new(groups, self.config.layers.len());
             self.training = Some((self.exact.clone().fork(&self.device).train(), optimizer));
         }
         let start = Instant::now();

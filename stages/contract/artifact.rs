@@ -65,6 +65,13 @@ impl Kind {
     /// Numbers for people and scripts.
     pub const REPORT: Self =
         Self { name: "report", shape: Shape::File, extension: "json", doc: "a JSON report" };
+    /// What a model says of each word of records, before it decides.
+    pub const LOGITS: Self = Self {
+        name: "logits",
+        shape: Shape::File,
+        extension: "safetensors",
+        doc: "a model's word logits, one tensor for each record",
+    };
     /// Training curves.
     pub const HISTORY: Self = Self {
         name: "history",
@@ -81,7 +88,7 @@ impl Kind {
     };
 
     /// Every kind, in the order of documentation. The closed set that `[sources]` and ports choose from.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FILE,
         Self::FOLDER,
         Self::TEXT,
@@ -89,6 +96,7 @@ impl Kind {
         Self::MODEL,
         Self::RECORDS,
         Self::REPORT,
+        Self::LOGITS,
         Self::HISTORY,
         Self::DIFFERENCES,
     ];

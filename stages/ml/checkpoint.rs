@@ -31,7 +31,7 @@ pub struct Dev {
 pub struct State {
     /// 1-based epoch under way.
     pub epoch: u32,
-    /// Batches of that epoch that are done.
+    /// Steps of that epoch that are done.
     pub batch: usize,
     /// Steps done in all.
     pub step: usize,

@@ -62,16 +62,21 @@ impl Crf {
     /// When a weight has another shape than `labels` says.
     #[must_use]
     pub fn new(labels: &Labels, transitions: &[f32], start: &[f32], end: &[f32]) -> Self {
+        Self::exact(labels, &wide(transitions), &wide(start), &wide(end))
+    }
+
+    /// [`Self::new`] of f64 weights.
+    pub(crate) fn exact(labels: &Labels, transitions: &[f64], start: &[f64], end: &[f64]) -> Self {
         let n = labels.len();
         assert_eq!((transitions.len(), start.len(), end.len()), (n * n, n, n), "CRF weights for {n} labels");
-        let masked = |legal, weight| if legal { f64::from(weight) } else { f64::NEG_INFINITY };
+        let masked = |legal, weight: f64| if legal { weight } else { f64::NEG_INFINITY };
         Self {
             labels: n,
             transitions: (0..n * n)
                 .map(|i| masked(labels.legal(Some(i / n), i % n), transitions[i]))
                 .collect(),
             start: (0..n).map(|i| masked(labels.legal(None, i), start[i])).collect(),
-            end: end.iter().copied().map(f64::from).collect(),
+            end: end.to_vec(),
         }
     }
 
@@ -156,6 +161,28 @@ impl Crf {
         self.nll_wide(&wide(emissions), gold, emissions_gradient, gradient)
     }
 
+    /// Cross-entropy of one text with a distribution over its paths whose marginals are `words` and `pairs` (as in
+    /// [`Self::expected_score`]): log Z less the expected score. Adds its gradients as [`Self::nll`] does. A text without
+    /// words has 0; marginals that put weight on an illegal move have +inf.
+    pub fn cross_entropy(
+        &self,
+        emissions: &[f32],
+        words: &[f64],
+        pairs: &[f64],
+        emissions_gradient: &mut [f64],
+        gradient: &mut CrfGradient,
+    ) -> f64 {
+        let n = self.labels;
+        let Some(last) = words.len().checked_sub(n) else { return 0.0 };
+        let emissions = wide(emissions);
+        let log_z = self.add_expected(&emissions, emissions_gradient, gradient);
+        take(emissions_gradient, words);
+        take(&mut gradient.start, &words[..n]);
+        take(&mut gradient.end, &words[last..]);
+        pairs.chunks_exact(n * n).for_each(|block| take(&mut gradient.transitions, block));
+        log_z - self.expectation(&emissions, words, pairs)
+    }
+
     /// [`Self::nll`] on f64, so that tests can compare it with finite differences.
     fn nll_wide(
         &self,
@@ -166,18 +193,8 @@ impl Crf {
     ) -> f64 {
         let n = self.labels;
         let (Some(&first), Some(&last)) = (gold.first(), gold.last()) else { return 0.0 };
-        let lattice = self.lattice(emissions);
-        let marginals: Vec<f64> =
-            lattice.alpha.iter().zip(&lattice.beta).map(|(a, b)| (a + b - lattice.log_z).exp()).collect();
-        let final_row = (gold.len() - 1) * n;
-
         // Expected counts under the model ..
-        emissions_gradient.iter_mut().zip(&marginals).for_each(|(g, p)| *g += p);
-        gradient.start.iter_mut().zip(&marginals).for_each(|(g, p)| *g += p);
-        gradient.end.iter_mut().zip(&marginals[final_row..]).for_each(|(g, p)| *g += p);
-        for word in 1..gold.len() {
-            self.each_pair(&lattice, emissions, word, |at, p| gradient.transitions[at] += p);
-        }
+        let log_z = self.add_expected(emissions, emissions_gradient, gradient);
         // .. less the counts of the gold path.
         for (word, &label) in gold.iter().enumerate() {
             emissions_gradient[word * n + label] -= 1.0;
@@ -187,7 +204,28 @@ impl Crf {
         for pair in gold.windows(2) {
             gradient.transitions[pair[0] * n + pair[1]] -= 1.0;
         }
-        lattice.log_z - self.path_score(emissions, gold)
+        log_z - self.path_score(emissions, gold)
+    }
+
+    /// Adds the expected counts of labels and moves, which are the gradient of log Z; returns log Z.
+    fn add_expected(
+        &self,
+        emissions: &[f64],
+        emissions_gradient: &mut [f64],
+        gradient: &mut CrfGradient,
+    ) -> f64 {
+        let n = self.labels;
+        let lattice = self.lattice(emissions);
+        let marginals: Vec<f64> =
+            lattice.alpha.iter().zip(&lattice.beta).map(|(a, b)| (a + b - lattice.log_z).exp()).collect();
+        let final_row = emissions.len() - n;
+        emissions_gradient.iter_mut().zip(&marginals).for_each(|(g, p)| *g += p);
+        gradient.start.iter_mut().zip(&marginals).for_each(|(g, p)| *g += p);
+        gradient.end.iter_mut().zip(&marginals[final_row..]).for_each(|(g, p)| *g += p);
+        for word in 1..emissions.len() / n {
+            self.each_pair(&lattice, emissions, word, |at, p| gradient.transitions[at] += p);
+        }
+        lattice.log_z
     }
 
     fn path_score(&self, emissions: &[f64], path: &[usize]) -> f64 {
@@ -282,6 +320,10 @@ pub fn repair(labels: &Labels, path: &mut [usize]) {
         }
         before = Some(*label);
     }
+}
+
+fn take(from: &mut [f64], what: &[f64]) {
+    from.iter_mut().zip(what).for_each(|(from, what)| *from -= what);
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {

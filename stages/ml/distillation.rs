@@ -2,6 +2,7 @@
 
 mod examples;
 mod fit;
+mod source;
 
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use stage_contract::{Context, Invalid, StageError};
 
 pub use self::{
     examples::Examples,
-    fit::{check_labels, hidden_pairs, student_labels},
+    fit::{check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
 };
 
 use crate::ml::{
@@ -19,15 +20,15 @@ use crate::ml::{
     decode::decode,
     infer::{absent, word_logits},
     labels::{Scheme, Span, spans},
-    losses::{self, Bigram, Misc},
+    losses::{self, Misc, Transitions},
     model::{Model, Network, Packed},
     optimizer::Groups,
     packed::indices,
     scores::score,
-    trainer::{Decay, Objective, Plan, Term, Trained, train},
+    trainer::{At, Decay, Objective, Plan, Term, Trained, train},
 };
 
-/// Weights of the four losses: CE, KD, hidden, CRF.
+/// Weights of the four losses that every training has: CE, KD, hidden, CRF.
 pub type Weights = [f64; 4];
 
 /// Where the CRF's teacher transitions come from.
@@ -37,6 +38,10 @@ pub enum CrfTeacher {
     /// Tag bigrams of the teacher's annotations: log P(j|i) - log P(j).
     #[default]
     Bigram,
+    /// Fitted by maximum likelihood to the teacher's annotations on its own frozen word probabilities.
+    Fitted,
+    /// The teacher's whole distribution over paths, at T = 1, in the place of transitions.
+    Structural,
     /// None: the CRF learns from tags alone.
     None,
 }
@@ -51,9 +56,15 @@ pub struct Training {
     pub boundary: f64,
     /// What becomes of the teacher's MISC: outside, ignore or keep.
     pub misc: Misc,
+    /// Weight of the relation loss: how the words of a text relate to each other in one layer of each model.
+    pub relation: f64,
+    /// The layers [student's, teacher's] it compares, counted from 0; empty = the student's last and where it came from.
+    pub relation_pair: Vec<usize>,
+    /// In how many parts it looks at them, whatever the models' own heads are.
+    pub relation_heads: usize,
     /// A silver word counts confidence^gamma in CE; gold counts 1.
     pub confidence_gamma: f64,
-    /// Where the CRF's teacher transitions come from: bigram or none.
+    /// Where the CRF's teacher transitions come from: bigram, fitted, structural or none.
     pub crf_teacher: CrfTeacher,
     /// Peak learning rate.
     pub lr: f64,
@@ -61,6 +72,8 @@ pub struct Training {
     pub head_lr: f64,
     /// Times the learning rate for the CRF.
     pub crf_lr: f64,
+    /// Times the learning rate for each layer down from the top one; the embeddings are one below the lowest.
+    pub layer_lr: f64,
     /// Share of all steps in which the learning rate rises.
     pub warmup: f64,
     /// How it falls then: linear, cosine or constant.
@@ -71,6 +84,8 @@ pub struct Training {
     pub clip: f64,
     /// Tokens in a batch.
     pub batch_tokens: usize,
+    /// Batches a step: as one batch of all their texts, in less memory.
+    pub accumulate: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
     pub patience: u32,
 }
@@ -81,16 +96,21 @@ impl Default for Training {
             temperature: 2.5,
             boundary: 0.5,
             misc: Misc::Outside,
+            relation: 0.0,
+            relation_pair: Vec::new(),
+            relation_heads: 16,
             confidence_gamma: 1.0,
             crf_teacher: CrfTeacher::Bigram,
             lr: 2e-5,
             head_lr: 5.0,
             crf_lr: 50.0,
+            layer_lr: 1.0,
             warmup: 0.1,
             decay: Decay::Linear,
             weight_decay: 0.01,
             clip: 1.0,
             batch_tokens: 1024,
+            accumulate: 1,
             patience: 0,
         }
     }
@@ -111,6 +131,7 @@ impl Training {
         check_positive("lr", self.lr)?;
         for (name, value) in [
             ("boundary", self.boundary),
+            ("relation", self.relation),
             ("confidence_gamma", self.confidence_gamma),
             ("head_lr", self.head_lr),
             ("crf_lr", self.crf_lr),
@@ -123,6 +144,24 @@ impl Training {
             return Err(Invalid::new(format!("`warmup` is {}, not a share", self.warmup))
                 .at("warmup")
                 .help("use a number from 0 up to but not including 1, such as 0.1"));
+        }
+        if !(self.layer_lr > 0.0 && self.layer_lr <= 1.0) {
+            return Err(Invalid::new(format!("`layer_lr` is {}, not above 0 and up to 1", self.layer_lr))
+                .at("layer_lr")
+                .help("use 1 for one rate for all layers, or 0.9 so that each learns a tenth slower than the one above"));
+        }
+        if !matches!(self.relation_pair.len(), 0 | 2) {
+            return Err(Invalid::new(format!("`relation_pair` has {} layers", self.relation_pair.len()))
+                .at("relation_pair")
+                .help("give the student's layer and the teacher's, such as [9, 11], or leave it out"));
+        }
+        if self.relation_heads == 0 {
+            return Err(Invalid::new("`relation_heads` is 0").at("relation_heads").help("use 16"));
+        }
+        if self.accumulate == 0 {
+            return Err(Invalid::new("`accumulate` is 0: no step would have a batch")
+                .at("accumulate")
+                .help("use 1 batch a step, or more where memory is short"));
         }
         if self.batch_tokens == 0 {
             return Err(Invalid::new("`batch_tokens` is 0")
@@ -138,11 +177,17 @@ impl Training {
         Plan {
             epochs,
             rate: self.lr,
-            groups: Groups { head: self.head_lr, crf: self.crf_lr, weight_decay: self.weight_decay },
+            groups: Groups {
+                head: self.head_lr,
+                crf: self.crf_lr,
+                layer: self.layer_lr,
+                weight_decay: self.weight_decay,
+            },
             warmup: self.warmup,
             decay: self.decay,
             clip: self.clip,
             batch_tokens: self.batch_tokens,
+            accumulate: self.accumulate,
             patience: self.patience,
             pruned,
         }
@@ -202,12 +247,14 @@ pub struct Distillation<'a> {
     pub dev: &'a Examples,
     /// Parameters.
     pub training: &'a Training,
-    /// Weights of an epoch, 1-based.
-    pub weights: &'a dyn Fn(u32) -> Weights,
+    /// Weights at a step.
+    pub weights: &'a dyn Fn(At) -> Weights,
     /// Pairs of hidden states, student's and teacher's (0 = embeddings).
     pub pairs: &'a [(usize, usize)],
+    /// Layers whose words' relations are compared, student's and teacher's (0 = the first).
+    pub relation: Option<(usize, usize)>,
     /// The teacher's transitions.
-    pub transitions: &'a Bigram,
+    pub transitions: &'a Transitions,
     /// Where it runs, without autodiff.
     pub device: &'a Device,
 }
@@ -222,12 +269,18 @@ impl Distillation<'_> {
         train(cx, &plan, self.student.network.clone(), &self.train.encoded, self)
     }
 
-    /// `[words, student labels]` soft targets and the wanted hidden states `[tokens, hidden]` of a batch.
-    fn teach(&self, batch: &Batch, hidden: bool) -> (Vec<f32>, Vec<Tensor<2>>) {
-        let wanted: Vec<usize> = if hidden { self.pairs.iter().map(|p| p.1).collect() } else { Vec::new() };
-        let packed = Packed::new(batch, &self.teacher.config, self.device);
-        let output = self.teacher.network.forward(&packed, &wanted);
-        let logits = output.logits.select(0, packed.rows).into_data();
+    /// `[words, teacher labels]` logits and the `wanted` hidden states `[tokens, hidden]` of a batch, which the teacher reads
+    /// only where nothing is known of it or states are wanted.
+    fn teach(&self, batch: &Batch, packed: &Packed, wanted: &[usize]) -> (Vec<f32>, Vec<Tensor<2>>) {
+        let recalled = self.train.recalled(&batch.members);
+        if let (Some(logits), []) = (&recalled, wanted) {
+            return (logits.clone(), Vec::new());
+        }
+        let output = self.teacher.network.forward(packed, wanted);
+        if let Some(logits) = recalled {
+            return (logits, output.hidden);
+        }
+        let logits = output.logits.select(0, packed.rows.clone()).into_data();
         let mut logits: Vec<f32> = logits.try_to_vec().expect("logits are f32");
         let from = &self.teacher.config.labels;
         // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
@@ -237,10 +290,7 @@ impl Distillation<'_> {
         {
             row.copy_from_slice(&absent);
         }
-        let to = &self.student.config.labels;
-        let projection =
-            losses::project(from, to, &logits, &batch.texts, self.training.temperature, self.training.misc);
-        (projection.q, output.hidden)
+        (logits, output.hidden)
     }
 }
 
@@ -285,11 +335,16 @@ impl Targets {
         }
         targets
     }
+
+    /// `[N, columns]` the rows of these words out of those of all words of the batch.
+    fn of_words(&self, all: &[f32], columns: usize) -> Vec<f32> {
+        self.words.iter().flat_map(|word| &all[word * columns..(word + 1) * columns]).copied().collect()
+    }
 }
 
 impl Objective for Distillation<'_> {
-    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError> {
-        let [ce, kd, hidden, crf] = (self.weights)(epoch);
+    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
+        let [ce, kd, hidden, crf] = (self.weights)(at);
         let batch = Batch::pack(&self.train.encoded, members);
         let theirs = self.train.as_taught(members);
         let taught = theirs.as_ref().unwrap_or(&batch);
@@ -297,15 +352,24 @@ impl Objective for Distillation<'_> {
         let labels = &self.student.config.labels;
         let autodiff = self.device.clone().autodiff();
 
-        let (q, teacher_hidden) = if kd > 0.0 || hidden > 0.0 {
-            self.teach(taught, hidden > 0.0)
+        // A layer's queries, keys and values follow from the state before it.
+        let relation = self.relation.filter(|_| self.training.relation > 0.0);
+        let mut wanted: Vec<(usize, usize)> = if hidden > 0.0 { self.pairs.to_vec() } else { Vec::new() };
+        wanted.extend(relation);
+        let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.into_iter().unzip();
+        let structural = crf > 0.0 && self.training.crf_teacher == CrfTeacher::Structural;
+        let their_packed = Packed::new(taught, &self.teacher.config, self.device);
+        let (taught_logits, mut their_states) = if kd > 0.0 || structural || !theirs.is_empty() {
+            self.teach(taught, &their_packed, &theirs)
         } else {
             (Vec::new(), Vec::new())
         };
-        let wanted: Vec<usize> =
-            if hidden > 0.0 { self.pairs.iter().map(|p| p.0).collect() } else { Vec::new() };
-        let output = network.forward(&Packed::new(&batch, &self.student.config, &autodiff), &wanted);
+        let packed = Packed::new(&batch, &self.student.config, &autodiff);
+        let output = network.forward(&packed, &ours);
+        let mut our_states = output.hidden;
+        let related = relation.and_then(|pair| Some((pair, our_states.pop()?, their_states.pop()?)));
         let rows = indices(&targets.rows, &autodiff);
+        let their_rows = indices(&targets.taught, self.device);
         let logits = output.logits.select(0, rows.clone());
 
         let mut terms = vec![Term {
@@ -313,30 +377,57 @@ impl Objective for Distillation<'_> {
             weight: ce,
             loss: losses::cross_entropy(logits.clone(), &targets.tags, &targets.weight),
         }];
+        let from = &self.teacher.config.labels;
         if kd > 0.0 {
-            let n = labels.len();
-            let q: Vec<f32> =
-                targets.words.iter().flat_map(|word| &q[word * n..(word + 1) * n]).copied().collect();
             let (temperature, boundary) = (self.training.temperature, self.training.boundary);
+            let projection =
+                losses::project(from, labels, &taught_logits, &batch.texts, temperature, self.training.misc);
+            let q = targets.of_words(&projection.q, labels.len());
             let loss = losses::distillation(logits.clone(), &q, labels, temperature, boundary);
             terms.push(Term { name: "kd", weight: kd, loss });
         }
-        if hidden > 0.0 && !self.pairs.is_empty() {
-            let their_rows = indices(&targets.taught, self.device);
-            let pairs = output.hidden.into_iter().zip(teacher_hidden).map(|(student, teacher)| {
+        if !our_states.is_empty() {
+            let pairs = our_states.into_iter().zip(their_states).map(|(student, teacher)| {
                 (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()).autodiff())
             });
             terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
         }
+        if let Some(((layer, origin), student, teacher)) = related {
+            let ours = network.attended(layer, &packed.layout, &student.select(0, rows));
+            let teacher = teacher.select(0, their_rows);
+            let theirs = self.teacher.network.attended(origin, &their_packed.layout, &teacher);
+            let heads = self.training.relation_heads;
+            let loss = losses::relation(ours, theirs.map(Tensor::autodiff), &targets.texts, heads);
+            terms.push(Term { name: "relation", weight: self.training.relation, loss });
+        }
         if let Some(weights) = network.crf_weights().filter(|_| crf > 0.0) {
-            let nll = losses::crf_nll(logits, &weights, &targets.tags, &targets.texts, labels);
+            let nll = losses::crf_nll(logits.clone(), &weights, &targets.tags, &targets.texts, labels);
             terms.push(Term { name: "crf", weight: crf, loss: nll });
-            if self.training.crf_teacher == CrfTeacher::Bigram {
-                let loss = losses::crf_transitions(&weights, self.transitions, labels);
-                terms.push(Term { name: "crf_transitions", weight: crf, loss });
-            }
+            // The history names the source.
+            let taught = match self.training.crf_teacher {
+                CrfTeacher::None => None,
+                CrfTeacher::Bigram => {
+                    Some(("crf_transitions", losses::crf_transitions(&weights, self.transitions, labels)))
+                }
+                CrfTeacher::Fitted => {
+                    Some(("crf_fitted", losses::crf_transitions(&weights, self.transitions, labels)))
+                }
+                CrfTeacher::Structural => {
+                    let rows = targets.of_words(&taught_logits, from.len());
+                    let alone = losses::alone(from, labels, &rows, self.training.misc);
+                    let loss = losses::crf_structural(logits, &weights, &alone, &targets.texts, labels);
+                    Some(("crf_structural", loss))
+                }
+            };
+            terms.extend(taught.map(|(name, loss)| Term { name, weight: crf, loss }));
         }
         Ok(terms)
+    }
+
+    fn words(&self, members: &[usize]) -> usize {
+        let batch = Batch::pack(&self.train.encoded, members);
+        let taught = self.train.as_taught(members);
+        Targets::new(&batch, taught.as_ref().unwrap_or(&batch), self.train).words.len()
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {

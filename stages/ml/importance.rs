@@ -179,7 +179,9 @@ impl Importance {
         for scores in self.heads.iter_mut().chain(&mut self.ffn) {
             let mean = scores.iter().sum::<f64>() / float(scores.len());
             if mean > 0.0 {
-                scores.iter_mut().for_each(|score| *score /= mean);
+                for score in scores.iter_mut() {
+                    *score /= mean;
+                }
             }
         }
         self

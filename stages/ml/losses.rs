@@ -1,10 +1,14 @@
 //! The four losses of ML.md §3. N counts owned first sub-words; padding never exists, so it can never count.
 //!
 //! Each loss is a mean over N words, is `[1]`, lives where its tensors live and lets gradients through. Without a word
-//! (N = 0) it is 0, not NaN, and takes no part in the graph. Only [`crf_nll`] reads from the device.
+//! (N = 0) it is 0, not NaN, and takes no part in the graph. Only the two of the CRF's
+//! paths read from the device.
 
 mod crf;
+mod fitted;
 mod projection;
+mod relation;
+mod structural;
 #[cfg(test)]
 mod tests;
 mod transitions;
@@ -13,9 +17,12 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 pub(crate) use self::projection::softmax;
 pub use self::{
-    crf::{CrfWeights, crf_nll},
+    crf::{CrfWeights, crf_nll, crf_structural},
+    fitted::{Emitted, fitted},
     projection::{Misc, Projection, project},
-    transitions::{Bigram, bigram, crf_transitions},
+    relation::relation,
+    structural::{alone, chain},
+    transitions::{Transitions, bigram, crf_transitions},
 };
 use crate::ml::labels::{Labels, Tag};
 

@@ -147,6 +147,12 @@ impl Network {
         self
     }
 
+    /// Query, key and value `[rows, heads * head_dim]` of a layer, from rows of the state that it reads.
+    pub(crate) fn attended(&self, layer: usize, layout: &Rows, rows: &Tensor<2>) -> [Tensor<2>; 3] {
+        let layer = &self.layers[layer];
+        [&layer.query, &layer.key, &layer.value].map(|part| layout.linear(part, rows.clone()))
+    }
+
     /// The CRF's weights as the loss needs them.
     #[must_use]
     pub fn crf_weights(&self) -> Option<CrfWeights> {

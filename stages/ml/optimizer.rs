@@ -28,9 +28,14 @@ pub struct Groups {
     pub head: f64,
     /// Times the learning rate for the CRF.
     pub crf: f64,
+    /// Times the learning rate for each layer down from the top one, at most 1; the embeddings are one below the lowest.
+    pub layer: f64,
     /// Decoupled weight decay, for matrices alone.
     pub weight_decay: f64,
 }
+
+/// In the names of what does not decay.
+const BARE: [&str; 3] = ["bias", "gamma", "beta"];
 
 /// Of the moments, and under the root: as in `PyTorch`.
 const BETAS: [f32; 2] = [0.9, 0.999];
@@ -124,18 +129,38 @@ pub struct Groupwise {
 }
 
 impl Groupwise {
-    /// Before the first step.
+    /// Before the first step of a network of so many layers.
     #[must_use]
-    pub fn new(groups: Groups) -> Self {
+    pub fn new(groups: Groups, layers: usize) -> Self {
         let scale = Arc::new(Scale(AtomicU32::new(1.0_f32.to_bits())));
         let scaled = |decay, factor| Scaled::new(decay, factor, &scale);
         // The last group that matches a path wins.
-        let groups = ModuleOptimizer::from(scaled(groups.weight_decay, 1.0))
-            .with_group(
-                ParamGroup::from_any_predicates(vec!["bias", "gamma", "beta"]),
-                scaled(0.0, 1.0),
+        let mut all = ModuleOptimizer::from(scaled(groups.weight_decay, 1.0)).with_group(
+            ParamGroup::from_any_predicates(BARE.to_vec()),
+            scaled(0.0, 1.0),
+            None,
+        );
+        let mut factor = 1.0;
+        for layer in (0..layers).rev().filter(|_| groups.layer < 1.0) {
+            let place = format!("layers.{layer}.");
+            all =
+                all.with_group(ParamGroup::from_predicate(&place), scaled(groups.weight_decay, factor), None);
+            for bare in BARE {
+                let both = ParamGroup::from_predicates(vec![place.as_str(), bare]);
+                all = all.with_group(both, scaled(0.0, factor), None);
+            }
+            factor *= groups.layer;
+        }
+        if groups.layer < 1.0 {
+            let tables = ParamGroup::from_paths(vec!["word.weight", "position.weight"]);
+            let norm = ParamGroup::from_paths(vec!["norm.gamma", "norm.beta"]);
+            all = all.with_group(tables, scaled(groups.weight_decay, factor), None).with_group(
+                norm,
+                scaled(0.0, factor),
                 None,
-            )
+            );
+        }
+        let groups = all
             .with_group(ParamGroup::from_path("head.weight"), scaled(groups.weight_decay, groups.head), None)
             .with_group(ParamGroup::from_path("head.bias"), scaled(0.0, groups.head), None)
             .with_group(ParamGroup::from_predicate("crf"), scaled(0.0, groups.crf), None);
@@ -213,9 +238,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::ml::layout::host;
+    use crate::ml::{
+        batch::Batch,
+        config::Config,
+        layout::host,
+        model::{Layer, Network, Packed, tests::tiny},
+    };
 
-    const PLAIN: Groups = Groups { head: 1.0, crf: 1.0, weight_decay: 0.1 };
+    const PLAIN: Groups = Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.1 };
 
     fn layer() -> Linear {
         let layer = LinearConfig::new(4, 2).init(&Device::flex());
@@ -244,7 +274,7 @@ mod tests {
     fn steps_in_place_are_those_of_burn() {
         let mut ours = layer();
         let mut stock = ours.clone();
-        let mut optimizer = Groupwise::new(PLAIN);
+        let mut optimizer = Groupwise::new(PLAIN, 0);
         let config = AdamWConfig::new().with_epsilon(EPSILON);
         let mut reference = ModuleOptimizer::from(config.clone().with_weight_decay(0.1).build()).with_group(
             ParamGroup::from_predicate("bias"),
@@ -264,15 +294,51 @@ mod tests {
         }
     }
 
+    /// The first step of `AdamW` moves every weight by the rate, whatever its gradient.
+    #[test]
+    fn each_layer_down_from_the_top_learns_more_slowly() {
+        let config = Config { layers: vec![tiny().layers[0]; 3], ..tiny() };
+        let network = Network::init(&config, 3, &Device::flex()).train();
+        let groups = Groups { head: 5.0, crf: 1.0, layer: 0.5, weight_decay: 0.0 };
+        let batch = Batch { ids: vec![0, 5, 2], starts: vec![0, 3], rows: vec![1], ..Batch::default() };
+        let packed = Packed::new(&batch, &config, &Device::flex().autodiff());
+        let loss = network.forward(&packed, &[]).logits.powi_scalar(2).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let stepped = Groupwise::new(groups, 3).step(0.01, network.clone(), gradients, 1.0, 0.0);
+        let moved = |before: Tensor<2>, after: Tensor<2>| {
+            let (before, after) = (host(before), host(after));
+            let steps = before.iter().zip(&after).map(|(before, after)| (before - after).abs());
+            steps.fold(0.0, f32::max)
+        };
+        let near = |found: f32, right: f32| (found / right - 1.0).abs() < 0.02;
+        for (layer, right) in [(2, 0.01), (1, 0.005), (0, 0.0025)] {
+            let (before, after) = (&network.layers[layer], &stepped.layers[layer]);
+            let found = moved(before.up.weight.val(), after.up.weight.val());
+            assert!(near(found, right), "layer {layer}: {found}");
+            let bias = |layer: &Layer| layer.down.bias.as_ref().expect("a bias").val().unsqueeze();
+            assert!(near(moved(bias(before), bias(after)), right), "bias of layer {layer}");
+            let gamma = |layer: &Layer| layer.ffn_norm.gamma.val().unsqueeze();
+            assert!(near(moved(gamma(before), gamma(after)), right), "norm of layer {layer}");
+        }
+        let found = moved(network.word.weight.val(), stepped.word.weight.val());
+        assert!(near(found, 0.00125), "embeddings: {found}");
+        let norm = |network: &Network| network.norm.gamma.val().unsqueeze();
+        assert!(near(moved(norm(&network), norm(&stepped)), 0.00125));
+        assert!(
+            near(moved(network.head.weight.val(), stepped.head.weight.val()), 0.05),
+            "the head has its own"
+        );
+    }
+
     #[test]
     fn moments_read_back_give_the_same_bits() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("optimizer.bpk");
         let mut layer = layer();
-        let mut optimizer = Groupwise::new(PLAIN);
+        let mut optimizer = Groupwise::new(PLAIN, 0);
         layer = optimizer.step(0.05, layer.clone(), gradients(&layer, 1.0), 1.0, 0.0);
         optimizer.save(&path).expect("saved");
-        let mut again = Groupwise::new(PLAIN).load(&path).expect("loaded");
+        let mut again = Groupwise::new(PLAIN, 0).load(&path).expect("loaded");
         let step = |optimizer: &mut Groupwise| {
             host(optimizer.step(0.05, layer.clone(), gradients(&layer, 0.7), 1.0, 0.0).weight.val())
         };

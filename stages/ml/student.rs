@@ -10,7 +10,7 @@ use stage_contract::StageError;
 use crate::ml::{
     config::{Config, LayerShape},
     labels::{Labels, Scheme, Tag},
-    losses::Bigram,
+    losses::Transitions,
     model::{CrfParameters, Model, Network},
 };
 
@@ -60,7 +60,7 @@ pub fn from_teacher(
     teacher: &Model,
     config: Config,
     prior: &[f64],
-    transitions: &Bigram,
+    transitions: &Transitions,
     device: &Device,
 ) -> Result<Model, StageError> {
     let old = &teacher.network;
@@ -119,7 +119,7 @@ pub fn columns_of(teacher: &Labels, labels: &Labels) -> Result<Vec<usize>, Stage
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-fn crf(labels: &Labels, bigram: &Bigram, device: &Device) -> CrfParameters {
+fn crf(labels: &Labels, bigram: &Transitions, device: &Device) -> CrfParameters {
     let n = labels.len();
     // Illegal moves are a constant mask and not weights: any finite number does here.
     let scores: Vec<f32> =

@@ -1,7 +1,13 @@
-//! The training loop: batches by token budget, warm-up and decay, clipping, the best epoch by strict dev F1,
+//! The training loop: batches by token budget, one or several a step, warm-up and decay, clipping, the best epoch by strict dev F1,
 //! checkpoints from which a killed run goes on to the same bytes.
 
-use burn::{module::Module, optim::GradientsParams, tensor::Tensor};
+use std::collections::BTreeMap;
+
+use burn::{
+    module::Module,
+    optim::{GradientsAccumulator, GradientsParams},
+    tensor::Tensor,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Output, StageError};
@@ -44,6 +50,8 @@ pub struct Plan {
     pub clip: f64,
     /// Tokens in a batch.
     pub batch_tokens: usize,
+    /// Batches a step.
+    pub accumulate: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
     pub patience: u32,
     /// For the `pruning_ratio` column of the history: share of the teacher's heads that are gone.
@@ -79,13 +87,25 @@ pub struct Term {
     pub loss: Tensor<1>,
 }
 
+/// Where a step stands in a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct At {
+    /// 1-based.
+    pub epoch: u32,
+    /// Share of the training that lies behind it: 0 at the first step, 1 at the last.
+    pub share: f64,
+}
+
 /// What is trained for.
 pub trait Objective {
-    /// The terms of the loss of a batch, in a fixed order. `epoch` is 1-based.
+    /// The terms of the loss of a batch, in a fixed order: means over its [`Self::words`].
     ///
     /// # Errors
     /// When a batch cannot be made.
-    fn terms(&self, network: &Network, members: &[usize], epoch: u32) -> Result<Vec<Term>, StageError>;
+    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError>;
+
+    /// How many words of a batch the terms are means over.
+    fn words(&self, members: &[usize]) -> usize;
 
     /// Scores a network (no autodiff) on the dev part.
     ///
@@ -120,12 +140,16 @@ pub fn train(
     texts: &[Encoded],
     objective: &dyn Objective,
 ) -> Result<Trained, StageError> {
-    let order = |epoch: u32| buckets(texts, plan.batch_tokens, Some(cx.seed.wrapping_add(u64::from(epoch))));
+    // The batches of each step.
+    let order = |epoch: u32| -> Vec<Vec<Vec<usize>>> {
+        let batches = buckets(texts, plan.batch_tokens, Some(cx.seed.wrapping_add(u64::from(epoch))));
+        batches.chunks(plan.accumulate.max(1)).map(<[_]>::to_vec).collect()
+    };
     // Shuffling changes how texts fall into batches, so each epoch has its own number of steps.
     let epochs: Vec<usize> = (1..=plan.epochs).map(|epoch| order(epoch).len()).collect();
     let steps: usize = epochs.iter().sum();
     let checkpoint = Checkpoint::at(cx.checkpoint);
-    let mut optimizer = optimizer::Groupwise::new(plan.groups);
+    let mut optimizer = optimizer::Groupwise::new(plan.groups, network.layers.len());
     let (mut network, mut best, mut state) = match checkpoint.load(&network)? {
         Some(saved) => {
             optimizer = saved.optimizer(optimizer)?;
@@ -141,17 +165,16 @@ pub fn train(
         let mut progress =
             cx.progress(format!("epoch {}/{}", state.epoch, plan.epochs), batches.len() as u64, "steps");
         progress.advance(state.batch as u64);
-        for members in &batches[state.batch..] {
+        for batches in &batches[state.batch..] {
             cx.check_cancelled().inspect_err(|_| {
                 // Best effort: what a cancelled run loses without it is at most CHECKPOINT_STEPS steps.
                 let _ = checkpoint.save(&network, best.as_ref(), &optimizer, &state);
             })?;
             let rate = plan.rate_at(state.step, steps);
-            let terms = objective.terms(&network, members, state.epoch)?;
-            let loss = sum(&terms);
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let at = At { epoch: state.epoch, share: share(state.step, steps) };
+            let (gradients, loss) = backward(objective, &network, batches, at)?;
             let norm = optimizer::norm(&network, &gradients);
-            state.record(step(&state, rate, norm, &terms, &loss)?);
+            state.record(loss.step(&state, rate, norm)?);
             network = optimizer.step(rate, network, gradients, norm, plan.clip);
             progress.advance(1);
             if state.step.is_multiple_of(CHECKPOINT_STEPS) && state.batch < batches.len() {
@@ -179,27 +202,72 @@ pub fn train(
     Ok(Trained { network, dev: state.best_dev(), epoch: state.best_epoch, history: state.into_history() })
 }
 
-/// The weighted sum of terms. `[1]`
-fn sum(terms: &[Term]) -> Tensor<1> {
-    let weighted = terms.iter().map(|term| term.loss.clone().mul_scalar(term.weight));
-    weighted.reduce(|a, b| a + b).expect("an objective has at least one term")
+/// How much of `steps` lies behind a 0-based step.
+#[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^52")]
+fn share(step: usize, steps: usize) -> f64 {
+    step as f64 / steps.saturating_sub(1).max(1) as f64
 }
 
-/// A line of the history: each term raw and weighted.
-fn step(state: &State, lr: f64, norm: f64, terms: &[Term], loss: &Tensor<1>) -> Result<Step, StageError> {
+/// What a step cost: the weighted sum of its terms, and each of them.
+#[derive(Default)]
+pub(super) struct Loss {
+    pub sum: f64,
+    pub terms: BTreeMap<String, corpus::Term>,
+}
+
+/// Gradients and loss of one step over all its batches: as one batch of all their texts has them, because each batch's means
+/// over words count by its words.
+pub(super) fn backward(
+    objective: &dyn Objective,
+    network: &Network,
+    batches: &[Vec<usize>],
+    at: At,
+) -> Result<(GradientsParams, Loss), StageError> {
     let value = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
-    let step = state.step as u64 + 1;
-    let loss = value(loss);
-    if !(loss.is_finite() && norm.is_finite()) {
-        let message =
-            format!("the loss is {loss} and its gradient {norm} at epoch {}, step {step}", state.epoch);
-        return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
+    let mut gradients = GradientsAccumulator::new();
+    let mut loss = Loss::default();
+    for (members, share) in batches.iter().zip(shares(objective, batches)) {
+        let terms = objective.terms(network, members, at)?;
+        let weighted = terms.iter().map(|term| term.loss.clone().mul_scalar(term.weight * share));
+        let sum = weighted.reduce(|a, b| a + b).expect("an objective has at least one term");
+        gradients.accumulate(network, GradientsParams::from_grads(sum.backward(), network));
+        loss.sum += value(&sum);
+        for term in &terms {
+            let raw = share * value(&term.loss);
+            let all =
+                loss.terms.entry(term.name.to_owned()).or_insert(corpus::Term { raw: 0.0, weighted: 0.0 });
+            all.raw += raw;
+            all.weighted += term.weight * raw;
+        }
     }
-    let term = |term: &Term| {
-        let raw = value(&term.loss);
-        (term.name.to_owned(), corpus::Term { raw, weighted: term.weight * raw })
-    };
-    Ok(Step { step, epoch: state.epoch, lr, grad_norm: norm, loss, terms: terms.iter().map(term).collect() })
+    Ok((gradients.grads(), loss))
+}
+
+/// Each batch's share of a step's words.
+#[expect(clippy::cast_precision_loss, reason = "counts of words")]
+fn shares(objective: &dyn Objective, batches: &[Vec<usize>]) -> Vec<f64> {
+    if batches.len() == 1 {
+        return vec![1.0];
+    }
+    let words: Vec<usize> = batches.iter().map(|members| objective.words(members)).collect();
+    match words.iter().sum::<usize>() {
+        0 => vec![1.0 / batches.len() as f64; batches.len()],
+        all => words.into_iter().map(|words| words as f64 / all as f64).collect(),
+    }
+}
+
+impl Loss {
+    /// A line of the history: each term raw and weighted.
+    fn step(self, state: &State, lr: f64, norm: f64) -> Result<Step, StageError> {
+        let step = state.step as u64 + 1;
+        let loss = self.sum;
+        if !(loss.is_finite() && norm.is_finite()) {
+            let message =
+                format!("the loss is {loss} and its gradient {norm} at epoch {}, step {step}", state.epoch);
+            return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
+        }
+        Ok(Step { step, epoch: state.epoch, lr, grad_norm: norm, loss, terms: self.terms })
+    }
 }
 
 impl Trained {
@@ -232,11 +300,12 @@ mod tests {
         Plan {
             epochs: 1,
             rate: 1.0,
-            groups: Groups { head: 1.0, crf: 1.0, weight_decay: 0.0 },
+            groups: Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.0 },
             warmup: 0.1,
             decay,
             clip: 1.0,
             batch_tokens: 1,
+            accumulate: 1,
             patience: 0,
             pruned: 0.0,
         }

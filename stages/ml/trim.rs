@@ -1,6 +1,6 @@
 //! A smaller vocabulary: the pieces that a corpus uses most, a tokenizer that knows only these, and their embeddings.
 //!
-//! A Unigram tokenizer (SentencePiece, Kudo 2018) splits a word into the most probable pieces that it has, so taking pieces
+//! A Unigram tokenizer (`SentencePiece`, Kudo 2018) splits a word into the most probable pieces that it has, so taking pieces
 //! away leaves a tokenizer that splits rare words further. Specials, what comes before `<pad>` (positions count from its
 //! id), and every single character stay, so no text becomes unreadable that was readable.
 
@@ -80,7 +80,7 @@ pub fn trim(tokenizer: &Tokenizer, used: &[usize], keep: usize) -> Result<Trimme
     Ok(Trimmed { tokenizer: Tokenizer::from_json(text)?, origin })
 }
 
-/// Ids in a post-processor: a template's lists `ids`, and RoBERTa's and BERT's pairs `cls` and `sep`.
+/// Ids in a post-processor: a template's lists `ids`, and `RoBERTa`'s and BERT's pairs `cls` and `sep`.
 fn renumber(
     processor: &mut Value,
     new: &dyn Fn(usize) -> Result<usize, StageError>,

@@ -163,7 +163,7 @@ fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(String, TensorView<'
 }
 
 /// Little-endian numbers as f32; none for a type that [`tensors`] refuses.
-fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     let half = |convert: fn([u8; 2]) -> f32| {
         let (numbers, _) = bytes.as_chunks::<2>();
         numbers.iter().map(|n| convert(*n)).collect()

@@ -3,13 +3,13 @@
 use rand::seq::SliceRandom;
 use stage_contract::{Context, StageError};
 
-use super::Prune;
+use super::{LOGITS, Prune};
 use crate::ml::{
     corpus::Corpus,
     device,
-    distillation::{Distillation, Examples, hidden_pairs},
-    losses::{Bigram, bigram},
-    model::Model,
+    distillation::{Distillation, Examples, hidden_pairs, relation_pair},
+    losses::Transitions,
+    model::{Model, ModelFolder},
     random,
 };
 
@@ -18,25 +18,30 @@ pub(super) struct Lessons {
     teacher: Model,
     train: Examples,
     dev: Examples,
-    transitions: Bigram,
+    transitions: Transitions,
 }
 
 impl Lessons {
     /// `student` has the labels and sub-words that all rounds have.
     pub fn new(
+        cx: &Context<'_>,
         prune: &Prune,
         student: &Model,
-        teacher: Model,
+        folder: &ModelFolder,
         [train, dev]: [&Corpus; 2],
     ) -> Result<Self, StageError> {
-        let [train, dev] = Examples::pair(
+        let device = device::burn(cx.device);
+        let teacher = folder.open(&device)?;
+        let [mut train, dev] = Examples::pair(
             student,
             &teacher,
             [train, dev],
             &crate::ml::corpus::Gold::default(),
             &prune.training,
         )?;
-        let transitions = bigram(&student.config.labels, &train.annotations());
+        train.recall(cx.read_optional(&LOGITS)?, folder, &teacher, &device)?;
+        let labels = &student.config.labels;
+        let transitions = prune.training.transitions(cx, labels, &teacher, &train, &device)?;
         Ok(Self { teacher, train, dev, transitions })
     }
 }
@@ -60,6 +65,7 @@ impl Prune {
             training: &self.training,
             weights: &|_| self.weights,
             pairs: &pairs,
+            relation: relation_pair(&self.training, &model.config, &lessons.teacher.config)?,
             transitions: &lessons.transitions,
             device: &device::burn(cx.device),
         }

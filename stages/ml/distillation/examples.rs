@@ -1,16 +1,23 @@
 //! Texts that a student learns from or is measured on, with what each of their words should be.
 
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
 use stage_contract::StageError;
 
 use super::{Training, fit::check_kept};
 use crate::ml::{
     batch::{Batch, Encoded},
     corpus::{Corpus, Gold, Provenance, Record},
-    infer::encode,
+    infer::{encode, word_logits},
     labels::{Labels, Scheme, Span, spans},
+    logits::Logits,
     losses::Misc,
-    model::Model,
+    model::{Model, ModelFolder},
 };
+
+/// Tokens at once where the teacher reads gold.
+const READ: usize = 2048;
 
 /// Texts with what each word should be.
 pub struct Examples {
@@ -24,6 +31,9 @@ pub struct Examples {
     pub(super) gold: Vec<Vec<Span>>,
     /// Whether a model tagged it.
     silver: Vec<bool>,
+    ids: Vec<String>,
+    /// `[words, teacher labels]` of each text, where the teacher need not be asked.
+    logits: Option<Vec<Vec<f32>>>,
 }
 
 impl Examples {
@@ -57,6 +67,80 @@ impl Examples {
         self.teacher.as_ref().map(|texts| Batch::pack(texts, members))
     }
 
+    /// Texts that the teacher annotated and of which no word is out of every loss.
+    pub(super) fn known(&self) -> Vec<usize> {
+        let whole = |text: &usize| self.silver[*text] && self.tags[*text].iter().all(Option::is_some);
+        (0..self.len()).filter(whole).collect()
+    }
+
+    /// The texts in the teacher's sub-words.
+    #[must_use]
+    pub fn as_teacher(&self) -> &[Encoded] {
+        self.teacher.as_deref().unwrap_or(&self.encoded)
+    }
+
+    /// Takes what the teacher says of each word from a file, where there is one, so that training need not run it. Sentences that it has not
+    /// annotated, those of gold, it reads now, once.
+    ///
+    /// # Errors
+    /// The logits are another teacher's, or a record is missing there or has another number of words; its id is named.
+    pub fn recall(
+        &mut self,
+        logits: Option<Logits>,
+        folder: &ModelFolder,
+        teacher: &Model,
+        device: &Device,
+    ) -> Result<(), StageError> {
+        let Some(logits) = logits else { return Ok(()) };
+        logits.origin.check(folder)?;
+        let help = "wire the logits of the `annotate` that these records come from, or leave `logits` out";
+        let columns = &teacher.config.labels;
+        if logits.origin.labels != columns.names() {
+            let (theirs, ours) = (logits.origin.labels.join(", "), columns.names().join(", "));
+            return Err(StageError::new(format!(
+                "the logits are of {theirs}, but the teacher's labels are {ours}"
+            ))
+            .help(help));
+        }
+        let mut texts = logits.texts;
+        let gold: Vec<usize> = (0..self.len()).filter(|text| !self.silver[*text]).collect();
+        let unread: Vec<Encoded> = gold.iter().map(|&text| self.as_teacher()[text].clone()).collect();
+        let read = word_logits(teacher, &unread, READ, device, None);
+        let mut read = gold.into_iter().zip(read).collect::<BTreeMap<_, _>>();
+        let mut all = Vec::with_capacity(self.len());
+        for (text, id) in self.ids.iter().enumerate() {
+            if let Some(read) = read.remove(&text) {
+                all.push(read.values);
+                continue;
+            }
+            let said = texts
+                .remove(id)
+                .ok_or_else(|| StageError::new(format!("the logits have no record {id}")).help(help))?;
+            let words = self.encoded[text].words;
+            if said.shape != [words, columns.len()] {
+                let found = said.shape.first().copied().unwrap_or_default();
+                return Err(StageError::new(format!(
+                    "record {id} has {words} words, but {found} in the logits"
+                ))
+                .help(help));
+            }
+            all.push(said.values);
+        }
+        self.logits = Some(all);
+        Ok(())
+    }
+
+    /// `[words, teacher labels]` of each text, where the teacher need not be asked.
+    pub(super) fn logits(&self) -> Option<&[Vec<f32>]> {
+        self.logits.as_deref()
+    }
+
+    /// `[words, teacher labels]` of a batch, where the teacher need not be asked.
+    pub(super) fn recalled(&self, members: &[usize]) -> Option<Vec<f32>> {
+        let logits = self.logits.as_ref()?;
+        Some(members.iter().flat_map(|&member| &logits[member]).copied().collect())
+    }
+
     /// Some of the texts.
     #[must_use]
     pub fn only(&self, members: &[usize]) -> Self {
@@ -70,6 +154,8 @@ impl Examples {
             weight: pick(&self.weight, members),
             gold: pick(&self.gold, members),
             silver: pick(&self.silver, members),
+            ids: pick(&self.ids, members),
+            logits: self.logits.as_ref().map(|logits| pick(logits, members)),
         }
     }
 
@@ -100,6 +186,8 @@ impl Examples {
             weight: Vec::with_capacity(records.len()),
             gold: Vec::with_capacity(records.len()),
             silver: records.iter().map(|record| record.provenance != Provenance::Gold).collect(),
+            ids: records.iter().map(|record| record.id.clone()).collect(),
+            logits: None,
         };
         for record in records {
             let columns = columns(record, labels, training.misc)?;

@@ -10,8 +10,9 @@ use crate::ml::{
     config::Config,
     corpus::{Corpus, Gold, Provenance},
     labels::Labels,
+    logits::Origin,
     losses::Misc,
-    model,
+    model::{self, ModelFolder},
     student::columns_of,
 };
 
@@ -44,6 +45,18 @@ impl Training {
         }
         Ok(())
     }
+}
+
+/// Checks that logits that lie there already are this teacher's.
+///
+/// # Errors
+/// They are another's.
+pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(), Invalid> {
+    if let (Some(logits), Some(teacher)) = (logits, teacher) {
+        let origin = Origin::load(logits).map_err(|e| model::invalid(&e).at("logits"))?;
+        origin.check(&ModelFolder { path: teacher.to_owned() })?;
+    }
+    Ok(())
 }
 
 /// Checks that a MISC to be kept is there: else the tags would say O of words of which the teacher says MISC.
@@ -124,6 +137,47 @@ pub fn hidden_pairs(
     Ok(pairs)
 }
 
+/// Layers whose words' relations are compared, student's and teacher's: as given, else the student's last and where it came
+/// from. None when the relation loss weighs nothing.
+///
+/// # Errors
+/// A layer that does not exist, or a width that the relation heads do not divide.
+pub fn relation_pair(
+    training: &Training,
+    student: &Config,
+    teacher: &Config,
+) -> Result<Option<(usize, usize)>, Invalid> {
+    if training.relation == 0.0 {
+        return Ok(None);
+    }
+    let (ours, theirs) = (student.layers.len(), teacher.layers.len());
+    let (s, t) = match training.relation_pair[..] {
+        [s, t] => (s, t),
+        _ => (ours - 1, student.layers[ours - 1].from_teacher_layer),
+    };
+    if s >= ours || t >= theirs {
+        return Err(Invalid::new(format!(
+            "the relation pair [{s}, {t}] does not exist: the student has layers 0 to {}, the teacher 0 to {}",
+            ours - 1,
+            theirs - 1
+        ))
+        .at("relation_pair")
+        .help("leave `relation_pair` out for the student's last layer and where it came from"));
+    }
+    let heads = training.relation_heads;
+    let widths =
+        [(student, s), (teacher, t)].map(|(model, layer)| model.layers[layer].heads * model.head_dim);
+    if let Some(width) = widths.into_iter().find(|width| !width.is_multiple_of(heads)) {
+        let fits = (1..=heads).rev().find(|heads| widths.iter().all(|width| width.is_multiple_of(*heads)));
+        return Err(Invalid::new(format!(
+            "{heads} relation heads do not divide the layer's width of {width}"
+        ))
+        .at("relation_heads")
+        .help(format!("use {}", fits.unwrap_or(1))));
+    }
+    Ok(Some((s, t)))
+}
+
 fn check_pairs(pairs: &[(usize, usize)], student: &Config, teacher: &Config) -> Result<(), Invalid> {
     let (ours, theirs) = (student.layers.len(), teacher.layers.len());
     if let Some((s, t)) = pairs.iter().find(|(s, t)| *s > ours || *t > theirs) {
@@ -156,7 +210,7 @@ fn check_pairs(pairs: &[(usize, usize)], student: &Config, teacher: &Config) -> 
 mod tests {
     use std::fs;
 
-    use super::*;
+    use super::{relation_pair as relation_pair_of, *};
     use crate::ml::{corpus::Record, model::tests::tiny};
 
     fn teacher(layers: usize) -> Config {
@@ -193,6 +247,23 @@ mod tests {
         assert_eq!(wrong.at.as_deref(), Some("hidden_pairs"));
         assert!(wrong.message.contains("the student has states 0 to 2, the teacher 0 to 3"), "{wrong}");
         assert!(pairs(&[(1, 1), (1, 1)], 0.1).is_err());
+    }
+
+    #[test]
+    fn relations_that_cannot_be_compared_are_refused_by_name() {
+        let (student, teacher) = (tiny(), teacher(3));
+        let pair = |relation, relation_pair: &[usize], relation_heads| {
+            let relation_pair = relation_pair.to_vec();
+            let training = Training { relation, relation_pair, relation_heads, ..Training::default() };
+            relation_pair_of(&training, &student, &teacher)
+        };
+        assert_eq!(pair(0.0, &[9, 9], 16), Ok(None), "nobody asks for them");
+        assert_eq!(pair(0.5, &[], 4), Ok(Some((1, 2))));
+        assert_eq!(pair(0.5, &[0, 1], 4), Ok(Some((0, 1))));
+        assert_eq!(pair(0.5, &[2, 1], 4).expect_err("two layers").at.as_deref(), Some("relation_pair"));
+        let wrong = pair(0.5, &[0, 1], 5).expect_err("of 16");
+        assert_eq!(wrong.at.as_deref(), Some("relation_heads"));
+        assert_eq!(wrong.help.as_deref(), Some("use 4"));
     }
 
     #[test]

@@ -1,3 +1,8 @@
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
 use burn::{
     module::{Module, Param},
     tensor::TensorData,
@@ -5,11 +10,16 @@ use burn::{
 
 use super::*;
 use crate::ml::{
-    corpus::{Corpus, Gold, Provenance, Record},
+    corpus::{Corpus, Gold, GoldSet, Provenance, Record},
     fixture::{model, teacher_labels},
-    infer::encode,
+    infer::{WordLogits, encode},
     labels::Labels,
+    logits::{Logits, Origin},
+    model::{ModelFolder, tests::Quiet},
+    optimizer,
+    trainer::backward,
     trim,
+    weights::Array,
 };
 
 fn record(id: &str, tags: &[&str], provenance: Provenance) -> Record {
@@ -52,6 +62,7 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
         training: &training,
         weights: &|_| [1.0; 4],
         pairs: &[],
+        relation: None,
         transitions: &losses::bigram(&student.config.labels, &[]),
         device: &device,
     };
@@ -59,34 +70,71 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     let encoded = encode(&student, [("Anna Anna", &[[0, 4], [4, 4], [5, 9]][..])]).expect("sub-words");
     let batch = Batch::pack(&encoded, &[0]);
     assert_eq!(batch.covered, [true, false, true]);
-    let (q, _) = distillation.teach(&batch, false);
+    let (logits, _) = distillation.teach(&batch, &Packed::new(&batch, &teacher.config, &device), &[]);
+    let (from, to) = (&teacher.config.labels, &student.config.labels);
+    let q = losses::project(from, to, &logits, &batch.texts, 2.5, Misc::Outside).q;
     let row = |word: usize| &q[word * 7..][..7];
     assert!(row(1)[0] > 0.99, "what is not there is O: {q:?}");
     assert!(row(2)[1] > 0.99, "and so Anna is B-PER: {q:?}");
 }
 
+/// What some texts teach.
+struct Lesson<'a> {
+    student: &'a Model,
+    teacher: &'a Model,
+    train: Examples,
+    dev: Examples,
+    training: Training,
+    weights: Weights,
+    transitions: Transitions,
+}
+
+impl<'a> Lesson<'a> {
+    fn new(student: &'a Model, teacher: &'a Model, records: &[Record], training: Training) -> Self {
+        let (gold, silver): (Vec<_>, Vec<_>) =
+            records.iter().cloned().partition(|record| record.provenance == Provenance::Gold);
+        let corpus = Corpus { records: silver };
+        let gold = Gold { sets: vec![GoldSet { name: "g".into(), records: gold }] };
+        let [train, dev] =
+            Examples::pair(student, teacher, [&corpus, &corpus], &gold, &training).expect("known tags");
+        let transitions = losses::bigram(&student.config.labels, &train.annotations());
+        Self { student, teacher, train, dev, training, weights: [1.0; 4], transitions }
+    }
+
+    fn with<T>(&self, learn: impl FnOnce(&Distillation<'_>) -> T) -> T {
+        let hidden = self.weights[2] > 0.0;
+        learn(&Distillation {
+            teacher: self.teacher,
+            student: self.student,
+            train: &self.train,
+            dev: &self.dev,
+            training: &self.training,
+            weights: &|_| self.weights,
+            pairs: if hidden { &[(1, 1)] } else { &[] },
+            relation: Some((0, 0)),
+            transitions: &self.transitions,
+            device: &Device::flex(),
+        })
+    }
+
+    /// The terms of one batch of all texts.
+    fn terms(&self) -> Vec<(&'static str, f32)> {
+        let members: Vec<usize> = (0..self.train.len()).collect();
+        let network = self.student.network.clone().train();
+        let at = At { epoch: 1, share: 0.0 };
+        let terms = self.with(|distillation| distillation.terms(&network, &members, at)).expect("a batch");
+        terms.iter().map(|term| (term.name, term.loss.clone().into_scalar::<f32>())).collect()
+    }
+}
+
 /// The terms of one batch of both texts, with all four losses.
 fn losses_of(student: &Model, teacher: &Model, records: &[Record]) -> Vec<f32> {
-    let device = Device::flex();
-    let corpus = Corpus { records: records.to_vec() };
-    let training = Training::default();
-    let [train, dev] = Examples::pair(student, teacher, [&corpus, &corpus], &Gold::default(), &training)
-        .expect("known tags");
-    let distillation = Distillation {
-        teacher,
-        student,
-        train: &train,
-        dev: &dev,
-        training: &training,
-        weights: &|_| [1.0; 4],
-        pairs: &[(1, 1)],
-        transitions: &losses::bigram(&student.config.labels, &train.annotations()),
-        device: &device,
-    };
-    let members: Vec<usize> = (0..train.len()).collect();
-    let network = student.network.clone().train();
-    let terms = distillation.terms(&network, &members, 1).expect("a batch");
-    terms.iter().map(|term| term.loss.clone().into_scalar::<f32>()).collect()
+    let lesson = Lesson::new(student, teacher, records, Training::default());
+    lesson.terms().into_iter().map(|(_, loss)| loss).collect()
+}
+
+fn silver(id: &str) -> Record {
+    record(id, &["B-PER", "B-PER"], Provenance::Silver { model: "12ab".into() })
 }
 
 #[test]
@@ -113,4 +161,202 @@ fn a_student_of_fewer_pieces_learns_the_same_from_words_that_kept_theirs() {
     let spelt = losses_of(&Model { config, network, tokenizer: letters.tokenizer }, &teacher, &records);
     assert_eq!(spelt.len(), 5);
     assert!(spelt.iter().all(|loss| loss.is_finite()) && (spelt[1] - whole[1]).abs() > 1e-3, "{spelt:?}");
+}
+
+#[test]
+fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked() {
+    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &["PER"]));
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = ModelFolder { path: root.path().join("teacher") };
+    teacher.save(&folder.path).expect("saved");
+    let records = [silver("a-1"), record("g:1", &["B-PER", "B-PER"], Provenance::Gold), silver("a-2")];
+    let logits = |ids: &[&str]| {
+        let texts = encode(&teacher, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())));
+        let said = word_logits(&teacher, &texts.expect("sub-words"), 100, &Device::flex(), None);
+        let array = |said: WordLogits| Array { shape: vec![said.len(), 5], values: said.values };
+        let named = records.iter().zip(said).filter(|(record, _)| ids.contains(&record.id.as_str()));
+        Some(Logits {
+            origin: Origin {
+                teacher: folder.digest().expect("weights"),
+                labels: teacher.config.labels.names().to_vec(),
+            },
+            texts: named.map(|(record, said)| (record.id.clone(), array(said))).collect(),
+        })
+    };
+    let crf_teacher = CrfTeacher::Structural;
+    let training = Training { crf_teacher, ..Training::default() };
+    let lesson = |teacher| Lesson {
+        weights: [1.0, 1.0, 0.0, 1.0],
+        ..Lesson::new(&student, teacher, &records, training.clone())
+    };
+    let live = lesson(&teacher).terms();
+    assert_eq!(live.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["ce", "kd", "crf", "crf_structural"]);
+    // Whoever asks this one gets no number.
+    let mut mute = teacher.clone();
+    let nothing = Tensor::<1>::from_data(TensorData::from([f32::NAN; 5]), &Device::flex());
+    mute.network.head.bias = Some(Param::from_tensor(nothing));
+    let mut recalled = lesson(&mute);
+    assert!(recalled.terms()[1].1.is_nan());
+    recalled.train.recall(logits(&["a-1", "a-2"]), &folder, &teacher, &Device::flex()).expect("all there");
+    let found = recalled.terms();
+    assert!(
+        live.iter().zip(&found).all(|(live, found)| (live.1 - found.1).abs() < 1e-6),
+        "{live:?} {found:?}"
+    );
+
+    let refused = |logits: Option<Logits>| {
+        let mut train = lesson(&teacher).train;
+        train.recall(logits, &folder, &teacher, &Device::flex()).expect_err("wrong").to_string()
+    };
+    assert_eq!(refused(logits(&["a-1"])), "the logits have no record a-2");
+    let mut short = logits(&["a-1", "a-2"]).expect("some");
+    short.texts.insert("a-2".into(), Array { shape: vec![1, 5], values: vec![0.0; 5] });
+    assert_eq!(refused(Some(short)), "record a-2 has 2 words, but 1 in the logits");
+    let mut other = logits(&["a-1", "a-2"]).expect("some");
+    other.origin.teacher = "12ab".into();
+    assert!(
+        refused(Some(other)).starts_with("the logits are those of the model 12ab.., but the teacher is ")
+    );
+}
+
+/// A model whose words relate to each other in another way.
+fn turned(mut model: Model) -> Model {
+    let query = &mut model.network.layers[0].query.weight;
+    *query = Param::from_tensor(query.val() * -30.0);
+    model
+}
+
+#[test]
+fn relations_are_learnt_by_words_whatever_their_pieces() {
+    let training = Training { relation: 0.5, relation_heads: 2, ..Training::default() };
+    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let records = several(4);
+    let relation = |student: &Model| {
+        let terms = Lesson::new(student, &teacher, &records, training.clone()).terms();
+        terms.into_iter().find(|(name, _)| *name == "relation").expect("a term").1
+    };
+    // Both have the same layer and the same embeddings.
+    assert!(relation(&student).abs() < 1e-6, "{}", relation(&student));
+    let other = turned(student.clone());
+    assert!(relation(&other) > 1e-4, "{}", relation(&other));
+    let letters = trim::trim(&student.tokenizer, &[], student.config.vocab - 4).expect("trimmed");
+    let (mut config, mut weights) = (student.config.clone(), student.network.weights(&student.config));
+    trim::cut(&mut config, &mut weights, &letters);
+    let network = Network::from_weights(&config, weights, &Device::flex()).expect("shapes follow");
+    let spelt = relation(&Model { config, network, tokenizer: letters.tokenizer });
+    assert!(spelt.is_finite() && spelt > 0.0, "{spelt}");
+}
+
+/// Texts of one to three words, each another, so that batches differ in words.
+fn several(count: usize) -> Vec<Record> {
+    (0..count)
+        .map(|at| {
+            let words = 1 + at % 3;
+            Record {
+                text: ["Anna", "CAF", "Paris"][..words].join(" "),
+                words: [[0, 4], [5, 8], [9, 14]][..words].to_vec(),
+                tags: ["B-PER", "B-ORG", "B-LOC"][..words].iter().map(|tag| (*tag).to_owned()).collect(),
+                score: vec![1.0; words],
+                ..silver(&format!("a-{at}"))
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn several_batches_a_step_are_as_one_of_all_their_texts() {
+    let (teacher, student) = (model(teacher_labels(), &[]), turned(model(Labels::student(false), &["PER"])));
+    let training = Training { relation: 0.5, relation_heads: 2, ..Training::default() };
+    let lesson = Lesson::new(&student, &teacher, &several(7), training);
+    let network = student.network.clone().train();
+    let cost = |batches: &[Vec<usize>]| {
+        let at = At { epoch: 1, share: 0.0 };
+        let (gradients, loss) =
+            lesson.with(|distillation| backward(distillation, &network, batches, at)).expect("a step");
+        let query = &network.layers[0].query.weight;
+        let gradient = gradients.get::<2>(query.id).expect("a gradient");
+        (optimizer::norm(&network, &gradients), gradient.into_data().try_to_vec::<f32>().expect("f32"), loss)
+    };
+    let one = cost(&[vec![0, 1, 2, 3, 4, 5, 6]]);
+    let many = cost(&[vec![5, 2], vec![0], vec![1, 3, 4, 6]]);
+    assert!((one.0 - many.0).abs() < 1e-5 * one.0, "{} {}", one.0, many.0);
+    assert!(one.1.iter().zip(&many.1).all(|(a, b)| (a - b).abs() < 1e-6));
+    assert!(one.1.iter().any(|gradient| gradient.abs() > 1e-5), "there is something to compare");
+    assert!((one.2.sum - many.2.sum).abs() < 1e-5, "{} {}", one.2.sum, many.2.sum);
+    assert_eq!(one.2.terms.len(), 6);
+    for (name, term) in &one.2.terms {
+        let other = many.2.terms[name];
+        assert!(
+            (term.raw - other.raw).abs() < 1e-5 && (term.weighted - other.weighted).abs() < 1e-5,
+            "{name}"
+        );
+    }
+}
+
+/// Stops the run when it is asked for terms once too often.
+struct Interrupted<'a> {
+    inner: &'a Distillation<'a>,
+    left: Cell<usize>,
+    stop: &'a AtomicBool,
+}
+
+impl Objective for Interrupted<'_> {
+    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
+        self.left.set(self.left.get().saturating_sub(1));
+        self.stop.store(self.left.get() == 0, Ordering::Relaxed);
+        self.inner.terms(network, members, at)
+    }
+
+    fn words(&self, members: &[usize]) -> usize {
+        self.inner.words(members)
+    }
+
+    fn dev(&self, network: &Network) -> Result<Dev, StageError> {
+        self.inner.dev(network)
+    }
+}
+
+#[test]
+fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_early() {
+    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let training =
+        Training { batch_tokens: 8, accumulate: 2, patience: 1, layer_lr: 0.5, ..Training::default() };
+    let lesson = Lesson::new(&student, &teacher, &several(24), training);
+    let root = tempfile::tempdir().expect("a folder");
+    // Asked so often, it stops; 0 = never.
+    let run = |folder: &str, asked: usize| {
+        let (stop, nowhere) = (AtomicBool::new(false), std::collections::BTreeMap::new());
+        let checkpoint = root.path().join(folder);
+        let cx = Context {
+            inputs: &nowhere,
+            outputs: &nowhere,
+            checkpoint: &checkpoint,
+            seed: 3,
+            device: stage_contract::Device::Cpu,
+            threads: 1,
+            show_text: false,
+            cancelled: &stop,
+            sink: &Quiet,
+            measures: false,
+        };
+        lesson.with(|inner| {
+            let left = Cell::new(if asked == 0 { usize::MAX } else { asked });
+            let objective = Interrupted { inner, left, stop: &stop };
+            let plan = lesson.training.plan(6, 0.0);
+            train(&cx, &plan, student.network.clone(), &lesson.train.encoded, &objective)
+        })
+    };
+    let whole = run("whole", 0).expect("trained");
+    assert_eq!(whole.history.epochs.len(), 2, "nothing is better than the first");
+    let steps = whole.history.steps.iter().filter(|step| step.epoch == 1).count();
+    assert!(steps >= 5, "{steps} steps an epoch");
+    // In the middle of the second epoch, and once more a step later.
+    for asked in [2 * steps + 2, 1] {
+        assert!(matches!(run("parts", asked), Err(StageError::Cancelled)));
+    }
+    let parts = run("parts", 0).expect("trained");
+    assert_eq!(parts.history, whole.history);
+    assert_eq!(parts.epoch, whole.epoch);
+    let weights = |network: &Network| network.weights(&student.config);
+    assert!(weights(&parts.network) == weights(&whole.network));
 }

@@ -1,12 +1,14 @@
 //! The CRF's likelihood as a loss on the device.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 use rayon::prelude::*;
 
 use crate::ml::{
     crf::{Crf, CrfGradient, repair},
     labels::Labels,
-    losses::{count, matrix, narrow},
+    losses::{count, matrix, narrow, structural::chain},
 };
 
 /// CRF weights on the device, as the loss needs them.
@@ -36,9 +38,47 @@ pub fn crf_nll(
     texts: &[u32],
     labels: &Labels,
 ) -> Tensor<1> {
+    assert_eq!(gold.len(), emissions.dims()[0], "one gold label for each word");
+    mean_over_texts(emissions, weights, texts, labels, |crf, rows, text, by_emission, by_weight| {
+        let mut path = gold[text].to_vec();
+        repair(labels, &mut path);
+        crf.nll(rows, &path, by_emission, by_weight)
+    })
+}
+
+/// The teacher's whole distribution over paths in place of one path: (1/N) `Σ_texts` (log Z - `E_T`[score]), the CRF's
+/// structural loss of ML.md §3. Emissions `[N, labels]`, `alone` `[N, labels]` of the teacher as [`super::alone`] gives it,
+/// `texts [texts + 1]` the first word of each text. -> `[1]`
+///
+/// # Panics
+/// When `alone` has no row for each word or `texts` does not end at N.
+#[must_use]
+pub fn crf_structural(
+    emissions: Tensor<2>,
+    weights: &CrfWeights,
+    alone: &[f64],
+    texts: &[u32],
+    labels: &Labels,
+) -> Tensor<1> {
+    let n = labels.len();
+    assert_eq!(alone.len(), emissions.dims()[0] * n, "one row of the teacher's for each word");
+    mean_over_texts(emissions, weights, texts, labels, |crf, rows, text, by_emission, by_weight| {
+        let (words, pairs) = chain(labels, &alone[text.start * n..text.end * n]);
+        crf.cross_entropy(rows, &words, &pairs, by_emission, by_weight)
+    })
+}
+
+/// The mean over words of a loss `of` each text, which takes the CRF, its rows of emissions and its range of words, and adds
+/// to the gradients by emissions and by weights. -> `[1]`
+fn mean_over_texts(
+    emissions: Tensor<2>,
+    weights: &CrfWeights,
+    texts: &[u32],
+    labels: &Labels,
+    of: impl Fn(&Crf, &[f32], Range<usize>, &mut [f64], &mut CrfGradient) -> f64 + Sync,
+) -> Tensor<1> {
     let [words, columns] = emissions.dims();
     let device = emissions.device();
-    assert_eq!(gold.len(), words, "one gold label for each word");
     assert_eq!(texts.last().map_or(0, |&end| end as usize), words, "texts end with the last word");
     if words == 0 {
         return Tensor::zeros([1], &device);
@@ -50,22 +90,20 @@ pub fn crf_nll(
     let results: Vec<_> = texts
         .into_par_iter()
         .map(|text| {
-            let mut path = gold[text.clone()].to_vec();
-            repair(labels, &mut path);
-            let mut by_emission = vec![0.0; path.len() * columns];
+            let mut by_emission = vec![0.0; text.len() * columns];
             let mut by_weight = CrfGradient::zero(columns);
             let rows = &rows[text.start * columns..text.end * columns];
-            let nll = crf.nll(rows, &path, &mut by_emission, &mut by_weight);
-            (nll, by_emission, by_weight)
+            let loss = of(&crf, rows, text, &mut by_emission, &mut by_weight);
+            (loss, by_emission, by_weight)
         })
         .collect();
 
     // Summed in the order of texts, whatever thread was faster: the same bits every time.
-    let mut nll = 0.0;
+    let mut loss = 0.0;
     let mut by_emission = Vec::with_capacity(words * columns);
     let mut by_weight = CrfGradient::zero(columns);
     for (value, emission, weight) in results {
-        nll += value;
+        loss += value;
         by_emission.extend(emission);
         by_weight.add(&weight);
     }
@@ -78,7 +116,7 @@ pub fn crf_nll(
         )
         + linear(weights.start.clone(), vector(mean(by_weight.start), &device))
         + linear(weights.end.clone(), vector(mean(by_weight.end), &device))
-        + nll / count(words)
+        + loss / count(words)
 }
 
 /// Emissions, transitions, start and end, in one transfer.

@@ -98,15 +98,15 @@ pub fn project(
 }
 
 /// Where the teacher's types go in the student.
-struct Targets<'a> {
+pub(super) struct Targets<'a> {
     teacher: &'a Labels,
     /// By teacher type: the student's columns of B- and I-.
     columns: Vec<Option<(usize, usize)>>,
-    outside: usize,
+    pub(super) outside: usize,
 }
 
 impl<'a> Targets<'a> {
-    fn new(teacher: &'a Labels, student: &Labels) -> Self {
+    pub(super) fn new(teacher: &'a Labels, student: &Labels) -> Self {
         let column = |tag| student.tags().iter().position(|t| *t == tag);
         let columns = teacher.types().iter().map(|name| {
             let kind = student.type_index(name)?;
@@ -117,7 +117,7 @@ impl<'a> Targets<'a> {
     }
 
     /// The student's columns for B- and I- of a teacher's tag; `None` for O and for a type that the student lacks.
-    fn of_tag(&self, tag: Tag) -> Option<(usize, usize)> {
+    pub(super) fn of_tag(&self, tag: Tag) -> Option<(usize, usize)> {
         match tag {
             Tag::Outside => None,
             Tag::Begin(kind) | Tag::Inside(kind) => self.columns[kind],

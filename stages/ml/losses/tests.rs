@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::ml::labels::Tag;
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../../testdata/distill.json")).expect("golden vectors")
@@ -189,6 +190,14 @@ fn without_a_word_every_loss_is_0() {
     assert_eq!(number(&cross_entropy(nothing(), &[], &[])), 0.0);
     assert_eq!(number(&distillation(nothing(), &[], &labels, 2.5, 0.5)), 0.0);
     assert_eq!(number(&hidden(vec![(nothing(), nothing())])), 0.0);
+    assert_eq!(
+        number(&relation([nothing(), nothing(), nothing()], [nothing(), nothing(), nothing()], &[0], 7)),
+        0.0
+    );
+    assert_eq!(
+        number(&crf_structural(nothing(), &crf_weights(&[0.1; 49], &[0.1; 7]), &[], &[0], &labels)),
+        0.0
+    );
     assert_eq!(number(&crf_nll(nothing(), &crf_weights(&[0.1; 49], &[0.1; 7]), &[], &[0], &labels)), 0.0);
 }
 
@@ -261,7 +270,7 @@ fn a_word_out_of_every_loss_makes_no_neighbours_of_those_beside_it() {
 #[test]
 fn the_distance_of_transitions_is_the_mean_over_legal_moves() {
     let labels = parse("O B-X I-X");
-    let teacher = Bigram {
+    let teacher = Transitions {
         scores: vec![0.0, 1.0, f64::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, f64::NEG_INFINITY],
     };
     let leaf2 = leaf(&[0.0; 9], [3, 3]);
@@ -272,8 +281,116 @@ fn the_distance_of_transitions_is_the_mean_over_legal_moves() {
     assert!(near(number(&loss), (row[0] + row[1]) / 10.0, 1e-6), "{}", number(&loss));
 }
 
+#[test]
+fn the_structural_loss_equals_the_golden_one() {
+    let golden = golden();
+    let labels = Labels::student(false);
+    let weights = CrfWeights {
+        transitions: leaf(&rows(&golden["A"]), [7, 7]),
+        start: leaf(&rows(&golden["start"]), [7]),
+        end: leaf(&rows(&golden["end"]), [7]),
+    };
+    let emissions = rows(&golden["student_logits"]);
+    let alone = alone(&teacher(), &labels, &rows(&golden["teacher_logits"]), Misc::Outside);
+    let right = |name: &str| golden[name].as_f64().expect("a number");
+    let loss = crf_structural(leaf(&emissions, [4, 7]), &weights, &alone, &[0, 4], &labels);
+    assert!(near(number(&loss), right("loss_structural"), 1e-6), "{}", number(&loss));
+    let (words, pairs) = chain(&labels, &alone);
+    let host = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
+    let crf =
+        crate::ml::crf::Crf::new(&labels, &rows(&golden["A"]), &host(&weights.start), &host(&weights.end));
+    assert!(near(crf.expected_score(&emissions, &words, &pairs), right("expected_score"), 1e-6));
+    assert!(near(crf.log_z(&emissions), right("logZ_legal"), 1e-6));
+}
+
+/// The chain in two factors against the sum over triples of labels of three words in a row.
+#[test]
+fn a_chain_has_the_marginals_of_all_paths_of_words_labelled_alone() {
+    let (io, bio) = (teacher(), parse("O B-PER I-PER B-MISC I-MISC"));
+    let labels = Labels::student(false);
+    let logits: Vec<f32> = (0_u8..15).map(|i| f32::from(i * 7 % 11) / 4.0 - 1.0).collect();
+    for (teacher, misc) in [(&io, Misc::Outside), (&io, Misc::Ignore), (&bio, Misc::Outside)] {
+        let alone = alone(teacher, &labels, &logits, misc);
+        let kind = |label: usize| match labels.tags()[label] {
+            Tag::Outside => None,
+            Tag::Begin(kind) | Tag::Inside(kind) => Some(kind),
+        };
+        let (mut words, mut pairs) = (vec![0.0; 21], vec![0.0; 98]);
+        for path in 0..343_usize {
+            let raw = [path / 49, path / 7 % 7, path % 7];
+            let p: f64 = raw.iter().enumerate().map(|(word, label)| alone[word * 7 + label]).product();
+            let meant: Vec<usize> = (0..3)
+                .map(|word| match labels.tags()[raw[word]] {
+                    Tag::Inside(of) if word == 0 || kind(raw[word - 1]) != Some(of) => raw[word] - 1,
+                    _ => raw[word],
+                })
+                .collect();
+            meant.iter().enumerate().for_each(|(word, label)| words[word * 7 + label] += p);
+            meant.windows(2).enumerate().for_each(|(at, pair)| pairs[at * 49 + pair[0] * 7 + pair[1]] += p);
+        }
+        let found = chain(&labels, &alone);
+        let close =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| near(*a, *b, 1e-12));
+        assert!(close(&found.0, &words) && close(&found.1, &pairs), "{found:?}");
+    }
+    let (words, pairs) = chain(&labels, &[]);
+    assert!(words.is_empty() && pairs.is_empty());
+}
+
+#[test]
+fn fitted_transitions_say_what_emissions_leave_unsaid() {
+    let labels = parse("O B-X I-X");
+    let text = |path: &[usize]| Emitted { emissions: vec![0.0; 3 * path.len()], path: path.to_vec() };
+    // Where emissions say nothing, what is left to learn is how often a move is made.
+    let first = fitted(&labels, &[vec![text(&[0]); 7000], vec![text(&[1]); 3000]].concat()).scores;
+    assert!((first[9] - first[10] - (7000.0_f64 / 3000.0).ln()).abs() < 0.01, "{first:?}");
+    let found = fitted(&labels, &[vec![text(&[1, 2]); 2000], vec![text(&[1, 0]); 500]].concat()).scores;
+    assert!((found[5] - found[3] - 4_f64.ln()).abs() < 0.01, "{found:?}");
+    assert!(found[4] < found[3] - 2.0 && found[4].is_finite(), "never seen, and not forbidden: {found:?}");
+    assert_eq!((found[2], found[11]), (f64::NEG_INFINITY, f64::NEG_INFINITY), "illegal");
+    // Emissions that say it all themselves leave nothing to fit but their own doubt.
+    let sure = |path: &[usize]| {
+        let emissions =
+            path.iter().flat_map(|own| (0..3).map(move |label| if label == *own { 0.0 } else { -30.0 }));
+        Emitted { emissions: emissions.collect(), path: path.to_vec() }
+    };
+    let found = fitted(&labels, &[sure(&[0, 1, 2]), sure(&[1, 0])]).scores;
+    assert!(found.iter().all(|score| score.abs() < 1e-6 || *score == f64::NEG_INFINITY), "{found:?}");
+    assert_eq!(fitted(&labels, &[]).scores.iter().filter(|score| **score == 0.0).count(), 10);
+}
+
 fn floats(count: usize) -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec(-3.0..3.0_f32, count)
+}
+
+/// The definition in f64, text by text.
+fn relation_of(student: &[f32], teacher: &[f32], texts: &[usize], heads: usize) -> f64 {
+    let words = texts[texts.len() - 1];
+    let rows = |values: &[f32], head: usize, text: &[usize]| -> Vec<Vec<f64>> {
+        let width = values.len() / words;
+        let own = width / heads;
+        let part = |word: usize| {
+            let from = word * width + head * own;
+            values[from..from + own].iter().map(|v| f64::from(*v)).collect::<Vec<_>>()
+        };
+        let vectors: Vec<Vec<f64>> = (text[0]..text[1]).map(part).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / count(own).sqrt();
+        let relations = |a: &Vec<f64>| {
+            let scores: Vec<f64> = vectors.iter().map(|b| dot(a, b).exp()).collect();
+            let sum: f64 = scores.iter().sum();
+            scores.into_iter().map(|score| score / sum).collect()
+        };
+        vectors.iter().map(relations).collect()
+    };
+    let mut sum = 0.0;
+    for text in texts.windows(2) {
+        for head in 0..heads {
+            for (s, t) in rows(student, head, text).iter().zip(rows(teacher, head, text)) {
+                sum += t.iter().zip(s).map(|(t, s)| t * (t / s).ln()).sum::<f64>();
+            }
+        }
+    }
+    sum / count(heads * words)
 }
 
 /// Central difference of a loss on the autodiff device itself, in f32.
@@ -347,6 +464,53 @@ proptest! {
             // `end` is `start` reversed: moving one moves the other.
             let right = slope(&start, at, |s| value(&emissions, &transitions, s));
             prop_assert!(near(by_start[at] + by_end[6 - at], right, 1e-3));
+        }
+    }
+
+    #[test]
+    fn the_structural_loss_has_the_gradient_of_its_value(
+        emissions in floats(35), transitions in floats(49), start in floats(7), logits in floats(25),
+    ) {
+        let labels = Labels::student(false);
+        let alone = alone(&teacher(), &labels, &logits, Misc::Outside);
+        let loss = |emissions: &[f32], transitions: &[f32], start: &[f32]| {
+            let weights = crf_weights(transitions, start);
+            let emissions = leaf(emissions, [5, 7]);
+            (crf_structural(emissions.clone(), &weights, &alone, &[0, 2, 5], &labels), emissions, weights)
+        };
+        let value = |e: &[f32], t: &[f32], s: &[f32]| number(&loss(e, t, s).0);
+        let (here, leaf, weights) = loss(&emissions, &transitions, &start);
+        let gradients = here.backward();
+        for (at, found) in gradient(&leaf, &gradients).iter().enumerate() {
+            prop_assert!(near(*found, slope(&emissions, at, |e| value(e, &transitions, &start)), 1e-3));
+        }
+        for (at, found) in gradient(&weights.transitions, &gradients).iter().enumerate() {
+            prop_assert!(near(*found, slope(&transitions, at, |t| value(&emissions, t, &start)), 1e-3));
+        }
+        let (by_start, by_end) = (gradient(&weights.start, &gradients), gradient(&weights.end, &gradients));
+        for at in 0..7 {
+            let right = slope(&start, at, |s| value(&emissions, &transitions, s));
+            prop_assert!(near(by_start[at] + by_end[6 - at], right, 1e-3));
+        }
+    }
+
+    #[test]
+    fn the_relation_loss_is_its_definition_and_has_the_gradient_of_its_value(
+        student in floats(20), teacher in floats(40), cut in 0usize..=5,
+    ) {
+        let texts = [0, u32::try_from(cut).expect("few words"), 5];
+        let loss = |student: &[f32]| {
+            let student = leaf(student, [5, 4]);
+            let teacher = leaf(&teacher, [5, 8]);
+            let loss = relation([(); 3].map(|()| student.clone()), [(); 3].map(|()| teacher.clone()), &texts, 2);
+            (loss, student, teacher)
+        };
+        let (here, leaf, taught) = loss(&student);
+        prop_assert!(near(number(&here), relation_of(&student, &teacher, &[0, cut, 5], 2), 1e-4));
+        let gradients = here.backward();
+        prop_assert!(taught.grad(&gradients).is_none());
+        for (at, found) in gradient(&leaf, &gradients).iter().enumerate() {
+            prop_assert!(near(*found, slope(&student, at, |s| number(&loss(s).0)), 5e-3));
         }
     }
 

@@ -12,12 +12,12 @@ use crate::ml::{
 const UNSEEN: f64 = 0.5;
 
 /// Stands for an illegal move inside a softmax: its exp is 0 in f32, and unlike -inf it makes no NaN.
-const NEVER: f64 = -1e9;
+pub(super) const NEVER: f64 = -1e9;
 
-/// The teacher's transitions, made from its annotations (FORMATS, "CRF": `bigram`).
+/// The teacher's transitions, made as FORMATS ("CRF") says: by [`bigram`] or by [`super::fitted`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bigram {
-    /// `[labels + 1, labels]`, START row last: log P(j|i) - log P(j); -inf where illegal.
+pub struct Transitions {
+    /// `[labels + 1, labels]`, START row last; -inf where illegal. Of bigrams: log P(j|i) - log P(j).
     pub scores: Vec<f64>,
 }
 
@@ -25,7 +25,7 @@ pub struct Bigram {
 /// words, add-0.5 on every label. An illegal pair in `sequences` is not counted as a pair, nor is one with a word that is
 /// out of every loss (none) on either side or in between.
 #[must_use]
-pub fn bigram(labels: &Labels, sequences: &[&[Option<usize>]]) -> Bigram {
+pub fn bigram(labels: &Labels, sequences: &[&[Option<usize>]]) -> Transitions {
     let n = labels.len();
     let mut pairs: Vec<f64> = legal(labels).map(|legal| if legal { UNSEEN } else { 0.0 }).collect();
     let mut single = vec![UNSEEN; n];
@@ -46,7 +46,7 @@ pub fn bigram(labels: &Labels, sequences: &[&[Option<usize>]]) -> Bigram {
         let sum: f64 = row.iter().sum();
         row.iter().zip(&single).map(move |(pair, single)| (pair / sum).ln() - (single / all).ln())
     });
-    Bigram { scores: scores.collect() }
+    Transitions { scores: scores.collect() }
 }
 
 /// Mean over legal (i, j), START row included, of the squared difference of row log-softmaxes over legal moves. -> `[1]`
@@ -57,7 +57,7 @@ pub fn bigram(labels: &Labels, sequences: &[&[Option<usize>]]) -> Bigram {
 /// # Panics
 /// When `teacher` was made for other labels.
 #[must_use]
-pub fn crf_transitions(weights: &CrfWeights, teacher: &Bigram, labels: &Labels) -> Tensor<1> {
+pub fn crf_transitions(weights: &CrfWeights, teacher: &Transitions, labels: &Labels) -> Tensor<1> {
     let n = labels.len();
     let shape = [n + 1, n];
     assert_eq!(teacher.scores.len(), (n + 1) * n, "bigrams for {n} labels");
@@ -87,7 +87,7 @@ pub fn crf_transitions(weights: &CrfWeights, teacher: &Bigram, labels: &Labels) 
 }
 
 /// `[labels + 1, labels]` which moves are legal, START row last.
-fn legal(labels: &Labels) -> impl Iterator<Item = bool> {
+pub(super) fn legal(labels: &Labels) -> impl Iterator<Item = bool> {
     let n = labels.len();
     (0..=n).flat_map(move |from| (0..n).map(move |to| labels.legal((from < n).then_some(from), to)))
 }

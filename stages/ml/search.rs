@@ -1,0 +1,143 @@
+//! Which of a teacher's layers a student can do without: measured, and not guessed.
+
+use burn::tensor::Device;
+use stage_contract::StageError;
+
+use crate::ml::{
+    batch::{Encoded, buckets},
+    infer::{WordLogits, word_logits},
+    losses::softmax,
+    model::{Model, Network},
+    student::shape,
+};
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// Layers that stay, in order.
+    pub kept: Vec<usize>,
+    /// Layers that went, first to last, each with the loss after it went.
+    pub dropped: Vec<(usize, f64)>,
+}
+
+/// Texts that a search reads for every layer it tries: so many batches of so many tokens.
+const BATCHES: usize = 16;
+const TOKENS: usize = 1024;
+
+/// Some texts to search on, drawn by `seed` over all lengths.
+#[must_use]
+pub fn draw(texts: &[Encoded], seed: u64) -> Vec<Encoded> {
+    let batches = buckets(texts, TOKENS, Some(seed));
+    batches.into_iter().take(BATCHES).flatten().map(|text| texts[text].clone()).collect()
+}
+
+/// How many layers a search tries, until `keep` of `layers` are left.
+#[must_use]
+pub fn trials(layers: usize, keep: usize) -> usize {
+    (keep.max(2) + 1..=layers).map(|left| left - 2).sum()
+}
+
+/// Drops one inner layer after another until `keep` (2 or more) are left, each time the one without which the teacher's word
+/// distributions on `texts` move least: KL from the whole teacher's, mean over words. `step` is called after every trial.
+/// Equal losses go to the lower layer.
+///
+/// # Errors
+/// What `step` returns, to stop early.
+pub fn search(
+    teacher: &Model,
+    texts: &[Encoded],
+    keep: usize,
+    device: &Device,
+    mut step: impl FnMut() -> Result<(), StageError>,
+) -> Result<Search, StageError> {
+    let whole = word_logits(teacher, texts, TOKENS, device, None);
+    let mut tried = teacher.clone();
+    let mut without = |layers: &[usize]| {
+        tried.config = shape(&teacher.config, layers, teacher.config.labels.clone());
+        tried.network = Network {
+            layers: layers.iter().map(|&layer| teacher.network.layers[layer].clone()).collect(),
+            ..teacher.network.clone()
+        };
+        divergence(&whole, &word_logits(&tried, texts, TOKENS, device, None))
+    };
+    let mut found = Search { kept: (0..teacher.config.layers.len()).collect(), dropped: Vec::new() };
+    while found.kept.len() > keep.max(2) {
+        let mut least: Option<(usize, f64)> = None;
+        for place in 1..found.kept.len() - 1 {
+            let mut rest = found.kept.clone();
+            rest.remove(place);
+            let loss = without(&rest);
+            step()?;
+            if least.is_none_or(|(_, least)| loss < least) {
+                least = Some((place, loss));
+            }
+        }
+        // Three layers have an inner one.
+        let Some((place, loss)) = least else { break };
+        found.dropped.push((found.kept.remove(place), loss));
+    }
+    Ok(found)
+}
+
+/// Mean over owned words of KL(first || second).
+#[expect(clippy::cast_precision_loss, reason = "counts of words")]
+fn divergence(first: &[WordLogits], second: &[WordLogits]) -> f64 {
+    let (mut sum, mut words) = (0.0, 0_usize);
+    for (first, second) in first.iter().zip(second) {
+        for word in (0..first.len()).filter(|word| first.owned[*word]) {
+            let (p, q) = (softmax(first.word(word), 1.0), softmax(second.word(word), 1.0));
+            let terms = p.iter().zip(&q).filter(|(p, _)| **p > 0.0);
+            sum += terms.map(|(p, q)| p * (p / q.max(f64::MIN_POSITIVE)).ln()).sum::<f64>();
+            words += 1;
+        }
+    }
+    sum / words.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::{
+        config::Config,
+        infer::encode,
+        layout::name,
+        model::tests::{tiny, tokenizer, trained},
+    };
+
+    #[test]
+    fn layers_that_do_nothing_go_first_and_the_ends_stay() {
+        let device = Device::flex();
+        let config = Config { layers: vec![tiny().layers[0]; 5], ..tiny() };
+        let mut weights = trained(&config, &device).weights(&config);
+        // What they add is nothing, and what they normalise is normal already.
+        for (layer, part) in
+            [1, 3].iter().flat_map(|&layer| [name::ATTENTION_OUTPUT, name::DOWN].map(|part| (layer, part)))
+        {
+            for tensor in ["weight", "bias"] {
+                let array = weights.get_mut(&name::layer(layer, &format!("{part}.{tensor}"))).expect("there");
+                array.values.fill(0.0);
+            }
+        }
+        let network = Network::from_weights(&config, weights, &device).expect("whole");
+        let teacher = Model { config, network, tokenizer: tokenizer(&["un", "deux", "trois"]) };
+        let texts = ["un deux trois un", "deux", "trois trois un"];
+        let words: Vec<_> = texts.iter().map(|text| crate::ml::words::words(text)).collect();
+        let texts = encode(&teacher, texts.into_iter().zip(words.iter().map(Vec::as_slice))).expect("tokens");
+        assert_eq!(draw(&texts, 3).len(), 3);
+
+        let mut steps = 0;
+        let mut count = || {
+            steps += 1;
+            Ok(())
+        };
+        let found = search(&teacher, &texts, 2, &device, &mut count).expect("found");
+        assert_eq!(found.kept, [0, 4]);
+        let mut first: Vec<usize> = found.dropped[..2].iter().map(|(layer, _)| *layer).collect();
+        first.sort_unstable();
+        assert_eq!(first, [1, 3], "{found:?}");
+        assert!(found.dropped[1].1 < 1e-6 && found.dropped[2].1 > 1e-4, "{found:?}");
+        assert_eq!(steps, trials(5, 2));
+        assert_eq!(search(&teacher, &texts, 2, &device, || Ok(())).expect("again"), found);
+        assert_eq!(search(&teacher, &texts, 5, &device, || Ok(())).expect("all").dropped, []);
+    }
+}
