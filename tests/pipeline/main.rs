@@ -24,7 +24,7 @@ inputs = { text = "generate.text", teacher = "teach.model" }
 [stage.split]
 inputs = { records = "annotate.records", exclude = "generate.test" }
 [stage.distill]
-inputs = { train = "split.train", dev = "split.dev", teacher = "teach.model" }
+inputs = { train = "split.train", dev = "split.dev", teacher = "teach.model", logits = "annotate.logits" }
 params = { keep_layers = 3, epochs = 2, batch_tokens = 64, lr = 1e-3 }
 [stage.prune]
 inputs = { model = "distill.model", train = "split.train" }
