@@ -211,7 +211,9 @@ mod tests {
         let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
         assert_eq!(ids.len(), records.len(), "every id is its own");
         let mut counts = BTreeMap::new();
-        records.into_iter().for_each(|record| *counts.entry(record.source).or_default() += 1);
+        for record in records {
+            *counts.entry(record.source).or_default() += 1;
+        }
         Ok(counts)
     }
 

@@ -73,27 +73,27 @@ fn fill(
                 let short = short.then(|| abbreviated(&record.text, rng)).flatten();
                 text.push_str(short.as_deref().unwrap_or(&record.text));
             }
-            Piece::Date => {
-                let (day, month, year) =
-                    (rng.random_range(1..=28), rng.random_range(1..=12), rng.random_range(1930..=2025));
-                text.push_str(&match rng.random_range(0..3) {
-                    0 => format!("{day:02}/{month:02}/{year}"),
-                    1 => format!("{day}/{month}/{:02}", year % 100),
-                    _ => format!("{day:02}.{month:02}.{year}"),
-                });
-            }
-            Piece::Time => {
-                let (hour, minute) = (rng.random_range(0..24), rng.random_range(0..60));
-                text.push_str(&if rng.random_bool(0.5) {
-                    format!("{hour}h{minute:02}")
-                } else {
-                    format!("{hour:02}:{minute:02}")
-                });
-            }
+            Piece::Date => text.push_str(&date(rng)),
+            Piece::Time => text.push_str(&time(rng)),
             Piece::Number(low, high) => text.push_str(&rng.random_range(*low..=*high).to_string()),
         }
     }
     Some(())
+}
+
+fn date(rng: &mut ChaCha8Rng) -> String {
+    let (day, month, year) =
+        (rng.random_range(1..=28), rng.random_range(1..=12), rng.random_range(1930..=2025));
+    match rng.random_range(0..3) {
+        0 => format!("{day:02}/{month:02}/{year}"),
+        1 => format!("{day}/{month}/{:02}", year % 100),
+        _ => format!("{day:02}.{month:02}.{year}"),
+    }
+}
+
+fn time(rng: &mut ChaCha8Rng) -> String {
+    let (hour, minute) = (rng.random_range(0..24), rng.random_range(0..60));
+    if rng.random_bool(0.5) { format!("{hour}h{minute:02}") } else { format!("{hour:02}:{minute:02}") }
 }
 
 /// Reads up to the end, or to the `]` that ends what may be left out.

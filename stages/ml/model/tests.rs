@@ -100,8 +100,8 @@ fn a_frozen_network_is_near_the_network_and_gates_and_stock_operations_pass_it_b
     }
     assert_eq!(states(&frozen, &stock), states(&network, &stock));
     let gates = Gates::open(&network, &device);
-    let gated = |network: &Network| host(network.forward_probed(&fused, &[], Some(&gates)).logits);
-    assert_eq!(gated(&frozen), gated(&network));
+    let through = |network: &Network| host(network.forward_probed(&fused, &[], Some(&gates)).logits);
+    assert_eq!(through(&frozen), through(&network));
 }
 
 #[test]
