@@ -10,6 +10,7 @@ use std::{
 
 use bytesize::ByteSize;
 use serde_json::json;
+use stage_contract::StageError;
 
 use super::{Exit, emit, working_folder};
 use crate::{
@@ -73,12 +74,19 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     if args.branches {
         fixed = keys_in_branches(&root).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
     }
-    let named = || {
+    let named = || -> Result<BTreeSet<Key>, Stop> {
         let mut keys = fixed.clone();
         // Those that a run records for the first time meanwhile, too.
-        let locks = locks.iter().cloned().chain(store.known_locks(&root)).collect::<BTreeSet<_>>();
-        keys.extend(locks.iter().flat_map(|path| keys_in(&fs::read_to_string(path).unwrap_or_default())));
-        keys
+        let known: BTreeSet<_> = store.known_locks(&root).into_iter().collect();
+        for path in &locks {
+            keys.extend(keys_in(&text_of(path)?));
+        }
+        for path in &known {
+            let text = text_of(path)?;
+            expect_whole(path, &text)?;
+            keys.extend(keys_in(&text));
+        }
+        Ok(keys)
     };
     if store.root().is_symlink() && (args.keep_age.is_some() || args.keep_size.is_some()) {
         let said = "note: cache/ is a link: of other checkouts that share it, only locks that a run recorded here are known";
@@ -89,14 +97,14 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         size: args.keep_size.map(|size| size.as_u64()),
         displaced: args.displaced,
     };
-    let needed = named();
+    let needed = named()?;
     let mut plan = store.plan(&needed, &limits);
     if !args.dry_run {
         store.prepare()?;
         let mut gone = Vec::new();
         for item in plan.waste {
             // A run that began meanwhile may have named it.
-            let discarded = store.discard(&item, |key| named().contains(key))?;
+            let discarded = store.discard(&item, |key| named().map_or(true, |keys| keys.contains(key)))?;
             if discarded || !item.path.exists() {
                 gone.push(item);
             } else {
@@ -114,6 +122,29 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     };
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
+}
+
+/// What a file says, also around bytes that are no text; nothing when it is gone.
+fn text_of(path: &Path) -> Result<String, Stop> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(StageError::io("read", path, e)
+            .help("make it readable: what it names would be thrown away")
+            .into()),
+    }
+}
+
+/// A damaged lock may name results that nobody else does. One in conflict is read line by line.
+fn expect_whole(path: &Path, text: &str) -> Result<(), Stop> {
+    if text.contains("<<<<<<<") || text.parse::<toml::Table>().is_ok() {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(Stop::wrong(
+        format!("{shown} is damaged, so what it names is not known"),
+        format!("take it back, as with `git checkout '{shown}'`, or delete it; then `ner-pipe gc` again"),
+    ))
 }
 
 /// Every lock file of the project: any pipeline file may have one beside it, in whatever folder; and those that

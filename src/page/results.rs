@@ -80,7 +80,9 @@ fn is_history(folder: &Path) -> bool {
 }
 
 fn report(path: &Path) -> Option<Report> {
-    let value: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    // A pipe would wait for a writer for ever.
+    let bytes = fs::metadata(path).ok()?.is_file().then(|| fs::read(path))?.ok()?;
+    let value: Value = serde_json::from_slice(&bytes).ok()?;
     if let Ok(found) = Evaluation::deserialize(&value) {
         return Some(Report::Evaluation(Box::new(found)));
     }

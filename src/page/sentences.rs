@@ -53,7 +53,11 @@ pub(super) fn section(results: &[StageResult<'_>], text: bool) -> Markup {
 }
 
 fn list(path: &Path) -> Markup {
-    let Ok(content) = fs::read_to_string(path) else { return nothing("they cannot be read") };
+    // A pipe would wait for a writer for ever.
+    let file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    let Some(content) = file.then(|| fs::read_to_string(path).ok()).flatten() else {
+        return nothing("they cannot be read");
+    };
     let lines: Vec<&str> = content.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
         return nothing("there is none");

@@ -220,3 +220,24 @@ fn a_failed_attempt_stays_until_it_is_old() {
     assert_eq!(taken(&gc(&project, &["--keep-age", "0s"])), 1);
     assert_eq!(project.ner_pipe(&["log", "count"]).code, Some(2));
 }
+
+#[test]
+fn a_lock_that_is_damaged_or_holds_a_strange_byte_loses_no_result() {
+    let project = with_old_results();
+    let lock = project.path("pipeline.lock");
+    let good = std::fs::read(&lock).expect("a lock");
+    let results = project.ok(&["gc", "--dry-run", "--keep-age", "0s"]);
+    std::fs::write(&lock, [good.as_slice(), b"# \xff\n"].concat()).expect("written");
+    assert_eq!(project.ner_pipe(&["gc", "--dry-run", "--keep-age", "0s"]).out, results);
+    std::fs::write(&lock, "garbage").expect("written");
+    let refused = project.ner_pipe(&["gc", "--keep-age", "0s"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.out);
+    assert!(
+        refused.err.contains("pipeline.lock is damaged, so what it names is not known"),
+        "{}",
+        refused.err
+    );
+    std::fs::write(&lock, good).expect("written");
+    let (_, outcomes) = project.run(&[]);
+    assert!(outcomes.values().all(|outcome| outcome != "executed"), "{outcomes:?}");
+}
