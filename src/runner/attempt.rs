@@ -103,12 +103,17 @@ impl Attempt {
         let mut said = Said::default();
         let mut log = self.slot.open_log()?;
         let (file, child_log) = (self.slot.aside(ASIDE[0]), self.slot.open_log()?);
-        let writes = Writes::to(self.given.iter().map(|given| (&*given.path, &given.seen)));
+        let writes = Writes::to(&job.root, self.given.iter().map(|given| (&*given.path, &given.seen)));
         let verdict = local.execute(job, &file, child_log, self.limits, cancel, |event| {
             said.take(&event, &mut log);
             tell(event);
         })?;
         judge(verdict, &job.node, self.limits.timeout, cancel.is_asked())?;
+        if writes.as_ref().is_some_and(Writes::led_elsewhere) {
+            return Err(StageError::new("the path of an input led elsewhere while the stage ran")
+                .help("leave links to inputs, and folders of inputs, alone while stages run; this result was not recorded")
+                .into());
+        }
         let quiet = writes.is_some_and(|writes| !writes.happened());
         expect_unmoved(&job.root, &self.given, quiet)?;
         let mut outputs = BTreeMap::new();

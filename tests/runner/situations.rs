@@ -395,3 +395,58 @@ fn an_artifact_shares_no_file_with_the_cache() {
         assert!(meta.is_dir() || meta.nlink() == 1);
     }
 }
+
+#[test]
+fn an_input_whose_path_leads_elsewhere_for_a_while_is_noticed() {
+    use std::os::unix::fs::symlink;
+    for through in ["in.txt", "in/file.txt"] {
+        let project = Project::new(&format!(
+            r#"
+[sources]
+i = {{ path = "{through}", kind = "text" }}
+[stage.a]
+use = "command"
+inputs = {{ i = "sources.i" }}
+outputs = {{ o = "o.txt" }}
+params = {{ run = "touch begun; while [ ! -e swapped ]; do sleep 0.01; done; cat {{i}} > {{o}}; touch read; while [ ! -e back ]; do sleep 0.01; done" }}
+"#
+        ));
+        project.write("one", "one");
+        project.write("two", "two");
+        if through == "in.txt" {
+            symlink("one", project.path(through)).expect("linked");
+        } else {
+            project.write(through, "one");
+        }
+        let wait = |name: &str| {
+            while !project.exists(name) {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        };
+        let code = std::thread::scope(|scope| {
+            let run = scope.spawn(|| project.ner_pipe(&["run"]).code);
+            wait("begun");
+            let at = project.path(through);
+            if through == "in.txt" {
+                std::fs::remove_file(&at).expect("removed");
+                symlink("two", &at).expect("linked");
+            } else {
+                std::fs::rename(project.path("in"), project.path("aside")).expect("moved");
+                project.write(through, "two");
+            }
+            project.write("swapped", "");
+            wait("read");
+            if through == "in.txt" {
+                std::fs::remove_file(&at).expect("removed");
+                symlink("one", &at).expect("linked");
+            } else {
+                std::fs::remove_dir_all(project.path("in")).expect("removed");
+                std::fs::rename(project.path("aside"), project.path("in")).expect("moved");
+            }
+            project.write("back", "");
+            run.join().expect("ended")
+        });
+        assert_eq!(code, Some(1), "{through}");
+        assert!(!project.exists("o.txt"), "{through}: nothing was recorded");
+    }
+}
