@@ -1,7 +1,5 @@
 //! `profile`: how long layers of different widths take here, for a latency budget of `prune`.
 
-use std::time::Duration;
-
 use burn::tensor::Device as BurnDevice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +9,7 @@ use crate::ml::{
     batch::Batch,
     config::{Config, LayerShape},
     device,
+    latency::in_turn,
     layout::host,
     model::{self, ModelFolder, Network, Packed},
     profile::{Profile, rising},
@@ -98,20 +97,12 @@ impl Stage for Measure {
         let subjects: Vec<Subject> = std::iter::once(empty).chain(fewer_heads).chain(narrower).collect();
 
         let warmup = (self.rounds / 10).max(2);
-        let mut times = vec![Vec::with_capacity(self.rounds); subjects.len()];
-        let mut progress = cx.progress("measuring", (warmup + self.rounds) as u64, "rounds");
-        for round in 0..warmup + self.rounds {
-            cx.check_cancelled()?;
-            for turn in 0..subjects.len() {
-                let index = (round + turn) % subjects.len();
-                let (_, time) = clock.time(|| subjects[index].run());
-                if round >= warmup {
-                    times[index].push(time);
-                }
-            }
-            progress.advance(1);
-        }
-        let medians: Vec<f64> = times.into_iter().map(median).collect();
+        let rounds = [warmup, self.rounds];
+        let rounds = in_turn(cx, &clock, "measuring", subjects.len(), rounds, f64::INFINITY, |index| {
+            let logits = subjects[index].run();
+            debug_assert!(logits > 0, "so that the work cannot be left out");
+        })?;
+        let medians: Vec<f64> = (0..subjects.len()).map(|index| rounds.quantile(index, 0.5)).collect();
         let table = self.table(cx, &config, &heads, &ffn, &medians);
         cx.show(text(&table));
         cx.write(&TABLE, &table)
@@ -188,11 +179,6 @@ impl Subject {
         let packed = Packed::new(&self.batch, &self.config, &self.device);
         host(self.network.forward(&packed, &[]).logits).len()
     }
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e3
 }
 
 fn text(table: &Profile) -> String {

@@ -221,7 +221,11 @@ impl Checkpoint {
     }
 }
 
-fn remove(folder: &Path) -> Result<(), StageError> {
+/// Removes a folder that may not be there.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn remove(folder: &Path) -> Result<(), StageError> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StageError::io("remove", folder, e)),
         _ => Ok(()),

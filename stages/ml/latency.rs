@@ -186,57 +186,41 @@ impl Bench<'_> {
         milliseconds: f64,
     ) -> Result<Cell, StageError> {
         let batches: Vec<Batch> = self.models.iter().map(|model| sentences(model, tokens, batch)).collect();
-        let measured = self.rounds("latency", warmup, rounds, milliseconds, |index| {
-            let words = self.tag(index, &batches[index], tokens);
-            debug_assert_eq!(words, tokens * batch);
-        })?;
+        let measured = in_turn(
+            self.cx,
+            self.clock,
+            "latency",
+            self.models.len(),
+            [warmup, rounds],
+            milliseconds,
+            |index| {
+                let words = self.tag(index, &batches[index], tokens);
+                debug_assert_eq!(words, tokens * batch);
+            },
+        )?;
         Ok(Cell { tokens, batch, warmup, rounds: measured })
     }
 
     /// Rounds of whole texts in at most half of the time, and what they took.
     fn texts(&self, plan: &Plan, texts: &[Vec<Encoded>]) -> Result<(Rounds, f64), StageError> {
         let half = 500.0 * plan.seconds;
-        let rounds = self.rounds("throughput", 1, MOST_ROUNDS_OF_TEXTS, half, |index| {
-            let (model, texts) = (self.models[index], &texts[index]);
-            let logits = word_logits(model, texts, plan.batch_tokens, self.device, None);
-            for logits in &logits {
-                drop(decode(&model.config.labels, self.crfs[index].as_ref(), logits, &[]));
-            }
-        })?;
+        let rounds = in_turn(
+            self.cx,
+            self.clock,
+            "throughput",
+            self.models.len(),
+            [1, MOST_ROUNDS_OF_TEXTS],
+            half,
+            |index| {
+                let (model, texts) = (self.models[index], &texts[index]);
+                let logits = word_logits(model, texts, plan.batch_tokens, self.device, None);
+                for logits in &logits {
+                    drop(decode(&model.config.labels, self.crfs[index].as_ref(), logits, &[]));
+                }
+            },
+        )?;
         let spent = total(&rounds) * float(rounds.len() + 1);
         Ok((rounds, spent))
-    }
-
-    /// Every model once in each round. Each round starts with another model, so that none always follows the largest.
-    fn rounds(
-        &self,
-        step: &str,
-        warmup: usize,
-        rounds: usize,
-        milliseconds: f64,
-        run: impl Fn(usize),
-    ) -> Result<Rounds, StageError> {
-        let count = self.models.len();
-        let mut progress = self.cx.progress(step, (warmup + rounds) as u64, "rounds");
-        let mut times = vec![Vec::with_capacity(rounds); count];
-        let mut spent = 0.0;
-        for round in 0..warmup + rounds {
-            self.cx.check_cancelled()?;
-            for turn in 0..count {
-                let index = (round + turn) % count;
-                let ((), time) = self.clock.time(|| run(index));
-                let time = 1e3 * time.as_secs_f64();
-                spent += time;
-                if round >= warmup {
-                    times[index].push(time);
-                }
-            }
-            progress.advance(1);
-            if spent > milliseconds && round + 1 >= warmup + LEAST_ROUNDS {
-                break;
-            }
-        }
-        Ok(Rounds(times))
     }
 
     /// Returns the number of tags, so that the work cannot be left out.
@@ -252,6 +236,42 @@ impl Bench<'_> {
         });
         tags.sum()
     }
+}
+
+/// Runs each of `count` things once in every round; each round starts with another, so that none always follows the
+/// largest. Stops after so many `milliseconds` and a few rounds.
+///
+/// # Errors
+/// When the user cancels.
+pub fn in_turn(
+    cx: &Context<'_>,
+    clock: &Clock,
+    step: &str,
+    count: usize,
+    [warmup, rounds]: [usize; 2],
+    milliseconds: f64,
+    run: impl Fn(usize),
+) -> Result<Rounds, StageError> {
+    let mut progress = cx.progress(step, (warmup + rounds) as u64, "rounds");
+    let mut times = vec![Vec::with_capacity(rounds); count];
+    let mut spent = 0.0;
+    for round in 0..warmup + rounds {
+        cx.check_cancelled()?;
+        for turn in 0..count {
+            let index = (round + turn) % count;
+            let ((), time) = clock.time(|| run(index));
+            let time = 1e3 * time.as_secs_f64();
+            spent += time;
+            if round >= warmup {
+                times[index].push(time);
+            }
+        }
+        progress.advance(1);
+        if spent > milliseconds && round + 1 >= warmup + LEAST_ROUNDS {
+            break;
+        }
+    }
+    Ok(Rounds(times))
 }
 
 /// Sentences whose every token is a word: ids spread over the model's own vocabulary, between `<s>` and `</s>`.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::StageError;
 
-use crate::ml::{importance::Importance, model::Model, surgery::Kept};
+use crate::ml::{checkpoint::remove, importance::Importance, model::Model, surgery::Kept};
 
 /// What is known after some rounds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -77,13 +77,6 @@ impl Rounds {
             remove(&self.whole(old))?;
         }
         remove(&self.training(done.rounds))
-    }
-}
-
-fn remove(folder: &Path) -> Result<(), StageError> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StageError::io("remove", folder, e)),
-        _ => Ok(()),
     }
 }
 
