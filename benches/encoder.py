@@ -22,7 +22,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # nothing is left in the checkout
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ["torch", "transformers", "onnx", "onnxruntime", "onnxscript"]
+PACKAGES = ["torch", "transformers", "accelerate", "onnx", "onnxruntime", "onnxscript"]
 
 # What the issue asks for: our tokens (sentences) per second over theirs.
 GOALS = {
@@ -61,6 +61,16 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    common(parser)
+    parser.add_argument("--teacher", type=Path, help="a token classifier in Hugging Face layout")
+    parser.add_argument("--sentences", type=int, default=1000, help="for predict (%(default)s)")
+    parser.add_argument("--only", nargs="+", help="of base, teacher, predict")
+    parser.add_argument("--serve", type=Path, help="our side, built before (bench `serve`)")
+    return checked(parser)
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """What every bench of a model is told."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     parser.add_argument(
         "--work", type=Path, default=cache / "ner-pipe-benches", help="where all is put (%(default)s)"
@@ -68,13 +78,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--texts", type=Path, required=True, help="sentences, one a line: whose lengths are real"
     )
-    parser.add_argument("--teacher", type=Path, help="a token classifier in Hugging Face layout")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sentences", type=int, default=1000, help="for predict (%(default)s)")
-    parser.add_argument("--only", nargs="+", help="of base, teacher, predict")
-    parser.add_argument("--serve", type=Path, help="our side, built before (bench `serve`)")
-    parser.add_argument("--ner-pipe", type=Path, help="the binary for predict, built before")
+    parser.add_argument("--ner-pipe", type=Path, help="the binary, built before")
+
+
+def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
     options = parser.parse_args()
     options.work = options.work.resolve()
     if options.work == ROOT or ROOT in options.work.parents:
@@ -88,11 +97,13 @@ def enter(options: argparse.Namespace) -> None:
     python = venv / "bin/python"
     if Path(sys.prefix) == venv:
         return
-    if not python.exists():
+    installed = venv / "packages.json"
+    if not installed.exists() or json.loads(installed.read_text()) != PACKAGES:
         say("installing PyTorch and ONNX Runtime from PyPI")
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         subprocess.run([*pip, *PACKAGES], check=True)
+        installed.write_text(json.dumps(PACKAGES))
     os.execv(python, [str(python), *sys.argv])
 
 

@@ -6,13 +6,15 @@
 //! Each kind of change is a source of its own in the output, so that reports tell them apart: `substituted` (mentions
 //! changed places with others of their type), `cased` (in capitals, in small letters, names in capitals), `ocr` (what
 //! scanners misread), `abbreviated` (as medical and social-care notes shorten), `notes` (headings, lists and fields of
-//! clinical and social notes around the corpus's own names and sentences).
+//! clinical and social notes around the corpus's own names and sentences), `spaced` (each word and mark alone between
+//! spaces, as exports and gold columns have them; sentences and notes alike).
 
 mod casing;
 mod mentions;
 mod notes;
 mod ocr;
 mod shorthand;
+mod spacing;
 
 use std::collections::BTreeSet;
 
@@ -49,11 +51,13 @@ pub struct Augment {
     pub abbreviated: f64,
     /// Lines of notes: headings, fields and lists around names and sentences of the records.
     pub notes: f64,
+    /// Sentences and lines of notes with spaces around every word and mark.
+    pub spaced: f64,
 }
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { substituted: 0.1, cased: 0.05, ocr: 0.05, abbreviated: 0.05, notes: 0.15 }
+        Self { substituted: 0.1, cased: 0.05, ocr: 0.05, abbreviated: 0.05, notes: 0.15, spaced: 0.15 }
     }
 }
 
@@ -118,13 +122,14 @@ impl Stage for Augment {
 }
 
 impl Augment {
-    fn shares(&self) -> [(&'static str, f64); 5] {
+    fn shares(&self) -> [(&'static str, f64); 6] {
         [
             ("substituted", self.substituted),
             ("cased", self.cased),
             ("ocr", self.ocr),
             ("abbreviated", self.abbreviated),
             ("notes", self.notes),
+            ("spaced", self.spaced),
         ]
     }
 }
@@ -155,7 +160,9 @@ fn make(
                 "cased" => casing::cased(record, rng),
                 "ocr" => ocr::misread(&record.text, rng),
                 "abbreviated" => shorthand::abbreviated(&record.text, rng),
-                _ => notes.say(record, mentions, rng),
+                "notes" => notes.say(record, mentions, rng),
+                _ if rng.random_bool(0.5) => spacing::spaced(&record.text),
+                _ => notes.say(record, mentions, rng).and_then(|note| spacing::spaced(&note)),
             };
             if let Some(text) = text.filter(|text| said.insert(text.clone())) {
                 made.push(text);

@@ -90,6 +90,16 @@ fn whole_words_are_shortened_the_longest_first() {
 }
 
 #[test]
+fn words_and_marks_stand_alone() {
+    assert_eq!(
+        spacing::spaced("Vu le 3/4 (d'Angers).").as_deref(),
+        Some("Vu le 3 / 4 ( d' Angers ) ."),
+        "as the columns of a gold file are joined"
+    );
+    assert_eq!(spacing::spaced("Vu ce jour"), None, "nothing to change");
+}
+
+#[test]
 fn every_frame_of_a_note_can_be_said() {
     let records = records();
     let (notes, mentions) = (notes::Notes::read().expect("frames"), Mentions::of(&records));
@@ -115,6 +125,7 @@ fn shares_say_how_many_and_nothing_is_said_twice() {
     let few = make("cased", 500, &records, &mentions, &mut said, &mut rng).expect("frames");
     assert!(!few.is_empty() && few.len() < 15, "records give no more: {}", few.len());
     assert!(Augment { notes: -1.0, ..Augment::default() }.check().is_err());
-    let nothing = Augment { substituted: 0.0, cased: 0.0, ocr: 0.0, abbreviated: 0.0, notes: 0.0 };
+    let nothing =
+        Augment { substituted: 0.0, cased: 0.0, ocr: 0.0, abbreviated: 0.0, notes: 0.0, spaced: 0.0 };
     assert_eq!(nothing.check().expect_err("nothing").at.as_deref(), Some("notes"));
 }
