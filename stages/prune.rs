@@ -42,7 +42,7 @@ const DEV: Optional<Corpus> =
 const TEACHER: Optional<ModelFolder> =
     Optional::new("teacher", "what budgets are shares of, and what recovery learns from");
 const TEXT: Optional<Text> =
-    Optional::new("text", "text whose sub-words decide the vocabulary; else the train records do");
+    Optional::new("text", "text whose sub-words decide the vocabulary beside those of `train`");
 const PROFILE: Optional<Profile> = Optional::new("profile", "the table of `profile`, for a latency budget");
 const LOGITS: Optional<Logits> =
     Optional::new("logits", "what the teacher said of each word of `train`; else recovery asks it");
@@ -313,10 +313,9 @@ impl Prune {
             return Ok(given.clone());
         }
         let text = cx.read_optional(&TEXT)?;
-        let texts: Vec<&str> = match &text {
-            Some(text) => text.lines.iter().map(|line| line.text.as_str()).collect(),
-            None => records.records.iter().map(|record| record.text.as_str()).collect(),
-        };
+        let more = text.iter().flat_map(|text| &text.lines).map(|line| line.text.as_str());
+        let texts: Vec<&str> =
+            records.records.iter().map(|record| record.text.as_str()).chain(more).collect();
         let before = Usage::of(&given.tokenizer, &texts)?;
         let trimmed = trim::trim(&given.tokenizer, &before.pieces, self.vocabulary)?;
         let after = Usage::of(&trimmed.tokenizer, &texts)?;

@@ -15,9 +15,8 @@ const WIDTH: usize = 80;
 const SIZES: [usize; 7] = [12, 9, 10, 8, 9, 9, 8];
 const SCORES: [usize; 6] = [10, 8, 8, 10, 9, 16];
 const GATES: [usize; 4] = [12, 12, 20, 14];
-/// Of one model in a table of slices, and how many stand side by side.
-const SLICE: usize = 9;
-const ABREAST: usize = 7;
+/// Of the names in a table of slices; models stand side by side in the rest.
+const SLICE: usize = 25;
 
 type Model<'a> = (&'a str, &'a ModelReport);
 
@@ -183,9 +182,9 @@ fn slices(title: &str, models: &[(&str, Rows<'_>)]) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![title.to_owned()];
-    for some in models.chunks(ABREAST) {
-        let widths = vec![SLICE; some.len()];
-        let header: Vec<String> = some.iter().map(|(name, _)| cut(name, SLICE - 1)).collect();
+    for some in abreast(models) {
+        let widths: Vec<usize> = some.iter().map(|(name, _)| column(name)).collect();
+        let header: Vec<String> = some.iter().map(|(name, _)| (*name).to_owned()).collect();
         lines.push(row("", &header, &widths));
         // Of all models alike, in their order.
         for (at, (name, first)) in some[0].1.iter().enumerate() {
@@ -197,6 +196,27 @@ fn slices(title: &str, models: &[(&str, Rows<'_>)]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// As wide as a model's name, or as a score.
+fn column(name: &str) -> usize {
+    name.chars().count().clamp(6, WIDTH - SLICE) + 2
+}
+
+/// Models in groups whose columns fit beside the names of the slices.
+fn abreast<'m, 'r>(mut models: &'m [(&'r str, Rows<'r>)]) -> Vec<&'m [(&'r str, Rows<'r>)]> {
+    let mut groups = Vec::new();
+    while !models.is_empty() {
+        let mut taken = 0;
+        let fits = |(name, _): &&(&str, Rows<'_>)| {
+            taken += column(name);
+            taken <= WIDTH - SLICE
+        };
+        let (group, rest) = models.split_at(models.iter().take_while(fits).count().max(1));
+        groups.push(group);
+        models = rest;
+    }
+    groups
 }
 
 fn gates(verdicts: &BTreeMap<String, Verdict>) -> Vec<String> {
@@ -218,7 +238,13 @@ fn gates(verdicts: &BTreeMap<String, Verdict>) -> Vec<String> {
             verdict.interval.map(|ends| interval(ends, plain)).unwrap_or_default(),
             verdict.outcome.name().to_owned(),
         ];
-        lines.push(row(&format!("  {name}"), &cells, &GATES));
+        let name = format!("  {name}");
+        // A name that has no room beside the numbers has a line of its own.
+        let whole = name.chars().count() < WIDTH - GATES.iter().sum::<usize>();
+        if !whole {
+            lines.push(cut(&name, WIDTH));
+        }
+        lines.push(row(if whole { &name } else { "" }, &cells, &GATES));
     }
     lines
 }
