@@ -26,6 +26,7 @@ use stage_contract::StageError;
 
 pub use accept::{Accepted, accept, acceptable};
 pub use capacity::Capacity;
+pub use places::expect_room;
 pub use preflight::preflight;
 pub use project::{Project, Wish};
 pub use reasons::{Reason, told};
@@ -35,6 +36,7 @@ pub use schedule::Need;
 pub use survey::{Next, Outlook, State, Survey, survey};
 
 use course::Run;
+use places::claim;
 
 use crate::{
     executor::{Cancel, causes},
@@ -153,13 +155,13 @@ pub fn run(
         return Err(Stop::wrong(message, "rename it, or reach it by a link with another name"));
     }
     let prepared = project.store.prepare();
-    project.pipeline.expect_unclaimed().map_err(Problems::from)?;
     let expected = survey(project, &order.wanted, &order.forced)?;
     // With nothing to do, a cache that cannot be written is as good as any.
     if expected.outlooks.values().any(|outlook| outlook.next != Next::Reuse) {
         prepared?;
     }
     preflight(project, &expected)?;
+    claim(project, &expected)?;
     project.remember();
     for note in project.notes.drain(..) {
         watch.note(&note);

@@ -13,6 +13,7 @@ mod gc;
 mod incremental;
 mod instances;
 mod jobs;
+mod links;
 mod lock;
 mod metrics;
 mod names;
