@@ -154,12 +154,13 @@ pub fn run(
         let message = format!("the path of the project, {}, is not UTF-8", project.pipeline.root.display());
         return Err(Stop::wrong(message, "rename it, or reach it by a link with another name"));
     }
-    let prepared = project.store.prepare();
+    let used = project.store.prepare();
     let expected = survey(project, &order.wanted, &order.forced)?;
     // With nothing to do, a cache that cannot be written is as good as any.
-    if expected.outlooks.values().any(|outlook| outlook.next != Next::Reuse) {
-        prepared?;
-    }
+    let _used = match used {
+        Err(_) if expected.outlooks.values().all(|outlook| outlook.next == Next::Reuse) => None,
+        used => Some(used?),
+    };
     preflight(project, &expected)?;
     claim(project, &expected)?;
     project.remember();

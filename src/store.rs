@@ -7,6 +7,7 @@
 //! cache/entries/<key>/      manifest.json  entry.json  log.txt  out/<output>/<file name>
 //! cache/tmp/<key>.<random>/ a slot: the same, being made
 //! cache/stats               what files contain, by what the file system says of them (`fingerprint`)
+//! cache/locks/use           held by all who write here; by one alone who takes it all away
 //! cache/locks/<key>         held (flock) by the run that makes the result; <key>.exec by its child
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
@@ -20,6 +21,7 @@
 
 mod aside;
 mod check;
+mod clear;
 mod entry;
 mod failure;
 mod flock;
@@ -125,14 +127,16 @@ impl Store {
         }
     }
 
-    /// Makes the folders, and sweeps what dead runs left.
+    /// Makes the folders, and sweeps what dead runs left. The cache is in use until what this gives is dropped:
+    /// nobody takes it away meanwhile.
     ///
     /// # Errors
     /// When the disk refuses. A run that makes and places nothing can do without.
-    pub fn prepare(&self) -> Result<(), StageError> {
-        let write = || -> Result<(), StageError> {
+    pub fn prepare(&self) -> Result<Flock, StageError> {
+        let write = || -> Result<Flock, StageError> {
             reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
-            for name in ["entries", "tmp", "locks"] {
+            let held = self.occupy()?;
+            for name in ["entries", "tmp"] {
                 private_folder(&self.root.join(name))?;
             }
             let version = self.root.join("version");
@@ -140,11 +144,11 @@ impl Store {
                 let _held = self.publishing()?;
                 write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
             }
-            Ok(())
+            Ok(held)
         };
-        write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
+        let held = write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
         self.sweep();
-        Ok(())
+        Ok(held)
     }
 
     /// Where it lies.

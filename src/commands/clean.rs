@@ -45,8 +45,8 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     }
     let project = open(registry, &args.file, &[], Wish::default())?;
     let held = if project.store.root().is_dir() {
-        project.store.prepare()?;
-        Some(project.store.publishing()?)
+        let used = project.store.prepare()?;
+        Some((used, project.store.publishing()?))
     } else {
         None
     };
@@ -168,13 +168,6 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
-    if store.is_busy() {
-        emit(
-            &mut io::stderr(),
-            ["error: a run is at work in the cache\n  help: wait for its end".to_owned()],
-        )?;
-        return Ok(Exit::WouldWait);
-    }
     let items = store.plan(&BTreeSet::new(), &Limits::default());
     let all = || items.waste.iter().chain(&items.kept);
     let results = all().filter(|item| item.sort == Sort::Result).count();
@@ -190,20 +183,14 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     if !args.yes && !confirmed(&format!("remove {what}{mine}?"))? {
         return Ok(Exit::Ok);
     }
-    let failed = |e| StageError::io("read", store.root(), e);
-    for entry in fs::read_dir(store.root()).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let keep = entry.file_name() == "displaced" && displaced > 0 && !args.displaced;
-        // Last: without it nobody knows what the rest means.
-        if !keep && entry.file_name() != "version" {
-            remove(&entry.path())?;
-        }
-    }
-    if displaced == 0 || args.displaced {
-        remove(&store.root().join("version"))?;
-    }
-    // Not empty, or a link to where the cache is shared.
-    drop(fs::remove_dir(store.root()));
+    let Some(held) = store.close()? else {
+        emit(
+            &mut io::stderr(),
+            ["error: a run is at work in the cache\n  help: wait for its end".to_owned()],
+        )?;
+        return Ok(Exit::WouldWait);
+    };
+    store.clear(held, !args.displaced)?;
     emit(&mut io::stdout(), [format!("removed {what}{mine}")])?;
     Ok(Exit::Ok)
 }
