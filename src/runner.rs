@@ -9,6 +9,7 @@ mod attempt;
 mod capacity;
 mod course;
 mod ending;
+mod home;
 mod perform;
 mod places;
 mod preflight;
@@ -168,7 +169,9 @@ pub fn run(
         watch.note(&note);
     }
     let course = Run::new(project, order, cancel, watch, expected).finish();
-    project.memo.save();
+    if project.home.expect_here().is_ok() {
+        project.memo.save();
+    }
     let summary = Summary { endings: course.endings, seconds: begun.elapsed().as_secs_f64() };
     watch.finished(&summary);
     Ok(Finished { summary, panicked: course.panicked, busy: course.busy })
@@ -268,6 +271,7 @@ impl Run<'_, '_> {
         if right && project.lock.get(&item.id) == Some(&locked) {
             return Ok(Some(0));
         }
+        project.home.expect_here()?;
         let held = project.store.publishing()?;
         for out in &item.outputs {
             project.memo.recheck(&project.pipeline.root.join(&out.published));

@@ -16,6 +16,7 @@ mod jobs;
 mod links;
 mod lock;
 mod metrics;
+mod moved;
 mod names;
 mod outputs;
 mod project;
