@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod disk;
 mod endings;
+mod escapes;
 mod forecast;
 mod gc;
 mod incremental;
