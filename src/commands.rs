@@ -175,7 +175,9 @@ fn gone(pipeline: &Pipeline, lock: &Lock, name: &str) -> Result<Vec<String>, Sta
     let named = lock.stages().map(|(id, _)| id).filter(|id| is_called(id, name));
     let gone: Vec<_> = named.filter(|id| pipeline.find(id).is_none()).map(str::to_owned).collect();
     let (file, lock) = (pipeline.file.display(), pipeline.lock.display());
-    let said = |id: &String| format!("note: `{id}` is no longer in {file}; this is its last result, as {lock} has it");
+    let said = |id: &String| {
+        format!("note: `{id}` is no longer in {file}; this is its last result, as {lock} has it")
+    };
     emit(&mut io::stderr(), gone.iter().map(said))?;
     Ok(gone)
 }

@@ -51,7 +51,9 @@ pub fn is_untidy(path: &Path) -> bool {
 #[must_use]
 pub fn above(root: &Path, out: &Out) -> Option<PathBuf> {
     let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
-    above.find(|path| fs::symlink_metadata(root.join(path)).is_ok() && !root.join(path).is_dir()).map(Path::to_owned)
+    above
+        .find(|path| fs::symlink_metadata(root.join(path)).is_ok() && !root.join(path).is_dir())
+        .map(Path::to_owned)
 }
 
 /// Whether an output would take the place of what a user made: of something that is no result, at a place where

@@ -34,7 +34,8 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         found => found?,
     };
     let ids = nodes.iter().map(|&node| project.pipeline.nodes[node].id.clone());
-    let called: Vec<_> = ids.zip(nodes.iter().copied().map(Some)).chain(gone.into_iter().zip(repeat(None))).collect();
+    let called: Vec<_> =
+        ids.zip(nodes.iter().copied().map(Some)).chain(gone.into_iter().zip(repeat(None))).collect();
     let logs = called.into_iter().map(|(id, node)| Ok((find_log(&mut project, &id, node)?, id)));
     let logs = logs.collect::<Result<Vec<_>, Stop>>()?;
     if logs.iter().all(|(log, _)| log.is_none()) {

@@ -75,11 +75,11 @@ impl Pipeline {
             let node = &self.nodes[index];
             for out in &node.outputs {
                 let above = out.place.ancestors().filter_map(|place| claims.get_key_value(place));
-                let below = claims.range(out.place.clone()..).take_while(|(it, _)| it.starts_with(&out.place));
+                let below =
+                    claims.range(out.place.clone()..).take_while(|(it, _)| it.starts_with(&out.place));
                 let mut claimed = above.chain(below).filter(|(_, owner)| **owner != self.file);
                 let taken = claimed.find(|(place, owner)| {
-                    let claims =
-                        others.entry(*owner).or_insert_with(|| self.places_of(owner, registry));
+                    let claims = others.entry(*owner).or_insert_with(|| self.places_of(owner, registry));
                     claims.publish(place)
                 });
                 let Some((place, owner)) = taken else { continue };

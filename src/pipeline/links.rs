@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn links_are_followed_as_far_as_there_is_something() {
-        let (project, disk) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (project, disk) =
+            (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let disk = fs::canonicalize(disk.path()).expect("is there");
         fs::create_dir(project.path().join("data")).expect("creates");
         symlink("data", project.path().join("near")).expect("links");

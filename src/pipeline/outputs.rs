@@ -41,7 +41,10 @@ pub(super) fn of_stage(
     let publish = |port: &stage_contract::Port| {
         let mut path = artifacts.join(id).join(port.name);
         path.set_extension(port.kind.extension);
-        (Out { name: port.name.to_owned(), kind: port.kind, published: path, place: PathBuf::new() }, header.clone())
+        (
+            Out { name: port.name.to_owned(), kind: port.kind, published: path, place: PathBuf::new() },
+            header.clone(),
+        )
     };
     kind.spec.outputs.iter().map(publish).collect()
 }
@@ -234,7 +237,9 @@ fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
         format!("one output lies inside the other: `{earlier}` at `{other}`, `{name}` at `{path}`")
     } else if out.place == met.out.place {
         let lies = out.place.display();
-        format!("outputs `{earlier}` at `{other}` and `{name}` at `{path}` are one place: links lead to `{lies}`")
+        format!(
+            "outputs `{earlier}` at `{other}` and `{name}` at `{path}` are one place: links lead to `{lies}`"
+        )
     } else {
         format!("one output lies inside the other, by links: `{earlier}` at `{other}`, `{name}` at `{path}`")
     };

@@ -33,8 +33,10 @@ impl Home {
             return Ok(());
         }
         let path = self.path.display();
-        Err(StageError::new(format!("the project's folder is no longer {path}: it was moved while the run went on"))
-            .help("type `ner-pipe run` in the folder where it lies now, or move it back first"))
+        Err(StageError::new(format!(
+            "the project's folder is no longer {path}: it was moved while the run went on"
+        ))
+        .help("type `ner-pipe run` in the folder where it lies now, or move it back first"))
     }
 }
 

@@ -83,7 +83,8 @@ fn expect_unshared(project: &Project<'_>, nodes: &[usize]) -> Result<(), Problem
 fn others(project: &Project<'_>) -> Vec<(PathBuf, &'static str)> {
     let mut links = Links::of(&project.pipeline.root);
     let others = project.store.recorders().filter(|recorder| recorder.file != project.pipeline.file);
-    let files = others.flat_map(|Recorder { file, lock, .. }| [(file, "a pipeline file"), (lock, "a lock file")]);
+    let files =
+        others.flat_map(|Recorder { file, lock, .. }| [(file, "a pipeline file"), (lock, "a lock file")]);
     files.map(|(file, what)| (links.place(&file), what)).collect()
 }
 

@@ -50,7 +50,8 @@ impl Store {
         private_folder(&tmp)?;
         let mut keep = vec!["tmp", "locks", "version"];
         keep.extend(keep_displaced.then_some("displaced"));
-        for path in folders(self.root()).into_iter().filter(|path| !keep.iter().any(|name| path.ends_with(name)))
+        for path in
+            folders(self.root()).into_iter().filter(|path| !keep.iter().any(|name| path.ends_with(name)))
         {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let away = free_name(&tmp, &format!("{REMOVED}{name}"));

@@ -112,7 +112,7 @@ fn the_cache_of_a_run_that_makes_no_result_at_the_moment_is_not_removed() {
     project.remove("out");
     // Whoever reads what it says has stopped reading, and so it stops at the first word.
     let (mut reader, mut writer) = io::pipe().expect("a pipe");
-    writer.write_all(&[b'\n'; 1 << 16]).expect("fits in exactly");
+    writer.write_all(&vec![b'\n'; 1 << 16]).expect("fits in exactly");
     let run = project.start_to(&["run", "--format", "json"], writer);
     let lock = || File::open(project.path("cache/locks/use"));
     until("the run to be there", || {

@@ -153,7 +153,13 @@ fn a_users_folder_below_artifacts_that_is_reached_by_a_link_is_the_users() {
     link(&project, "../mine", "artifacts/count");
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(2), "{}", ended.out);
-    assert!(ended.err.contains("the place of `artifacts/count/n.txt`, which ner-pipe did not make; by links, it is `mine/n.txt`"), "{}", ended.err);
+    assert!(
+        ended.err.contains(
+            "the place of `artifacts/count/n.txt`, which ner-pipe did not make; by links, it is `mine/n.txt`"
+        ),
+        "{}",
+        ended.err
+    );
     assert_eq!(project.read("mine/n.txt"), "mine");
 }
 

@@ -6,8 +6,10 @@ use crate::project::{Project, TWO};
 
 #[test]
 fn a_project_that_is_moved_while_it_runs_is_told_so_and_nothing_is_made_where_it_was() {
-    let text = TWO.replace("sort {data} > {out}", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}");
-    let project = Project::new(&format!("{text}retries = 1\nbackoff = \"0s\"\n").replace("sort.out", "sources.in"));
+    let text =
+        TWO.replace("sort {data} > {out}", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}");
+    let project =
+        Project::new(&format!("{text}retries = 1\nbackoff = \"0s\"\n").replace("sort.out", "sources.in"));
     fs::create_dir(project.path("home")).expect("creates");
     for name in ["data", "pipeline.toml"] {
         fs::rename(project.path(name), project.path(&format!("home/{name}"))).expect("renames");
@@ -18,7 +20,10 @@ fn a_project_that_is_moved_while_it_runs_is_told_so_and_nothing_is_made_where_it
     project.write("moved/go", "");
     let ended = run.end();
     assert_eq!(ended.code, Some(1), "{}", ended.err);
-    let said = format!("the project's folder is no longer {}: it was moved while the run went on", project.path("home").display());
+    let said = format!(
+        "the project's folder is no longer {}: it was moved while the run went on",
+        project.path("home").display()
+    );
     assert_eq!(ended.err.matches(&said).count(), 2, "{}", ended.err);
     assert!(ended.err.contains("help: type `ner-pipe run` in the folder where it lies now"), "{}", ended.err);
     for wrong in ["free some space", "log", "attempt", "does not exist"] {
@@ -31,7 +36,9 @@ fn a_project_that_is_moved_while_it_runs_is_told_so_and_nothing_is_made_where_it
 
 #[test]
 fn nothing_is_written_to_another_project_that_took_the_place_of_the_running_one() {
-    let project = Project::new(&TWO.replace("sort {data} > {out}", "sort {data} > {out}; while [ ! -e go ]; do sleep 0.02; done"));
+    let project = Project::new(
+        &TWO.replace("sort {data} > {out}", "sort {data} > {out}; while [ ! -e go ]; do sleep 0.02; done"),
+    );
     fs::create_dir(project.path("home")).expect("creates");
     for name in ["data", "pipeline.toml"] {
         fs::rename(project.path(name), project.path(&format!("home/{name}"))).expect("renames");

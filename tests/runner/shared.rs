@@ -180,9 +180,10 @@ fn what_a_lock_in_a_linked_folder_names_stays() {
 
 #[test]
 fn two_pipeline_files_that_begin_in_the_same_moment_do_not_take_one_place() {
-    let slow = TWO.replace("sort {data} > {out}", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}");
+    let slow =
+        TWO.replace("sort {data} > {out}", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}");
     let project = Project::new(&slow);
-    project.write("b.toml", &slow.replace("sort {data}", "sort -r {data}"));
+    project.write("b.toml", &TWO.replace("sort {data}", "sort -r {data}"));
     let first = project.start(&["run"]);
     project.wait_for("trace");
     let (code, said) = b(&project);
@@ -208,13 +209,14 @@ fn two_pipeline_files_that_begin_in_the_same_moment_do_not_take_one_place() {
 
 #[test]
 fn two_pipeline_files_that_begin_in_the_same_moment_do_not_share_a_folder_of_artifacts() {
-    let text = |name: &str| {
-        let slow = TWO.replace("sort {data} > {out}", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}");
-        format!("pipeline.name = \"same\"\n{}", slow.replace("out/", &format!("artifacts/same/{name}-")))
+    let text = |name: &str, run: &str| {
+        let below =
+            TWO.replace("out/", &format!("artifacts/same/{name}-")).replace("sort {data} > {out}", run);
+        format!("pipeline.name = \"same\"\n{below}")
     };
     let project = Project::new(TWO);
-    project.write("a.toml", &text("a"));
-    project.write("b.toml", &text("b"));
+    project.write("a.toml", &text("a", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}"));
+    project.write("b.toml", &text("b", "sort -r {data} > {out}"));
     let first = project.start(&["run", "--file", "a.toml"]);
     project.wait_for("trace");
     let (code, said) = b(&project);
@@ -239,9 +241,13 @@ fn a_folder_in_which_another_pipeline_file_publishes_is_not_replaced_and_status_
         assert!(!ended.err.contains("did not make"), "{}", ended.err);
     }
     let shown = project.ok(&["status", "--file", "b.toml"]);
-    assert!(shown.contains(&format!("`ner-pipe run --file b.toml` refuses: {said}\n  help: {help}")), "{shown}");
+    assert!(
+        shown.contains(&format!("`ner-pipe run --file b.toml` refuses: {said}\n  help: {help}")),
+        "{shown}"
+    );
     let shown: serde_json::Value =
-        serde_json::from_str(&project.ok(&["status", "--file", "b.toml", "--format", "json"])).expect("is JSON");
+        serde_json::from_str(&project.ok(&["status", "--file", "b.toml", "--format", "json"]))
+            .expect("is JSON");
     assert_eq!(shown["refused"][0]["message"], said);
     assert!(shown["refused"][0]["help"].as_str().is_some_and(|shown| shown.starts_with(help)));
     assert!(!project.ok(&["status"]).contains("refuses"));

@@ -168,7 +168,9 @@ params = { run = "echo said {item}; echo {item} > {out}" }
         assert_eq!((verify.code, log.code), (Some(0), Some(0)), "{name}\n{}\n{}", verify.err, log.err);
         assert_eq!(verify.err, log.err);
         for id in ids {
-            let said = format!("note: `{id}` is no longer in pipeline.toml; this is its last result, as pipeline.lock has it\n");
+            let said = format!(
+                "note: `{id}` is no longer in pipeline.toml; this is its last result, as pipeline.lock has it\n"
+            );
             assert!(log.err.contains(&said), "{name}\n{}", log.err);
         }
         assert!(verify.out.contains(&format!("{} whole, 0 damaged", ids.len())), "{name}\n{}", verify.out);
@@ -177,7 +179,9 @@ params = { run = "echo said {item}; echo {item} > {out}" }
     assert!(both("s")[1].out.contains("said a\n") && both("s@b")[1].out.contains("said b\n"));
     project.write("pipeline.toml", &format!("{TWO}{}", many.replace(r#""a", "b""#, r#""b""#)));
     let [verify, log] = both("s");
-    assert!(verify.out.contains("2 whole") && verify.err == log.err && log.err.matches("note: ").count() == 1);
+    assert!(
+        verify.out.contains("2 whole") && verify.err == log.err && log.err.matches("note: ").count() == 1
+    );
     assert!(log.out.contains("== s@a\n") && log.out.contains("== s@b\n"), "{}", log.out);
     // The next result that is recorded takes it out of the lock, and then it is nothing any more.
     project.replace("pipeline.toml", "wc -l", "wc -c");
