@@ -103,7 +103,7 @@ impl Store {
     /// The store of a project, without touching the disk: for those who only look.
     ///
     /// # Errors
-    /// When a newer ner-pipe wrote it.
+    /// When a newer ner-pipe wrote it, or what is called so is no folder.
     pub fn at(root: &Path) -> Result<Self, StageError> {
         let store = Self { root: root.join("cache") };
         let path = store.root.join("version");
@@ -115,7 +115,15 @@ impl Store {
                 version.trim()
             ))
             .help("use the newer ner-pipe, or move `cache/` away: everything is then computed anew")),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(store),
+            Err(error) if error.kind() == ErrorKind::NotFound => match fs::read_link(&store.root) {
+                Ok(target) if !store.root.exists() => {
+                    let (cache, target) = (store.root.display(), target.display());
+                    Err(StageError::new(format!("{cache} is a link to {target}, which is not there")).help(
+                        "mount the disk that it is on, make the folder, or remove the link: `rm cache`",
+                    ))
+                }
+                _ => Ok(store),
+            },
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
                 let message = format!(
                     "{} is a file, and results are kept in a folder of that name",

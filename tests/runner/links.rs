@@ -255,3 +255,37 @@ fn a_link_that_leads_nowhere_above_an_output_is_found_before_any_work() {
         assert!(project.trace().is_empty());
     }
 }
+
+#[test]
+fn a_cache_whose_disk_is_not_there_is_no_empty_one() {
+    let project = Project::new(TWO);
+    let (_disk, disk) = disk();
+    fs::create_dir(disk.join("cache")).expect("creates");
+    link(&project, disk.join("cache"), "cache");
+    project.ok(&["run"]);
+    fs::rename(disk.join("cache"), disk.join("away")).expect("renames");
+    for arguments in [&["run"] as &[&str], &["status"], &["gc"], &["clean", "--cache", "--yes"]] {
+        let ended = project.ner_pipe(arguments);
+        assert_eq!(ended.code, Some(1), "{arguments:?} {}", ended.out);
+        let said = format!("cache is a link to {}, which is not there", disk.join("cache").display());
+        assert!(ended.err.contains(&said) && ended.err.contains("mount the disk"), "{}", ended.err);
+    }
+    fs::rename(disk.join("away"), disk.join("cache")).expect("renames");
+    project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
+}
+
+#[test]
+fn a_lock_that_is_a_link_stays_one() {
+    let project = Project::new(TWO);
+    let (_disk, disk) = disk();
+    project.ok(&["run"]);
+    fs::copy(project.path("pipeline.lock"), disk.join("lock")).expect("copies");
+    project.remove("pipeline.lock");
+    link(&project, disk.join("lock"), "pipeline.lock");
+    let before = project.read("pipeline.lock");
+    project.write("data/in.txt", "one\n");
+    project.expect(&[], &[("sort", "executed"), ("count", "executed")]);
+    assert!(project.path("pipeline.lock").is_symlink());
+    assert_ne!(fs::read_to_string(disk.join("lock")).expect("is there"), before);
+    project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
+}
