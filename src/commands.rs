@@ -31,6 +31,7 @@ use console::Term;
 use stage_contract::{DeviceRequest, Registry, StageError};
 
 use crate::{
+    lock::Lock,
     pipeline::{self, Override, Pipeline},
     runner::{Project, Stop, Wish},
     watch::{Format, columns, wrap},
@@ -166,6 +167,19 @@ fn find(pipeline: &Pipeline, id: &str) -> Result<Vec<usize>, Stop> {
         |known| format!("did you mean `{known}`?"),
     );
     Err(Stop::wrong(format!("no stage `{id}` in {}", pipeline.file.display()), help))
+}
+
+/// What a name means besides what the pipeline file has: stages and instances that it has no longer, and that the
+/// lock names until the next result is recorded. It is said of each.
+fn gone(pipeline: &Pipeline, lock: &Lock, name: &str) -> Result<Vec<String>, StageError> {
+    let named = lock.stages().map(|(id, _)| id).filter(|id| is_called(id, name));
+    let gone: Vec<_> = named.filter(|id| pipeline.find(id).is_none()).map(str::to_owned).collect();
+    let (file, lock) = (pipeline.file.display(), pipeline.lock.display());
+    let said = |id: &String| {
+        format!("note: `{id}` is no longer in {file}; this is its last result, as {lock} has it")
+    };
+    emit(&mut io::stderr(), gone.iter().map(said))?;
+    Ok(gone)
 }
 
 /// Whether a stage that a lock names is the one called so, or an instance of it.

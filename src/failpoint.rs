@@ -99,6 +99,8 @@ points! {
     FailureRemoved = "failure-removed",
     /// A failed attempt is to be forgotten.
     FailureForget = "failure-forget",
+    /// All that is in the cache is out of sight, and to be removed.
+    Clear = "clear",
 }
 
 type Listener = fn(Point) -> io::Result<()>;

@@ -263,7 +263,9 @@ impl Lock {
     /// When the disk refuses.
     pub fn write(path: &Path, stages: &BTreeMap<String, Locked>) -> Result<(), StageError> {
         // Unlike what lies in the cache, it holds no text and is meant to be shared.
-        write_shared(path, layout::render(stages)?.as_bytes())
+        // A link to it is the user's, and stays one.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        write_shared(&path, layout::render(stages)?.as_bytes())
     }
 }
 

@@ -9,6 +9,7 @@ mod grammar;
 mod graph;
 mod instances;
 mod keys;
+mod links;
 mod load;
 mod outputs;
 mod overrides;
@@ -35,6 +36,7 @@ pub use command::{Piece, Template};
 pub use grammar::grammar;
 pub use keys::SOURCE_KINDS;
 pub(crate) use keys::offer;
+pub use links::Links;
 pub use load::lock_file;
 pub use overrides::Override;
 pub use terms::{MACHINE, Terms, too_much};
@@ -54,6 +56,8 @@ pub struct Pipeline {
     pub lock: PathBuf,
     /// Where outputs are published, relative to the root: `artifacts`, or `artifacts/<name>` (FORMATS).
     pub artifacts: PathBuf,
+    /// Where that leads to: see [`Links::end`].
+    pub artifacts_place: PathBuf,
     /// `[resources]`: how much there is of each, where the file says it.
     pub totals: BTreeMap<String, u64>,
     /// In file order.
@@ -255,4 +259,6 @@ pub struct Out {
     pub kind: Kind,
     /// Where it is published, relative to the root: `artifacts/<stage>/<name>[.ext]`, or as a command declares.
     pub published: PathBuf,
+    /// Where that lies, links followed: see [`Links::place`].
+    pub place: PathBuf,
 }

@@ -13,7 +13,7 @@ use crate::{
     failpoint::{Point, reach},
     fingerprint::{Digest, Memo, Unreadable, observe},
     lock::Locked,
-    pipeline::Out,
+    pipeline::{Links, Out},
     store::{Entry, Mark, Store, Stored, beside, copy_tree, remove},
 };
 
@@ -47,25 +47,28 @@ pub fn is_untidy(path: &Path) -> bool {
     fs::symlink_metadata(beside(path)).is_ok()
 }
 
-/// What a user made and an output would take the place of, relative to `root`: something that is no result,
-/// at a path where none was published before, or a file where a folder is needed. `before` is the node's last
-/// good state.
+/// What lies above an output, relative to `root`, where a folder is needed.
 #[must_use]
-pub fn in_the_way(
+pub fn above(root: &Path, out: &Out) -> Option<PathBuf> {
+    let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+    above
+        .find(|path| fs::symlink_metadata(root.join(path)).is_ok() && !root.join(path).is_dir())
+        .map(Path::to_owned)
+}
+
+/// Whether an output would take the place of what a user made: of something that is no result, at a place where
+/// none was published before. `before` is the node's last good state.
+#[must_use]
+pub fn is_in_the_way(
     store: &Store,
     memo: &mut Memo,
     root: &Path,
     out: &Out,
     before: Option<&Locked>,
-) -> Option<PathBuf> {
-    let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
-    let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
-    if let Some(file) = above.find(|path| is_there(&root.join(path)) && !root.join(path).is_dir()) {
-        return Some(file.to_owned());
-    }
+) -> bool {
     let target = root.join(&out.published);
-    let free = !is_there(&target) || store.mark(&out.published).is_some() || is_empty(&target);
-    (!free && !is_ours(store, memo, root, out, before)).then(|| out.published.clone())
+    let free = fs::symlink_metadata(&target).is_err() || store.has_placed(&out.place) || is_empty(&target);
+    !free && !is_ours(store, memo, root, out, before)
 }
 
 /// Whether what lies where an output goes is a result, as it was placed.
@@ -129,12 +132,19 @@ pub fn publish(
     memo: &mut Memo,
 ) -> Result<Published, PublishError> {
     let mut published = Published::default();
+    let mut links = Links::of(site.root);
     for out in site.outputs {
+        expect_there(out, &mut links)?;
         let Some(stored) = entry.record.outputs.get(&out.name) else {
             return Err(PublishError::Damaged(out.name.clone()));
         };
-        let mark =
-            Mark { path: out.published.clone(), by: Some(site.file.into()), digest: Some(stored.digest) };
+        let mark = Mark {
+            path: out.published.clone(),
+            place: out.place.clone(),
+            by: Some(site.file.into()),
+            digest: Some(stored.digest),
+            claimed: false,
+        };
         let target = site.root.join(&out.published);
         let found = standing(memo, &target, stored);
         if found == Standing::Right {
@@ -156,9 +166,20 @@ pub fn publish(
     Ok(published)
 }
 
+/// Nobody looked whether an output may be placed where its path leads only now.
+fn expect_there(out: &Out, links: &mut Links) -> Result<(), StageError> {
+    let now = links.place(&out.published);
+    if now == out.place {
+        return Ok(());
+    }
+    let (path, now, then) = (out.published.display(), links.shown(&now), links.shown(&out.place));
+    Err(StageError::new(format!("`{path}` leads to `{now}` now, and led to `{then}` when the run began"))
+        .help("leave links, and folders of outputs, alone while stages run; then type `ner-pipe run`"))
+}
+
 /// What was published there before: the cache need not have it any more.
 fn placed(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
-    let last = store.mark(&out.published).and_then(|mark| mark.digest);
+    let last = store.mark(&out.place).and_then(|mark| mark.digest);
     let locked = before.and_then(|locked| locked.outputs.get(&out.name).copied());
     last.into_iter().chain(locked).collect()
 }

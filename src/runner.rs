@@ -9,6 +9,7 @@ mod attempt;
 mod capacity;
 mod course;
 mod ending;
+mod home;
 mod perform;
 mod places;
 mod preflight;
@@ -26,6 +27,7 @@ use stage_contract::StageError;
 
 pub use accept::{Accepted, accept, acceptable};
 pub use capacity::Capacity;
+pub use places::expect_room;
 pub use preflight::preflight;
 pub use project::{Project, Wish};
 pub use reasons::{Reason, told};
@@ -35,6 +37,7 @@ pub use schedule::Need;
 pub use survey::{Next, Outlook, State, Survey, survey};
 
 use course::Run;
+use places::claim;
 
 use crate::{
     executor::{Cancel, causes},
@@ -152,20 +155,23 @@ pub fn run(
         let message = format!("the path of the project, {}, is not UTF-8", project.pipeline.root.display());
         return Err(Stop::wrong(message, "rename it, or reach it by a link with another name"));
     }
-    let prepared = project.store.prepare();
-    project.pipeline.expect_unclaimed().map_err(Problems::from)?;
+    let used = project.store.prepare();
     let expected = survey(project, &order.wanted, &order.forced)?;
     // With nothing to do, a cache that cannot be written is as good as any.
-    if expected.outlooks.values().any(|outlook| outlook.next != Next::Reuse) {
-        prepared?;
-    }
+    let _used = match used {
+        Err(_) if expected.outlooks.values().all(|outlook| outlook.next == Next::Reuse) => None,
+        used => Some(used?),
+    };
     preflight(project, &expected)?;
+    claim(project, &expected)?;
     project.remember();
     for note in project.notes.drain(..) {
         watch.note(&note);
     }
     let course = Run::new(project, order, cancel, watch, expected).finish();
-    project.memo.save();
+    if project.home.expect_here().is_ok() {
+        project.memo.save();
+    }
     let summary = Summary { endings: course.endings, seconds: begun.elapsed().as_secs_f64() };
     watch.finished(&summary);
     Ok(Finished { summary, panicked: course.panicked, busy: course.busy })
@@ -265,6 +271,7 @@ impl Run<'_, '_> {
         if right && project.lock.get(&item.id) == Some(&locked) {
             return Ok(Some(0));
         }
+        project.home.expect_here()?;
         let held = project.store.publishing()?;
         for out in &item.outputs {
             project.memo.recheck(&project.pipeline.root.join(&out.published));

@@ -7,12 +7,13 @@
 //! cache/entries/<key>/      manifest.json  entry.json  log.txt  out/<output>/<file name>
 //! cache/tmp/<key>.<random>/ a slot: the same, being made
 //! cache/stats               what files contain, by what the file system says of them (`fingerprint`)
+//! cache/locks/use           held by all who write here; by one alone who takes it all away
 //! cache/locks/<key>         held (flock) by the run that makes the result; <key>.exec by its child
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
 //! cache/displaced/<digest>/ what lay where an output is published and was not ours
-//! cache/published/<path>    what was placed at a path, and by which pipeline file: ours to replace
+//! cache/published/<place>   what was or will be placed there, and by which pipeline file: ours to replace
 //! cache/locked/<path>       a lock that names results, and its pipeline file
 //! ```
 //!
@@ -20,6 +21,7 @@
 
 mod aside;
 mod check;
+mod clear;
 mod entry;
 mod failure;
 mod flock;
@@ -101,7 +103,7 @@ impl Store {
     /// The store of a project, without touching the disk: for those who only look.
     ///
     /// # Errors
-    /// When a newer ner-pipe wrote it.
+    /// When a newer ner-pipe wrote it, or what is called so is no folder.
     pub fn at(root: &Path) -> Result<Self, StageError> {
         let store = Self { root: root.join("cache") };
         let path = store.root.join("version");
@@ -113,7 +115,15 @@ impl Store {
                 version.trim()
             ))
             .help("use the newer ner-pipe, or move `cache/` away: everything is then computed anew")),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(store),
+            Err(error) if error.kind() == ErrorKind::NotFound => match fs::read_link(&store.root) {
+                Ok(target) if !store.root.exists() => {
+                    let (cache, target) = (store.root.display(), target.display());
+                    Err(StageError::new(format!("{cache} is a link to {target}, which is not there")).help(
+                        "mount the disk that it is on, make the folder, or remove the link: `rm cache`",
+                    ))
+                }
+                _ => Ok(store),
+            },
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
                 let message = format!(
                     "{} is a file, and results are kept in a folder of that name",
@@ -125,14 +135,16 @@ impl Store {
         }
     }
 
-    /// Makes the folders, and sweeps what dead runs left.
+    /// Makes the folders, and sweeps what dead runs left. The cache is in use until what this gives is dropped:
+    /// nobody takes it away meanwhile.
     ///
     /// # Errors
     /// When the disk refuses. A run that makes and places nothing can do without.
-    pub fn prepare(&self) -> Result<(), StageError> {
-        let write = || -> Result<(), StageError> {
+    pub fn prepare(&self) -> Result<Flock, StageError> {
+        let write = || -> Result<Flock, StageError> {
             reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
-            for name in ["entries", "tmp", "locks"] {
+            let held = self.occupy()?;
+            for name in ["entries", "tmp"] {
                 private_folder(&self.root.join(name))?;
             }
             let version = self.root.join("version");
@@ -140,11 +152,11 @@ impl Store {
                 let _held = self.publishing()?;
                 write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
             }
-            Ok(())
+            Ok(held)
         };
-        write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
+        let held = write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
         self.sweep();
-        Ok(())
+        Ok(held)
     }
 
     /// Where it lies.

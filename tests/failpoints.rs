@@ -68,7 +68,7 @@ struct Scenario {
     besides: &'static str,
 }
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "a_first_run", prepare: calm, arguments: &["run"], besides: "" },
     Scenario { name: "a_forced_run", prepare: whole, arguments: FORCED, besides: "" },
     Scenario {
@@ -82,9 +82,12 @@ const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "a_failing_run", prepare: failed, arguments: &["run"], besides: "" },
     Scenario { name: "a_run_after_a_failure", prepare: mended, arguments: &["run"], besides: "" },
     Scenario { name: "a_run_after_a_killed_one", prepare: killed, arguments: &["run"], besides: "" },
+    Scenario { name: "taking_the_cache_away", prepare: whole, arguments: CLEAN, besides: "" },
 ];
 
 const FORCED: &[&str] = &["run", "--force", "one", "--force", "many", "--force", "probe", "--force", "last"];
+
+const CLEAN: &[&str] = &["clean", "--cache", "--yes"];
 
 /// The last stage will succeed.
 fn calm(project: &Project) {
@@ -305,7 +308,7 @@ impl Good {
                 let folder = below.parent().unwrap_or(below);
                 path.to_string_lossy().ends_with(".ner-pipe")
                     || ["tmp", "checkpoints", "failed"].iter().any(|name| folder == *name)
-                    || (folder == "locks" && !below.ends_with("publish"))
+                    || (folder == "locks" && !["publish", "use"].iter().any(|name| below.ends_with(name)))
             })
             .collect();
         assert!(left.is_empty(), "{case}: {left:?}");

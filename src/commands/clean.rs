@@ -12,8 +12,9 @@ use stage_contract::{Registry, StageError};
 use super::{Exit, emit, open, working_folder};
 use crate::{
     fingerprint::{Digest, observe},
+    pipeline::{Links, Out},
     runner::{Project, Stop, Wish},
-    store::{Limits, Sort, Store, remove},
+    store::{Limits, Mark, Sort, Store, remove},
     watch::size,
 };
 
@@ -44,32 +45,32 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     }
     let project = open(registry, &args.file, &[], Wish::default())?;
     let held = if project.store.root().is_dir() {
-        project.store.prepare()?;
-        Some(project.store.publishing()?)
+        let used = project.store.prepare()?;
+        Some((used, project.store.publishing()?))
     } else {
         None
     };
     let copies = Copies::of(&project.store);
     let mut removed = 0;
     let mut lines = Vec::new();
-    for Placed { path, digest } in placed(&project) {
+    for Placed { path, place, digest } in placed(&project) {
         let target = project.pipeline.root.join(&path);
         if fs::symlink_metadata(&target).is_err() {
             continue;
         }
         let shown = path.display();
-        if let Some(other) = other_owner(&project, &path) {
+        if let Some(other) = other_owner(&project, &place) {
             lines.push(format!("{shown} stays: {} placed it", other.display()));
             continue;
         }
         let seen = observe(&target).ok().map(|seen| seen.digest);
-        if seen.is_none_or(|seen| digest.is_some_and(|digest| seen != digest)) {
+        if target.is_symlink() || seen.is_none_or(|seen| digest.is_some_and(|digest| seen != digest)) {
             lines.push(format!("{shown} stays: it is not what was placed there"));
         } else if !seen.is_some_and(|seen| copies.have(seen)) {
             lines.push(format!("{shown} stays: the cache does not have it"));
         } else {
             remove(&target)?;
-            project.store.forget_mark(&path)?;
+            project.store.forget_mark(&place)?;
             lines.push(format!("{shown} removed"));
             removed += 1;
             remove_empty(&project, target.parent());
@@ -86,6 +87,8 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 /// A path at which this pipeline file placed an output.
 struct Placed {
     path: PathBuf,
+    /// Where that lies.
+    place: PathBuf,
     /// What it placed there; any result will do where an output is still declared.
     digest: Option<Digest>,
 }
@@ -94,21 +97,26 @@ struct Placed {
 /// has no longer.
 fn placed(project: &Project<'_>) -> Vec<Placed> {
     let outputs = project.pipeline.nodes.iter().flat_map(|node| &node.outputs);
-    let declared: Vec<_> = outputs.map(|out| Placed { path: out.published.clone(), digest: None }).collect();
-    let known: BTreeSet<_> = declared.iter().map(|placed| placed.path.clone()).collect();
+    let placed = |out: &Out| Placed { path: out.published.clone(), place: out.place.clone(), digest: None };
+    let declared: Vec<_> = outputs.map(placed).collect();
+    let known: BTreeSet<_> = declared.iter().map(|placed| placed.place.clone()).collect();
+    let mut links = Links::of(&project.pipeline.root);
     let marks = project.store.marks().filter(|mark| {
         mark.by.as_ref() == Some(&project.pipeline.file)
             && mark.digest.is_some()
-            && !known.contains(&mark.path)
+            && !known.contains(&mark.place)
+            // What a link led to that leads elsewhere now is left to whoever made it so.
+            && links.place(&mark.path) == mark.place
     });
-    let mut gone: Vec<_> = marks.map(|mark| Placed { path: mark.path, digest: mark.digest }).collect();
+    let mut gone: Vec<_> =
+        marks.map(|Mark { path, place, digest, .. }| Placed { path, place, digest }).collect();
     gone.sort_by(|a, b| a.path.cmp(&b.path));
     declared.into_iter().chain(gone).collect()
 }
 
 /// Another pipeline file that placed what lies there.
-fn other_owner(project: &Project<'_>, path: &Path) -> Option<PathBuf> {
-    let owner = project.store.mark(path)?.by?;
+fn other_owner(project: &Project<'_>, place: &Path) -> Option<PathBuf> {
+    let owner = project.store.mark(place)?.by?;
     (owner != project.pipeline.file && project.pipeline.root.join(&owner).is_file()).then_some(owner)
 }
 
@@ -160,13 +168,6 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
-    if store.is_busy() {
-        emit(
-            &mut io::stderr(),
-            ["error: a run is at work in the cache\n  help: wait for its end".to_owned()],
-        )?;
-        return Ok(Exit::WouldWait);
-    }
     let items = store.plan(&BTreeSet::new(), &Limits::default());
     let all = || items.waste.iter().chain(&items.kept);
     let results = all().filter(|item| item.sort == Sort::Result).count();
@@ -182,20 +183,14 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     if !args.yes && !confirmed(&format!("remove {what}{mine}?"))? {
         return Ok(Exit::Ok);
     }
-    let failed = |e| StageError::io("read", store.root(), e);
-    for entry in fs::read_dir(store.root()).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let keep = entry.file_name() == "displaced" && displaced > 0 && !args.displaced;
-        // Last: without it nobody knows what the rest means.
-        if !keep && entry.file_name() != "version" {
-            remove(&entry.path())?;
-        }
-    }
-    if displaced == 0 || args.displaced {
-        remove(&store.root().join("version"))?;
-    }
-    // Not empty, or a link to where the cache is shared.
-    drop(fs::remove_dir(store.root()));
+    let Some(held) = store.close()? else {
+        emit(
+            &mut io::stderr(),
+            ["error: a run is at work in the cache\n  help: wait for its end".to_owned()],
+        )?;
+        return Ok(Exit::WouldWait);
+    };
+    store.clear(held, !args.displaced)?;
     emit(&mut io::stdout(), [format!("removed {what}{mine}")])?;
     Ok(Exit::Ok)
 }

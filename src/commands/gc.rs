@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     let needed = named()?;
     let mut plan = store.plan(&needed, &limits);
     if !args.dry_run {
-        store.prepare()?;
+        let _used = store.prepare()?;
         let mut gone = Vec::new();
         for item in plan.waste {
             // A run that began meanwhile may have named it.

@@ -64,7 +64,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let empty = Lock::parse(&path, "").map_err(wrong)?;
     let mut project = Project::of(registry, pipeline, empty, args.machine.wish())?;
     let Resolution { stages, taken } = resolve(&mut project, &conflict)?;
-    project.store.prepare()?;
+    let _used = project.store.prepare()?;
     let held = project.store.publishing()?;
     project.store.remember(&project.recorder())?;
     Lock::write(&path, &stages)?;

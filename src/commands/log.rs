@@ -4,12 +4,13 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, Write},
+    iter::repeat,
     path::PathBuf,
 };
 
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, PipelineFile, emit, find, forgive, open};
+use super::{Exit, PipelineFile, emit, find, forgive, gone, open};
 use crate::runner::{Project, Stop, Wish, survey};
 
 /// Show what a stage printed: in its last attempt if that failed, else when its result was made
@@ -27,19 +28,24 @@ pub struct Args {
 /// When the pipeline file is wrong, or the stage never ran.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let mut project = open(registry, &args.pipeline.file, &[], Wish::default())?;
-    let nodes = find(&project.pipeline, &args.stage)?;
-    let logs = nodes
-        .iter()
-        .map(|&node| Ok((project.pipeline.nodes[node].id.clone(), find_log(&mut project, node)?)))
-        .collect::<Result<Vec<_>, Stop>>()?;
-    if logs.iter().all(|(_, log)| log.is_none()) {
+    let gone = gone(&project.pipeline, &project.lock, &args.stage)?;
+    let nodes = match find(&project.pipeline, &args.stage) {
+        Err(_) if !gone.is_empty() => Vec::new(),
+        found => found?,
+    };
+    let ids = nodes.iter().map(|&node| project.pipeline.nodes[node].id.clone());
+    let called: Vec<_> =
+        ids.zip(nodes.iter().copied().map(Some)).chain(gone.into_iter().zip(repeat(None))).collect();
+    let logs = called.into_iter().map(|(id, node)| Ok((find_log(&mut project, &id, node)?, id)));
+    let logs = logs.collect::<Result<Vec<_>, Stop>>()?;
+    if logs.iter().all(|(log, _)| log.is_none()) {
         let stage = &args.stage;
         return Err(Stop::wrong(
             format!("`{stage}` has no log: it has no result"),
             format!("type `ner-pipe run {stage}`"),
         ));
     }
-    for (id, log) in &logs {
+    for (log, id) in &logs {
         if logs.len() > 1 {
             let none = if log.is_none() { " has no log: it has no result" } else { "" };
             emit(&mut io::stdout(), [format!("== {id}{none}")])?;
@@ -53,19 +59,20 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// Where a node's log lies, if it has one. What there is to say of it goes to standard error.
-fn find_log(project: &mut Project<'_>, node: usize) -> Result<Option<PathBuf>, Stop> {
-    let id = project.pipeline.nodes[node].id.clone();
-    if let Some((failure, log)) = project.store.failure(&project.pipeline.file, &id) {
+/// Where the log of a stage lies, if it has one; `node` where the pipeline file has it still. What there is to say
+/// of it goes to standard error.
+fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<Option<PathBuf>, Stop> {
+    if let Some((failure, log)) = project.store.failure(&project.pipeline.file, id) {
         emit(&mut io::stderr(), [format!("{id} failed: {}", failure.why.join(": "))])?;
         return Ok(Some(log));
     }
-    let recorded = project.lock.get(&id).and_then(|locked| project.store.peek(&locked.key));
-    let entry = if recorded.is_some() {
-        recorded
-    } else {
-        let wanted = project.pipeline.closure(&[node]);
-        survey(project, &wanted, &BTreeSet::new())?.results[node].take()
+    let recorded = project.lock.get(id).and_then(|locked| project.store.peek(&locked.key));
+    let entry = match (recorded, node) {
+        (None, Some(node)) => {
+            let wanted = project.pipeline.closure(&[node]);
+            survey(project, &wanted, &BTreeSet::new())?.results[node].take()
+        }
+        (recorded, _) => recorded,
     };
     let Some(entry) = entry else { return Ok(None) };
     if !entry.has_its_log() {

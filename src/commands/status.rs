@@ -9,7 +9,7 @@ use stage_contract::Registry;
 use super::{Exit, Machine, PipelineFile, emit, open, wrapped};
 use crate::{
     pipeline::{Origin, Pipeline},
-    runner::{Next, Outlook, Project, State, Stop, survey, told},
+    runner::{Next, Outlook, Project, State, Stop, expect_room, survey, told},
 };
 
 /// Show every stage: whether its result is up to date, and if not, why
@@ -26,6 +26,9 @@ pub struct Args {
     #[command(flatten)]
     machine: Machine,
 }
+
+/// What is wrong, and the way out.
+type Message = (String, Option<String>);
 
 /// How to show a graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -49,10 +52,12 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let mut project = open(registry, &args.pipeline.file, &[], args.machine.wish())?;
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
     let survey = survey(&mut project, &all, &BTreeSet::new())?;
+    let refused = expect_room(&mut project, &survey).map_err(Stop::from).err();
+    let refused = refused.map(|stop| stop.messages()).unwrap_or_default();
     let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
     let lines = match args.format {
-        Shape::Text => wrapped(text(&project, &outlooks)),
-        Shape::Json => vec![as_json(&project, &outlooks).to_string()],
+        Shape::Text => wrapped([text(&project, &outlooks), refusals(&project, &refused)].concat()),
+        Shape::Json => vec![as_json(&project, &outlooks, &refused).to_string()],
         Shape::Dot => dot(&project, &outlooks),
         Shape::Mermaid => mermaid(&project, &outlooks),
     };
@@ -84,7 +89,17 @@ fn text(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
     lines
 }
 
-fn as_json(project: &Project<'_>, outlooks: &[&Outlook]) -> Value {
+/// What a run says instead of beginning.
+fn refusals(project: &Project<'_>, refused: &[Message]) -> Vec<String> {
+    let run = project.pipeline.typed("run");
+    let lines = refused.iter().flat_map(|(message, help)| {
+        let help = help.iter().map(|help| format!("  help: {help}"));
+        std::iter::once(format!("{run} refuses: {message}")).chain(help)
+    });
+    lines.collect()
+}
+
+fn as_json(project: &Project<'_>, outlooks: &[&Outlook], refused: &[Message]) -> Value {
     let stages = outlooks.iter().map(|outlook| {
         let node = &project.pipeline.nodes[outlook.node];
         let inputs: Map<String, Value> =
@@ -107,7 +122,8 @@ fn as_json(project: &Project<'_>, outlooks: &[&Outlook]) -> Value {
             "inputs": inputs,
         })
     });
-    json!({ "stages": stages.collect::<Vec<_>>() })
+    let refused = refused.iter().map(|(message, help)| json!({ "message": message, "help": help }));
+    json!({ "stages": stages.collect::<Vec<_>>(), "refused": refused.collect::<Vec<_>>() })
 }
 
 /// Sources and nodes with the names that both graph languages use for them, and the edges.

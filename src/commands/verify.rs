@@ -3,17 +3,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    path::Path,
 };
 
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Setting, emit, find, gc::lock_files, is_called, working_folder};
+use super::{Exit, Setting, emit, find, gc::lock_files, gone, is_called, working_folder};
 use crate::{
     executor::{Cancel, Patience},
     fingerprint::Key,
     lock::Lock,
-    pipeline,
+    pipeline::{self, Pipeline},
     runner::{Comparison, Stop, rerun},
     store::{self, Checked, Store},
     watch::{Format, size, watch},
@@ -42,15 +43,15 @@ pub struct Args {
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     match &args.rerun {
         Some(stage) => args.again(stage, registry),
-        None => args.check(),
+        None => args.check(registry),
     }
 }
 
 impl Args {
-    fn check(&self) -> Result<Exit, Stop> {
+    fn check(&self, registry: &Registry) -> Result<Exit, Stop> {
         let root = working_folder()?;
         let store = Store::at(&root)?;
-        let only = if self.stages.is_empty() { None } else { Some(self.keys(&root)?) };
+        let only = if self.stages.is_empty() { None } else { Some(self.keys(&root, registry)?) };
         let Checked { whole, bytes, damaged } = store.check(only.as_ref());
         let absent = if only.is_none() { absent(&root, &store) } else { BTreeMap::new() };
         let mut aside = BTreeMap::new();
@@ -99,12 +100,16 @@ impl Args {
         Ok(if damaged.is_empty() { Exit::Ok } else { Exit::Damaged })
     }
 
-    /// What the lock names for the stages.
-    fn keys(&self, root: &std::path::Path) -> Result<BTreeSet<Key>, Stop> {
+    /// What the lock names for the stages: that does not take the pipeline file, nor what it reads.
+    fn keys(&self, root: &Path, registry: &Registry) -> Result<BTreeSet<Key>, Stop> {
         let path = pipeline::lock_file(&self.setting.pipeline.file);
         let lock = Lock::read(&root.join(&path)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+        let pipeline = Pipeline::load(root, &self.setting.pipeline.file, registry, &[]).ok();
         let mut keys = BTreeSet::new();
         for name in &self.stages {
+            if let Some(pipeline) = &pipeline {
+                gone(pipeline, &lock, name)?;
+            }
             let named = lock.stages().filter(|(id, _)| is_called(id, name));
             let named: Vec<_> = named.map(|(_, locked)| locked.key).collect();
             if named.is_empty() {
@@ -169,7 +174,7 @@ impl Args {
 }
 
 /// What locks name and the cache has not: in a clone that is everything, and no damage.
-fn absent(root: &std::path::Path, store: &Store) -> BTreeMap<String, Key> {
+fn absent(root: &Path, store: &Store) -> BTreeMap<String, Key> {
     let mut absent = BTreeMap::new();
     for path in lock_files(root, store).into_iter().filter(|path| path.starts_with(root)) {
         let Ok(lock) = Lock::read(&path) else { continue };

@@ -56,8 +56,8 @@ impl Pipeline {
     }
 
     /// Looks whether outputs of these nodes go where another pipeline file publishes, or into a folder that it
-    /// publishes; `placed_by` says who placed what lies at a path. Who is gone, or publishes there no longer, has
-    /// no claim.
+    /// publishes, or would replace a folder in which it does; `claims` says whose a place is. Who is gone, or
+    /// publishes there no longer, has no claim.
     ///
     /// # Errors
     /// All that are another's, at once.
@@ -65,7 +65,7 @@ impl Pipeline {
         &self,
         nodes: &[usize],
         registry: &Registry,
-        placed_by: impl Fn(&Path) -> Option<PathBuf>,
+        claims: &BTreeMap<PathBuf, PathBuf>,
     ) -> Result<(), Problems> {
         let mut problems = Problems::new();
         let mut others = BTreeMap::new();
@@ -74,17 +74,23 @@ impl Pipeline {
         for &index in nodes {
             let node = &self.nodes[index];
             for out in &node.outputs {
-                let owner = out.published.ancestors().find_map(|path| {
-                    let owner = placed_by(path).filter(|owner| *owner != self.file)?;
-                    let places =
-                        others.entry(owner.clone()).or_insert_with(|| self.places_of(&owner, registry));
-                    places.publish(path).then_some((path, owner))
+                let above = out.place.ancestors().filter_map(|place| claims.get_key_value(place));
+                let below =
+                    claims.range(out.place.clone()..).take_while(|(it, _)| it.starts_with(&out.place));
+                let mut claimed = above.chain(below).filter(|(_, owner)| **owner != self.file);
+                let taken = claimed.find(|(place, owner)| {
+                    let claims = others.entry(*owner).or_insert_with(|| self.places_of(owner, registry));
+                    claims.publish(place)
                 });
-                let Some((path, owner)) = owner else { continue };
+                let Some((place, owner)) = taken else { continue };
                 if told.insert((&node.family, &out.name)) {
-                    let (owner, shown) = (owner.display(), path.display());
-                    let message =
+                    let (owner, shown) = (owner.display(), place.display());
+                    let mut message =
                         format!("output `{}` would go where `{owner}` publishes: `{shown}`", out.name);
+                    if out.place != out.published {
+                        let path = out.published.display();
+                        message = format!("{message}; by links, `{path}` is `{}`", out.place.display());
+                    }
                     let problem = self.misplaced(index, &out.name, Code::DuplicateOutput, message);
                     problems.push(problem.help(format!(
                         "publish it elsewhere, here or in `{owner}`; or remove `{owner}`, if this file took its place"
@@ -102,7 +108,7 @@ impl Pipeline {
         }
         let Ok(other) = Self::load(&self.root, file, registry, &[]) else { return Places::Unclear };
         let outputs = other.nodes.into_iter().flat_map(|node| node.outputs);
-        Places::Known(outputs.map(|out| out.published).collect())
+        Places::Known(outputs.map(|out| out.place).collect())
     }
 }
 
@@ -116,11 +122,11 @@ enum Places {
 }
 
 impl Places {
-    fn publish(&self, path: &Path) -> bool {
+    fn publish(&self, place: &Path) -> bool {
         match self {
             Self::Gone => false,
             Self::Unclear => true,
-            Self::Known(places) => places.contains(path),
+            Self::Known(places) => places.contains(place),
         }
     }
 }

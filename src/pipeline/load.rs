@@ -8,6 +8,7 @@ use super::{
     DEFAULT_FILE, Node, Origin, Override, Pipeline, Source, Wire,
     graph::Graph,
     keys::{PIPELINE_KEYS, TOP_KEYS, Table, expect_name},
+    links::Links,
     outputs, paths,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
@@ -84,7 +85,11 @@ fn understand(
     let lock = lock_file(&file);
     let sources = sources::read(&top, problems);
     let scene = Scene { root, registry, artifacts: &artifacts, overrides };
-    let drafts = stages::read(&scene, &top, problems);
+    let mut drafts = stages::read(&scene, &top, problems);
+    let mut links = Links::of(root);
+    for (out, _) in drafts.iter_mut().flat_map(|draft| draft.outputs.iter_mut().flatten()) {
+        out.place = links.place(&out.published);
+    }
     if drafts.is_empty() && top.get("stage").is_none_or(|(_, value)| value.get_ref().is_table()) {
         problems.push(
             Problem::new(Code::EmptyPipeline, format!("`{}` has no stage", file.display()))
@@ -101,7 +106,8 @@ fn understand(
         (Path::new("cache"), "the cache"),
         (Path::new(".git"), "the repository"),
     ];
-    outputs::expect_apart(&artifacts, &drafts, &outputs::protected(root, &own, &sources, &drafts), problems);
+    let protected = outputs::protected(root, &own, &sources, &drafts, &mut links);
+    outputs::expect_apart(&artifacts, &drafts, &protected, &mut links, problems);
     let produced: Vec<_> = drafts
         .iter()
         .flat_map(|d| d.outputs.iter().flatten())
@@ -121,6 +127,7 @@ fn understand(
         file,
         seed,
         lock,
+        artifacts_place: links.end(&artifacts),
         artifacts,
         totals: totals.into_iter().map(|(name, (total, _))| (name, total)).collect(),
         sources,

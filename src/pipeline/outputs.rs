@@ -1,6 +1,9 @@
 //! Outputs: where each is published, and that no two places meet.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use stage_contract::{Kind, StageKind};
 use toml::de::DeValue;
@@ -9,6 +12,7 @@ use super::{
     Out,
     claim::locked_by,
     keys::{OUTPUT_KEYS, Table, expect_name, wrong_type},
+    links::Links,
     paths,
     sources::{DraftSource, expect_kind},
     stages::Draft,
@@ -37,7 +41,10 @@ pub(super) fn of_stage(
     let publish = |port: &stage_contract::Port| {
         let mut path = artifacts.join(id).join(port.name);
         path.set_extension(port.kind.extension);
-        (Out { name: port.name.to_owned(), kind: port.kind, published: path }, header.clone())
+        (
+            Out { name: port.name.to_owned(), kind: port.kind, published: path, place: PathBuf::new() },
+            header.clone(),
+        )
     };
     kind.spec.outputs.iter().map(publish).collect()
 }
@@ -56,7 +63,8 @@ pub(super) fn of_command(
         let at = table.place(key.span());
         expect_name("command's output", key.get_ref(), &at, problems);
         if let Some((published, kind)) = declared(key.get_ref(), table, value, &at, problems) {
-            found.push((Out { name: key.get_ref().to_string(), kind, published }, at));
+            let name = key.get_ref().to_string();
+            found.push((Out { name, kind, published, place: PathBuf::new() }, at));
         }
     }
     if found.is_empty() && problems.len() == before {
@@ -110,6 +118,8 @@ fn declared(
 /// A path that no output may touch, and why.
 pub(super) struct Protected {
     pub path: PathBuf,
+    /// Where it lies, and where it leads to, absolute.
+    places: [PathBuf; 2],
     pub what: String,
     pub place: Option<Place>,
 }
@@ -120,49 +130,51 @@ pub(super) fn protected(
     own: &[(&Path, &str)],
     sources: &[DraftSource],
     drafts: &[Draft],
+    links: &mut Links,
 ) -> Vec<Protected> {
-    let own = own.iter().map(|(path, what)| Protected {
-        path: path.to_path_buf(),
-        what: (*what).to_owned(),
-        place: None,
-    });
+    let own = own.iter().map(|(path, what)| (path.to_path_buf(), (*what).to_owned(), None));
     let sources = sources.iter().filter_map(|source| {
         let (path, place) = source.path.clone()?;
-        Some(Protected { path, what: format!("the source `sources.{}`", source.id), place: Some(place) })
+        Some((path, format!("the source `sources.{}`", source.id), Some(place)))
     });
     let configs = drafts.iter().filter_map(|draft| {
         let (path, place) = draft.config.clone()?;
-        Some(Protected { path, what: format!("the config of stage `{}`", draft.id), place: Some(place) })
+        Some((path, format!("the config of stage `{}`", draft.id), Some(place)))
     });
     let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten());
     let locks = outputs.filter_map(|(out, _)| {
-        let file = locked_by(root, &out.published)?;
-        let what = format!("the lock file of `{}`", file.display());
-        Some(Protected { path: out.published.clone(), what, place: None })
+        let file = locked_by(root, &out.place)?;
+        Some((out.place.clone(), format!("the lock file of `{}`", file.display()), None))
     });
-    own.chain(sources).chain(configs).chain(locks).collect()
+    let found = own.chain(sources).chain(configs).chain(locks);
+    let protected = found.map(|(path, what, place)| {
+        let places = [links.place(&path), links.end(&path)].map(|place| links.absolute(&place));
+        Protected { path, places, what, place }
+    });
+    protected.collect()
 }
 
-/// Reports outputs that meet each other or something protected.
+/// Reports outputs that meet each other or something protected, by their names or by links.
 pub(super) fn expect_apart(
     artifacts: &Path,
     drafts: &[Draft],
     protected: &[Protected],
+    links: &mut Links,
     problems: &mut Problems,
 ) {
-    let outputs: Vec<_> = drafts
-        .iter()
-        .flat_map(|draft| draft.outputs.iter().flatten().map(move |(out, place)| (draft, out, place)))
-        .collect();
-    let mut apart: Vec<(&Draft, String, &Path, &Place)> = Vec::new();
-    for (draft, out, place) in outputs {
+    let folder = [links.place(artifacts), links.end(artifacts)].map(|place| links.absolute(&place));
+    let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten().map(move |it| (draft, it)));
+    let mut apart = Apart::default();
+    for (draft, (out, place)) in outputs {
         let name = format!("{}.{}", draft.id, out.name);
         let path = out.published.as_path();
-        if let Some(clash) = protected.iter().find(|other| paths::overlap(path, &other.path)) {
-            problems.push(on_protected(&name, path, place, clash));
+        let lies = links.absolute(&out.place);
+        let meets = |other: &&Protected| other.places.iter().any(|other| paths::overlap(&lies, other));
+        if let Some(clash) = protected.iter().find(meets) {
+            problems.push(on_protected(&name, out, place, clash, links));
             continue;
         }
-        if artifacts.starts_with(path) {
+        if folder.iter().any(|folder| folder.starts_with(&lies)) {
             let message = format!("output `{name}` would replace `{}`", paths::shown(path));
             let free = artifacts.join(&draft.id).join(&out.name);
             problems.push(
@@ -172,30 +184,71 @@ pub(super) fn expect_apart(
             );
             continue;
         }
-        for (sibling, earlier, other, first) in
-            apart.iter().filter(|(_, _, other, _)| paths::overlap(path, other))
-        {
-            if sibling.family == draft.family && sibling.id != draft.id && draft.id != draft.family {
+        for met in apart.meeting(&lies) {
+            if met.draft.family == draft.family && met.draft.id != draft.id && draft.id != draft.family {
                 if !draft.broken {
                     problems.push(shared(draft, out, place));
                 }
                 continue;
             }
-            let message = if path == *other {
-                format!("outputs `{earlier}` and `{name}` are published at one place, `{}`", path.display())
-            } else {
-                let (path, other) = (path.display(), other.display());
-                format!("one output lies inside the other: `{earlier}` at `{other}`, `{name}` at `{path}`")
-            };
-            problems.push(
-                Problem::new(Code::DuplicateOutput, message)
-                    .at(place, "this")
-                    .at(first, "and this")
-                    .help("publish one of them elsewhere"),
-            );
+            problems.push(meeting(&name, out, met, links).at(place, "this").at(met.place, "and this"));
         }
-        apart.push((draft, name, path, place));
+        apart.add(lies, Settled { draft, name, out, place });
     }
+}
+
+/// An output whose place is its own so far.
+struct Settled<'d> {
+    draft: &'d Draft,
+    name: String,
+    out: &'d Out,
+    place: &'d Place,
+}
+
+/// Outputs by where they lie.
+#[derive(Default)]
+struct Apart<'d> {
+    outputs: Vec<Settled<'d>>,
+    places: BTreeMap<PathBuf, Vec<usize>>,
+}
+
+impl<'d> Apart<'d> {
+    fn add(&mut self, lies: PathBuf, output: Settled<'d>) {
+        self.places.entry(lies).or_default().push(self.outputs.len());
+        self.outputs.push(output);
+    }
+
+    /// Those at this place, above it and below it, in the order of the file.
+    fn meeting(&self, lies: &Path) -> impl Iterator<Item = &Settled<'d>> {
+        let above = lies.ancestors().skip(1).filter_map(|path| self.places.get(path));
+        let below = self.places.range(lies.to_owned()..).take_while(|(path, _)| path.starts_with(lies));
+        let met: BTreeSet<_> = above.chain(below.map(|(_, outputs)| outputs)).flatten().copied().collect();
+        met.into_iter().map(|index| &self.outputs[index])
+    }
+}
+
+/// Two outputs that meet, and the way out.
+fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
+    let (earlier, path, other) = (&met.name, out.published.display(), met.out.published.display());
+    let by_name = paths::overlap(&out.published, &met.out.published);
+    let message = if out.published == met.out.published {
+        format!("outputs `{earlier}` and `{name}` are published at one place, `{path}`")
+    } else if by_name {
+        format!("one output lies inside the other: `{earlier}` at `{other}`, `{name}` at `{path}`")
+    } else if out.place == met.out.place {
+        let lies = out.place.display();
+        format!(
+            "outputs `{earlier}` at `{other}` and `{name}` at `{path}` are one place: links lead to `{lies}`"
+        )
+    } else {
+        format!("one output lies inside the other, by links: `{earlier}` at `{other}`, `{name}` at `{path}`")
+    };
+    let link = links.first(&out.published).or_else(|| links.first(&met.out.published));
+    let help = "publish one of them elsewhere".to_owned();
+    Problem::new(Code::DuplicateOutput, message).help(match link.filter(|_| !by_name) {
+        Some(link) => format!("{help}, or let the link `{}` lead elsewhere", link.display()),
+        None => help,
+    })
 }
 
 /// Instances of one table publish in one place.
@@ -209,20 +262,35 @@ fn shared(draft: &Draft, out: &Out, place: &Place) -> Problem {
         .help(format!("write `{{key}}` in its path: `{} = \"out/{}-{{key}}\"`", out.name, draft.family))
 }
 
-fn on_protected(name: &str, path: &Path, place: &Place, clash: &Protected) -> Problem {
-    let (what, shown) = (&clash.what, paths::shown(path));
-    let message = if path == clash.path {
+fn on_protected(name: &str, out: &Out, place: &Place, clash: &Protected, links: &Links) -> Problem {
+    let (what, shown) = (&clash.what, paths::shown(&out.published));
+    let lies = links.absolute(&out.place);
+    let by_name = paths::overlap(&out.published, &clash.path);
+    let mut message = if clash.places.contains(&lies) {
         format!("output `{name}` would replace {what}, `{shown}`")
-    } else if clash.path.starts_with(path) {
+    } else if clash.places.iter().any(|other| other.starts_with(&lies)) {
         format!("output `{name}` would replace `{shown}`, where {what} lies")
     } else {
         format!("output `{name}` would lie inside {what}, at `{shown}`")
     };
+    if !by_name {
+        let met = clash.places.iter().find(|other| paths::overlap(&lies, other)).unwrap_or(&clash.places[1]);
+        let names = [(&out.published, &lies), (&clash.path, met)];
+        let linked = names.into_iter().filter(|(path, place)| links.absolute(path) != **place);
+        let linked = linked.map(|(path, place)| format!("`{}` is `{}`", path.display(), links.shown(place)));
+        message = format!("{message}: by links, {}", linked.collect::<Vec<_>>().join(" and "));
+    }
     let problem = Problem::new(Code::ProtectedPath, message).at(place, "this output");
+    let elsewhere = match links.first(&out.published).or_else(|| links.first(&clash.path)) {
+        Some(link) if !by_name => {
+            format!("publish the output elsewhere, or let the link `{}` lead elsewhere", link.display())
+        }
+        _ => "publish the output elsewhere".to_owned(),
+    };
     match &clash.place {
         Some(other) if other.text.name() == place.text.name() => problem
             .at(other, "read from here")
-            .help("publish the output elsewhere; to read an output, write `stage.output` and no source"),
-        _ => problem.help("publish the output elsewhere"),
+            .help(format!("{elsewhere}; to read an output, write `stage.output` and no source")),
+        _ => problem.help(elsewhere),
     }
 }

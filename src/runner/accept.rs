@@ -102,7 +102,7 @@ fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result
 /// # Errors
 /// When the disk refuses, or another run makes one of them.
 pub fn accept(project: &mut Project<'_>, plan: &[Accepted]) -> Result<(), Stop> {
-    project.store.prepare()?;
+    let _used = project.store.prepare()?;
     project.pipeline.expect_unclaimed().map_err(crate::problem::Problems::from)?;
     let taken = plan.iter().try_for_each(|accepted| {
         let entry = take_over(project, accepted)?;

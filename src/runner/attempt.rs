@@ -11,7 +11,7 @@ use std::{
 
 use stage_contract::{Event, Shape, StageError};
 
-use super::Loss;
+use super::{Loss, home::Home};
 use crate::{
     executor::{Answer, Cancel, Job, Limits, Local, Task, UNHEARD, Verdict, killed, used_memory},
     failpoint::{Point, reach},
@@ -32,6 +32,7 @@ pub(super) struct Given {
 
 /// All that it takes to execute a node.
 pub(super) struct Attempt {
+    pub home: Home,
     pub slot: Slot,
     pub job: Job,
     pub given: Vec<Given>,
@@ -70,6 +71,10 @@ impl Attempt {
             Ok(record) => record,
             Err(loss) => return Err(Box::new(Failed { slot: Some(self.slot), loss })),
         };
+        // What lies under the names of the slot may be half of a copy.
+        if let Err(moved) = self.home.expect_here() {
+            return Err(Box::new(Failed { slot: Some(self.slot), loss: moved.into() }));
+        }
         let gone = |error: StageError| Box::new(Failed { slot: None, loss: error.into() });
         let entry = self.slot.commit(&self.manifest, &record, &ASIDE).map_err(gone)?;
         let checkpoint = &self.job.checkpoint;

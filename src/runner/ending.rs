@@ -24,6 +24,10 @@ impl Run<'_, '_> {
     pub(super) fn fail(&mut self, node: usize, Failed { slot, loss }: Failed) {
         let retries = self.project.pipeline.nodes[node].terms.retries;
         let failed = self.pending.get(&node).map_or(0, |pending| pending.failed);
+        if self.project.home.expect_here().is_err() {
+            // No attempt of that will do better, and there is nowhere to keep its log.
+            return self.lose(node, loss);
+        }
         match (slot, loss) {
             (Some(slot), Loss::Process(fault)) if failed < retries && !self.cancel.is_asked() => {
                 self.rest(node, slot, &fault);
@@ -107,6 +111,11 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn end_lost(&mut self, node: usize, mut ending: Ending, loss: Loss) {
+        let loss = match (loss, self.project.home.expect_here()) {
+            // Whatever else is told follows from that.
+            (Loss::Fault(_) | Loss::Process(_) | Loss::Panicked(_), Err(moved)) => moved.into(),
+            (loss, _) => loss,
+        };
         match loss {
             Loss::Cancelled => ending.outcome = Outcome::Cancelled,
             Loss::Busy => {

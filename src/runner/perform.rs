@@ -38,6 +38,7 @@ impl Run<'_, '_> {
         };
         let item = &self.project.pipeline.nodes[node];
         Ok(Attempt {
+            home: self.project.home.clone(),
             slot,
             job,
             given,

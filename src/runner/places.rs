@@ -1,56 +1,123 @@
 //! Whether outputs may be placed where they are to go: not over what a user made, nor over what another
 //! pipeline file publishes or is.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::{Next, Project, State, Survey};
+use stage_contract::StageError;
+
+use super::{Next, Project, State, Stop, Survey};
 use crate::{
-    pipeline::{Out, is_pipeline},
+    pipeline::{Links, Out, is_pipeline},
     problem::{Code, Problem, Problems},
-    publish::{in_the_way, is_ours},
-    store::Recorder,
+    publish::{above, is_in_the_way, is_ours},
+    store::{Mark, Recorder},
 };
 
 /// Looks at every output that is not known to be right and this file's.
 ///
 /// # Errors
 /// All that is in the way, at once.
-pub(super) fn expect_room(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
-    let unsettled = expected.outlooks.values().filter(|outlook| outlook.state != State::Fresh);
-    let unsettled: Vec<_> = unsettled.map(|outlook| outlook.node).collect();
-    let placed_by = |path: &Path| project.store.mark(path)?.by;
-    project.pipeline.expect_unshared(&unsettled, project.registry, placed_by)?;
+pub fn expect_room(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
+    expect_unshared(project, &unsettled(expected))?;
     let mut problems = Problems::new();
-    let recorders: Vec<Recorder> = project.store.recorders().collect();
+    let others = others(project);
     // Where nothing is placed, nothing is lost.
     for outlook in expected.outlooks.values().filter(|outlook| outlook.next != Next::Reuse) {
         for out in 0..project.pipeline.nodes[outlook.node].outputs.len() {
-            problems.extend(obstacle(project, outlook.node, out, &recorders));
+            problems.extend(obstacle(project, outlook.node, out, &others));
         }
     }
     problems.into_result()
 }
 
+/// Takes the places of all outputs that are not known to be this file's, before any work: of two pipeline files
+/// that begin at the same moment, the second one is refused.
+///
+/// # Errors
+/// When another pipeline file was faster, or the disk refuses.
+pub(super) fn claim(project: &Project<'_>, expected: &Survey) -> Result<(), Stop> {
+    let nodes = unsettled(expected);
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    let _held = project.store.publishing()?;
+    expect_unshared(project, &nodes)?;
+    project.pipeline.expect_unclaimed().map_err(Problems::from)?;
+    let pipeline = &project.pipeline;
+    let outputs = || nodes.iter().flat_map(|&node| &pipeline.nodes[node].outputs);
+    for out in outputs() {
+        let before = project.store.mark(&out.place);
+        project.store.set_mark(&Mark {
+            path: out.published.clone(),
+            place: out.place.clone(),
+            by: Some(pipeline.file.clone()),
+            digest: before.as_ref().and_then(|mark| mark.digest),
+            claimed: before.is_none_or(|mark| mark.claimed),
+        })?;
+    }
+    if outputs().any(|out| out.published.starts_with(&pipeline.artifacts)) {
+        let folder = pipeline.root.join(&pipeline.artifacts);
+        fs::create_dir_all(&folder).map_err(|e| StageError::io("create", &folder, e))?;
+        project.claim()?;
+    }
+    Ok(())
+}
+
+fn unsettled(expected: &Survey) -> Vec<usize> {
+    let unsettled = expected.outlooks.values().filter(|outlook| outlook.state != State::Fresh);
+    unsettled.map(|outlook| outlook.node).collect()
+}
+
+fn expect_unshared(project: &Project<'_>, nodes: &[usize]) -> Result<(), Problems> {
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    let claims = project.store.marks().filter_map(|mark| Some((mark.place, mark.by?)));
+    project.pipeline.expect_unshared(nodes, project.registry, &claims.collect())
+}
+
+/// Other pipeline files and their locks, by where they lie.
+fn others(project: &Project<'_>) -> Vec<(PathBuf, &'static str)> {
+    let mut links = Links::of(&project.pipeline.root);
+    let others = project.store.recorders().filter(|recorder| recorder.file != project.pipeline.file);
+    let files =
+        others.flat_map(|Recorder { file, lock, .. }| [(file, "a pipeline file"), (lock, "a lock file")]);
+    files.map(|(file, what)| (links.place(&file), what)).collect()
+}
+
 /// What must stay where an output is to go. Results go where results were before, or into the folder of
 /// artifacts; all else is somebody's work, and `cache/` is no place to look for it.
-fn obstacle(project: &mut Project<'_>, node: usize, out: usize, recorders: &[Recorder]) -> Option<Problem> {
+fn obstacle(
+    project: &mut Project<'_>,
+    node: usize,
+    out: usize,
+    others: &[(PathBuf, &'static str)],
+) -> Option<Problem> {
     let Project { pipeline, store, memo, lock, .. } = project;
     let item = &pipeline.nodes[node];
     let (out, before) = (&item.outputs[out], lock.get(&item.id));
-    if let Some((whose, path)) = pipeline_file(&pipeline.root, &pipeline.file, out, recorders)
+    if let Some((whose, path)) = pipeline_file(&pipeline.root, out, others)
         && !is_ours(store, memo, &pipeline.root, out, before)
     {
         let message = format!("output `{}` would take the place of {whose}, `{}`", out.name, path.display());
         let problem = pipeline.misplaced(node, &out.name, Code::ProtectedPath, message);
         return Some(problem.help("publish the output elsewhere"));
     }
-    if out.published.starts_with(&pipeline.artifacts) {
-        return None;
-    }
-    let found = in_the_way(store, memo, &pipeline.root, out, before)?;
+    let folder = &pipeline.artifacts_place;
+    let published = !folder.as_os_str().is_empty() && out.place.starts_with(folder);
+    let found = above(&pipeline.root, out).or_else(|| {
+        let free = published || !is_in_the_way(store, memo, &pipeline.root, out, before);
+        (!free).then(|| out.published.clone())
+    })?;
     let shown = found.display();
-    let message =
+    let mut message =
         format!("output `{}` would take the place of `{shown}`, which ner-pipe did not make", out.name);
+    if out.place != out.published && found == out.published {
+        message = format!("{message}; by links, it is `{}`", out.place.display());
+    }
     let help = format!("move it away: `mv '{shown}' '{shown}.mine'`; or publish the output elsewhere");
     Some(pipeline.misplaced(node, &out.name, Code::Preflight, message).help(help))
 }
@@ -58,15 +125,12 @@ fn obstacle(project: &mut Project<'_>, node: usize, out: usize, recorders: &[Rec
 /// Another pipeline file, or its lock, that lies where an output is to go.
 fn pipeline_file(
     root: &Path,
-    own: &Path,
     out: &Out,
-    recorders: &[Recorder],
+    others: &[(PathBuf, &'static str)],
 ) -> Option<(&'static str, PathBuf)> {
-    if is_pipeline(&root.join(&out.published)) {
-        return Some(("a pipeline file", out.published.clone()));
+    if is_pipeline(&root.join(&out.place)) {
+        return Some(("a pipeline file", out.place.clone()));
     }
-    let others = recorders.iter().filter(|recorder| recorder.file != own);
-    let mut files = others.flat_map(|other| [("a pipeline file", &other.file), ("a lock file", &other.lock)]);
-    let lies = |path: &Path| path.starts_with(&out.published) && root.join(path).is_file();
-    files.find(|(_, path)| lies(path)).map(|(what, path)| (what, path.clone()))
+    let lies = |path: &Path| path.starts_with(&out.place) && root.join(path).is_file();
+    others.iter().find(|(path, _)| lies(path)).map(|(path, what)| (*what, path.clone()))
 }

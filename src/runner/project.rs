@@ -8,7 +8,7 @@ use std::{
 
 use stage_contract::{Device, DeviceRequest, Invalid, Kind, Registry, Shape, StageError};
 
-use super::{Stop, capacity::Capacity};
+use super::{Stop, capacity::Capacity, home::Home};
 use crate::{
     fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
     lock::Lock,
@@ -50,6 +50,7 @@ pub struct Project<'r> {
     pub notes: Vec<String>,
     wish: Wish,
     device: Option<Device>,
+    pub(super) home: Home,
 }
 
 impl<'r> Project<'r> {
@@ -77,8 +78,8 @@ impl<'r> Project<'r> {
     pub fn of(registry: &'r Registry, pipeline: Pipeline, lock: Lock, wish: Wish) -> Result<Self, Stop> {
         let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
-        let (notes, device) = (Vec::new(), None);
-        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, device })
+        let (notes, device, home) = (Vec::new(), None, Home::of(&pipeline.root));
+        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, device, home })
     }
 
     /// The device, looked for at the first call: a run in which nothing executes needs none.

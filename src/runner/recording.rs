@@ -76,7 +76,9 @@ impl Run<'_, '_> {
         if nodes.is_empty() {
             return;
         }
-        let written = self.project.store.publishing().and_then(|_held| self.project.save());
+        let here = self.project.home.expect_here();
+        let written =
+            here.and_then(|()| self.project.store.publishing()).and_then(|_held| self.project.save());
         let Err(Loss::Fault(fault)) = written.map_err(Loss::from) else { return };
         for node in nodes {
             let Some(ending) = self.endings.get_mut(&node) else { continue };

@@ -39,7 +39,7 @@ pub fn rerun(
     cancel: &Cancel,
     watch: &mut dyn Watch,
 ) -> Result<Comparison, Stop> {
-    project.store.prepare()?;
+    let _used = project.store.prepare()?;
     let wanted = project.pipeline.closure(&[node]);
     let survey = survey(project, &wanted, &BTreeSet::new())?;
     let id = project.pipeline.nodes[node].id.clone();

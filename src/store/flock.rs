@@ -6,8 +6,9 @@ use std::{
 
 use stage_contract::StageError;
 
-/// An exclusive lock on a file that dies with its process, however that dies.
+/// A lock on a file that dies with its process, however that dies.
 #[derive(Debug)]
+#[must_use]
 pub struct Flock {
     file: File,
     path: PathBuf,
@@ -44,7 +45,23 @@ impl Flock {
         }
     }
 
-    /// Whether somebody holds the lock at this moment; makes no file.
+    /// Takes the lock together with others who do, waiting for who has it alone; none when that one took the
+    /// file away.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn shared(path: &Path) -> Result<Option<Self>, StageError> {
+        let lock = match Self::open(path) {
+            Err(_) if !path.parent().is_some_and(Path::is_dir) => return Ok(None),
+            // A lock of its readers needs no writing.
+            Err(error) => Self { file: File::open(path).map_err(|_| error)?, path: path.to_owned() },
+            Ok(lock) => lock,
+        };
+        lock.file.lock_shared().map_err(|e| StageError::io("lock", path, e))?;
+        Ok(lock.is_current().then_some(lock))
+    }
+
+    /// Whether somebody holds the lock alone at this moment; makes no file.
     #[must_use]
     pub fn is_held(path: &Path) -> bool {
         let Ok(file) = File::open(path) else { return false };

@@ -181,12 +181,6 @@ impl Store {
         Flock::is_held(&self.lock_path(key)) || Flock::is_held(&self.exec_lock(key))
     }
 
-    /// Whether any process is making a result.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        folders(&self.root().join("locks")).iter().any(|path| Flock::is_held(path))
-    }
-
     /// Everything but the locks.
     fn items(&self) -> Vec<Item> {
         let sorts = [
@@ -240,7 +234,7 @@ fn idle(entry: &Path) -> Option<Duration> {
 }
 
 /// What lies in a folder, sorted; nothing when it is not there.
-fn folders(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.sort();

@@ -17,16 +17,22 @@ use crate::fingerprint::Digest;
 const PUBLISHED: &str = "published";
 const LOCKED: &str = "locked";
 
-/// What is remembered of a path at which an output was published: what lies there is a result, or was one
+/// What is remembered of a place at which an output is published: what lies there is a result, or was one
 /// until somebody edited it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// The path, relative to the project's root.
+    /// The output's path, relative to the project's root.
     pub path: PathBuf,
-    /// The pipeline file that placed it; none where an older ner-pipe did.
+    /// Where that lay, links followed (`pipeline::Links`): two paths may lead to one place.
+    #[serde(default)]
+    pub place: PathBuf,
+    /// The pipeline file whose place it is; none where an older ner-pipe placed something.
     pub by: Option<PathBuf>,
-    /// What it placed.
+    /// What was placed.
     pub digest: Option<Digest>,
+    /// Nothing was placed yet: a run was about to.
+    #[serde(default)]
+    pub claimed: bool,
 }
 
 /// A pipeline file that records results of this cache in its lock.
@@ -48,10 +54,16 @@ impl Recorder {
 }
 
 impl Store {
-    /// What is remembered of a path, relative to the project's root.
+    /// What is remembered of a place.
     #[must_use]
-    pub fn mark(&self, path: &Path) -> Option<Mark> {
-        read_mark(&self.named(PUBLISHED, path))
+    pub fn mark(&self, place: &Path) -> Option<Mark> {
+        read_mark(&self.named(PUBLISHED, place))
+    }
+
+    /// Whether an output was placed there.
+    #[must_use]
+    pub fn has_placed(&self, place: &Path) -> bool {
+        self.mark(place).is_some_and(|mark| !mark.claimed)
     }
 
     /// Every mark, in no particular order.
@@ -59,23 +71,23 @@ impl Store {
         files(&self.root().join(PUBLISHED)).filter_map(|path| read_mark(&path))
     }
 
-    /// Remembers that an output is placed.
+    /// Remembers that an output is placed, or will be.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn set_mark(&self, mark: &Mark) -> Result<(), StageError> {
-        if self.mark(&mark.path).as_ref() == Some(mark) {
+        if self.mark(&mark.place).as_ref() == Some(mark) {
             return Ok(());
         }
-        self.write_named(PUBLISHED, &mark.path, mark)
+        self.write_named(PUBLISHED, &mark.place, mark)
     }
 
     /// Forgets that an output was placed: it was taken away.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn forget_mark(&self, path: &Path) -> Result<(), StageError> {
-        remove(&self.named(PUBLISHED, path))
+    pub fn forget_mark(&self, place: &Path) -> Result<(), StageError> {
+        remove(&self.named(PUBLISHED, place))
     }
 
     /// Remembers who records here: `gc` may not find its lock by looking around, as folders may be linked.
@@ -134,11 +146,20 @@ impl Store {
     }
 }
 
-/// An older ner-pipe wrote the path alone.
+/// An older ner-pipe wrote the path alone, or followed no links.
 fn read_mark(file: &Path) -> Option<Mark> {
     let text = fs::read_to_string(file).ok()?;
-    let old = || Mark { path: text.trim_end_matches('\n').into(), by: None, digest: None };
-    Some(serde_json::from_str(&text).unwrap_or_else(|_| old()))
+    let mut mark = serde_json::from_str(&text).unwrap_or_else(|_| Mark {
+        path: text.trim_end_matches('\n').into(),
+        place: PathBuf::new(),
+        by: None,
+        digest: None,
+        claimed: false,
+    });
+    if mark.place.as_os_str().is_empty() {
+        mark.place.clone_from(&mark.path);
+    }
+    Some(mark)
 }
 
 fn read_json<T: DeserializeOwned>(file: &Path) -> Option<T> {

@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs};
 
 use stage_contract::StageError;
 
-use super::{Flock, Store, remove};
+use super::{Flock, Store, clear::REMOVED, remove};
 use crate::{
     failpoint::{Point, reach},
     fingerprint::Key,
@@ -34,10 +34,11 @@ impl Store {
             }
             lock.remove();
         }
-        // Of a run that died while it saved what files contain; a living one whose file is gone saves nothing
-        // this time.
+        // Of a run that died while it saved what files contain (a living one whose file is gone saves nothing
+        // this time), and of one that took the cache away.
         for left in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
-            if left.file_name().as_encoded_bytes().starts_with(b"stats.") {
+            let name = left.file_name();
+            if ["stats.", REMOVED].iter().any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes())) {
                 drop(remove(&left.path()));
             }
         }

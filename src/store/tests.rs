@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
+};
 
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -9,7 +12,7 @@ use crate::fingerprint::{FORMAT as KEY_FORMAT, observe};
 fn store() -> (TempDir, Store) {
     let dir = tempdir().expect("a folder");
     let store = Store::at(dir.path()).expect("is readable");
-    store.prepare().expect("is writable");
+    drop(store.prepare().expect("is writable"));
     (dir, store)
 }
 
@@ -81,8 +84,9 @@ fn only_a_committed_slot_is_found() {
     assert!(matches!(lookup(&store, &key), Ok(Lookup::Hit(hit)) if hit.record == entry.record));
     assert_eq!(std::fs::read_dir(store.root().join("tmp")).expect("reads").count(), 0);
     let locks = std::fs::read_dir(store.root().join("locks")).expect("reads");
-    let locks: Vec<_> = locks.map(|lock| lock.expect("is readable").file_name()).collect();
-    assert_eq!(locks, ["publish"], "which is no key's");
+    let locks = locks.map(|lock| lock.expect("is readable").file_name());
+    let locks: BTreeSet<_> = locks.map(|lock| lock.into_string().expect("is text")).collect();
+    assert_eq!(locks, BTreeSet::from(["publish", "use"].map(str::to_owned)), "which are no key's");
 }
 
 #[test]
@@ -199,7 +203,7 @@ fn what_a_dead_run_left_is_swept_and_what_a_living_one_makes_is_not() {
     let dead = store.root().join("tmp").join(format!("{}.dead", Key::from_str_of("dead")));
     std::fs::create_dir(&dead).expect("creates");
     let slot = miss(&store, &key);
-    store.prepare().expect("sweeps");
+    drop(store.prepare().expect("sweeps"));
     assert!(!dead.exists());
     assert!(slot.log().parent().expect("has one").exists());
 }

@@ -106,6 +106,11 @@ pub fn remove(path: &Path) -> Result<(), StageError> {
     }
 }
 
+/// Whether a folder is there and holds nothing.
+pub fn is_empty_folder(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// Copies a file or folder to a path that does not exist: as a reflink where the file system can.
 /// Never as a hard link, because editing the one would then edit the other. Links are followed.
 ///

@@ -1,4 +1,11 @@
-use crate::project::{Project, TWO};
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
+    thread,
+    time::Duration,
+};
+
+use crate::project::{Project, TWO, until};
 
 #[test]
 fn outputs_that_the_cache_has_are_removed_and_placed_again() {
@@ -96,4 +103,49 @@ params = { run = "echo {item} > {out}" }
     // A place that was cleaned is free, and what is put there is the user's.
     project.write("out/a.txt", "mine");
     assert_eq!(project.run(&[]).0, 2);
+}
+
+#[test]
+fn the_cache_of_a_run_that_makes_no_result_at_the_moment_is_not_removed() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    project.remove("out");
+    // Whoever reads what it says has stopped reading, and so it stops at the first word.
+    let (mut reader, mut writer) = io::pipe().expect("a pipe");
+    writer.write_all(&vec![b'\n'; 1 << 16]).expect("fits in exactly");
+    let run = project.start_to(&["run", "--format", "json"], writer);
+    let lock = || File::open(project.path("cache/locks/use"));
+    until("the run to be there", || {
+        lock().is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    });
+    let ended = project.ner_pipe(&["clean", "--cache", "--yes"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.out);
+    assert!(ended.err.contains("a run is at work in the cache"), "{}", ended.err);
+    let mut said = String::new();
+    reader.read_to_string(&mut said).expect("is text");
+    assert_eq!(run.end().code, Some(0), "{said}");
+    assert_eq!(said.matches("\"outcome\":\"restored\"").count(), 2, "{said}");
+    assert!(project.ok(&["clean", "--cache", "--yes"]).contains("removed 2 results"));
+    assert!(!project.exists("cache"));
+}
+
+#[test]
+fn a_run_that_begins_while_the_cache_is_removed_waits_and_makes_everything() {
+    let project = Project::new(TWO);
+    project.ok(&["run"]);
+    let executed = project.trace();
+    // As `clean --cache` does.
+    let removing = File::create(project.path("cache/locks/use")).expect("opens");
+    removing.try_lock().expect("nobody has it");
+    fs::remove_dir_all(project.path("cache/entries")).expect("removes");
+    let run = project.start(&["run"]);
+    thread::sleep(Duration::from_millis(300));
+    assert!(!project.exists("cache/entries"), "nobody makes what is being removed");
+    project.remove("cache");
+    drop(removing);
+    let ended = run.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(project.trace().len(), executed.len() + 2);
+    project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
+    assert!(project.ok(&["verify"]).contains("2 whole, 0 damaged"));
 }

@@ -166,9 +166,14 @@ impl Project {
 
     /// Starts `ner-pipe` in a process group of its own.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.start_to(arguments, Stdio::piped())
+    }
+
+    /// The same, with its standard output going there.
+    pub fn start_to(&self, arguments: &[&str], out: impl Into<Stdio>) -> Running {
         listens_to_signals();
         let mut command = self.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdout(out).stderr(Stdio::piped()).process_group(0);
         Running(Some(command.spawn().expect("starts")))
     }
 

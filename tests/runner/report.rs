@@ -74,7 +74,7 @@ fn model(parameters: u64, fidelity: f64, quality: f64) -> Value {
 }
 
 /// A project with everything there is to show.
-fn whole() -> Project {
+pub fn whole() -> Project {
     let project = Project::new(ALL);
     let gate = |outcome: &str, measured: f64, interval: Value| {
         json!({"outcome": outcome, "measured": measured, "bound": 0.55, "interval": interval, "direction": "max",
@@ -132,7 +132,7 @@ fn whole() -> Project {
     project
 }
 
-fn holds(page: &str, facts: &[&str]) {
+pub fn holds(page: &str, facts: &[&str]) {
     for fact in facts {
         assert!(page.contains(fact), "the page has no {fact}");
     }

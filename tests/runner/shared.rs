@@ -177,3 +177,78 @@ fn what_a_lock_in_a_linked_folder_names_stays() {
     let left = fs::read_dir(moved.path("cache/locked")).expect("is there").count();
     assert_eq!(left, 0, "a lock that is gone is forgotten");
 }
+
+#[test]
+fn two_pipeline_files_that_begin_in_the_same_moment_do_not_take_one_place() {
+    let slow =
+        TWO.replace("sort {data} > {out}", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}");
+    let project = Project::new(&slow);
+    project.write("b.toml", &TWO.replace("sort {data}", "sort -r {data}"));
+    let first = project.start(&["run"]);
+    project.wait_for("trace");
+    let (code, said) = b(&project);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("would go where `pipeline.toml` publishes: `out/sorted.txt`"), "{said}");
+    project.write("go", "");
+    assert_eq!(first.end().code, Some(0));
+    assert_eq!((project.read("out/sorted.txt").as_str(), project.trace().len()), ("a\nb\nc\n", 2));
+    // A place that was taken for a run that failed is free again with its pipeline file.
+    project.write("c.toml", &TWO.replace("out/", "c/").replace("sort {data}", "false; exit 3"));
+    project.write("d.toml", &TWO.replace("out/", "c/"));
+    assert_eq!(project.run(&["--file", "c.toml"]).0, 1);
+    assert_eq!(project.run(&["--file", "d.toml"]).0, 2);
+    // Nothing was placed there: what lies there now is the user's.
+    project.write("c/count.txt", "mine");
+    let ended = project.ner_pipe(&["run", "--file", "c.toml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("the place of `c/count.txt`, which ner-pipe did not make"), "{}", ended.err);
+    project.remove("c/count.txt");
+    project.remove("c.toml");
+    assert_eq!(project.run(&["--file", "d.toml"]).0, 0);
+}
+
+#[test]
+fn two_pipeline_files_that_begin_in_the_same_moment_do_not_share_a_folder_of_artifacts() {
+    let text = |name: &str, run: &str| {
+        let below =
+            TWO.replace("out/", &format!("artifacts/same/{name}-")).replace("sort {data} > {out}", run);
+        format!("pipeline.name = \"same\"\n{below}")
+    };
+    let project = Project::new(TWO);
+    project.write("a.toml", &text("a", "while [ ! -e go ]; do sleep 0.02; done; sort {data} > {out}"));
+    project.write("b.toml", &text("b", "sort -r {data} > {out}"));
+    let first = project.start(&["run", "--file", "a.toml"]);
+    project.wait_for("trace");
+    let (code, said) = b(&project);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("`a.toml` publishes to `artifacts/same` already"), "{said}");
+    project.write("go", "");
+    assert_eq!(first.end().code, Some(0));
+}
+
+#[test]
+fn a_folder_in_which_another_pipeline_file_publishes_is_not_replaced_and_status_says_so() {
+    let project = Project::new(&TWO.replace("out/count.txt", "out/count/n.txt"));
+    project.ok(&["run"]);
+    let folder = TWO.replace("out/count.txt", "out/count/").replace("wc -l < {data} > {n}", "mkdir {n}");
+    project.write("b.toml", &folder.replace("out/sorted.txt", "b/sorted.txt"));
+    let said = "output `n` would go where `pipeline.toml` publishes: `out/count/n.txt`";
+    let help = "publish it elsewhere, here or in `pipeline.toml`";
+    for arguments in [&["run"] as &[&str], &["run", "--dry-run"]] {
+        let ended = project.ner_pipe(&[arguments, &["--file", "b.toml"]].concat());
+        assert_eq!(ended.code, Some(2), "{arguments:?} {}", ended.out);
+        assert!(ended.err.contains(said) && ended.err.contains(help), "{}", ended.err);
+        assert!(!ended.err.contains("did not make"), "{}", ended.err);
+    }
+    let shown = project.ok(&["status", "--file", "b.toml"]);
+    assert!(
+        shown.contains(&format!("`ner-pipe run --file b.toml` refuses: {said}\n  help: {help}")),
+        "{shown}"
+    );
+    let shown: serde_json::Value =
+        serde_json::from_str(&project.ok(&["status", "--file", "b.toml", "--format", "json"]))
+            .expect("is JSON");
+    assert_eq!(shown["refused"][0]["message"], said);
+    assert!(shown["refused"][0]["help"].as_str().is_some_and(|shown| shown.starts_with(help)));
+    assert!(!project.ok(&["status"]).contains("refuses"));
+}

@@ -141,3 +141,19 @@ fn an_old_result_that_the_cache_has_lost_is_a_result_still() {
         1
     );
 }
+
+#[test]
+fn status_says_what_run_will_refuse() {
+    let project = Project::new(TWO);
+    project.write("out/sorted.txt", "mine");
+    let said = project.ok(&["status"]);
+    assert!(
+        said.contains("`ner-pipe run` refuses: output `out` would take the place of `out/sorted.txt`"),
+        "{said}"
+    );
+    assert!(said.contains("\n  help: move it away: `mv 'out/sorted.txt' 'out/sorted.txt.mine'`"), "{said}");
+    assert_eq!(project.ner_pipe(&["status", "--check"]).code, Some(3));
+    project.remove("out/sorted.txt");
+    project.ok(&["run"]);
+    assert!(!project.ok(&["status"]).contains("refuses"));
+}

@@ -90,7 +90,7 @@ fn a_stage_that_gives_the_same_again_is_verified_and_its_result_stays() {
         fs::read_dir(project.path("cache").join(folder))
             .expect("is there")
             .filter_map(Result::ok)
-            .filter(|entry| entry.file_name() != "publish")
+            .filter(|entry| entry.file_name() != "publish" && entry.file_name() != "use")
             .count()
     });
     assert_eq!(left, [0, 0]);
@@ -148,4 +148,44 @@ fn a_stage_that_fails_when_executed_again_is_a_failure_and_its_result_stays() {
         ended.err
     );
     project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
+}
+
+#[test]
+fn verify_and_log_mean_the_same_by_a_name_also_of_what_the_file_has_no_longer() {
+    let many = r#"
+[stage.s]
+use = "command"
+foreach = ["a", "b"]
+outputs = { out = "out/{key}.txt" }
+params = { run = "echo said {item}; echo {item} > {out}" }
+"#;
+    let project = Project::new(&format!("{TWO}{many}"));
+    project.ok(&["run"]);
+    project.write("pipeline.toml", &TWO.replace("[stage.count]", "[stage.other]"));
+    let both = |name: &str| [project.ner_pipe(&["verify", name]), project.ner_pipe(&["log", name])];
+    for (name, ids) in [("s", &["s@a", "s@b"] as &[&str]), ("s@b", &["s@b"]), ("count", &["count"])] {
+        let [verify, log] = both(name);
+        assert_eq!((verify.code, log.code), (Some(0), Some(0)), "{name}\n{}\n{}", verify.err, log.err);
+        assert_eq!(verify.err, log.err);
+        for id in ids {
+            let said = format!(
+                "note: `{id}` is no longer in pipeline.toml; this is its last result, as pipeline.lock has it\n"
+            );
+            assert!(log.err.contains(&said), "{name}\n{}", log.err);
+        }
+        assert!(verify.out.contains(&format!("{} whole, 0 damaged", ids.len())), "{name}\n{}", verify.out);
+        assert_eq!(log.out.contains("== "), ids.len() > 1, "{name}\n{}", log.out);
+    }
+    assert!(both("s")[1].out.contains("said a\n") && both("s@b")[1].out.contains("said b\n"));
+    project.write("pipeline.toml", &format!("{TWO}{}", many.replace(r#""a", "b""#, r#""b""#)));
+    let [verify, log] = both("s");
+    assert!(
+        verify.out.contains("2 whole") && verify.err == log.err && log.err.matches("note: ").count() == 1
+    );
+    assert!(log.out.contains("== s@a\n") && log.out.contains("== s@b\n"), "{}", log.out);
+    // The next result that is recorded takes it out of the lock, and then it is nothing any more.
+    project.replace("pipeline.toml", "wc -l", "wc -c");
+    project.ok(&["run"]);
+    let ends = both("s@a").map(|ended| (ended.code, ended.out));
+    assert_eq!(ends.map(|(code, _)| code), [Some(2), Some(2)]);
 }

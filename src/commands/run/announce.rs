@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::super::{Exit, emit, wrapped};
 use crate::{
-    problem::Problems,
     runner::{Next, Order, Outlook, Project, Stop, preflight, survey, told},
     store::{Entry, Record},
     watch::{Format, duration, size, tell},
@@ -52,7 +51,6 @@ impl Cost {
 /// # Errors
 /// What would keep the run from beginning.
 pub(super) fn announce(project: &mut Project<'_>, order: &Order, format: Format) -> Result<Exit, Stop> {
-    project.pipeline.expect_unclaimed().map_err(Problems::from)?;
     let survey = survey(project, &order.wanted, &order.forced)?;
     preflight(project, &survey)?;
     emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;

@@ -1,0 +1,109 @@
+//! Where the paths of a project lead: what has two names, because of links, lies in one place.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::paths::shown;
+
+/// The links of a project, followed. What was looked at once is not looked at again.
+///
+/// A place is relative to the project's root when it lies in it, else absolute: a project that is moved keeps its
+/// places.
+pub struct Links {
+    /// Without links.
+    root: PathBuf,
+    /// Where folders lie, by their absolute names.
+    known: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Links {
+    /// Those of the project in this folder.
+    #[must_use]
+    pub fn of(root: &Path) -> Self {
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+        Self { root, known: BTreeMap::new() }
+    }
+
+    /// Where a file or folder of this name lies, or would lie: links above it are followed. Should it be a link
+    /// itself, that is what lies there.
+    pub fn place(&mut self, path: &Path) -> PathBuf {
+        let path = self.root.join(path);
+        let lies = match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => self.follow(folder).join(name),
+            _ => path,
+        };
+        self.seen_from_root(&lies)
+    }
+
+    /// Where it leads to: all links are followed, as far as there is something.
+    pub fn end(&mut self, path: &Path) -> PathBuf {
+        let lies = self.follow(&self.root.join(path));
+        self.seen_from_root(&lies)
+    }
+
+    /// A place without regard to where the project is.
+    #[must_use]
+    pub fn absolute(&self, place: &Path) -> PathBuf {
+        self.root.join(place)
+    }
+
+    /// A place as people type it.
+    #[must_use]
+    pub fn shown(&self, place: &Path) -> String {
+        shown(&self.seen_from_root(place))
+    }
+
+    /// The first link above a path that makes it lie elsewhere than it says.
+    #[must_use]
+    pub fn first(&self, path: &Path) -> Option<PathBuf> {
+        let mut above: Vec<_> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
+        above.reverse();
+        above.into_iter().find(|path| self.root.join(path).is_symlink()).map(Path::to_owned)
+    }
+
+    fn follow(&mut self, path: &Path) -> PathBuf {
+        if let Some(known) = self.known.get(path) {
+            return known.clone();
+        }
+        let lies = fs::canonicalize(path).unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => self.follow(folder).join(name),
+            _ => path.to_owned(),
+        });
+        self.known.insert(path.to_owned(), lies.clone());
+        lies
+    }
+
+    fn seen_from_root(&self, place: &Path) -> PathBuf {
+        place.strip_prefix(&self.root).unwrap_or(place).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_as_far_as_there_is_something() {
+        let (project, disk) =
+            (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let disk = fs::canonicalize(disk.path()).expect("is there");
+        fs::create_dir(project.path().join("data")).expect("creates");
+        symlink("data", project.path().join("near")).expect("links");
+        symlink(&disk, project.path().join("far")).expect("links");
+        symlink("nowhere", project.path().join("data/gone")).expect("links");
+        let mut links = Links::of(project.path());
+        let mut places = |path: &str| (links.place(Path::new(path)), links.end(Path::new(path)));
+        assert_eq!(places("near/a/b"), ("data/a/b".into(), "data/a/b".into()));
+        assert_eq!(places("near"), ("near".into(), "data".into()));
+        assert_eq!(places("far/new/x"), (disk.join("new/x"), disk.join("new/x")));
+        assert_eq!(places("near/gone/x"), ("data/gone/x".into(), "data/gone/x".into()));
+        assert_eq!(places("none/x"), ("none/x".into(), "none/x".into()));
+        assert_eq!(links.first(Path::new("near/a/b")), Some("near".into()));
+        assert_eq!(links.first(Path::new("none/x")), None);
+    }
+}
