@@ -20,7 +20,7 @@ use stages::ml::{
     config::Config,
     device,
     model::{Network, Packed},
-    optimizer::{self, Groups, Groupwise},
+    optimizer::{Groups, Groupwise, Norm},
     weights::{self, Weights},
 };
 
@@ -123,8 +123,8 @@ impl Server {
         let loss = log_softmax(network.forward(&packed, &[]).logits, 1).gather(1, labels).mean().neg();
         let value = loss.clone().into_scalar();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        let norm = optimizer::norm(&network, &gradients);
-        let network = optimizer.step(5e-5, network, gradients, norm, 1.0);
+        let norm = Norm::of(&network, &gradients, &network.device());
+        let network = optimizer.step(5e-5, network, gradients, &norm, 1.0);
         self.training = Some((network, optimizer));
         value
     }

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
@@ -7,12 +9,32 @@ use burn::{
 use super::Rows;
 use crate::ml::{
     config::{Config, LayerShape},
-    layout::host,
+    host::host,
     model::{
         Gates, Network, Output, Packed, Probe,
         tests::{batch, tiny, trained},
     },
 };
+
+thread_local! {
+    static PRETENDED: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(super) fn pretended() -> bool {
+    PRETENDED.get()
+}
+
+/// Does something while this thread takes the CPU for another backend, so that all runs as it would there.
+pub(crate) fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            PRETENDED.set(self.0);
+        }
+    }
+    let _back = Back(PRETENDED.replace(true));
+    work()
+}
 
 /// Windows of one token, of few, and of as many as there are positions.
 const RAGGED: [u32; 6] = [5, 1, 18, 2, 1, 17];
