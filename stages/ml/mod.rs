@@ -33,6 +33,8 @@ pub mod model;
 pub mod mojibake;
 pub mod optimizer;
 pub mod packed;
+#[cfg(test)]
+pub(crate) mod places;
 pub mod precision;
 pub mod profile;
 pub mod random;

@@ -121,7 +121,7 @@ impl<'a> Lesson<'a> {
             pairs: if hidden { &[(1, 1)] } else { &[] },
             relation: Some((0, 0)),
             transitions: &self.transitions,
-            device: &Device::flex(),
+            device: &self.student.network.device(),
         })
     }
 
@@ -274,7 +274,7 @@ fn several(count: usize) -> Vec<Record> {
 /// What the history says of a step.
 fn line(network: &Network, gradients: &GradientsParams, parts: Vec<Part>) -> Step {
     let (mut ledger, mut state) = (Ledger::default(), State::default());
-    ledger.enter(&mut state, 0.0, &Norm::of(network, gradients, &Device::flex()), parts);
+    ledger.enter(&mut state, 0.0, &Norm::of(network, gradients, &network.device()), parts);
     ledger.read(&mut state).expect("numbers");
     state.into_history().steps.remove(0)
 }

@@ -1,10 +1,13 @@
-//! Training as it runs off the CPU, on the CPU: Burn's own operations, losses in tensors, nothing read inside a step.
+//! Training as it runs off the CPU: Burn's own operations, losses in tensors, nothing read inside a step. On the CPU, and on a
+//! GPU where there is one.
 
 use super::*;
 use crate::ml::{
     fused::tests::elsewhere,
     host::{self, tests::shut},
     memory::{Cost, Room},
+    optimizer::Groupwise,
+    places::places,
     trainer::{self, trainable},
 };
 
@@ -60,21 +63,25 @@ fn distance(found: &(Step, Vec<Vec<f32>>), right: &(Step, Vec<Vec<f32>>)) -> f64
 
 const BATCHES: [&[usize]; 2] = [&[5, 2, 0], &[1, 3, 4, 6]];
 
+/// Rounding moves a gradient that is small only because large ones cancel by what they are rounded by.
 #[test]
 fn a_step_elsewhere_costs_what_it_costs_on_the_cpu() {
     let (teacher, student) = pair();
-    let network = student.network.clone().train();
     let batches = BATCHES.map(<[_]>::to_vec);
-    for crf_teacher in [CrfTeacher::Bigram, CrfTeacher::Structural] {
-        for misc in [Misc::Outside, Misc::Ignore] {
-            let lesson = lesson(&student, &teacher, crf_teacher, misc);
-            let right = step(&lesson, &network, &batches);
-            let found = elsewhere(|| step(&lesson, &network, &batches));
-            let far = distance(&found, &right);
-            assert!(far < 2e-5, "{crf_teacher:?} {misc:?}: {far}");
-            // A layer that adds nothing leaves the hidden states as they are.
-            let costs = right.0.terms.iter().filter(|(name, term)| *name == "hidden" || term.raw > 1e-5);
-            assert_eq!(costs.count(), 6, "there is something to compare");
+    for place in places() {
+        let (their_teacher, their_student) = (place.model(&teacher), place.model(&student));
+        for crf_teacher in [CrfTeacher::Bigram, CrfTeacher::Structural] {
+            for misc in [Misc::Outside, Misc::Ignore] {
+                let here = lesson(&student, &teacher, crf_teacher, misc);
+                let there = lesson(&their_student, &their_teacher, crf_teacher, misc);
+                let right = step(&here, &student.network.clone().train(), &batches);
+                let found = place.run(|| step(&there, &their_student.network.clone().train(), &batches));
+                let far = distance(&found, &right);
+                assert!(far < place.far, "{}, {crf_teacher:?} {misc:?}: {far}", place.name);
+                // A layer that adds nothing leaves the hidden states as they are.
+                let costs = right.0.terms.iter().filter(|(name, term)| *name == "hidden" || term.raw > 1e-5);
+                assert_eq!(costs.count(), 6, "there is something to compare");
+            }
         }
     }
 }
@@ -82,27 +89,30 @@ fn a_step_elsewhere_costs_what_it_costs_on_the_cpu() {
 #[test]
 fn a_step_elsewhere_reads_nothing_until_the_ledger_is_read() {
     let (teacher, student) = pair();
-    for crf_teacher in [CrfTeacher::Bigram, CrfTeacher::Structural] {
-        let lesson = lesson(&student, &teacher, crf_teacher, Misc::Outside);
-        let plan = lesson.training.plan(1, 0.0);
-        let mut optimizer = crate::ml::optimizer::Groupwise::new(plan.groups, student.network.layers.len());
-        let (mut ledger, mut state) = (Ledger::default(), State::default());
-        elsewhere(|| {
-            let mut network = trainable(student.network.clone(), false);
-            for batches in BATCHES.map(|members| vec![members.to_vec()]) {
-                network = shut(|| {
-                    let at = At { epoch: 1, share: 0.0 };
-                    let step = lesson.with(|inner| backward(inner, &network, &batches, at));
-                    let (gradients, parts) = step.expect("a step");
-                    let norm = Norm::of(&network, &gradients, &Device::flex());
-                    ledger.enter(&mut state, 1e-3, &norm, parts);
-                    optimizer.step(1e-3, network, gradients, &norm, 1.0)
-                });
-            }
-            assert_eq!(ledger.waiting(), 2);
-            ledger.read(&mut state).expect("numbers");
-        });
-        assert!(state.into_history().steps.iter().all(|step| step.loss > 0.0 && step.grad_norm > 0.0));
+    for place in places() {
+        let (teacher, student) = (place.model(&teacher), place.model(&student));
+        for crf_teacher in [CrfTeacher::Bigram, CrfTeacher::Structural] {
+            let lesson = lesson(&student, &teacher, crf_teacher, Misc::Outside);
+            let plan = lesson.training.plan(1, 0.0);
+            let mut optimizer = Groupwise::new(plan.groups, student.network.layers.len());
+            let (mut ledger, mut state) = (Ledger::default(), State::default());
+            place.run(|| {
+                let mut network = trainable(student.network.clone(), false);
+                for batches in BATCHES.map(|members| vec![members.to_vec()]) {
+                    network = shut(|| {
+                        let at = At { epoch: 1, share: 0.0 };
+                        let step = lesson.with(|inner| backward(inner, &network, &batches, at));
+                        let (gradients, parts) = step.expect("a step");
+                        let norm = Norm::of(&network, &gradients, &place.device);
+                        ledger.enter(&mut state, 1e-3, &norm, parts);
+                        optimizer.step(1e-3, network, gradients, &norm, 1.0)
+                    });
+                }
+                assert_eq!(ledger.waiting(), 2);
+                ledger.read(&mut state).expect("numbers");
+            });
+            assert!(state.into_history().steps.iter().all(|step| step.loss > 0.0 && step.grad_norm > 0.0));
+        }
     }
 }
 
@@ -166,23 +176,30 @@ fn long<'a>(student: &'a Model, teacher: &'a Model, training: Training) -> Lesso
 #[test]
 fn a_training_elsewhere_follows_that_on_the_cpu_and_goes_on_to_the_same_bytes() {
     let (teacher, student) = pair();
-    let lesson = long(&student, &teacher, Training::default());
     let root = tempfile::tempdir().expect("a folder");
-    let folder = |name: &str| root.path().join(name);
-    let right = run(&lesson, &folder("cpu"), 2, 0).expect("trained");
-    let found = elsewhere(|| run(&lesson, &folder("there"), 2, 0)).expect("trained");
-    let (right, there) = (losses(&right), losses(&found));
-    assert!(right.len() > 40 && right.len() == there.len(), "{} steps", right.len());
-    let far = right.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    assert!(far < 1e-3, "{far}");
-    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / 10.0;
-    assert!(mean(&there[there.len() - 10..]) < 0.8 * mean(&there[..10]), "it learns");
-
-    let stopped = elsewhere(|| run(&lesson, &folder("parts"), 2, 33));
-    assert!(matches!(stopped, Err(StageError::Cancelled)));
-    let parts = elsewhere(|| run(&lesson, &folder("parts"), 2, 0)).expect("trained");
-    assert_eq!(parts.history, found.history);
-    assert!(parts.network.weights(&student.config) == found.network.weights(&student.config));
+    let right = run(&long(&student, &teacher, Training::default()), &root.path().join("cpu"), 2, 0);
+    let right = losses(&right.expect("trained"));
+    for place in places() {
+        let (their_teacher, their_student) = (place.model(&teacher), place.model(&student));
+        let lesson = long(&their_student, &their_teacher, Training::default());
+        let folder = |name: &str| root.path().join(place.name).join(name);
+        let found = place.run(|| run(&lesson, &folder("whole"), 2, 0)).expect("trained");
+        let there = losses(&found);
+        assert!(right.len() > 40 && right.len() == there.len(), "{} steps", right.len());
+        let far = right.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(far < 50.0 * place.far, "{}: {far}", place.name);
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / 10.0;
+        assert!(mean(&there[there.len() - 10..]) < 0.8 * mean(&there[..10]), "it learns");
+        if place.name == "CUDA" {
+            // Sums of a GPU may come in any order.
+            continue;
+        }
+        let stopped = place.run(|| run(&lesson, &folder("parts"), 2, 33));
+        assert!(matches!(stopped, Err(StageError::Cancelled)));
+        let parts = place.run(|| run(&lesson, &folder("parts"), 2, 0)).expect("trained");
+        assert_eq!(parts.history, found.history);
+        assert!(parts.network.weights(&student.config) == found.network.weights(&student.config));
+    }
 }
 
 #[test]
@@ -199,14 +216,20 @@ fn a_loss_that_is_no_number_is_an_error_elsewhere_too() {
 #[test]
 fn bf16_costs_what_f32_costs_but_for_its_rounding() {
     let (teacher, student) = pair();
-    let lesson = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
     let batches = BATCHES.map(<[_]>::to_vec);
-    let right = step(&lesson, &student.network.clone().train(), &batches);
-    let narrow = student.network.clone().at(Precision::Bf16).train();
-    for found in [step(&lesson, &narrow, &batches), elsewhere(|| step(&lesson, &narrow, &batches))] {
+    let here = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
+    let right = step(&here, &student.network.clone().train(), &batches);
+    let narrow = |student: &Model| student.network.clone().at(Precision::Bf16).train();
+    let mut all = vec![("the CPU", step(&here, &narrow(&student), &batches))];
+    for place in places() {
+        let (teacher, student) = (place.model(&teacher).at(Precision::Bf16), place.model(&student));
+        let there = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
+        all.push((place.name, place.run(|| step(&there, &narrow(&student), &batches))));
+    }
+    for (name, found) in all {
         let far = distance(&found, &right);
-        assert!(far < 0.03, "{far}");
-        assert!(far > 1e-5, "it is another arithmetic: {far}");
+        assert!(far < 0.03, "{name}: {far}");
+        assert!(far > 1e-5, "{name}: it is another arithmetic: {far}");
     }
 }
 
@@ -269,5 +292,7 @@ fn a_training_that_must_cut_its_batches_takes_the_same_steps() {
     let parts = run_in(&lesson, &root.path().join("parts"), 1, 0, Some(&room)).expect("trained");
     let (whole, parts) = (losses(&whole), losses(&parts));
     assert_eq!(whole.len(), parts.len());
-    assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-4), "{whole:?} {parts:?}");
+    // The first step is the same; of later ones AdamW makes whole steps of what is 0 but for rounding.
+    assert!((whole[0] - parts[0]).abs() < 1e-5, "{whole:?} {parts:?}");
+    assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-3), "{whole:?} {parts:?}");
 }
