@@ -130,7 +130,7 @@ impl Server {
     /// Logits of the first row.
     fn forward(&self, network: &Network, windows: &[Vec<u32>]) -> Tensor<1> {
         let logits = network.forward(&Packed::new(&batch(windows), &self.config, &self.device), &[]).logits;
-        logits.slice([0..1]).flatten(0, 1)
+        logits.narrow(0, 0, 1).flatten(0, 1)
     }
 
     /// Cross-entropy over all tokens, gradients clipped, a step of `AdamW`: the loss.

@@ -296,7 +296,7 @@ impl Distillation<'_> {
             (Some(values), _) if here => Said::Host(values),
             (Some(values), _) => {
                 let shape = [values.len() / from.len(), from.len()];
-                Said::Device(Tensor::from_data(TensorData::new(values, shape), self.device))
+                Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), self.device)))
             }
             (None, Some(output)) => {
                 let logits = output.logits.clone().select(0, packed.rows.clone());
@@ -308,7 +308,7 @@ impl Distillation<'_> {
                     rows.filter(|(_, covered)| !**covered).for_each(|(row, _)| row.copy_from_slice(&absent));
                     Said::Host(logits)
                 } else {
-                    Said::Device(replaced(logits, &batch.covered, absent))
+                    Said::Device(Box::new(replaced(logits, &batch.covered, absent)))
                 }
             }
             (None, None) => Said::Host(Vec::new()),
@@ -322,7 +322,7 @@ enum Said {
     /// On the CPU.
     Host(Vec<f32>),
     /// Elsewhere, where reading it would make the device wait.
-    Device(Tensor<2>),
+    Device(Box<Tensor<2>>),
 }
 
 /// `[words, columns]` with the same row for each word that is not `covered`.
@@ -428,7 +428,8 @@ impl Objective for Distillation<'_> {
                     losses::distillation(logits, &q, labels, temperature, boundary)
                 }
                 Said::Device(said) => {
-                    let q = soft::project(from, labels, said.clone(), &batch.texts, temperature, misc);
+                    let q =
+                        soft::project(from, labels, said.as_ref().clone(), &batch.texts, temperature, misc);
                     let q = q.select(0, indices(&targets.words, self.device));
                     soft::distillation(logits, q, labels, temperature, boundary)
                 }
@@ -470,7 +471,7 @@ impl Objective for Distillation<'_> {
                             losses::crf_structural(logits, &weights, &alone, texts, labels)
                         }
                         Said::Device(said) => {
-                            let rows = said.clone().select(0, indices(&targets.words, self.device));
+                            let rows = said.as_ref().clone().select(0, indices(&targets.words, self.device));
                             soft::crf_structural(logits, &weights, from, rows, texts, labels, misc)
                         }
                     };

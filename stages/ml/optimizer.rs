@@ -56,7 +56,7 @@ struct Scale(Mutex<Clip>);
 #[derive(Clone, Debug)]
 enum Clip {
     Host(f32),
-    Device(Tensor<1>),
+    Device(Box<Tensor<1>>),
 }
 
 impl Scale {
@@ -243,9 +243,9 @@ impl Norm {
         }
         if limit > 0.0 {
             let scale = (self.squares.clone().sqrt() + BESIDE_THE_NORM).recip() * limit;
-            Clip::Device(scale.clamp_max(1.0))
+            Clip::Device(Box::new(scale.clamp_max(1.0)))
         } else {
-            Clip::Device(self.squares.ones_like())
+            Clip::Device(Box::new(self.squares.ones_like()))
         }
     }
 }

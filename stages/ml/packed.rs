@@ -98,8 +98,8 @@ impl Grid {
     }
 }
 
-/// Whether attention is computed in one piece: with gradients Burn takes it apart again, and CubeCL's piece multiplies in 16
-/// bits whatever it is given, which f32 must not become.
+/// Whether attention is computed in one piece: with gradients Burn takes it apart again, and `CubeCL`'s piece multiplies in
+/// 16 bits whatever it is given, which f32 must not become.
 fn in_one_piece(precision: Precision, device: &Device) -> bool {
     !device.is_autodiff() && (precision == Precision::Bf16 || *device == Device::flex())
 }

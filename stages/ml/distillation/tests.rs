@@ -77,7 +77,7 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     let (from, to) = (&teacher.config.labels, &student.config.labels);
     let q = || match distillation.teach(&batch, &Packed::new(&batch, &teacher.config, &device), &[]).0 {
         Said::Host(said) => losses::project(from, to, &said, &batch.texts, 2.5, Misc::Outside).q,
-        Said::Device(said) => host(soft::project(from, to, said, &batch.texts, 2.5, Misc::Outside)),
+        Said::Device(said) => host(soft::project(from, to, *said, &batch.texts, 2.5, Misc::Outside)),
     };
     for q in [q(), fused::tests::elsewhere(q)] {
         let row = |word: usize| &q[word * 7..][..7];

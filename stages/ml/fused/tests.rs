@@ -259,7 +259,9 @@ fn ragged_windows_attend_as_they_do_alone_in_one_piece_and_in_pieces() {
                 // Every window begins with the same ids, so what stands beside it is all that differs.
                 let mut batch = batch(lengths);
                 let mut ids = Vec::new();
-                lengths.iter().for_each(|length| ids.extend((0..*length).map(|id| 5 + id % 9)));
+                for length in lengths {
+                    ids.extend((0..*length).map(|id| 5 + id % 9));
+                }
                 batch.ids = ids;
                 host(network.forward(&Packed::new(&batch, &config, device), &[]).logits)
             };

@@ -143,7 +143,9 @@ fn alone(teacher: &Labels, student: &Labels, logits: Tensor<2>, misc: Misc) -> T
             (Some((_, inside)), _) => Some(inside),
             (None, tag) => (tag == Tag::Outside || misc != Misc::Ignore).then_some(targets.outside),
         };
-        place.into_iter().for_each(|place| to[column * width + place] = 1.0);
+        if let Some(place) = place {
+            to[column * width + place] = 1.0;
+        }
     }
     let to = matrix(to, [columns, width], &logits.device());
     rescaled(activation::softmax(logits, 1).matmul(to), targets.outside)

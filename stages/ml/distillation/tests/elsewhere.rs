@@ -119,16 +119,16 @@ fn a_step_elsewhere_reads_nothing_until_the_ledger_is_read() {
 /// Runs the loop in a folder of its own; `stop` counts down the calls for terms until it is cancelled (0 = never).
 fn run(
     lesson: &Lesson<'_>,
-    root: &std::path::Path,
+    folder: &std::path::Path,
     epochs: u32,
     asked: usize,
 ) -> Result<trainer::Trained, StageError> {
-    run_in(lesson, root, epochs, asked, None)
+    run_in(lesson, folder, epochs, asked, None)
 }
 
 fn run_in(
     lesson: &Lesson<'_>,
-    root: &std::path::Path,
+    folder: &std::path::Path,
     epochs: u32,
     asked: usize,
     room: Option<&Room>,
@@ -137,7 +137,7 @@ fn run_in(
     let cx = Context {
         inputs: &nowhere,
         outputs: &nowhere,
-        checkpoint: root,
+        checkpoint: folder,
         seed: 3,
         device: stage_contract::Device::Cpu,
         threads: 1,
@@ -279,17 +279,16 @@ fn a_training_that_must_cut_its_batches_takes_the_same_steps() {
     let (teacher, student) = pair();
     let mut lesson = long(&student, &teacher, Training::default());
     lesson.training.batch_tokens = 30;
-    let root = tempfile::tempdir().expect("a folder");
+    let place = tempfile::tempdir().expect("a folder");
     let cost = Cost::training(&student.network, Some(&teacher.network), false);
     // Room for the longest text alone, and no more.
-    let room = (1..)
-        .map(|kib| Room::of(cost, kib << 10))
-        .find(|room| room.check(&lesson.train.encoded).is_ok())
-        .expect("there is enough somewhere");
+    let rooms = (1..1 << 20).map(|kib| Room::of(cost, kib << 10));
+    let enough = |room: &Room| room.check(&lesson.train.encoded).is_ok();
+    let room = rooms.into_iter().find(enough).expect("there is enough somewhere");
     let batches = [(0..lesson.train.len()).collect::<Vec<_>>()];
     assert!(room.cut(&batches, &lesson.train.encoded).len() > 2, "it must cut");
-    let whole = run(&lesson, &root.path().join("whole"), 1, 0).expect("trained");
-    let parts = run_in(&lesson, &root.path().join("parts"), 1, 0, Some(&room)).expect("trained");
+    let whole = run(&lesson, &place.path().join("whole"), 1, 0).expect("trained");
+    let parts = run_in(&lesson, &place.path().join("parts"), 1, 0, Some(&room)).expect("trained");
     let (whole, parts) = (losses(&whole), losses(&parts));
     assert_eq!(whole.len(), parts.len());
     // The first step is the same; of later ones AdamW makes whole steps of what is 0 but for rounding.
