@@ -68,7 +68,8 @@ struct Server {
     device: Device,
     exact: Network,
     frozen: Network,
-    training: Option<(Precision, Network, Groupwise)>,
+    /// What was trained so far, in each precision.
+    training: Vec<(Precision, Network, Groupwise)>,
 }
 
 fn main() {
@@ -95,18 +96,18 @@ impl Server {
         let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
         let exact = Network::from_weights(&config, weights, &device).expect("the config's shapes");
         let frozen = exact.clone().freeze(&config);
-        Self { config, device, exact, frozen, training: None }
+        Self { config, device, exact, frozen, training: Vec::new() }
     }
 
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
     fn answer(&mut self, request: &Request) -> Answer {
         if let Some(precision) = request.run.training()
-            && self.training.as_ref().is_none_or(|(now, ..)| *now != precision)
+            && !self.training.iter().any(|(known, ..)| *known == precision)
         {
             let groups = Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.01 };
             let optimizer = Groupwise::new(groups, self.config.layers.len());
             let network = self.exact.clone().fork(&self.device).at(precision).train();
-            self.training = Some((precision, network, optimizer));
+            self.training.push((precision, network, optimizer));
         }
         let narrow = self.exact.clone().at(Precision::Bf16);
         let start = Instant::now();
@@ -117,7 +118,8 @@ impl Server {
                 Run::F32 => self.forward(&self.exact, windows),
                 Run::Bf16 => self.forward(&narrow, windows),
                 Run::Int8 => self.forward(&self.frozen, windows),
-                Run::Train | Run::TrainBf16 => self.step(windows),
+                Run::Train => self.step(windows, Precision::F32),
+                Run::TrainBf16 => self.step(windows, Precision::Bf16),
             };
             first.get_or_insert(found);
         }
@@ -134,8 +136,9 @@ impl Server {
     }
 
     /// Cross-entropy over all tokens, gradients clipped, a step of `AdamW`: the loss.
-    fn step(&mut self, windows: &[Vec<u32>]) -> Tensor<1> {
-        let (precision, network, mut optimizer) = self.training.take().expect("made before");
+    fn step(&mut self, windows: &[Vec<u32>], precision: Precision) -> Tensor<1> {
+        let at = self.training.iter().position(|(known, ..)| *known == precision).expect("made before");
+        let (_, network, mut optimizer) = self.training.swap_remove(at);
         let autodiff = self.device.clone().autodiff();
         let labels: Vec<i64> = windows
             .iter()
@@ -149,7 +152,7 @@ impl Server {
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         let norm = Norm::of(&network, &gradients, &network.device());
         let network = optimizer.step(5e-5, network, gradients, &norm, 1.0);
-        self.training = Some((precision, network, optimizer));
+        self.training.push((precision, network, optimizer));
         loss.inner()
     }
 }
