@@ -1,6 +1,11 @@
 //! What fits into a GPU's memory: a step's batches are cut as finely as it takes. That changes no result but its rounding,
 //! because each batch counts by its words, so a key need not know how large the memory was.
 
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
+
 use burn::module::Module;
 use stage_contract::{Device, StageError};
 
@@ -13,6 +18,9 @@ use crate::ml::{
 
 /// Of what is free, the share that is planned with: pools keep pages, and kernels are tuned on buffers of their own.
 const PLANNED: f64 = 0.85;
+
+/// What to do.
+const MORE_ROOM: &str = "set gradient_checkpointing = true or precision = \"bf16\", end what else runs on that GPU, or use --device cpu";
 
 /// Bytes that a training takes beside its weights, as a sum of terms in what a batch is made of. Counted from the operations in
 /// `ml/fused.rs`, each with all that it keeps for its backward pass, and so more than it will be.
@@ -130,7 +138,7 @@ impl Room {
             self.device,
             size(self.bytes)
         ))
-        .help("set gradient_checkpointing = true or precision = \"bf16\", end what else runs on that GPU, or use --device cpu"))
+        .help(MORE_ROOM))
     }
 
     /// The same texts in the same order, in batches that fit.
@@ -149,6 +157,30 @@ impl Room {
         }
         fitting
     }
+}
+
+/// Does something on a device, and says what to do when its memory runs out after all: Burn panics, and its words would not be
+/// shown.
+///
+/// # Errors
+/// What the work says, or that memory ran out.
+pub(super) fn within<T>(
+    device: Device,
+    work: impl FnOnce() -> Result<T, StageError>,
+) -> Result<T, StageError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        if !is_shortage(panic.as_ref()) {
+            resume_unwind(panic);
+        }
+        Err(StageError::new(format!("{device} ran out of memory")).help(MORE_ROOM))
+    })
+}
+
+/// Whether a panic is `CubeCL`'s `IoError` or `LaunchError`, or the driver's own word, about memory.
+fn is_shortage(panic: &(dyn Any + Send)) -> bool {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or_default().to_lowercase().replace(['-', '_', ' '], "");
+    ["outofmemory", "outofdevicememory"].iter().any(|sign| text.contains(sign))
 }
 
 /// Bytes as a person reads them.
@@ -215,6 +247,23 @@ mod tests {
         }
         let beside = Cost::training(&network, Some(&network), false).of([64; 8].into_iter());
         assert!(beside > Cost::training(&network, None, false).of([64; 8].into_iter()));
+    }
+
+    #[test]
+    fn memory_that_runs_out_is_an_error_with_advice_and_other_panics_go_on() {
+        for words in [
+            "Error while reading data: out of device memory allocating 1073741824 bytes",
+            "An out-of-memory error happened during launch",
+            "called `Result::unwrap()` on an `Err` value: DriverError(CUDA_ERROR_OUT_OF_MEMORY)",
+            "OutOfMemory { size: 1 }",
+        ] {
+            let error = within::<()>(Device::Cuda(1), || panic!("{words}")).expect_err("no memory");
+            assert_eq!(error.to_string(), "cuda:1 ran out of memory");
+            assert!(error.advice().is_some_and(|help| help.contains("bf16")));
+        }
+        assert_eq!(within(Device::Cpu, || Ok(7)).expect("all is well"), 7);
+        let other = catch_unwind(|| within::<()>(Device::Cpu, || panic!("of another sort")));
+        assert_eq!(other.expect_err("goes on").downcast_ref::<&str>(), Some(&"of another sort"));
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use crate::ml::{
     corpus::History,
     fused,
     ledger::{Ledger, Part},
-    memory::{Cost, Room},
+    memory::{self, Cost, Room},
     model::{Model, ModelFolder, Network},
     optimizer::{self, Groups, Norm},
 };
@@ -154,7 +154,7 @@ pub fn train(
     objective: &dyn Objective,
 ) -> Result<Trained, StageError> {
     let room = Room::on(cx.device, Cost::training(&network, objective.reads(), plan.recompute));
-    train_in(cx, plan, network, texts, objective, room.as_ref())
+    memory::within(cx.device, || train_in(cx, plan, network, texts, objective, room.as_ref()))
 }
 
 /// [`train`] in so much memory; none is no limit.
