@@ -6,7 +6,9 @@
 makes a virtual environment with torch, transformers, onnx and onnxruntime from PyPI outside the checkout (6 GB below
 --work), a CamemBERT of the base size with random weights there, builds our side, and runs all in turn, round by round:
 the same weights, the same batches, the same threads. Real lengths are those of FILE's lines; with a teacher's folder
-the same is measured with its weights, and `predict` beside transformers. `--help` tells the rest.
+the same is measured with its weights, and `predict` beside transformers. With `--device cuda` it is the encoder alone, on
+that GPU: forward and training step beside PyTorch eager in f32, SDPA with bf16, and that compiled (`gpu.py`). `--help`
+tells the rest.
 """
 
 import argparse
@@ -43,8 +45,16 @@ def main() -> None:
     os.environ["RAYON_NUM_THREADS"] = str(options.threads)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    serve = options.serve or build("bench", "serve")
+    on_cpu = options.device == "cpu"
+    serve = options.serve or build("bench", "serve", [] if on_cpu else ["--features", "cuda"])
     lengths = real_lengths(options)
+    if not on_cpu:
+        import gpu
+
+        folder = base(options.work / "encoder/base")
+        ours = Serve(serve, folder, options.device)
+        print(gpu.measure("base", folder, lengths, ours, options.device, options.rounds, say))
+        return ours.end()
     rows = []
     models = {"base": base(options.work / "encoder/base")}
     if options.teacher:
@@ -64,6 +74,7 @@ def arguments() -> argparse.Namespace:
     common(parser)
     parser.add_argument("--teacher", type=Path, help="a token classifier in Hugging Face layout")
     parser.add_argument("--sentences", type=int, default=1000, help="for predict (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
     parser.add_argument("--only", nargs="+", help="of base, teacher, predict")
     parser.add_argument("--serve", type=Path, help="our side, built before (bench `serve`)")
     return checked(parser)
@@ -107,14 +118,14 @@ def enter(options: argparse.Namespace) -> None:
     os.execv(python, [str(python), *sys.argv])
 
 
-def build(kind: str, name: str) -> Path:
+def build(kind: str, name: str, more: list[str] = []) -> Path:
     """All of the workspace is selected, so that what `cargo build --workspace` made is used."""
     command = {
         "bench": ["bench", "--no-run", "--bench", name],
         "bin": ["build", "--release", "--bin", name],
     }[kind]
     say(f"building {name}")
-    cargo = ["cargo", *command, "--workspace", "--locked", "--message-format", "json"]
+    cargo = ["cargo", *command, *more, "--workspace", "--locked", "--message-format", "json"]
     done = subprocess.run(cargo, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     artifacts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return next(
@@ -162,9 +173,9 @@ def sentences(options: argparse.Namespace, count: int) -> list[str]:
 class Serve:
     """Our side."""
 
-    def __init__(self, binary: Path, folder: Path):
+    def __init__(self, binary: Path, folder: Path, device: str = "cpu"):
         self.process = subprocess.Popen(
-            [binary, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [binary, folder, device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __call__(self, run: str, batches: list[list[list[int]]]) -> tuple[float, list[float]]:

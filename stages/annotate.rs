@@ -24,6 +24,7 @@ use crate::ml::{
     logits::{Logits, Origin},
     losses::Misc,
     model::{self, Model, ModelFolder},
+    precision::Precision,
     random,
     weights::Array,
     words::words,
@@ -55,13 +56,21 @@ pub struct Annotate {
     pub sample: usize,
     /// Tokens a batch, at most.
     pub tokens: usize,
+    /// What the teacher computes in: f32 or bf16.
+    pub precision: Precision,
     /// What a line must be to be kept.
     pub clean: Rules,
 }
 
 impl Default for Annotate {
     fn default() -> Self {
-        Self { misc: Misc::Outside, sample: 0, tokens: 2048, clean: Rules::default() }
+        Self {
+            misc: Misc::Outside,
+            sample: 0,
+            tokens: 2048,
+            precision: Precision::F32,
+            clean: Rules::default(),
+        }
     }
 }
 
@@ -109,7 +118,7 @@ impl Stage for Annotate {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device::burn(cx.device))?;
+        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision);
         let outside = outside(&teacher.config.labels, self.misc)?;
         let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
         let lines = draw(cleaned.lines, self.sample, cx.seed);

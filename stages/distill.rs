@@ -136,7 +136,7 @@ impl Stage for Distill {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
         let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device)?;
+        let teacher = folder.open(&device)?.at(self.training.precision);
         let guess = self.guess(&teacher.config);
         let mut shape = Model { config: self.shape(&teacher.config, &guess), ..teacher.clone() };
         let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];

@@ -94,7 +94,7 @@ impl Stage for Finetune {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
         let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device)?;
+        let teacher = folder.open(&device)?.at(self.training.precision);
         let student = Model::load(cx.input(&MODEL)?, &device)?;
         check_labels(&student.config.labels, self.training.misc)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;

@@ -22,7 +22,7 @@ use crate::ml::{
     device,
     infer::{encode, word_logits},
     model::Model,
-    weights,
+    precision, weights,
     words::words,
 };
 
@@ -48,7 +48,7 @@ struct Arguments {
     /// Read texts from this file, one a line; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     input: Option<PathBuf>,
-    /// Compute the encoder's layers in floating point, or faster and nearly as well in 8 bits (on the CPU)
+    /// Compute the encoder's layers in f32, or faster and nearly as well in 8 bits (on the CPU) or bf16 (on a GPU)
     #[arg(long, default_value = "f32")]
     precision: Precision,
     /// Write a table or JSON lines, whatever standard output is
@@ -63,16 +63,20 @@ struct Arguments {
 enum Precision {
     /// As the model was trained.
     F32,
+    /// Matrix products in 16 bits, on a GPU.
+    Bf16,
     /// Linear layers on bytes; embeddings, norms, attention, classifier and CRF as before.
     Int8,
 }
 
 impl Precision {
-    /// 8 bits are for the CPU, which they take where nobody names a device.
+    /// 8 bits are for the CPU, which they take where nobody names a device, and 16 are not.
     fn device(self, asked: DeviceRequest) -> Result<DeviceRequest, Invalid> {
         const CPU: DeviceRequest = DeviceRequest::Exactly(contract::Device::Cpu);
         match (self, asked) {
-            (Self::F32, asked) => Ok(asked),
+            (Self::Bf16, CPU) => Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
+                .help("--device cuda, or --precision int8")),
+            (Self::F32 | Self::Bf16, asked) => Ok(asked),
             (Self::Int8, DeviceRequest::Auto | CPU) => Ok(CPU),
             (Self::Int8, DeviceRequest::Exactly(device)) => {
                 Err(Invalid::new(format!("--precision int8 runs on the CPU, and not on {device}"))
@@ -101,6 +105,7 @@ fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
     let asked = arguments.precision.device(cx.device)?;
     let mut source = source(&arguments)?;
     let (device, note) = device::resolve(asked)?;
+    arguments.precision.device(DeviceRequest::Exactly(device))?;
     if let Some(note) = note {
         tracing::info!("{note}");
     }
@@ -201,8 +206,10 @@ struct Found {
 impl Predictor {
     fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, StageError> {
         let mut model = Model::load(folder, device)?;
-        if precision == Precision::Int8 {
-            model.network = model.network.freeze(&model.config);
+        match precision {
+            Precision::F32 => {}
+            Precision::Bf16 => model = model.at(precision::Precision::Bf16),
+            Precision::Int8 => model.network = model.network.freeze(&model.config),
         }
         Ok(Self { crf: model.crf(), model, device: device.clone() })
     }

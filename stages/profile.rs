@@ -9,8 +9,8 @@ use crate::ml::{
     batch::Batch,
     config::{Config, LayerShape},
     device,
+    host::host,
     latency::in_turn,
-    layout::host,
     model::{self, ModelFolder, Network, Packed},
     profile::{Profile, rising},
 };

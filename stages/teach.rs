@@ -156,6 +156,7 @@ impl Stage for Teach {
             batch_tokens: self.batch_tokens,
             accumulate: 1,
             patience: 0,
+            recompute: false,
             pruned: 0.0,
         };
         let trained = train(cx, &plan, lesson.model.network.clone(), &lesson.train.encoded, &lesson)?;
@@ -244,7 +245,7 @@ impl Objective for Lesson {
     fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
         let mut batch = Batch::pack(&self.train.encoded, members);
         self.disturb(&mut batch, at.epoch);
-        let autodiff = self.device.clone().autodiff();
+        let autodiff = network.device();
         let output = network.forward(&Packed::new(&batch, &self.model.config, &autodiff), &[]);
         let tags: Vec<Option<usize>> =
             members.iter().flat_map(|&member| self.train.tags[member].iter().copied()).collect();

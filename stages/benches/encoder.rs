@@ -18,7 +18,7 @@ use stages::ml::{
     config::{Config, LayerShape},
     labels::Labels,
     model::{Network, Packed},
-    optimizer::{self, Groups, Groupwise},
+    optimizer::{Groups, Groupwise, Norm},
 };
 
 const ROUNDS: usize = 7;
@@ -71,8 +71,8 @@ fn main() {
             || {
                 let network = fused.take().expect("left by the last round");
                 let gradients = backward(&network, &Packed::new(&batch, &config, &autodiff));
-                let norm = optimizer::norm(&network, &gradients);
-                fused = Some(ours.step(1e-5, network, gradients, norm, 1.0));
+                let norm = Norm::of(&network, &gradients, &network.device());
+                fused = Some(ours.step(1e-5, network, gradients, &norm, 1.0));
             },
         );
     }

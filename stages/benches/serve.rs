@@ -15,12 +15,14 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use serde::{Deserialize, Serialize};
+use stage_contract::{Device::Cpu, DeviceRequest};
 use stages::ml::{
     batch::Batch,
     config::Config,
     device,
     model::{Network, Packed},
-    optimizer::{self, Groups, Groupwise},
+    optimizer::{Groups, Groupwise, Norm},
+    precision::Precision,
     weights::{self, Weights},
 };
 
@@ -32,12 +34,26 @@ struct Request {
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum Run {
     F32,
+    Bf16,
     Int8,
     /// Steps that learn to tell an id's remainder, which is as good a label as any.
     Train,
+    /// The same in bf16.
+    TrainBf16,
+}
+
+impl Run {
+    /// What steps compute in, where there are steps.
+    fn training(self) -> Option<Precision> {
+        match self {
+            Self::Train => Some(Precision::F32),
+            Self::TrainBf16 => Some(Precision::Bf16),
+            Self::F32 | Self::Bf16 | Self::Int8 => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,7 +68,8 @@ struct Server {
     device: Device,
     exact: Network,
     frozen: Network,
-    training: Option<(Network, Groupwise)>,
+    /// What was trained so far, in each precision.
+    training: Vec<(Precision, Network, Groupwise)>,
 }
 
 fn main() {
@@ -63,7 +80,9 @@ fn main() {
         },
         PathBuf::from,
     );
-    let mut server = Server::open(&folder);
+    let asked = env::args().nth(2).map_or(Ok(DeviceRequest::Exactly(Cpu)), |device| device.parse());
+    let (device, _) = device::resolve(asked.expect("cpu or cuda:N")).expect("that device");
+    let mut server = Server::open(&folder, device::burn(device));
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line.expect("a line")).expect("a request");
         println!("{}", serde_json::to_string(&server.answer(&request)).expect("JSON"));
@@ -72,45 +91,54 @@ fn main() {
 }
 
 impl Server {
-    fn open(folder: &std::path::Path) -> Self {
-        let (config, device) =
-            (Config::load(folder).expect("config.json"), device::burn(stage_contract::Device::Cpu));
+    fn open(folder: &std::path::Path, device: Device) -> Self {
+        let config = Config::load(folder).expect("config.json");
         let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
         let exact = Network::from_weights(&config, weights, &device).expect("the config's shapes");
         let frozen = exact.clone().freeze(&config);
-        Self { config, device, exact, frozen, training: None }
+        Self { config, device, exact, frozen, training: Vec::new() }
     }
 
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
     fn answer(&mut self, request: &Request) -> Answer {
-        if matches!(request.run, Run::Train) && self.training.is_none() {
+        if let Some(precision) = request.run.training()
+            && !self.training.iter().any(|(known, ..)| *known == precision)
+        {
             let groups = Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.01 };
             let optimizer = Groupwise::new(groups, self.config.layers.len());
-            self.training = Some((self.exact.clone().fork(&self.device).train(), optimizer));
+            let network = self.exact.clone().fork(&self.device).at(precision).train();
+            self.training.push((precision, network, optimizer));
         }
+        let narrow = self.exact.clone().at(Precision::Bf16);
         let start = Instant::now();
-        let mut first = Vec::new();
+        // Nothing is read before all is done: a GPU need not wait for the host between batches.
+        let mut first = None;
         for windows in &request.batches {
             let found = match request.run {
                 Run::F32 => self.forward(&self.exact, windows),
+                Run::Bf16 => self.forward(&narrow, windows),
                 Run::Int8 => self.forward(&self.frozen, windows),
-                Run::Train => vec![self.step(windows)],
+                Run::Train => self.step(windows, Precision::F32),
+                Run::TrainBf16 => self.step(windows, Precision::Bf16),
             };
-            first = if first.is_empty() { found } else { first };
+            first.get_or_insert(found);
         }
-        Answer { seconds: start.elapsed().as_secs_f64(), first }
+        self.device.sync().expect("the device did its work");
+        let seconds = start.elapsed().as_secs_f64();
+        let first = first.map(|first| first.into_data().try_to_vec().expect("f32")).unwrap_or_default();
+        Answer { seconds, first }
     }
 
-    fn forward(&self, network: &Network, windows: &[Vec<u32>]) -> Vec<f32> {
+    /// Logits of the first row.
+    fn forward(&self, network: &Network, windows: &[Vec<u32>]) -> Tensor<1> {
         let logits = network.forward(&Packed::new(&batch(windows), &self.config, &self.device), &[]).logits;
-        let mut logits: Vec<f32> = logits.into_data().try_to_vec().expect("f32");
-        logits.truncate(self.config.labels.len());
-        logits
+        logits.narrow(0, 0, 1).flatten(0, 1)
     }
 
-    /// Cross-entropy over all tokens, gradients clipped, a step of `AdamW`.
-    fn step(&mut self, windows: &[Vec<u32>]) -> f32 {
-        let (network, mut optimizer) = self.training.take().expect("made before");
+    /// Cross-entropy over all tokens, gradients clipped, a step of `AdamW`: the loss.
+    fn step(&mut self, windows: &[Vec<u32>], precision: Precision) -> Tensor<1> {
+        let at = self.training.iter().position(|(known, ..)| *known == precision).expect("made before");
+        let (_, network, mut optimizer) = self.training.swap_remove(at);
         let autodiff = self.device.clone().autodiff();
         let labels: Vec<i64> = windows
             .iter()
@@ -121,12 +149,11 @@ impl Server {
         let labels = Tensor::<2, Int>::from_data(labels, &autodiff);
         let packed = Packed::new(&batch(windows), &self.config, &autodiff);
         let loss = log_softmax(network.forward(&packed, &[]).logits, 1).gather(1, labels).mean().neg();
-        let value = loss.clone().into_scalar();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        let norm = optimizer::norm(&network, &gradients);
-        let network = optimizer.step(5e-5, network, gradients, norm, 1.0);
-        self.training = Some((network, optimizer));
-        value
+        let norm = Norm::of(&network, &gradients, &network.device());
+        let network = optimizer.step(5e-5, network, gradients, &norm, 1.0);
+        self.training.push((precision, network, optimizer));
+        loss.inner()
     }
 }
 

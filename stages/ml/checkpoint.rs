@@ -65,10 +65,14 @@ impl State {
         patience > 0 && self.best_epoch > 0 && self.epoch > self.best_epoch + patience
     }
 
-    /// Counts a step and keeps its line.
-    pub fn record(&mut self, step: Step) {
+    /// Counts a step.
+    pub fn advance(&mut self) {
         self.step += 1;
         self.batch += 1;
+    }
+
+    /// Keeps the line of a step that was counted.
+    pub fn record(&mut self, step: Step) {
         self.loss_sum += step.loss;
         self.steps.push(step);
     }

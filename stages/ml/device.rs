@@ -6,6 +6,9 @@
 use ::burn::tensor;
 use stage_contract::{Device, DeviceRequest, Invalid};
 
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
+
 /// Burn's device for ours: Flex, the pure-Rust backend, or CUDA. On the CPU the process keeps its memory from now on.
 ///
 /// # Panics
@@ -28,68 +31,44 @@ pub fn burn(device: Device) -> tensor::Device {
 /// and why.
 ///
 /// # Errors
-/// CUDA was asked for and is not in this build, has no driver, no NVRTC or headers, or no such index.
+/// CUDA was asked for and is not in this build, has no driver or too old a one, no GPU of that number, no NVRTC or headers,
+/// or too little free memory.
 pub fn resolve(request: DeviceRequest) -> Result<(Device, Option<String>), Invalid> {
     match request {
         DeviceRequest::Exactly(Device::Cpu) => Ok((Device::Cpu, None)),
-        DeviceRequest::Exactly(Device::Cuda(index)) => cuda(index).map(|device| (device, None)),
+        DeviceRequest::Exactly(Device::Cuda(index)) => cuda(index).map(|_| (Device::Cuda(index), None)),
         #[cfg(not(feature = "cuda"))]
         DeviceRequest::Auto => Ok((Device::Cpu, None)),
         #[cfg(feature = "cuda")]
         DeviceRequest::Auto => Ok(match cuda(0) {
-            Ok(device) => (device, Some(format!("using {device}"))),
+            Ok(what) => (Device::Cuda(0), Some(format!("using {}: {what}", Device::Cuda(0)))),
             Err(why) => (Device::Cpu, Some(format!("using the CPU: {why}"))),
         }),
     }
 }
 
+/// Bytes of a device's own memory that nothing takes now; none for the CPU.
+#[must_use]
+pub fn free(device: Device) -> Option<u64> {
+    match device {
+        Device::Cpu => None,
+        #[cfg(feature = "cuda")]
+        Device::Cuda(index) => cuda::free(index),
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(_) => None,
+    }
+}
+
 #[cfg(not(feature = "cuda"))]
-fn cuda(_index: usize) -> Result<Device, Invalid> {
+fn cuda(_index: usize) -> Result<String, Invalid> {
     Err(Invalid::new("CUDA is not in this build")
         .help("cargo build --release --features cuda, or --device cpu"))
 }
 
+/// What a GPU is called, when all that its use needs is there.
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Device, Invalid> {
-    let count = tensor::Device::enumerate(tensor::DeviceType::Cuda).into_vec().len();
-    if count == 0 {
-        return Err(Invalid::new("no CUDA device: there is no NVIDIA driver, or it shows no GPU")
-            .help("check that nvidia-smi lists a GPU, or use --device cpu"));
-    }
-    if index >= count {
-        return Err(Invalid::new(format!("there is no cuda:{index}, only cuda:0 to cuda:{}", count - 1))
-            .help("--device cuda:0"));
-    }
-    compiler().map(|()| Device::Cuda(index))
-}
-
-/// Compiles an empty kernel as Burn will compile its own: NVRTC at run time, with the toolkit's headers. Burn panics in
-/// the middle of the work when either is missing.
-#[cfg(feature = "cuda")]
-fn compiler() -> Result<(), Invalid> {
-    use std::panic;
-
-    use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
-
-    const KERNEL: &str = "#include <cuda_fp16.h>\nextern \"C\" __global__ void empty() {}";
-    let root = cubecl_cuda::install::cuda_path().ok_or_else(|| {
-        Invalid::new("the CUDA toolkit is not installed, and its headers are needed")
-            .help("set CUDA_PATH to the folder that holds include/cuda_fp16.h, or use --device cpu")
-    })?;
-    let include_paths = vec![root.join("include").display().to_string()];
-    let options = CompileOptions { include_paths, ..CompileOptions::default() };
-    // cudarc panics when it cannot load the library; its message would only repeat ours.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| ()));
-    let outcome = panic::catch_unwind(|| compile_ptx_with_opts(KERNEL, options));
-    panic::set_hook(hook);
-    match outcome {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(Invalid::new(format!("NVRTC finds no usable CUDA headers in {}", root.display()))
-            .help("set CUDA_PATH to the folder that holds include/cuda_fp16.h, or use --device cpu")),
-        Err(_) => Err(Invalid::new("libnvrtc, which compiles CUDA kernels, cannot be loaded")
-            .help("add the CUDA toolkit's lib64 to LD_LIBRARY_PATH, or use --device cpu")),
-    }
+fn cuda(index: usize) -> Result<String, Invalid> {
+    cuda::judge(index, &mut cuda::Machine)
 }
 
 #[cfg(test)]
@@ -101,6 +80,7 @@ mod tests {
         let found = resolve(DeviceRequest::Exactly(Device::Cpu)).expect("the CPU");
         assert_eq!(found, (Device::Cpu, None));
         assert_eq!(burn(Device::Cpu), tensor::Device::flex());
+        assert_eq!(free(Device::Cpu), None);
     }
 
     #[cfg(not(feature = "cuda"))]

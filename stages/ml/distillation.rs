@@ -4,7 +4,7 @@ mod examples;
 mod fit;
 mod source;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
@@ -18,12 +18,15 @@ use crate::ml::{
     batch::Batch,
     checkpoint::Dev,
     decode::decode,
+    fused,
+    host::host,
     infer::{absent, word_logits},
     labels::{Scheme, Span, spans},
-    losses::{self, Misc, Transitions},
+    losses::{self, Misc, Transitions, soft},
     model::{Model, Network, Packed},
     optimizer::Groups,
     packed::indices,
+    precision::Precision,
     scores::score,
     trainer::{At, Decay, Objective, Plan, Term, Trained, train},
 };
@@ -88,6 +91,10 @@ pub struct Training {
     pub accumulate: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
     pub patience: u32,
+    /// What forward and backward passes compute in: f32, or bf16 with weights, moments and losses in f32.
+    pub precision: Precision,
+    /// Whether what is quick to compute again is not kept for the backward pass: less memory, more time.
+    pub gradient_checkpointing: bool,
 }
 
 impl Default for Training {
@@ -112,6 +119,8 @@ impl Default for Training {
             batch_tokens: 1024,
             accumulate: 1,
             patience: 0,
+            precision: Precision::F32,
+            gradient_checkpointing: false,
         }
     }
 }
@@ -189,6 +198,7 @@ impl Training {
             batch_tokens: self.batch_tokens,
             accumulate: self.accumulate,
             patience: self.patience,
+            recompute: self.gradient_checkpointing,
             pruned,
         }
     }
@@ -266,32 +276,62 @@ impl Distillation<'_> {
     /// See [`train`].
     pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
         let plan = self.training.plan(epochs, pruned);
-        train(cx, &plan, self.student.network.clone(), &self.train.encoded, self)
+        let network = self.student.network.clone().at(self.training.precision);
+        if network.precision != Precision::F32 && fused::runs_on(self.device) {
+            cx.show("bf16 is slower than f32 on the CPU: it is meant for a GPU");
+        }
+        let trained = train(cx, &plan, network, &self.train.encoded, self)?;
+        Ok(Trained { network: trained.network.at(Precision::F32), ..trained })
     }
 
-    /// `[words, teacher labels]` logits and the `wanted` hidden states `[tokens, hidden]` of a batch, which the teacher reads
-    /// only where nothing is known of it or states are wanted.
-    fn teach(&self, batch: &Batch, packed: &Packed, wanted: &[usize]) -> (Vec<f32>, Vec<Tensor<2>>) {
-        let recalled = self.train.recalled(&batch.members);
-        if let (Some(logits), []) = (&recalled, wanted) {
-            return (logits.clone(), Vec::new());
-        }
-        let output = self.teacher.network.forward(packed, wanted);
-        if let Some(logits) = recalled {
-            return (logits, output.hidden);
-        }
-        let logits = output.logits.select(0, packed.rows.clone()).into_data();
-        let mut logits: Vec<f32> = logits.try_to_vec().expect("logits are f32");
+    /// What the teacher says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch only where
+    /// nothing is known of it or states are wanted.
+    fn teach(&self, batch: &Batch, packed: &Packed, wanted: &[usize]) -> (Said, Vec<Tensor<2>>) {
         let from = &self.teacher.config.labels;
-        // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
-        let absent = absent(from);
-        for (row, _) in
-            logits.chunks_exact_mut(from.len()).zip(&batch.covered).filter(|(_, covered)| !**covered)
-        {
-            row.copy_from_slice(&absent);
-        }
-        (logits, output.hidden)
+        let here = fused::runs_on(self.device);
+        let known = self.train.recalled(&batch.members);
+        let read = known.is_none() || !wanted.is_empty();
+        let output = read.then(|| self.teacher.network.forward(packed, wanted));
+        let said = match (known, &output) {
+            (Some(values), _) if here => Said::Host(values),
+            (Some(values), _) => {
+                let shape = [values.len() / from.len(), from.len()];
+                Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), self.device)))
+            }
+            (None, Some(output)) => {
+                let logits = output.logits.clone().select(0, packed.rows.clone());
+                // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
+                let absent = absent(from);
+                if here {
+                    let mut logits = host(logits);
+                    let rows = logits.chunks_exact_mut(from.len()).zip(&batch.covered);
+                    rows.filter(|(_, covered)| !**covered).for_each(|(row, _)| row.copy_from_slice(&absent));
+                    Said::Host(logits)
+                } else {
+                    Said::Device(Box::new(replaced(logits, &batch.covered, absent)))
+                }
+            }
+            (None, None) => Said::Host(Vec::new()),
+        };
+        (said, output.map(|output| output.hidden).unwrap_or_default())
     }
+}
+
+/// What the teacher says of the words of a batch, where the losses need it: `[words, teacher labels]` logits.
+enum Said {
+    /// On the CPU.
+    Host(Vec<f32>),
+    /// Elsewhere, where reading it would make the device wait.
+    Device(Box<Tensor<2>>),
+}
+
+/// `[words, columns]` with the same row for each word that is not `covered`.
+fn replaced(rows: Tensor<2>, covered: &[bool], row: Vec<f32>) -> Tensor<2> {
+    let (shape, device) = (rows.dims(), rows.device());
+    let bare = covered.iter().map(|covered| !covered).collect::<Vec<_>>();
+    let bare = Tensor::<2, Bool>::from_data(TensorData::new(bare, [shape[0], 1]), &device);
+    let row = Tensor::<2>::from_data(TensorData::new(row, [1, shape[1]]), &device);
+    rows.mask_where(bare.expand(shape), row.expand(shape))
 }
 
 /// The words of a batch that count: owned, by the teacher's sub-words too, and with a tag.
@@ -301,7 +341,7 @@ struct Targets {
     /// Rows `[N]` of the batch as the teacher reads it.
     taught: Vec<u32>,
     /// Indices `[N]` into the batch's words.
-    words: Vec<usize>,
+    words: Vec<u32>,
     /// `[N]`
     tags: Vec<usize>,
     /// `[N]`
@@ -326,7 +366,7 @@ impl Targets {
                 if let (true, Some(tag)) = (owned, examples.tags[member][place]) {
                     targets.rows.push(batch.rows[word]);
                     targets.taught.push(taught.rows[word]);
-                    targets.words.push(word);
+                    targets.words.push(u32::try_from(word).unwrap_or(u32::MAX));
                     targets.tags.push(tag);
                     targets.weight.push(examples.weight[member][place]);
                 }
@@ -338,7 +378,7 @@ impl Targets {
 
     /// `[N, columns]` the rows of these words out of those of all words of the batch.
     fn of_words(&self, all: &[f32], columns: usize) -> Vec<f32> {
-        self.words.iter().flat_map(|word| &all[word * columns..(word + 1) * columns]).copied().collect()
+        self.words.iter().flat_map(|&word| &all[word as usize * columns..][..columns]).copied().collect()
     }
 }
 
@@ -350,7 +390,7 @@ impl Objective for Distillation<'_> {
         let taught = theirs.as_ref().unwrap_or(&batch);
         let targets = Targets::new(&batch, taught, self.train);
         let labels = &self.student.config.labels;
-        let autodiff = self.device.clone().autodiff();
+        let autodiff = network.device();
 
         // A layer's queries, keys and values follow from the state before it.
         let relation = self.relation.filter(|_| self.training.relation > 0.0);
@@ -359,10 +399,10 @@ impl Objective for Distillation<'_> {
         let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.into_iter().unzip();
         let structural = crf > 0.0 && self.training.crf_teacher == CrfTeacher::Structural;
         let their_packed = Packed::new(taught, &self.teacher.config, self.device);
-        let (taught_logits, mut their_states) = if kd > 0.0 || structural || !theirs.is_empty() {
+        let (said, mut their_states) = if kd > 0.0 || structural || !theirs.is_empty() {
             self.teach(taught, &their_packed, &theirs)
         } else {
-            (Vec::new(), Vec::new())
+            (Said::Host(Vec::new()), Vec::new())
         };
         let packed = Packed::new(&batch, &self.student.config, &autodiff);
         let output = network.forward(&packed, &ours);
@@ -380,15 +420,25 @@ impl Objective for Distillation<'_> {
         let from = &self.teacher.config.labels;
         if kd > 0.0 {
             let (temperature, boundary) = (self.training.temperature, self.training.boundary);
-            let projection =
-                losses::project(from, labels, &taught_logits, &batch.texts, temperature, self.training.misc);
-            let q = targets.of_words(&projection.q, labels.len());
-            let loss = losses::distillation(logits.clone(), &q, labels, temperature, boundary);
+            let (misc, logits) = (self.training.misc, logits.clone());
+            let loss = match &said {
+                Said::Host(said) => {
+                    let q = losses::project(from, labels, said, &batch.texts, temperature, misc).q;
+                    let q = targets.of_words(&q, labels.len());
+                    losses::distillation(logits, &q, labels, temperature, boundary)
+                }
+                Said::Device(said) => {
+                    let q =
+                        soft::project(from, labels, said.as_ref().clone(), &batch.texts, temperature, misc);
+                    let q = q.select(0, indices(&targets.words, self.device));
+                    soft::distillation(logits, q, labels, temperature, boundary)
+                }
+            };
             terms.push(Term { name: "kd", weight: kd, loss });
         }
         if !our_states.is_empty() {
             let pairs = our_states.into_iter().zip(their_states).map(|(student, teacher)| {
-                (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()).autodiff())
+                (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()))
             });
             terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
         }
@@ -397,7 +447,7 @@ impl Objective for Distillation<'_> {
             let teacher = teacher.select(0, their_rows);
             let theirs = self.teacher.network.attended(origin, &their_packed.layout, &teacher);
             let heads = self.training.relation_heads;
-            let loss = losses::relation(ours, theirs.map(Tensor::autodiff), &targets.texts, heads);
+            let loss = losses::relation(ours, theirs, &targets.texts, heads);
             terms.push(Term { name: "relation", weight: self.training.relation, loss });
         }
         if let Some(weights) = network.crf_weights().filter(|_| crf > 0.0) {
@@ -413,9 +463,18 @@ impl Objective for Distillation<'_> {
                     Some(("crf_fitted", losses::crf_transitions(&weights, self.transitions, labels)))
                 }
                 CrfTeacher::Structural => {
-                    let rows = targets.of_words(&taught_logits, from.len());
-                    let alone = losses::alone(from, labels, &rows, self.training.misc);
-                    let loss = losses::crf_structural(logits, &weights, &alone, &targets.texts, labels);
+                    let (misc, texts) = (self.training.misc, &targets.texts);
+                    let loss = match &said {
+                        Said::Host(said) => {
+                            let rows = targets.of_words(said, from.len());
+                            let alone = losses::alone(from, labels, &rows, misc);
+                            losses::crf_structural(logits, &weights, &alone, texts, labels)
+                        }
+                        Said::Device(said) => {
+                            let rows = said.as_ref().clone().select(0, indices(&targets.words, self.device));
+                            soft::crf_structural(logits, &weights, from, rows, texts, labels, misc)
+                        }
+                    };
                     Some(("crf_structural", loss))
                 }
             };
@@ -430,8 +489,14 @@ impl Objective for Distillation<'_> {
         Targets::new(&batch, taught.as_ref().unwrap_or(&batch), self.train).words.len()
     }
 
+    fn reads(&self) -> Option<&Network> {
+        Some(&self.teacher.network)
+    }
+
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
-        let model = Model { network: network.clone(), ..self.student.clone() };
+        // In f32, as whoever reads the student's file will run it.
+        let network = network.clone().at(Precision::F32);
+        let model = Model { network, ..self.student.clone() };
         let labels = &self.student.config.labels;
         let crf = model.crf();
         let budget = 2 * self.training.batch_tokens;

@@ -6,9 +6,9 @@
 mod autodiff;
 mod flex;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
@@ -16,14 +16,14 @@ use burn::{
     tensor::{
         Device, Tensor,
         activation::{gelu, softmax},
-        module::attention,
+        module::{attention, linear},
         ops::AttentionModuleOptions,
     },
 };
 
 use kernels::{adamw::AdamW, frozen::Layer as Frozen};
 
-use crate::ml::packed::Grid;
+use crate::ml::{packed::Grid, precision::Precision};
 
 /// How the rows of a batch are computed on.
 #[derive(Clone, Debug)]
@@ -41,7 +41,15 @@ pub(crate) enum Rows {
 
 /// Whether the kernels run on a device.
 pub(crate) fn runs_on(device: &Device) -> bool {
-    device.clone().inner() == Device::flex()
+    !pretended() && device.clone().inner() == Device::flex()
+}
+
+/// Whether a test has the CPU pass for another backend.
+#[cfg(test)]
+use self::tests::pretended;
+#[cfg(not(test))]
+fn pretended() -> bool {
+    false
 }
 
 /// What the kernels offer to Burn. Called for Flex alone, plain or under autodiff.
@@ -136,6 +144,26 @@ pub(crate) fn frozen(x: Tensor<2>, layer: &Arc<Frozen>, starts: &Arc<[u32]>) -> 
 }
 
 impl Rows {
+    /// The same rows for a network that computes in `precision`, which the kernels do in f32 alone.
+    pub(crate) fn at(&self, precision: Precision, device: &Device) -> Cow<'_, Self> {
+        match (self, precision) {
+            (Self::Fused { .. }, Precision::F32) => Cow::Borrowed(self),
+            (Self::Fused { starts, .. }, _) => {
+                Cow::Owned(Self::Stock(Box::new(Grid::new(starts, precision, device))))
+            }
+            (Self::Stock(grid), _) if grid.precision == precision => Cow::Borrowed(self),
+            (Self::Stock(grid), _) => Cow::Owned(Self::Stock(Box::new(grid.at(precision, device)))),
+        }
+    }
+
+    /// In f32, for whoever reads what these rows give.
+    pub(crate) fn wide<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Fused { .. } => x,
+            Self::Stock(grid) => grid.precision.wide(x),
+        }
+    }
+
     /// `[tokens, in]` -> `[tokens, out]`
     pub(crate) fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
         match (self, &layer.bias) {
@@ -144,7 +172,8 @@ impl Rows {
                 layer.weight.val().into_dispatch(),
                 bias.val().into_dispatch(),
             )),
-            _ => layer.forward(x),
+            (Self::Fused { .. }, None) => layer.forward(x),
+            (Self::Stock(grid), _) => stock(grid.precision, layer, x),
         }
     }
 
@@ -156,11 +185,11 @@ impl Rows {
                 layer.weight.val().into_dispatch(),
                 bias.val().into_dispatch(),
             )),
-            _ => gelu(layer.forward(x)),
+            _ => gelu(self.linear(layer, x)),
         }
     }
 
-    /// norm(x + residual)
+    /// norm(x + residual), in f32
     pub(crate) fn add_norm(&self, norm: &LayerNorm, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
         match (self, &norm.beta) {
             (Self::Fused { epsilon, .. }, Some(beta)) => Tensor::from_dispatch(Dispatch::add_norm(
@@ -170,7 +199,7 @@ impl Rows {
                 beta.val().into_dispatch(),
                 *epsilon,
             )),
-            _ => norm.forward(x + residual),
+            _ => norm.forward(self.wide(x) + self.wide(residual)),
         }
     }
 
@@ -197,10 +226,17 @@ impl Rows {
             }
             (Self::Fused { .. }, ..) => unreachable!("every layer of an encoder has a bias"),
             (Self::Stock(grid), ..) => {
-                padded([query, key, value].map(|layer| layer.forward(x.clone())), heads, grid)
+                let x = grid.precision.narrow(x.clone());
+                padded([query, key, value].map(|layer| stock(grid.precision, layer, x.clone())), heads, grid)
             }
         }
     }
+}
+
+/// A linear layer of f32 weights, computed in `precision`: casts let gradients through, so the weights' own are f32.
+fn stock(precision: Precision, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+    let bias = layer.bias.as_ref().map(|bias| precision.narrow(bias.val()));
+    linear(precision.narrow(x), precision.narrow(layer.weight.val()), bias)
 }
 
 /// Attention on a rectangle `[windows, length]`, whose padding is masked.
@@ -214,18 +250,19 @@ fn padded(rows: [Tensor<2>; 3], heads: usize, grid: &Grid) -> Tensor<2> {
         rows.reshape([grid.windows, grid.length, heads, width / heads]).swap_dims(1, 2)
     });
     let [windows, count, length, width] = query.dims();
-    let bias = grid.ragged.as_ref().map(|ragged| ragged.bias.clone());
+    let mask =
+        grid.ragged.as_ref().map(|ragged| ragged.mask.clone().expand([windows, count, length, length]));
     let context = if grid.fused {
-        let bias = bias.map(|bias| bias.expand([windows, 1, length, length]));
-        attention(query, key, value, None, bias, AttentionModuleOptions::default())
+        // A mask and no bias: with one, CubeCL takes the long way.
+        attention(query, key, value, mask, None, AttentionModuleOptions::default())
     } else {
         #[expect(clippy::cast_precision_loss, reason = "a head is some tens wide")]
         let scale = 1.0 / (width as f64).sqrt();
-        let mut scores = (query * scale).matmul(key.swap_dims(2, 3));
-        if let Some(bias) = bias {
-            scores = scores + bias;
+        let mut scores = grid.precision.wide(query.matmul(key.swap_dims(2, 3))) * scale;
+        if let Some(mask) = mask {
+            scores = scores.mask_fill(mask, f32::NEG_INFINITY);
         }
-        softmax(scores, 3).matmul(value)
+        grid.precision.narrow(softmax(scores, 3)).matmul(value)
     };
     let context = context.swap_dims(1, 2).reshape([windows * length, count * width]);
     match &grid.ragged {

@@ -6,8 +6,9 @@ use stage_contract::{Progress, StageError};
 
 use crate::ml::{
     batch::{Batch, Encoded, group},
+    fused,
+    host::host,
     labels::Labels,
-    layout::host,
     model::{Model, Packed},
     tokenizer::Window,
 };
@@ -97,17 +98,18 @@ pub fn word_logits(
     };
     let mut results: Vec<WordLogits> = texts.iter().map(unread).collect();
     let mut left: Vec<usize> = texts.iter().map(|text| text.windows.len()).collect();
-    let at_once = if *device == Device::flex() { rayon::current_num_threads() } else { 1 };
+    let at_once = if fused::runs_on(device) { rayon::current_num_threads() } else { 1 };
     for some in batches(texts, budget).chunks(at_once) {
-        let read: Vec<_> = some
-            .par_iter()
-            .map(|members| {
-                let batch = Batch::windows(members.iter().map(|(_, window)| *window));
-                let packed = Packed::new(&batch, &model.config, device);
-                let logits = model.network.forward(&packed, &[]).logits;
-                if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) }
-            })
-            .collect();
+        let read = |members: &Vec<(usize, &Window)>| {
+            let batch = Batch::windows(members.iter().map(|(_, window)| *window));
+            let packed = Packed::new(&batch, &model.config, device);
+            let logits = model.network.forward(&packed, &[]).logits;
+            if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) }
+        };
+        let read: Vec<_> = match some {
+            [one] => vec![read(one)],
+            some => some.par_iter().map(read).collect(),
+        };
         let mut finished = 0;
         for (members, read) in some.iter().zip(read) {
             let mut rows = read.chunks_exact(labels);

@@ -9,8 +9,8 @@ use crate::ml::{
     bootstrap::{Bootstrap, Estimate},
     crf::Crf,
     decode::decode,
+    host::host,
     infer::{WordLogits, word_logits},
-    layout::host,
     model::{Model, Packed},
 };
 

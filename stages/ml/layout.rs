@@ -12,7 +12,9 @@ use stage_contract::StageError;
 
 use crate::ml::{
     config::Config,
+    host::host,
     model::{CrfParameters, Layer, Network},
+    precision::Precision,
     random,
     weights::{Array, FILE, Weights},
 };
@@ -170,6 +172,7 @@ impl Network {
             layers,
             head: builder.linear(name::HEAD, hidden, labels)?,
             crf,
+            precision: Precision::F32,
         })
     }
 
@@ -290,11 +293,6 @@ impl Writer {
             self.tensor(&format!("{name}.bias"), beta.val());
         }
     }
-}
-
-/// A tensor's values, row after row.
-pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec_as().unwrap_or_else(|error| unreachable!("floats are floats: {error}"))
 }
 
 /// `[rows, columns]` to `[columns, rows]`, in blocks that stay in the cache.

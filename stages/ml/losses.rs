@@ -1,13 +1,15 @@
 //! The four losses of ML.md §3. N counts owned first sub-words; padding never exists, so it can never count.
 //!
 //! Each loss is a mean over N words, is `[1]`, lives where its tensors live and lets gradients through. Without a word
-//! (N = 0) it is 0, not NaN, and takes no part in the graph. Only the two of the CRF's
-//! paths read from the device.
+//! (N = 0) it is 0, not NaN, and takes no part in the graph. On the CPU the two of
+//! the CRF's paths, and what the teacher says, are numbers of the host; elsewhere they are tensors ([`soft`]).
 
 mod crf;
 mod fitted;
+mod lattice;
 mod projection;
 mod relation;
+pub mod soft;
 mod structural;
 #[cfg(test)]
 mod tests;

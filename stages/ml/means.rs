@@ -9,7 +9,7 @@ use stage_contract::StageError;
 use crate::ml::{
     batch::{Batch, Encoded},
     config::Config,
-    layout::host,
+    host::host,
     model::{Network, Packed, Probe},
 };
 

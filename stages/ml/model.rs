@@ -20,8 +20,10 @@ use crate::ml::{
     config::Config,
     crf::Crf,
     fused::{self, Rows},
-    layout::{self, host},
+    host::host,
+    layout,
     losses::CrfWeights,
+    precision::Precision,
     tokenizer::Tokenizer,
     weights::{self, Weights},
 };
@@ -44,6 +46,9 @@ pub struct Network {
     pub head: Linear,
     /// A student's CRF.
     pub crf: Option<CrfParameters>,
+    /// What its passes compute in; its weights are f32.
+    #[module(skip)]
+    pub(crate) precision: Precision,
 }
 
 /// One encoder layer, post-LayerNorm; `a` = heads * `head_dim`.
@@ -117,9 +122,10 @@ impl Network {
     /// Forward pass with a probe on all heads and neurons.
     #[must_use]
     pub fn forward_probed(&self, batch: &Packed, hidden: &[usize], probe: Option<&dyn Probe>) -> Output {
+        let rows = batch.layout.at(self.precision, &batch.ids.device());
         let words = self.word.weight.val().select(0, batch.ids.clone());
         let positions = self.position.weight.val().select(0, batch.positions.clone());
-        let mut x = batch.layout.add_norm(&self.norm, words, positions);
+        let mut x = rows.add_norm(&self.norm, words, positions);
         let mut states = vec![None; self.layers.len() + 1];
         let keep = |states: &mut Vec<Option<Tensor<2>>>, state: usize, x: &Tensor<2>| {
             if hidden.contains(&state) {
@@ -128,13 +134,25 @@ impl Network {
         };
         keep(&mut states, 0, &x);
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, &batch.layout, probe.map(|probe| (index, probe)));
+            x = layer.forward(x, &rows, probe.map(|probe| (index, probe)));
             keep(&mut states, index + 1, &x);
         }
         Output {
-            logits: batch.layout.linear(&self.head, x),
+            logits: rows.wide(rows.linear(&self.head, x)),
             hidden: hidden.iter().filter_map(|state| states[*state].clone()).collect(),
         }
+    }
+
+    /// The same network, whose passes compute in `precision` from now on.
+    #[must_use]
+    pub fn at(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Where it is; under autodiff with how that keeps what a backward pass needs.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.norm.gamma.val().device()
     }
 
     /// The same network with its layers also in 8 bits, which forward passes take from now on where the kernels run. It is
@@ -150,7 +168,8 @@ impl Network {
     /// Query, key and value `[rows, heads * head_dim]` of a layer, from rows of the state that it reads.
     pub(crate) fn attended(&self, layer: usize, layout: &Rows, rows: &Tensor<2>) -> [Tensor<2>; 3] {
         let layer = &self.layers[layer];
-        [&layer.query, &layer.key, &layer.value].map(|part| layout.linear(part, rows.clone()))
+        let layout = layout.at(self.precision, &rows.device());
+        [&layer.query, &layer.key, &layer.value].map(|part| layout.wide(layout.linear(part, rows.clone())))
     }
 
     /// The CRF's weights as the loss needs them.
@@ -172,12 +191,12 @@ impl Layer {
         }
         let mut context = rows.attention([&self.query, &self.key, &self.value], self.heads, &x);
         if let Some((layer, probe)) = probe {
-            context = probe.context(layer, context);
+            context = probe.context(layer, rows.wide(context));
         }
         let x = rows.add_norm(&self.attention_norm, rows.linear(&self.attention_output, context), x);
         let mut neurons = rows.linear_gelu(&self.up, x.clone());
         if let Some((layer, probe)) = probe {
-            neurons = probe.neurons(layer, neurons);
+            neurons = probe.neurons(layer, rows.wide(neurons));
         }
         rows.add_norm(&self.ffn_norm, rows.linear(&self.down, neurons), x)
     }
@@ -223,6 +242,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// The same model, whose network computes in `precision` from now on.
+    #[must_use]
+    pub fn at(self, precision: Precision) -> Self {
+        Self { network: self.network.at(precision), ..self }
+    }
+
     /// Reads `config.json`, `model.safetensors` (f32, f16, bf16), `tokenizer.json`; special ids must agree.
     ///
     /// # Errors

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use burn::{
@@ -19,7 +16,7 @@ use burn::{
 };
 use kernels::adamw;
 
-use crate::ml::fused;
+use crate::ml::{fused, host::host};
 
 /// Learning-rate factors and decay.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,17 +48,24 @@ struct Scaled {
     scale: Arc<Scale>,
 }
 
-/// What every gradient is multiplied by in the step under way. As bits, because optimisers must be `Sync`.
+/// What every gradient is multiplied by in the step under way: a number on the CPU, elsewhere a tensor `[1]`, for which no
+/// device waits. Under a lock, because optimisers must be `Sync`.
 #[derive(Debug)]
-struct Scale(AtomicU32);
+struct Scale(Mutex<Clip>);
+
+#[derive(Clone, Debug)]
+enum Clip {
+    Host(f32),
+    Device(Box<Tensor<1>>),
+}
 
 impl Scale {
-    fn get(&self) -> f32 {
-        f32::from_bits(self.0.load(Ordering::Relaxed))
+    fn get(&self) -> Clip {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, scale: f32) {
-        self.0.store(scale.to_bits(), Ordering::Relaxed);
+    fn set(&self, clip: Clip) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = clip;
     }
 }
 
@@ -89,11 +93,14 @@ impl Optimizer for Scaled {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let (rate, scale) = (rate * self.factor, self.scale.get());
-        if !fused::runs_on(&tensor.device()) {
-            let gradient = if scale < 1.0 { gradient.mul_scalar(scale) } else { gradient };
-            return self.stock.step(rate, tensor, gradient, state);
-        }
+        let rate = rate * self.factor;
+        let scale = match self.scale.get() {
+            Clip::Host(scale) => scale,
+            Clip::Device(scale) => {
+                let gradient = gradient * scale.reshape([1; D]);
+                return self.stock.step(rate, tensor, gradient, state);
+            }
+        };
         let (time, moments) = match state.map(|state| state.momentum) {
             Some(AdaptiveMomentumState { time, moment_1, moment_2, .. }) => (time, [moment_1, moment_2]),
             None => (0, [gradient.zeros_like(), gradient.zeros_like()]),
@@ -132,7 +139,7 @@ impl Groupwise {
     /// Before the first step of a network of so many layers.
     #[must_use]
     pub fn new(groups: Groups, layers: usize) -> Self {
-        let scale = Arc::new(Scale(AtomicU32::new(1.0_f32.to_bits())));
+        let scale = Arc::new(Scale(Mutex::new(Clip::Host(1.0))));
         let scaled = |decay, factor| Scaled::new(decay, factor, &scale);
         // The last group that matches a path wins.
         let mut all = ModuleOptimizer::from(scaled(groups.weight_decay, 1.0)).with_group(
@@ -167,17 +174,17 @@ impl Groupwise {
         Self { groups, scale }
     }
 
-    /// One step, with gradients scaled so that a global norm of `norm` becomes at most `limit` (0 = no limit).
+    /// One step, with gradients scaled so that their global `norm` becomes at most `limit` (0 = no limit).
     #[must_use]
     pub fn step<M: Module>(
         &mut self,
         rate: f64,
         module: M,
         gradients: GradientsParams,
-        norm: f64,
+        norm: &Norm,
         limit: f64,
     ) -> M {
-        self.scale.set(clip(norm, limit));
+        self.scale.set(norm.clip(limit));
         self.groups.step(rate, module, gradients)
     }
 
@@ -198,18 +205,55 @@ impl Groupwise {
     }
 }
 
+/// The global L2 norm of all gradients, on their device.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// Σ g² `[1]`
+    squares: Tensor<1>,
+}
+
+/// `PyTorch`'s `clip_grad_norm_` adds the same.
+const BESIDE_THE_NORM: f64 = 1e-6;
+
+impl Norm {
+    /// Of a module's gradients; 0 when it has none.
+    pub fn of<M: Module>(module: &M, gradients: &GradientsParams, device: &Device) -> Self {
+        let mut squares = Squares { gradients, sum: None };
+        module.visit(&mut squares);
+        Self { squares: squares.sum.unwrap_or_else(|| Tensor::zeros([1], &device.clone().inner())) }
+    }
+
+    /// Σ g² `[1]`, from which [`Self::from_squares`] makes the number.
+    #[must_use]
+    pub fn squares(&self) -> Tensor<1> {
+        self.squares.clone()
+    }
+
+    /// The norm of what [`Self::squares`] turned out to be.
+    #[must_use]
+    pub fn from_squares(squares: f32) -> f64 {
+        f64::from(squares).sqrt()
+    }
+
+    /// What brings the gradients to at most `limit` (0 = no limit).
+    fn clip(&self, limit: f64) -> Clip {
+        if fused::runs_on(&self.squares.device()) {
+            let norm = host(self.squares.clone()).into_iter().map(Self::from_squares).sum();
+            return Clip::Host(clip(norm, limit));
+        }
+        if limit > 0.0 {
+            let scale = (self.squares.clone().sqrt() + BESIDE_THE_NORM).recip() * limit;
+            Clip::Device(Box::new(scale.clamp_max(1.0)))
+        } else {
+            Clip::Device(Box::new(self.squares.ones_like()))
+        }
+    }
+}
+
 /// What brings gradients of global norm `norm` to at most `limit` (0 = no limit).
 #[expect(clippy::cast_possible_truncation, reason = "a share")]
 fn clip(norm: f64, limit: f64) -> f32 {
-    // PyTorch's `clip_grad_norm_` adds the same 1e-6.
-    if limit > 0.0 && norm > limit { (limit / (norm + 1e-6)) as f32 } else { 1.0 }
-}
-
-/// The global L2 norm of all gradients.
-pub fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
-    let mut squares = Squares { gradients, sum: None };
-    module.visit(&mut squares);
-    squares.sum.map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>())).sqrt()
+    if limit > 0.0 && norm > limit { (limit / (norm + BESIDE_THE_NORM)) as f32 } else { 1.0 }
 }
 
 struct Squares<'a> {
@@ -241,7 +285,7 @@ mod tests {
     use crate::ml::{
         batch::Batch,
         config::Config,
-        layout::host,
+        host::host,
         model::{Layer, Network, Packed, tests::tiny},
     };
 
@@ -259,11 +303,24 @@ mod tests {
         GradientsParams::from_grads(loss.backward(), layer)
     }
 
+    fn norm(layer: &Linear, gradients: &GradientsParams) -> Norm {
+        Norm::of(layer, gradients, &Device::flex())
+    }
+
+    fn number(norm: &Norm) -> f64 {
+        Norm::from_squares(host(norm.squares())[0])
+    }
+
+    /// A norm that clips nothing.
+    fn small() -> Norm {
+        Norm { squares: Tensor::ones([1], &Device::flex()) }
+    }
+
     /// sum over a 4 x 2 layer of 3 rows of ones: every gradient is 3, so the norm is 3 sqrt(8 + 2).
     #[test]
     fn the_norm_is_over_all_parameters_and_clipping_brings_it_to_the_limit() {
         let layer = layer();
-        let norm = norm(&layer, &gradients(&layer, 1.0));
+        let norm = number(&norm(&layer, &gradients(&layer, 1.0)));
         assert!((norm - 3.0 * 10.0_f64.sqrt()).abs() < 1e-4, "{norm}");
         assert!((f64::from(clip(norm, 1.0)) * norm - 1.0).abs() < 1e-4);
         assert!([clip(norm, 0.0), clip(0.5, 1.0)].iter().all(|scale| scale.to_bits() == 1.0_f32.to_bits()));
@@ -284,8 +341,8 @@ mod tests {
         for factor in [1.0, -0.3, 2.0, 0.01] {
             let found = gradients(&ours, factor);
             let before = norm(&ours, &found);
-            ours = optimizer.step(0.05, ours, found, before, 1.0);
-            let clipped = gradients(&stock, factor * clip(before, 1.0));
+            ours = optimizer.step(0.05, ours, found, &before, 1.0);
+            let clipped = gradients(&stock, factor * clip(number(&before), 1.0));
             stock = reference.step(0.05, stock, clipped);
             let near = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 2e-6);
             assert!(near(host(ours.weight.val()), host(stock.weight.val())));
@@ -304,7 +361,7 @@ mod tests {
         let packed = Packed::new(&batch, &config, &Device::flex().autodiff());
         let loss = network.forward(&packed, &[]).logits.powi_scalar(2).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        let stepped = Groupwise::new(groups, 3).step(0.01, network.clone(), gradients, 1.0, 0.0);
+        let stepped = Groupwise::new(groups, 3).step(0.01, network.clone(), gradients, &small(), 0.0);
         let moved = |before: Tensor<2>, after: Tensor<2>| {
             let (before, after) = (host(before), host(after));
             let steps = before.iter().zip(&after).map(|(before, after)| (before - after).abs());
@@ -336,11 +393,11 @@ mod tests {
         let path = folder.path().join("optimizer.bpk");
         let mut layer = layer();
         let mut optimizer = Groupwise::new(PLAIN, 0);
-        layer = optimizer.step(0.05, layer.clone(), gradients(&layer, 1.0), 1.0, 0.0);
+        layer = optimizer.step(0.05, layer.clone(), gradients(&layer, 1.0), &small(), 0.0);
         optimizer.save(&path).expect("saved");
         let mut again = Groupwise::new(PLAIN, 0).load(&path).expect("loaded");
         let step = |optimizer: &mut Groupwise| {
-            host(optimizer.step(0.05, layer.clone(), gradients(&layer, 0.7), 1.0, 0.0).weight.val())
+            host(optimizer.step(0.05, layer.clone(), gradients(&layer, 0.7), &small(), 0.0).weight.val())
         };
         assert!(step(&mut optimizer) == step(&mut again));
     }

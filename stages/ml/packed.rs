@@ -1,11 +1,12 @@
 //! A batch on a device: everything that a forward pass needs and that is made once a batch.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::ml::{
     batch::Batch,
     config::Config,
     fused::{self, Rows},
+    precision::Precision,
 };
 
 /// A batch on a device.
@@ -29,8 +30,10 @@ pub(crate) struct Grid {
     pub length: usize,
     /// `None` when all windows are equally long: then the packed rows are the rectangle already.
     pub ragged: Option<Ragged>,
-    /// Whether the backend computes attention in one piece, without gradients.
+    /// Whether attention is computed in one piece, which gives no gradients.
     pub fused: bool,
+    /// What is computed in.
+    pub precision: Precision,
 }
 
 /// How rows travel to the rectangle and back when windows differ in length.
@@ -40,8 +43,8 @@ pub(crate) struct Ragged {
     pub gather: Tensor<1, Int>,
     /// `[tokens]` cell of each packed row.
     pub scatter: Tensor<1, Int>,
-    /// `[windows, 1, 1, length]` 0 for a token and -inf for padding: exp(-inf) is exactly 0.
-    pub bias: Tensor<4>,
+    /// `[windows, 1, 1, length]` true for padding, which nobody attends to.
+    pub mask: Tensor<4, Bool>,
 }
 
 impl Packed {
@@ -68,42 +71,56 @@ impl Packed {
             ids: indices(&batch.ids, device),
             positions: indices(&positions, device),
             rows: indices(&batch.rows, device),
-            layout: fused.unwrap_or_else(|| Rows::Stock(Box::new(Grid::new(&windows, device)))),
+            layout: fused
+                .unwrap_or_else(|| Rows::Stock(Box::new(Grid::new(&batch.starts, Precision::F32, device)))),
         }
     }
 }
 
 impl Grid {
-    fn new(windows: &[std::ops::Range<u32>], device: &Device) -> Self {
-        // On an autodiff device attention is computed in differentiable pieces.
+    /// `starts [windows + 1]` are the first rows of the windows.
+    pub fn new(starts: &[u32], precision: Precision, device: &Device) -> Self {
+        let windows: Vec<_> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
         let longest = windows.iter().map(|rows| rows.end - rows.start).max().unwrap_or(0);
         let uniform = windows.iter().all(|rows| rows.end - rows.start == longest);
         Self {
             windows: windows.len(),
             length: longest as usize,
-            ragged: (!uniform).then(|| Ragged::new(windows, longest, device)),
-            fused: !device.is_autodiff() && *device == Device::flex(),
+            ragged: (!uniform).then(|| Ragged::new(&windows, longest, device)),
+            fused: in_one_piece(precision, device),
+            precision,
         }
     }
+
+    /// The same rectangle for another precision.
+    pub fn at(&self, precision: Precision, device: &Device) -> Self {
+        Self { fused: in_one_piece(precision, device), precision, ..self.clone() }
+    }
+}
+
+/// Whether attention is computed in one piece: with gradients Burn takes it apart again, and `CubeCL`'s piece multiplies in
+/// 16 bits whatever it is given, which f32 must not become.
+fn in_one_piece(precision: Precision, device: &Device) -> bool {
+    !device.is_autodiff() && (precision == Precision::Bf16 || *device == Device::flex())
 }
 
 impl Ragged {
     fn new(windows: &[std::ops::Range<u32>], length: u32, device: &Device) -> Self {
         let cells = windows.len() * length as usize;
-        let (mut gather, mut bias) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        let (mut gather, mut mask) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
         let mut scatter = Vec::new();
         for (rows, top) in windows.iter().zip((0..).step_by(length as usize)) {
             let tokens = rows.end - rows.start;
             gather.extend(rows.clone());
             gather.extend((tokens..length).map(|_| rows.end.saturating_sub(1)));
-            bias.extend((0..length).map(|i| if i < tokens { 0.0 } else { f32::NEG_INFINITY }));
+            mask.extend((0..length).map(|i| i >= tokens));
             scatter.extend(top..top + tokens);
         }
         let shape = [windows.len(), 1, 1, length as usize];
         Self {
             gather: indices(&gather, device),
             scatter: indices(&scatter, device),
-            bias: Tensor::from_data(TensorData::new(bias, shape), device),
+            mask: Tensor::from_data(TensorData::new(mask, shape), device),
         }
     }
 }

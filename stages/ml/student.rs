@@ -139,7 +139,7 @@ fn crf(labels: &Labels, bigram: &Transitions, device: &Device) -> CrfParameters 
 mod tests {
     use super::*;
     use crate::ml::{
-        layout::host,
+        host::host,
         losses::bigram,
         model::tests::{tiny, tokenizer},
     };

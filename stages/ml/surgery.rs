@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::ml::{
         batch::{Batch, Encoded},
-        layout::host,
+        host::host,
         model::{
             Gates, Network, Packed, Probe,
             tests::{batch, furthest, tiny, trained},

@@ -1,12 +1,10 @@
 //! The training loop: batches by token budget, one or several a step, warm-up and decay, clipping, the best epoch by strict dev F1,
 //! checkpoints from which a killed run goes on to the same bytes.
 
-use std::collections::BTreeMap;
-
 use burn::{
-    module::Module,
+    module::{Module, ModuleMapper, Param},
     optim::{GradientsAccumulator, GradientsParams},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,9 +13,12 @@ use stage_contract::{Context, Output, StageError};
 use crate::ml::{
     batch::{Encoded, buckets},
     checkpoint::{Checkpoint, Dev, State},
-    corpus::{self, History, Step},
+    corpus::History,
+    fused,
+    ledger::{Ledger, Part},
+    memory::{self, Cost, Room},
     model::{Model, ModelFolder, Network},
-    optimizer::{self, Groups},
+    optimizer::{self, Groups, Norm},
 };
 
 /// How the learning rate falls after the warm-up.
@@ -54,6 +55,8 @@ pub struct Plan {
     pub accumulate: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
     pub patience: u32,
+    /// Whether what is quick to compute again is not kept for the backward pass.
+    pub recompute: bool,
     /// For the `pruning_ratio` column of the history: share of the teacher's heads that are gone.
     pub pruned: f64,
 }
@@ -98,7 +101,8 @@ pub struct At {
 
 /// What is trained for.
 pub trait Objective {
-    /// The terms of the loss of a batch, in a fixed order: means over its [`Self::words`].
+    /// The terms of the loss of a batch, in a fixed order: means over its [`Self::words`]. They live where the network does
+    /// ([`Network::device`]), and off the CPU nothing on the way to them is read.
     ///
     /// # Errors
     /// When a batch cannot be made.
@@ -106,6 +110,11 @@ pub trait Objective {
 
     /// How many words of a batch the terms are means over.
     fn words(&self, members: &[usize]) -> usize;
+
+    /// A network that is read beside the one that is trained.
+    fn reads(&self) -> Option<&Network> {
+        None
+    }
 
     /// Scores a network (no autodiff) on the dev part.
     ///
@@ -129,10 +138,14 @@ pub struct Trained {
 /// Steps between two checkpoints inside an epoch: a few minutes of a large student on two cores.
 const CHECKPOINT_STEPS: usize = 100;
 
+/// Steps off the CPU between two looks at what they cost: each look waits for the device.
+const READ_STEPS: usize = 20;
+
 /// Trains `network` on `texts` (all of them every epoch).
 ///
 /// # Errors
-/// Cancelled, an objective's error, a loss that is no number, or a disk that refuses checkpoints.
+/// Cancelled, an objective's error, a loss that is no number, a disk that refuses checkpoints, or a text that is too long for
+/// a GPU's memory.
 pub fn train(
     cx: &Context<'_>,
     plan: &Plan,
@@ -140,10 +153,26 @@ pub fn train(
     texts: &[Encoded],
     objective: &dyn Objective,
 ) -> Result<Trained, StageError> {
+    let room = Room::on(cx.device, Cost::training(&network, objective.reads(), plan.recompute));
+    memory::within(cx.device, || train_in(cx, plan, network, texts, objective, room.as_ref()))
+}
+
+/// [`train`] in so much memory; none is no limit.
+pub(super) fn train_in(
+    cx: &Context<'_>,
+    plan: &Plan,
+    network: Network,
+    texts: &[Encoded],
+    objective: &dyn Objective,
+    room: Option<&Room>,
+) -> Result<Trained, StageError> {
+    room.map_or(Ok(()), |room| room.check(texts))?;
     // The batches of each step.
     let order = |epoch: u32| -> Vec<Vec<Vec<usize>>> {
         let batches = buckets(texts, plan.batch_tokens, Some(cx.seed.wrapping_add(u64::from(epoch))));
-        batches.chunks(plan.accumulate.max(1)).map(<[_]>::to_vec).collect()
+        let cut =
+            |batches: &[Vec<usize>]| room.map_or_else(|| batches.to_vec(), |room| room.cut(batches, texts));
+        batches.chunks(plan.accumulate.max(1)).map(cut).collect()
     };
     // Shuffling changes how texts fall into batches, so each epoch has its own number of steps.
     let epochs: Vec<usize> = (1..=plan.epochs).map(|epoch| order(epoch).len()).collect();
@@ -158,29 +187,42 @@ pub fn train(
         }
         None => (network, None, State::default()),
     };
-    network = network.train();
+    let device = network.device();
+    network = trainable(network, plan.recompute);
+    // The CPU has nothing to wait for, and sees a loss that is no number before it steps.
+    let most = if fused::runs_on(&device) { 1 } else { READ_STEPS };
+    let mut ledger = Ledger::default();
 
     while state.epoch <= plan.epochs && !state.stopped(plan.patience) {
         let batches = order(state.epoch);
         let mut progress =
             cx.progress(format!("epoch {}/{}", state.epoch, plan.epochs), batches.len() as u64, "steps");
         progress.advance(state.batch as u64);
+        let steps_now = batches.len();
         for batches in &batches[state.batch..] {
-            cx.check_cancelled().inspect_err(|_| {
+            if let Err(cancelled) = cx.check_cancelled() {
                 // Best effort: what a cancelled run loses without it is at most CHECKPOINT_STEPS steps.
-                let _ = checkpoint.save(&network, best.as_ref(), &optimizer, &state);
-            })?;
+                let _ = ledger
+                    .read(&mut state)
+                    .and_then(|()| checkpoint.save(&network, best.as_ref(), &optimizer, &state));
+                return Err(cancelled);
+            }
             let rate = plan.rate_at(state.step, steps);
             let at = At { epoch: state.epoch, share: share(state.step, steps) };
-            let (gradients, loss) = backward(objective, &network, batches, at)?;
-            let norm = optimizer::norm(&network, &gradients);
-            state.record(loss.step(&state, rate, norm)?);
-            network = optimizer.step(rate, network, gradients, norm, plan.clip);
+            let (gradients, parts) = backward(objective, &network, batches, at)?;
+            let norm = Norm::of(&network, &gradients, &device);
+            ledger.enter(&mut state, rate, &norm, parts);
+            let whole = state.step.is_multiple_of(CHECKPOINT_STEPS);
+            if ledger.waiting() >= most || whole {
+                ledger.read(&mut state)?;
+            }
+            network = optimizer.step(rate, network, gradients, &norm, plan.clip);
             progress.advance(1);
-            if state.step.is_multiple_of(CHECKPOINT_STEPS) && state.batch < batches.len() {
+            if whole && state.batch < steps_now {
                 checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
             }
         }
+        ledger.read(&mut state)?;
         let valid = network.valid();
         let dev = objective.dev(&valid)?;
         let epoch = state.epoch;
@@ -208,13 +250,6 @@ fn share(step: usize, steps: usize) -> f64 {
     step as f64 / steps.saturating_sub(1).max(1) as f64
 }
 
-/// What a step cost: the weighted sum of its terms, and each of them.
-#[derive(Default)]
-pub(super) struct Loss {
-    pub sum: f64,
-    pub terms: BTreeMap<String, corpus::Term>,
-}
-
 /// Gradients and loss of one step over all its batches: as one batch of all their texts has them, because each batch's means
 /// over words count by its words.
 pub(super) fn backward(
@@ -222,25 +257,34 @@ pub(super) fn backward(
     network: &Network,
     batches: &[Vec<usize>],
     at: At,
-) -> Result<(GradientsParams, Loss), StageError> {
-    let value = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
+) -> Result<(GradientsParams, Vec<Part>), StageError> {
     let mut gradients = GradientsAccumulator::new();
-    let mut loss = Loss::default();
+    let mut parts = Vec::with_capacity(batches.len());
     for (members, share) in batches.iter().zip(shares(objective, batches)) {
         let terms = objective.terms(network, members, at)?;
         let weighted = terms.iter().map(|term| term.loss.clone().mul_scalar(term.weight * share));
         let sum = weighted.reduce(|a, b| a + b).expect("an objective has at least one term");
         gradients.accumulate(network, GradientsParams::from_grads(sum.backward(), network));
-        loss.sum += value(&sum);
-        for term in &terms {
-            let raw = share * value(&term.loss);
-            let all =
-                loss.terms.entry(term.name.to_owned()).or_insert(corpus::Term { raw: 0.0, weighted: 0.0 });
-            all.raw += raw;
-            all.weighted += term.weight * raw;
+        let terms = terms.into_iter().map(|term| (term.name, term.weight, term.loss.inner()));
+        parts.push(Part { share, sum: sum.inner(), terms: terms.collect() });
+    }
+    Ok((gradients.grads(), parts))
+}
+
+/// The network under autodiff; with `recompute` its backward pass computes again what is quick to compute.
+pub(super) fn trainable(network: Network, recompute: bool) -> Network {
+    struct Recompute(Device);
+    impl ModuleMapper for Recompute {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| match self.0.gradient_checkpointing_strategy() {
+                Some(strategy) => tensor.with_gradient_checkpointing_strategy(strategy),
+                None => tensor,
+            })
         }
     }
-    Ok((gradients.grads(), loss))
+    let device = network.device();
+    let network = network.train();
+    if recompute { network.map(&mut Recompute(device.autodiff().gradient_checkpointing())) } else { network }
 }
 
 /// Each batch's share of a step's words.
@@ -253,20 +297,6 @@ fn shares(objective: &dyn Objective, batches: &[Vec<usize>]) -> Vec<f64> {
     match words.iter().sum::<usize>() {
         0 => vec![1.0 / batches.len() as f64; batches.len()],
         all => words.into_iter().map(|words| words as f64 / all as f64).collect(),
-    }
-}
-
-impl Loss {
-    /// A line of the history: each term raw and weighted.
-    fn step(self, state: &State, lr: f64, norm: f64) -> Result<Step, StageError> {
-        let step = state.step as u64 + 1;
-        let loss = self.sum;
-        if !(loss.is_finite() && norm.is_finite()) {
-            let message =
-                format!("the loss is {loss} and its gradient {norm} at epoch {}, step {step}", state.epoch);
-            return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
-        }
-        Ok(Step { step, epoch: state.epoch, lr, grad_norm: norm, loss, terms: self.terms })
     }
 }
 
@@ -307,6 +337,7 @@ mod tests {
             batch_tokens: 1,
             accumulate: 1,
             patience: 0,
+            recompute: false,
             pruned: 0.0,
         }
     }

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::ml::{
         fixture::{model, real, teacher_labels},
-        layout::host,
+        host::host,
         model::Network,
     };
 

@@ -177,7 +177,7 @@ fn the_command_line_is_sound() {
 }
 
 #[test]
-fn eight_bits_are_for_the_cpu() {
+fn eight_bits_are_for_the_cpu_and_sixteen_for_a_gpu() {
     let [cpu, cuda] = [contract::Device::Cpu, contract::Device::Cuda(1)].map(DeviceRequest::Exactly);
     for asked in [DeviceRequest::Auto, cpu] {
         assert_eq!(Precision::Int8.device(asked).expect("a device"), cpu);
@@ -185,14 +185,17 @@ fn eight_bits_are_for_the_cpu() {
     assert_eq!(Precision::F32.device(cuda).expect("as asked"), cuda);
     let error = Precision::Int8.device(cuda).expect_err("no bytes there");
     assert_eq!(error.message, "--precision int8 runs on the CPU, and not on cuda:1");
+    assert_eq!(Precision::Bf16.device(cuda).expect("as asked"), cuda);
+    let error = Precision::Bf16.device(cpu).expect_err("slower than f32 there");
+    assert_eq!(error.message, "--precision bf16 runs on a GPU, and not on cpu");
 }
 
 #[test]
-fn a_model_opened_in_eight_bits_finds_the_same_entities() {
+fn a_model_opened_in_eight_or_sixteen_bits_finds_the_same_entities() {
     let folder = tempfile::tempdir().expect("a folder");
     student().model.save(folder.path()).expect("saved");
     let text = ["Anna Anna vit à Paris. CAF de Paris, Anna".to_owned()];
-    let found = [Precision::F32, Precision::Int8].map(|precision| {
+    let found = [Precision::F32, Precision::Int8, Precision::Bf16].map(|precision| {
         let predictor = Predictor::open(folder.path(), &Device::flex(), precision).expect("a model");
         let frozen = predictor.model.network.layers.iter().all(|layer| layer.frozen.is_some());
         assert_eq!(frozen, precision == Precision::Int8);
@@ -201,4 +204,5 @@ fn a_model_opened_in_eight_bits_finds_the_same_entities() {
     });
     assert_eq!(found[0].len(), 5);
     assert_eq!(found[0], found[1]);
+    assert_eq!(found[0], found[2]);
 }

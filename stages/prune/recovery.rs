@@ -31,7 +31,7 @@ impl Lessons {
         [train, dev]: [&Corpus; 2],
     ) -> Result<Self, StageError> {
         let device = device::burn(cx.device);
-        let teacher = folder.open(&device)?;
+        let teacher = folder.open(&device)?.at(prune.training.precision);
         let [mut train, dev] = Examples::pair(
             student,
             &teacher,

@@ -1,3 +1,5 @@
+mod elsewhere;
+
 use std::{
     cell::Cell,
     sync::atomic::{AtomicBool, Ordering},
@@ -5,18 +7,20 @@ use std::{
 
 use burn::{
     module::{Module, Param},
-    tensor::TensorData,
+    optim::GradientsParams,
 };
 
 use super::*;
 use crate::ml::{
-    corpus::{Corpus, Gold, GoldSet, Provenance, Record},
+    checkpoint::State,
+    corpus::{Corpus, Gold, GoldSet, Provenance, Record, Step},
     fixture::{model, teacher_labels},
     infer::{WordLogits, encode},
     labels::Labels,
+    ledger::{Ledger, Part},
     logits::{Logits, Origin},
     model::{ModelFolder, tests::Quiet},
-    optimizer,
+    optimizer::Norm,
     trainer::backward,
     trim,
     weights::Array,
@@ -70,12 +74,16 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     let encoded = encode(&student, [("Anna Anna", &[[0, 4], [4, 4], [5, 9]][..])]).expect("sub-words");
     let batch = Batch::pack(&encoded, &[0]);
     assert_eq!(batch.covered, [true, false, true]);
-    let (logits, _) = distillation.teach(&batch, &Packed::new(&batch, &teacher.config, &device), &[]);
     let (from, to) = (&teacher.config.labels, &student.config.labels);
-    let q = losses::project(from, to, &logits, &batch.texts, 2.5, Misc::Outside).q;
-    let row = |word: usize| &q[word * 7..][..7];
-    assert!(row(1)[0] > 0.99, "what is not there is O: {q:?}");
-    assert!(row(2)[1] > 0.99, "and so Anna is B-PER: {q:?}");
+    let q = || match distillation.teach(&batch, &Packed::new(&batch, &teacher.config, &device), &[]).0 {
+        Said::Host(said) => losses::project(from, to, &said, &batch.texts, 2.5, Misc::Outside).q,
+        Said::Device(said) => host(soft::project(from, to, *said, &batch.texts, 2.5, Misc::Outside)),
+    };
+    for q in [q(), fused::tests::elsewhere(q)] {
+        let row = |word: usize| &q[word * 7..][..7];
+        assert!(row(1)[0] > 0.99, "what is not there is O: {q:?}");
+        assert!(row(2)[1] > 0.99, "and so Anna is B-PER: {q:?}");
+    }
 }
 
 /// What some texts teach.
@@ -113,7 +121,7 @@ impl<'a> Lesson<'a> {
             pairs: if hidden { &[(1, 1)] } else { &[] },
             relation: Some((0, 0)),
             transitions: &self.transitions,
-            device: &Device::flex(),
+            device: &self.student.network.device(),
         })
     }
 
@@ -263,6 +271,14 @@ fn several(count: usize) -> Vec<Record> {
         .collect()
 }
 
+/// What the history says of a step.
+fn line(network: &Network, gradients: &GradientsParams, parts: Vec<Part>) -> Step {
+    let (mut ledger, mut state) = (Ledger::default(), State::default());
+    ledger.enter(&mut state, 0.0, &Norm::of(network, gradients, &network.device()), parts);
+    ledger.read(&mut state).expect("numbers");
+    state.into_history().steps.remove(0)
+}
+
 #[test]
 fn several_batches_a_step_are_as_one_of_all_their_texts() {
     let (teacher, student) = (model(teacher_labels(), &[]), turned(model(Labels::student(false), &["PER"])));
@@ -271,18 +287,19 @@ fn several_batches_a_step_are_as_one_of_all_their_texts() {
     let network = student.network.clone().train();
     let cost = |batches: &[Vec<usize>]| {
         let at = At { epoch: 1, share: 0.0 };
-        let (gradients, loss) =
+        let (gradients, parts) =
             lesson.with(|distillation| backward(distillation, &network, batches, at)).expect("a step");
+        let loss = line(&network, &gradients, parts);
         let query = &network.layers[0].query.weight;
         let gradient = gradients.get::<2>(query.id).expect("a gradient");
-        (optimizer::norm(&network, &gradients), gradient.into_data().try_to_vec::<f32>().expect("f32"), loss)
+        (loss.grad_norm, gradient.into_data().try_to_vec::<f32>().expect("f32"), loss)
     };
     let one = cost(&[vec![0, 1, 2, 3, 4, 5, 6]]);
     let many = cost(&[vec![5, 2], vec![0], vec![1, 3, 4, 6]]);
     assert!((one.0 - many.0).abs() < 1e-5 * one.0, "{} {}", one.0, many.0);
     assert!(one.1.iter().zip(&many.1).all(|(a, b)| (a - b).abs() < 1e-6));
     assert!(one.1.iter().any(|gradient| gradient.abs() > 1e-5), "there is something to compare");
-    assert!((one.2.sum - many.2.sum).abs() < 1e-5, "{} {}", one.2.sum, many.2.sum);
+    assert!((one.2.loss - many.2.loss).abs() < 1e-5, "{} {}", one.2.loss, many.2.loss);
     assert_eq!(one.2.terms.len(), 6);
     for (name, term) in &one.2.terms {
         let other = many.2.terms[name];

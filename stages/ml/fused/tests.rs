@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
@@ -7,12 +9,34 @@ use burn::{
 use super::Rows;
 use crate::ml::{
     config::{Config, LayerShape},
-    layout::host,
+    host::host,
     model::{
         Gates, Network, Output, Packed, Probe,
         tests::{batch, tiny, trained},
     },
+    places::places,
+    precision::Precision,
 };
+
+thread_local! {
+    static PRETENDED: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(super) fn pretended() -> bool {
+    PRETENDED.get()
+}
+
+/// Does something while this thread takes the CPU for another backend, so that all runs as it would there.
+pub(crate) fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            PRETENDED.set(self.0);
+        }
+    }
+    let _back = Back(PRETENDED.replace(true));
+    work()
+}
 
 /// Windows of one token, of few, and of as many as there are positions.
 const RAGGED: [u32; 6] = [5, 1, 18, 2, 1, 17];
@@ -185,4 +209,100 @@ fn any_number_of_threads_gives_the_same_bits() {
         })
     };
     assert!(bits(1) == bits(3));
+}
+
+/// Each operation alone, where the kernels are and at every other place; with what is padded on the way.
+#[test]
+fn each_operation_gives_elsewhere_what_the_kernels_give() {
+    let config = pruned();
+    let here = Device::flex();
+    let network = trained(&config, &here);
+    let rows: usize = RAGGED.iter().map(|length| *length as usize).sum();
+    let values: Vec<f32> =
+        (0..rows * config.hidden).map(|i| (0.7 * f32::from(u16::try_from(i).expect("few"))).sin()).collect();
+    let each = |network: &Network, device: &Device| -> Vec<(String, Vec<f32>)> {
+        let packed = Packed::new(&batch(&RAGGED), &config, device);
+        let x = Tensor::<2>::from_data(TensorData::new(values.clone(), [rows, config.hidden]), device);
+        let mut found = Vec::new();
+        for (index, layer) in network.layers.iter().enumerate() {
+            let parts = [&layer.query, &layer.key, &layer.value];
+            for (name, y) in [
+                ("linear", packed.layout.linear(&layer.query, x.clone())),
+                ("linear_gelu", packed.layout.linear_gelu(&layer.up, x.clone())),
+                ("add_norm", packed.layout.add_norm(&layer.ffn_norm, x.clone(), x.clone() * 0.3)),
+                ("attention", packed.layout.attention(parts, layer.heads, &x)),
+            ] {
+                found.push((format!("{name} of layer {index}"), host(y)));
+            }
+        }
+        found
+    };
+    let right = each(&network, &here);
+    for place in places() {
+        let network = network.clone().to_device(&place.device);
+        for ((name, found), (_, right)) in place.run(|| each(&network, &place.device)).iter().zip(&right) {
+            let far = f64::from(distance(found, right));
+            assert!(far < place.far, "{name} at {}: {far}", place.name);
+        }
+    }
+}
+
+/// Attention in one piece and in pieces, in both precisions: padding is nobody's business.
+#[test]
+fn ragged_windows_attend_as_they_do_alone_in_one_piece_and_in_pieces() {
+    let config = pruned();
+    let network = trained(&config, &Device::flex());
+    for place in places() {
+        for (precision, limit) in [(Precision::F32, place.far), (Precision::Bf16, 0.03)] {
+            let network = network.clone().to_device(&place.device).at(precision);
+            let logits = |lengths: &[u32], device: &Device, network: &Network| {
+                // Every window begins with the same ids, so what stands beside it is all that differs.
+                let mut batch = batch(lengths);
+                let mut ids = Vec::new();
+                for length in lengths {
+                    ids.extend((0..*length).map(|id| 5 + id % 9));
+                }
+                batch.ids = ids;
+                host(network.forward(&Packed::new(&batch, &config, device), &[]).logits)
+            };
+            let trained = network.clone().train();
+            let autodiff = place.device.clone().autodiff();
+            for (device, network) in [(&place.device, &network), (&autodiff, &trained)] {
+                place.run(|| {
+                    let together = logits(&RAGGED, device, network);
+                    let alone: Vec<f32> =
+                        RAGGED.iter().flat_map(|length| logits(&[*length], device, network)).collect();
+                    let far = f64::from(distance(&together, &alone));
+                    assert!(far < limit, "{precision:?} at {}: {far}", place.name);
+                });
+            }
+        }
+    }
+}
+
+/// The whole encoder, forward and backward.
+#[test]
+fn the_encoder_gives_elsewhere_what_the_kernels_give() {
+    let config = pruned();
+    let network = trained(&config, &Device::flex());
+    let of = |network: &Network, device: &Device| {
+        let network = network.clone().train();
+        let packed = Packed::new(&batch(&RAGGED), &config, &device.clone().autodiff());
+        let output = network.forward(&packed, &[0, config.layers.len()]);
+        let mut found = vec![("logits".to_owned(), host(output.logits.clone()))];
+        let gradients = GradientsParams::from_grads(loss(&output).backward(), &network);
+        let mut collect = Collect { gradients: &gradients, path: Vec::new(), found: Found::default() };
+        network.visit(&mut collect);
+        found.extend(collect.found.names.into_iter().zip(collect.found.values));
+        found
+    };
+    let right = of(&network, &Device::flex());
+    for place in places() {
+        let found = place.run(|| of(&network.clone().to_device(&place.device), &place.device));
+        assert_eq!(found.len(), right.len());
+        for ((name, found), (_, right)) in found.iter().zip(&right) {
+            let far = f64::from(distance(found, right));
+            assert!(far < place.far || name.ends_with("key.bias"), "{name} at {}: {far}", place.name);
+        }
+    }
 }

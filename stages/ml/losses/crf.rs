@@ -2,13 +2,20 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::ml::{
     crf::{Crf, CrfGradient, repair},
+    fused,
+    host::hosts,
     labels::Labels,
-    losses::{count, matrix, narrow, structural::chain},
+    losses::{
+        count,
+        lattice::{self, Counts},
+        matrix, narrow,
+        structural::chain,
+    },
 };
 
 /// CRF weights on the device, as the loss needs them.
@@ -25,7 +32,8 @@ pub struct CrfWeights {
 /// CRF negative log-likelihood per word: (1/N) `Σ_texts` nll. Emissions `[N, labels]`, `gold [N]`, `texts [texts + 1]`
 /// the first word of each text. -> `[1]`
 ///
-/// Value and gradient are exact: computed on the host in f64 and put back as the linear form of the same gradient.
+/// On the CPU value and gradient are exact: computed in f64 and put back as the linear form of the same gradient. Elsewhere
+/// they are tensors in f32, so that no device waits for the host.
 /// Taking words that own no sub-word out of a text may leave an I- without its B-: such gold becomes legal by [`repair`].
 ///
 /// # Panics
@@ -38,11 +46,22 @@ pub fn crf_nll(
     texts: &[u32],
     labels: &Labels,
 ) -> Tensor<1> {
-    assert_eq!(gold.len(), emissions.dims()[0], "one gold label for each word");
+    let words = emissions.dims()[0];
+    assert_eq!(gold.len(), words, "one gold label for each word");
+    let mut gold = gold.to_vec();
+    for text in texts.windows(2) {
+        repair(labels, &mut gold[text[0] as usize..text[1] as usize]);
+    }
+    if !fused::runs_on(&emissions.device()) {
+        assert_eq!(texts.last().map_or(0, |&end| end as usize), words, "texts end with the last word");
+        if words == 0 {
+            return Tensor::zeros([1], &emissions.device());
+        }
+        let counts = Counts::of_paths(&gold, texts, labels, &emissions.device());
+        return lattice::excess(emissions, weights, counts, texts, labels) / count(words);
+    }
     mean_over_texts(emissions, weights, texts, labels, |crf, rows, text, by_emission, by_weight| {
-        let mut path = gold[text].to_vec();
-        repair(labels, &mut path);
-        crf.nll(rows, &path, by_emission, by_weight)
+        crf.nll(rows, &gold[text], by_emission, by_weight)
     })
 }
 
@@ -121,14 +140,10 @@ fn mean_over_texts(
 
 /// Emissions, transitions, start and end, in one transfer.
 fn read(emissions: &Tensor<2>, weights: &CrfWeights) -> [Vec<f32>; 4] {
-    let data = Transaction::default()
-        .register(emissions.clone())
-        .register(weights.transitions.clone())
-        .register(weights.start.clone())
-        .register(weights.end.clone())
-        .execute();
-    let mut data = data.into_iter().map(|data| data.iter::<f32>().collect::<Vec<_>>());
-    std::array::from_fn(|_| data.next().unwrap_or_default())
+    let flat = |tensor: &Tensor<2>| tensor.clone().flatten(0, 1);
+    let all = [flat(emissions), flat(&weights.transitions), weights.start.clone(), weights.end.clone()];
+    let mut read = hosts(all).into_iter();
+    std::array::from_fn(|_| read.next().unwrap_or_default())
 }
 
 /// A term of value 0 and gradient `gradient`.

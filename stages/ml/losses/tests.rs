@@ -1,5 +1,7 @@
 #![expect(clippy::float_cmp, reason = "0 and -inf are exact")]
 
+mod device;
+
 use burn::tensor::Gradients;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -12,7 +12,7 @@ use kernels::{
 };
 
 use super::Layer;
-use crate::ml::{config::Config, layout::host};
+use crate::ml::{config::Config, host::host};
 
 /// A weight, or a gain, and its bias on the host.
 struct Pair {
