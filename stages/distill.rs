@@ -144,7 +144,7 @@ impl Stage for Distill {
         let [mut train, dev] = Examples::pair(&shape, &teacher, parts, &gold, &self.training)?;
         train.recall(cx.read_optional(&LOGITS)?, &folder, &teacher, &device)?;
         if self.layers == Layers::Searched && self.keep_layers > 0 {
-            let layers = self.search(cx, &teacher, &train, &device)?;
+            let layers = search::reported(cx, &teacher, train.as_teacher(), self.keep_layers, &device)?;
             shape.config = self.shape(&teacher.config, &layers);
         }
         let pairs = self.pairs(&shape.config, &teacher.config)?;
@@ -184,30 +184,6 @@ impl Distill {
 
     fn shape(&self, teacher: &Config, layers: &[usize]) -> Config {
         shape(teacher, layers, student_labels(self.training.misc))
-    }
-
-    fn search(
-        &self,
-        cx: &Context<'_>,
-        teacher: &Model,
-        train: &Examples,
-        device: &burn::tensor::Device,
-    ) -> Result<Vec<usize>, StageError> {
-        let texts = search::draw(train.as_teacher(), cx.seed);
-        let trials = search::trials(teacher.config.layers.len(), self.keep_layers);
-        let mut progress = cx.progress("searching layers", trials as u64, "trials");
-        let found = search::search(teacher, &texts, self.keep_layers, device, || {
-            progress.advance(1);
-            cx.check_cancelled()
-        })?;
-        let dropped: Vec<String> =
-            found.dropped.iter().map(|(layer, loss)| format!("{layer} (KL {loss:.4})")).collect();
-        let kept: Vec<String> = found.kept.iter().map(ToString::to_string).collect();
-        cx.show(format!("layers kept: {}; dropped, first to last: {}", kept.join(", "), dropped.join(", ")));
-        if let Some((_, loss)) = found.dropped.last() {
-            cx.metric("search.kl", *loss);
-        }
-        Ok(found.kept)
     }
 
     fn weights_at(&self, at: At) -> Weights {

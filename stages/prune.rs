@@ -31,6 +31,7 @@ use crate::ml::{
     model::{self, Model, ModelFolder, Network},
     profile::Profile,
     scores::score,
+    search,
     surgery::{Kept, remove},
     trim::{self, Usage},
 };
@@ -69,6 +70,9 @@ pub struct Prune {
     /// Longest latency by the table of `profile`, as a share of the teacher's by the same table; 0 = no limit. For `budget`
     /// and `uniform`.
     pub latency: f64,
+    /// Layers to keep, before all else; 0 = all. One inner layer after another goes, each time the one without which the
+    /// model's own word distributions on some of `train` move least.
+    pub layers: usize,
     /// Entries of the vocabulary to keep: specials, single characters, and what the text uses most; 0 = all.
     pub vocabulary: usize,
     /// FFN widths are a multiple of this.
@@ -101,6 +105,7 @@ impl Default for Prune {
             params: Size::Number(0.0),
             flops: 0.0,
             latency: 0.0,
+            layers: 0,
             vocabulary: 0,
             multiple: 8,
             criterion: Criterion::Taylor,
@@ -146,6 +151,11 @@ impl Stage for Prune {
             if number == 0 {
                 return Err(Invalid::new(format!("{name} is 0")).at(name).help(format!("{name} = {help}")));
             }
+        }
+        if self.layers == 1 {
+            return Err(Invalid::new("`layers` is 1, and the first and the last layer stay")
+                .at("layers")
+                .help("layers = 2, or 0 to keep all"));
         }
         if !(0.0..=1.0).contains(&self.recovery) {
             return Err(Invalid::new(format!("recovery = {} is no share of the train part", self.recovery))
@@ -197,6 +207,12 @@ impl Stage for Prune {
                 .at("heads")
                 .help("ask for at least one head a layer, or for heads = 0"));
         }
+        if self.layers > config.layers.len() {
+            let (asked, has) = (self.layers, config.layers.len());
+            return Err(Invalid::new(format!("`layers` is {asked}, but the model has {has}"))
+                .at("layers")
+                .help("ask for fewer, or for 0 to keep all"));
+        }
         if self.vocabulary > config.vocab {
             let (asked, has) = (self.vocabulary, config.vocab);
             return Err(Invalid::new(format!("`vocabulary` is {asked}, but the model has {has} entries"))
@@ -230,11 +246,13 @@ impl Stage for Prune {
             (model, done)
         } else {
             let mut done = Done { kept: Kept::all(&given.config), ..Done::default() };
-            let model = self.trimmed(cx, &given, &records, &mut done)?;
+            let model = self.fewer(cx, &given, &records, &mut done)?;
+            let model = self.trimmed(cx, model, &records, &mut done)?;
             (model, done)
         };
-        // What cuts begin with: the given widths, and the vocabulary that is left.
-        let start = Config { vocab: model.config.vocab, ..given.config.clone() };
+        // What cuts begin with: the given widths of the layers that are left, and the vocabulary that is left.
+        let layers = done.layers().map(|layer| given.config.layers[layer]).collect();
+        let start = Config { vocab: model.config.vocab, layers, ..given.config.clone() };
         let lessons = match (&teacher, &dev) {
             (Some(teacher), Some(dev)) if self.recovery > 0.0 && done.rounds + 1 < self.rounds => {
                 Some(Lessons::new(cx, self, &model, teacher, [&records, dev])?)
@@ -293,7 +311,10 @@ impl Prune {
     ) -> Result<(), StageError> {
         let budget = self.budget(teacher, profile)?;
         let vocab = if self.vocabulary == 0 { model.vocab } else { self.vocabulary.min(model.vocab) };
-        let start = Config { vocab, ..model.clone() };
+        // Which layers stay is not known yet; the smallest shape is the same for all.
+        let layers = if self.layers == 0 { model.layers.len() } else { self.layers };
+        let layers = model.layers.iter().copied().take(layers).collect();
+        let start = Config { vocab, layers, ..model.clone() };
         let nothing = Importance {
             heads: start.layers.iter().map(|layer| vec![0.0; layer.heads]).collect(),
             ffn: start.layers.iter().map(|layer| vec![0.0; layer.ffn]).collect(),
@@ -301,16 +322,33 @@ impl Prune {
         self.shape(&start, &start, &nothing, &budget, self.rounds).map(drop)
     }
 
-    /// The model with the vocabulary that is kept.
-    fn trimmed(
+    /// The model with the layers that are kept.
+    fn fewer(
         &self,
         cx: &Context<'_>,
         given: &Model,
         records: &Corpus,
         done: &mut Done,
     ) -> Result<Model, StageError> {
-        if self.vocabulary == 0 {
+        if self.layers == 0 || self.layers == given.config.layers.len() {
             return Ok(given.clone());
+        }
+        let texts = encode(given, records.records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
+        let kept = search::reported(cx, given, &texts, self.layers, &device::burn(cx.device))?;
+        done.keep_layers(&kept);
+        Ok(search::only(given, &kept))
+    }
+
+    /// The model with the vocabulary that is kept.
+    fn trimmed(
+        &self,
+        cx: &Context<'_>,
+        given: Model,
+        records: &Corpus,
+        done: &mut Done,
+    ) -> Result<Model, StageError> {
+        if self.vocabulary == 0 {
+            return Ok(given);
         }
         let text = cx.read_optional(&TEXT)?;
         let more = text.iter().flat_map(|text| &text.lines).map(|line| line.text.as_str());
@@ -364,7 +402,7 @@ impl Prune {
         remove(&mut config, &mut weights, &kept, means.as_ref());
         done.cut(&kept);
         if done.scores.is_none() {
-            done.scores = Some(importance);
+            done.scores = Some(done.in_given(importance));
             done.measured = measured;
         }
         let network = Network::from_weights(&config, weights, &device::burn(cx.device))?;

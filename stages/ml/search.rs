@@ -1,23 +1,23 @@
-//! Which of a teacher's layers a student can do without: measured, and not guessed.
+//! Which of its layers a model can do without: measured, and not guessed.
 
 use burn::tensor::Device;
-use stage_contract::StageError;
+use stage_contract::{Context, StageError};
 
 use crate::ml::{
     batch::{Encoded, buckets},
+    config::Config,
     infer::{WordLogits, word_logits},
     losses::softmax,
     model::{Model, Network},
-    student::shape,
 };
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Search {
+struct Search {
     /// Layers that stay, in order.
-    pub kept: Vec<usize>,
+    kept: Vec<usize>,
     /// Layers that went, first to last, each with the loss after it went.
-    pub dropped: Vec<(usize, f64)>,
+    dropped: Vec<(usize, f64)>,
 }
 
 /// Texts that a search reads for every layer it tries: so many batches of so many tokens.
@@ -26,14 +26,58 @@ const TOKENS: usize = 1024;
 
 /// Some texts to search on, drawn by `seed` over all lengths.
 #[must_use]
-pub fn draw(texts: &[Encoded], seed: u64) -> Vec<Encoded> {
+fn draw(texts: &[Encoded], seed: u64) -> Vec<Encoded> {
     let batches = buckets(texts, TOKENS, Some(seed));
     batches.into_iter().take(BATCHES).flatten().map(|text| texts[text].clone()).collect()
 }
 
+/// Searches on some of `texts`, and says what it found: the layers that stay, in order.
+///
+/// # Errors
+/// When the user cancels.
+pub fn reported(
+    cx: &Context<'_>,
+    model: &Model,
+    texts: &[Encoded],
+    keep: usize,
+    device: &Device,
+) -> Result<Vec<usize>, StageError> {
+    let trials = trials(model.config.layers.len(), keep);
+    let mut progress = cx.progress("searching layers", trials as u64, "trials");
+    let found = search(model, &draw(texts, cx.seed), keep, device, || {
+        progress.advance(1);
+        cx.check_cancelled()
+    })?;
+    let dropped: Vec<String> =
+        found.dropped.iter().map(|(layer, loss)| format!("{layer} (KL {loss:.4})")).collect();
+    let kept: Vec<String> = found.kept.iter().map(ToString::to_string).collect();
+    cx.show(format!("layers kept: {}; dropped, first to last: {}", kept.join(", "), dropped.join(", ")));
+    if let Some((_, loss)) = found.dropped.last() {
+        cx.metric("search.kl", *loss);
+    }
+    Ok(found.kept)
+}
+
+/// A model with these of its layers only.
+#[must_use]
+pub fn only(model: &Model, layers: &[usize]) -> Model {
+    let own = &model.network.layers;
+    Model {
+        config: Config {
+            layers: layers.iter().map(|&layer| model.config.layers[layer]).collect(),
+            ..model.config.clone()
+        },
+        network: Network {
+            layers: layers.iter().map(|&layer| own[layer].clone()).collect(),
+            ..model.network.clone()
+        },
+        tokenizer: model.tokenizer.clone(),
+    }
+}
+
 /// How many layers a search tries, until `keep` of `layers` are left.
 #[must_use]
-pub fn trials(layers: usize, keep: usize) -> usize {
+fn trials(layers: usize, keep: usize) -> usize {
     (keep.max(2) + 1..=layers).map(|left| left - 2).sum()
 }
 
@@ -43,7 +87,7 @@ pub fn trials(layers: usize, keep: usize) -> usize {
 ///
 /// # Errors
 /// What `step` returns, to stop early.
-pub fn search(
+fn search(
     teacher: &Model,
     texts: &[Encoded],
     keep: usize,
@@ -51,14 +95,8 @@ pub fn search(
     mut step: impl FnMut() -> Result<(), StageError>,
 ) -> Result<Search, StageError> {
     let whole = word_logits(teacher, texts, TOKENS, device, None);
-    let mut tried = teacher.clone();
-    let mut without = |layers: &[usize]| {
-        tried.config = shape(&teacher.config, layers, teacher.config.labels.clone());
-        tried.network = Network {
-            layers: layers.iter().map(|&layer| teacher.network.layers[layer].clone()).collect(),
-            ..teacher.network.clone()
-        };
-        divergence(&whole, &word_logits(&tried, texts, TOKENS, device, None))
+    let without = |layers: &[usize]| {
+        divergence(&whole, &word_logits(&only(teacher, layers), texts, TOKENS, device, None))
     };
     let mut found = Search { kept: (0..teacher.config.layers.len()).collect(), dropped: Vec::new() };
     while found.kept.len() > keep.max(2) {

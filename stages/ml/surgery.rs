@@ -85,6 +85,12 @@ pub(crate) enum Axis {
 }
 
 impl Kept {
+    /// Whether the layer itself went: one that stays has a head.
+    #[must_use]
+    pub fn gone(&self) -> bool {
+        self.heads.is_empty()
+    }
+
     /// All of every layer.
     #[must_use]
     pub fn all(config: &Config) -> Vec<Self> {

@@ -17,7 +17,7 @@ use crate::ml::{checkpoint::remove, importance::Importance, model::Model, surger
 pub(super) struct Done {
     /// Rounds that ended.
     pub rounds: u32,
-    /// What is left of each layer, in the numbers of the model that the stage was given.
+    /// What is left of each layer, in the numbers of the model that the stage was given; nothing of one that went.
     pub kept: Vec<Kept>,
     /// Scores before the first cut.
     pub scores: Option<Importance>,
@@ -81,9 +81,33 @@ impl Rounds {
 }
 
 impl Done {
+    /// Only these layers of the given model stay.
+    pub fn keep_layers(&mut self, layers: &[usize]) {
+        for (layer, kept) in self.kept.iter_mut().enumerate() {
+            if !layers.contains(&layer) {
+                *kept = Kept { heads: Vec::new(), ffn: Vec::new() };
+            }
+        }
+    }
+
+    /// The layers of the given model that are left.
+    pub fn layers(&self) -> impl Iterator<Item = usize> {
+        self.kept.iter().enumerate().filter(|(_, kept)| !kept.gone()).map(|(layer, _)| layer)
+    }
+
+    /// Scores of the layers that are left as scores of all: a layer that went has none.
+    pub fn in_given(&self, scores: Importance) -> Importance {
+        let spread = |scores: Vec<Vec<f64>>| {
+            let mut scores = scores.into_iter();
+            let of = |kept: &Kept| if kept.gone() { Vec::new() } else { scores.next().unwrap_or_default() };
+            self.kept.iter().map(of).collect()
+        };
+        Importance { heads: spread(scores.heads), ffn: spread(scores.ffn) }
+    }
+
     /// Notes what a cut of the present model left, in the numbers of the model that the stage was given.
     pub fn cut(&mut self, kept: &[Kept]) {
-        for (all, kept) in self.kept.iter_mut().zip(kept) {
+        for (all, kept) in self.kept.iter_mut().filter(|all| !all.gone()).zip(kept) {
             all.heads = kept.heads.iter().map(|&head| all.heads[head]).collect();
             all.ffn = kept.ffn.iter().map(|&neuron| all.ffn[neuron]).collect();
         }

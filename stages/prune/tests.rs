@@ -300,6 +300,41 @@ fn a_smaller_vocabulary_is_counted_and_saved() {
 }
 
 #[test]
+fn layers_go_before_all_else_and_the_report_keeps_their_numbers() {
+    let root = tempfile::tempdir().expect("a folder");
+    let four = (0..4).map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: 3 * i }).collect();
+    let config = Config { layers: four, ..model(false).config };
+    let network = Network::init(&config, 11, &::burn::tensor::Device::flex());
+    let given = Model { config, network, ..model(false) };
+    given.save(&root.path().join("model")).expect("saved");
+    records().save(&root.path().join("train.jsonl")).expect("saved");
+    let stage = Prune { layers: 3, rounds: 2, batches: 2, tokens: 64, ..Prune::default() };
+    let (pruned, report) = run(&stage, root.path(), "pruned", false);
+    assert_eq!(pruned.config.layers.len(), 3);
+    assert!(pruned.config.layers.iter().all(|layer| layer.heads == 3));
+    let rows = report["layers"].as_array().expect("a list");
+    let heads = |row: &Value| row["heads"]["kept"].as_array().expect("a list").len();
+    let stay: Vec<usize> = (0..4).filter(|&layer| heads(&rows[layer]) == 3).collect();
+    assert_eq!((stay.len(), stay[0], stay[2]), (3, 0, 3), "the first and the last stay");
+    let from = |layer: &usize| 3 * layer;
+    assert!(pruned.config.layers.iter().map(|layer| layer.from_teacher_layer).eq(stay.iter().map(from)));
+    let gone = (0..4).find(|layer| !stay.contains(layer)).expect("one went");
+    assert_eq!((heads(&rows[gone]), &rows[gone]["ffn"]["after"]), (0, &Value::from(0)));
+    assert_eq!(rows[3]["heads"]["scores"].as_array().expect("a list").len(), 4);
+    // What did not change is what the given model has.
+    let (last, theirs) = (&pruned.network.layers[2], &given.network.layers[3]);
+    let up = |layer: &crate::ml::model::Layer| crate::ml::host::host(layer.up.weight.val());
+    assert_eq!(up(last), up(theirs));
+
+    let wrong = Prune { layers: 1, ..Prune::default() }.check().expect_err("the ends stay");
+    assert_eq!(wrong.at.as_deref(), Some("layers"));
+    let wired = BTreeMap::from([("model".to_owned(), root.path().join("model"))]);
+    let many = Prune { layers: 5, ..Prune::default() };
+    let wrong = many.preflight(&Available::new(&wired), Device::Cpu).expect_err("more than there are");
+    assert_eq!(wrong.message, "`layers` is 5, but the model has 4");
+}
+
+#[test]
 fn a_budget_without_what_it_is_compared_with_or_out_of_reach_is_refused_before_any_work() {
     let budget = |params| Prune { allocation: Allocation::Budget, params, ..Prune::default() };
     let at = |wrong: Result<(), Invalid>| wrong.expect_err("refused").at;
