@@ -73,6 +73,7 @@ def arguments() -> argparse.Namespace:
     )
     common(parser)
     parser.add_argument("--teacher", type=Path, help="a token classifier in Hugging Face layout")
+    parser.add_argument("--student", type=Path, help="what our predict takes in the teacher's place")
     parser.add_argument("--sentences", type=int, default=1000, help="for predict (%(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
     parser.add_argument("--only", nargs="+", help="of base, teacher, predict")
@@ -412,7 +413,7 @@ def predict(options: argparse.Namespace) -> list[tuple]:
                 "--precision",
                 precision,
                 "--model",
-                options.teacher,
+                options.student or options.teacher,
                 "--input",
                 path,
             ]
@@ -453,7 +454,7 @@ def predict(options: argparse.Namespace) -> list[tuple]:
                 seconds.setdefault(who, []).append(taken)
     return [
         row(
-            f"teacher predict{mode}, {len(lines)} sentences",
+            f"{'student' if options.student else 'teacher'} predict{mode}, {len(lines)} sentences",
             "predict" + mode,
             who,
             len(lines),
