@@ -605,7 +605,10 @@ fn seven_models_fit_the_terminal() {
     let shown = bench.run(Misc::Outside, true).expect("a report").shown();
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     assert!(shown.contains(" teacher  distilled  pruned   final  ce_only\n"), "{shown}");
-    assert!(shown.contains(" random_pruned  a-name-that-is-far-too-long\n"), "what does not fit beside the others: {shown}");
+    assert!(
+        shown.contains(" random_pruned  a-name-that-is-far-too-long\n"),
+        "what does not fit beside the others: {shown}"
+    );
 }
 
 /// The one number about a real teacher that others computed, with transformers: words rejoined, first sub-word decides,
