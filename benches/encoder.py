@@ -26,7 +26,7 @@ sys.dont_write_bytecode = True  # nothing is left in the checkout
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ["torch", "transformers", "accelerate", "onnx", "onnxruntime", "onnxscript"]
 
-# What the issue asks for: our tokens (sentences) per second over theirs.
+# The goals: our tokens (sentences) per second over theirs.
 GOALS = {
     ("f32", "ONNX Runtime"): 1.0,
     ("int8", "ONNX Runtime"): 0.9,
