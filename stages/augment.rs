@@ -7,7 +7,8 @@
 //! changed places with others of their type), `cased` (in capitals, in small letters, names in capitals), `ocr` (what
 //! scanners misread), `abbreviated` (as medical and social-care notes shorten), `notes` (headings, lists and fields of
 //! clinical and social notes around the corpus's own names and sentences), `spaced` (each word and mark alone between
-//! spaces, as exports and gold columns have them; sentences and notes alike).
+//! spaces, as exports and gold columns have them; sentences and notes alike), `documents` (many such lines in one, as a note
+//! has them that lost its line breaks; every second one spaced).
 
 mod casing;
 mod mentions;
@@ -53,11 +54,21 @@ pub struct Augment {
     pub notes: f64,
     /// Sentences and lines of notes with spaces around every word and mark.
     pub spaced: f64,
+    /// Notes of many lines, of up to 1,200 characters: give the `annotate` that reads them `clean = { longest = 1500 }`.
+    pub documents: f64,
 }
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { substituted: 0.1, cased: 0.05, ocr: 0.05, abbreviated: 0.05, notes: 0.15, spaced: 0.15 }
+        Self {
+            substituted: 0.1,
+            cased: 0.05,
+            ocr: 0.05,
+            abbreviated: 0.05,
+            notes: 0.15,
+            spaced: 0.15,
+            documents: 0.0,
+        }
     }
 }
 
@@ -122,7 +133,7 @@ impl Stage for Augment {
 }
 
 impl Augment {
-    fn shares(&self) -> [(&'static str, f64); 6] {
+    fn shares(&self) -> [(&'static str, f64); 7] {
         [
             ("substituted", self.substituted),
             ("cased", self.cased),
@@ -130,6 +141,7 @@ impl Augment {
             ("abbreviated", self.abbreviated),
             ("notes", self.notes),
             ("spaced", self.spaced),
+            ("documents", self.documents),
         ]
     }
 }
@@ -161,6 +173,8 @@ fn make(
                 "ocr" => ocr::misread(&record.text, rng),
                 "abbreviated" => shorthand::abbreviated(&record.text, rng),
                 "notes" => notes.say(record, mentions, rng),
+                "documents" if rng.random_bool(0.5) => notes.document(record, mentions, rng),
+                "documents" => notes.document(record, mentions, rng).and_then(|note| spacing::spaced(&note)),
                 _ if rng.random_bool(0.5) => spacing::spaced(&record.text),
                 _ => notes.say(record, mentions, rng).and_then(|note| spacing::spaced(&note)),
             };

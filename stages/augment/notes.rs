@@ -1,7 +1,8 @@
 //! Lines of notes: frames of our own (`augment/notes.txt`) around names and sentences of the records.
 //!
-//! `[..]` in a frame is there or not; `{PER}`, `{LOC}`, `{ORG}` are mentions (`{PER^}` in capitals), `{text}` is the record's
-//! own sentence, `{short}` the same with abbreviations, `{date}`, `{time}`, `{2-90}` are what they say.
+//! `[..]` in a frame is there or not; `{PER}`, `{LOC}`, `{ORG}` are mentions (`{PER^}` in capitals, `{PER<}` as registers have
+//! them, *DURAND Anne*, `{PER.}` with initials, *A. DURAND*), `{text}` is the record's own sentence, `{short}` the same with
+//! abbreviations, `{date}`, `{time}`, `{2-90}` are what they say.
 
 use rand::{Rng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -13,11 +14,20 @@ use crate::ml::corpus::Record;
 enum Piece {
     Text(&'static str),
     Optional(Vec<Piece>),
-    Mention { kind: &'static str, capitals: bool },
+    Mention { kind: &'static str, written: Written },
     Sentence { short: bool },
     Date,
     Time,
     Number(u32, u32),
+}
+
+/// How a mention is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    AsItIs,
+    Capitals,
+    SurnameFirst,
+    Initials,
 }
 
 /// All frames.
@@ -25,6 +35,9 @@ pub(super) struct Notes(Vec<Vec<Piece>>);
 
 /// Characters that `annotate` keeps in a line by default.
 const LONGEST: usize = 340;
+
+/// Characters of a note of many lines.
+const LONGEST_DOCUMENT: usize = 1200;
 
 impl Notes {
     pub fn read() -> Result<Self, String> {
@@ -48,6 +61,39 @@ impl Notes {
         }
         (text.chars().count() <= LONGEST).then_some(text)
     }
+
+    /// A note of many lines in one; none when the records have no mention of a type.
+    pub fn document(&self, record: &Record, mentions: &Mentions, rng: &mut ChaCha8Rng) -> Option<String> {
+        let wanted = rng.random_range(LONGEST..LONGEST_DOCUMENT - LONGEST);
+        let between = ["  ", "   ", " - ", " | ", " "].choose(rng).copied().unwrap_or(" ");
+        let mut text = self.say(record, mentions, rng)?;
+        while text.chars().count() < wanted {
+            text.push_str(between);
+            fill(self.0.choose(rng)?, record, mentions, rng, &mut text)?;
+        }
+        (text.chars().count() <= LONGEST_DOCUMENT).then_some(text)
+    }
+}
+
+impl Written {
+    /// A name of one word has no forename to move or to shorten.
+    fn write(self, mention: &str) -> String {
+        let surname = |first: &str, rest: &str| match self {
+            Self::SurnameFirst => format!("{} {first}", rest.to_uppercase()),
+            _ => format!("{} {}", initials(first), rest.to_uppercase()),
+        };
+        match (self, mention.split_once(' ')) {
+            (Self::AsItIs, _) => mention.to_owned(),
+            (Self::SurnameFirst | Self::Initials, Some((first, rest))) => surname(first, rest),
+            _ => mention.to_uppercase(),
+        }
+    }
+}
+
+/// *J.-P.* of *Jean-Pierre*.
+fn initials(forename: &str) -> String {
+    let letters = forename.split('-').filter_map(|part| part.chars().next());
+    letters.map(|letter| format!("{letter}.")).collect::<Vec<_>>().join("-")
 }
 
 fn fill(
@@ -65,9 +111,8 @@ fn fill(
                     fill(inner, record, mentions, rng, text)?;
                 }
             }
-            Piece::Mention { kind, capitals } => {
-                let mention = mentions.any(kind, rng)?;
-                if *capitals { text.push_str(&mention.to_uppercase()) } else { text.push_str(mention) }
+            Piece::Mention { kind, written } => {
+                text.push_str(&written.write(mentions.any(kind, rng)?));
             }
             Piece::Sentence { short } => {
                 let short = short.then(|| abbreviated(&record.text, rng)).flatten();
@@ -123,9 +168,11 @@ fn parse(rest: &mut &'static str, inside: bool) -> Result<Vec<Piece>, String> {
 }
 
 fn slot_of(slot: &'static str) -> Result<Piece, String> {
-    let (kind, capitals) = slot.strip_suffix('^').map_or((slot, false), |kind| (kind, true));
+    let ways = [('^', Written::Capitals), ('<', Written::SurnameFirst), ('.', Written::Initials)];
+    let marked = ways.iter().find_map(|(mark, written)| Some((slot.strip_suffix(*mark)?, *written)));
+    let (kind, written) = marked.unwrap_or((slot, Written::AsItIs));
     Ok(match kind {
-        "PER" | "LOC" | "ORG" => Piece::Mention { kind, capitals },
+        "PER" | "LOC" | "ORG" => Piece::Mention { kind, written },
         "text" => Piece::Sentence { short: false },
         "short" => Piece::Sentence { short: true },
         "date" => Piece::Date,

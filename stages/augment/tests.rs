@@ -108,9 +108,27 @@ fn every_frame_of_a_note_can_be_said() {
         (0..2000).filter_map(|i| notes.say(&records[i % 4], &mentions, &mut rng)).collect();
     assert!(said.len() > 1900);
     assert!(
-        said.iter().all(|text| !text.contains(['{', '}', '[', ']', '^']) && !text.contains('\n')),
+        said.iter().all(|text| !text.contains(['{', '}', '[', ']', '^', '<']) && !text.contains('\n')),
         "no slot is left"
     );
+    for name in ["ROUX Anne", "A. ROUX", "ANNE ROUX"] {
+        assert!(said.iter().any(|text| text.contains(name)), "nobody writes {name}");
+    }
+}
+
+#[test]
+fn a_document_is_many_lines_and_no_longer_than_it_may_be() {
+    let records = records();
+    let mentions = Mentions::of(&records);
+    let mut said = BTreeSet::new();
+    let made = make("documents", 60, &records, &mentions, &mut said, &mut rng(7, "test")).expect("frames");
+    assert_eq!(made.len(), 60);
+    let lengths: Vec<usize> = made.iter().map(|text| text.chars().count()).collect();
+    assert!(lengths.iter().all(|length| *length >= 340), "{lengths:?}");
+    // Spacing out adds to half of them.
+    assert!(lengths.iter().all(|length| *length <= 1500), "{lengths:?}");
+    let spaced = made.iter().filter(|text| spacing::spaced(text).is_none());
+    assert!((15..=45).contains(&spaced.count()), "every second one");
 }
 
 #[test]
@@ -125,7 +143,14 @@ fn shares_say_how_many_and_nothing_is_said_twice() {
     let few = make("cased", 500, &records, &mentions, &mut said, &mut rng).expect("frames");
     assert!(!few.is_empty() && few.len() < 15, "records give no more: {}", few.len());
     assert!(Augment { notes: -1.0, ..Augment::default() }.check().is_err());
-    let nothing =
-        Augment { substituted: 0.0, cased: 0.0, ocr: 0.0, abbreviated: 0.0, notes: 0.0, spaced: 0.0 };
+    let nothing = Augment {
+        substituted: 0.0,
+        cased: 0.0,
+        ocr: 0.0,
+        abbreviated: 0.0,
+        notes: 0.0,
+        spaced: 0.0,
+        documents: 0.0,
+    };
     assert_eq!(nothing.check().expect_err("nothing").at.as_deref(), Some("notes"));
 }
