@@ -275,7 +275,8 @@ fn differences(
 }
 
 /// What an input that is gone was called. A port with a key (`models@t2`, of `models = "prune@*.model"`) is no
-/// name of the file's: what it read is, where the lock still knows it.
+/// name of the file's: what it read is, where the lock still knows it; else the instance is, as the rest of the
+/// port may be wired still.
 fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
     let Some((name, key)) = port.split_once('@') else { return format!("`{port}`") };
     let is_read = wires.iter().any(|wire| wire.port.split_once('@').is_some_and(|(own, _)| own == name));
@@ -287,7 +288,7 @@ fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> S
     let mut outputs =
         instances.flat_map(|(id, locked)| locked.outputs.iter().map(move |output| (id, output)));
     let origin = outputs.find(|(_, (_, digest))| **digest == content);
-    origin.map_or_else(|| format!("`{name}`"), |(id, (output, _))| format!("{id}.{output}"))
+    origin.map_or_else(|| format!("`{name}` of {key}"), |(id, (output, _))| format!("{id}.{output}"))
 }
 
 /// Why what an input reads is not what it was, where that is another stage's doing.
