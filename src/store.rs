@@ -165,6 +165,12 @@ impl Store {
         &self.root
     }
 
+    /// Whether there is a cache: another program may have a folder of that name.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.root.join("version").is_file()
+    }
+
     /// The result of a key, if it is there. Takes no lock.
     #[must_use]
     pub fn peek(&self, key: &Key) -> Option<Entry> {

@@ -164,7 +164,7 @@ fn remove_empty(project: &Project<'_>, folder: Option<&Path>) {
 
 fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     let store = Store::at(&working_folder()?)?;
-    if !store.root().is_dir() {
+    if !store.is_there() {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }

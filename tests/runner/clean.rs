@@ -59,6 +59,21 @@ fn the_cache_is_removed_only_when_it_is_meant_and_what_is_the_users_stays() {
 }
 
 #[test]
+fn what_another_program_keeps_in_a_folder_called_cache_stays() {
+    let project = Project::new(TWO);
+    let theirs = ["cache/tmp/session", "cache/photos/a.jpg", "cache/damaged/b", "cache/index"];
+    theirs.iter().for_each(|path| project.write(path, "theirs"));
+    for command in [&["gc"] as &[&str], &["clean", "--cache", "--yes", "--displaced"]] {
+        assert!(project.ok(command).contains("there is no cache here"), "{command:?}");
+    }
+    assert!(theirs.iter().all(|path| project.exists(path)));
+    project.ok(&["run"]);
+    project.ok(&["clean", "--cache", "--yes", "--displaced"]);
+    assert!(project.exists("cache/photos/a.jpg") && project.exists("cache/index"));
+    assert!(!project.exists("cache/entries") && !project.exists("cache/version"));
+}
+
+#[test]
 fn the_cache_of_a_running_stage_is_not_removed() {
     let project =
         Project::new(&TWO.replace("wc -l", "echo $$ > shell; while [ ! -e go ]; do sleep 0.02; done; wc -l"));
