@@ -13,6 +13,8 @@ fn a_whole_cache_is_verified_and_a_missing_one_is_no_damage() {
     project.ok(&["run"]);
     let said = project.ok(&["verify"]);
     assert!(said.contains("2 whole, 0 damaged, "), "{said}");
+    project.write("cache/entries/.DS_Store", "what a file manager leaves");
+    project.ok(&["verify"]);
     project.remove("cache");
     let said = project.ok(&["verify"]);
     assert!(said.contains("note: count of pipeline.lock is not in the cache"), "{said}");
