@@ -79,7 +79,8 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     }
     drop(held);
     let stays = lines.len() - removed;
-    let again = if removed > 0 { "; `ner-pipe run` places them again" } else { "" };
+    let run = project.pipeline.typed("run");
+    let again = if removed > 0 { format!("; {run} places them again") } else { String::new() };
     lines.push(format!("{removed} removed, {stays} left{again}"));
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
