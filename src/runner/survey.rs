@@ -253,9 +253,18 @@ fn differences(
     let own = reasons::own(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
     let mut reasons: Vec<Reason> = own.into_iter().map(Reason::own).collect();
     let wires = &project.pipeline.nodes[node].inputs;
+    // A result of the same key may have been made for another stage.
+    let before = before.filter(|entry| entry.record.stage == project.pipeline.nodes[node].id);
     for wire in wires {
         let origin = project.origin(wire);
+        let was = before.and_then(|entry| entry.record.origins.get(&wire.port)).filter(|was| **was != origin);
         match (locked.inputs.get(&wire.port), fingerprint.manifest.inputs.get(&wire.port)) {
+            (Some(before), Some(now))
+                if before != now
+                    && let Some(was) = was =>
+            {
+                reasons.push(Reason::own(format!("input `{}` {was} -> {origin}", wire.port)));
+            }
             (Some(before), Some(now)) if before != now => {
                 let root = Some(origin_changed(project, &wire.from, *before, survey));
                 let what = format!("input {origin} {} -> {}", before.short(), now.short());
