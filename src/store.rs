@@ -285,6 +285,14 @@ impl Store {
         Flock::exclusive(&self.root.join("locks/publish"))
     }
 
+    /// A path of the project's as it is told from other projects' where they may share the cache, by a link.
+    fn own(&self, path: &Path) -> PathBuf {
+        match self.root.parent() {
+            Some(project) if self.root.is_symlink() => project.join(path),
+            _ => path.to_owned(),
+        }
+    }
+
     fn entry_folder(&self, key: &Key) -> PathBuf {
         self.root.join("entries").join(key.to_string())
     }

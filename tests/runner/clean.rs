@@ -62,7 +62,9 @@ fn the_cache_is_removed_only_when_it_is_meant_and_what_is_the_users_stays() {
 fn what_another_program_keeps_in_a_folder_called_cache_stays() {
     let project = Project::new(TWO);
     let theirs = ["cache/tmp/session", "cache/photos/a.jpg", "cache/damaged/b", "cache/index"];
-    theirs.iter().for_each(|path| project.write(path, "theirs"));
+    for path in theirs {
+        project.write(path, "theirs");
+    }
     for command in [&["gc"] as &[&str], &["clean", "--cache", "--yes", "--displaced"]] {
         assert!(project.ok(command).contains("there is no cache here"), "{command:?}");
     }
