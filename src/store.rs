@@ -12,7 +12,7 @@
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
-//! cache/displaced/<digest>/ what lay where an output is published and was not ours
+//! cache/displaced/<digest>/ what lay where an output is published and was not ours, or a command moved away
 //! cache/published/<place>   what was or will be placed there, and by which pipeline file: ours to replace
 //! cache/locked/<path>       a lock that names results, and its pipeline file
 //! ```
