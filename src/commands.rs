@@ -48,7 +48,7 @@ pub enum Exit {
     Wrong,
     /// Something is stale, under `--check`.
     Stale,
-    /// Another run makes a result, under `--no-wait`.
+    /// Another run makes a result, under `--no-wait`; or is at work where `clean` is to remove.
     WouldWait,
     /// The cache has other bytes than were recorded, or a stage gives others; of `verify` alone.
     Damaged,

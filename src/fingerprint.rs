@@ -167,6 +167,10 @@ impl Fingerprint {
     /// Whether `other` is what this becomes for some content of the unknown inputs.
     #[must_use]
     pub fn may_become(&self, other: &Manifest) -> bool {
+        // A result that was given no such input is another's, whatever that will hold.
+        if !self.unknown.iter().all(|port| other.inputs.contains_key(port)) {
+            return false;
+        }
         let mut other = other.clone();
         other.inputs.retain(|port, _| !self.unknown.contains(port));
         other == self.manifest
@@ -284,6 +288,7 @@ mod tests {
         partial.manifest.inputs.remove("train");
         assert!(partial.key().is_none());
         assert!(partial.may_become(&whole));
+        assert!(!partial.may_become(&partial.manifest), "it had no such input");
         partial.manifest.version = 2;
         assert!(!partial.may_become(&whole));
     }

@@ -172,7 +172,10 @@ pub fn run(
     if project.home.expect_here().is_ok() {
         project.memo.save();
     }
-    let summary = Summary { endings: course.endings, seconds: begun.elapsed().as_secs_f64() };
+    let reused = course.endings.iter().filter(|ending| ending.outcome != Outcome::Executed);
+    let told = reused.filter(|ending| ending.gates.values().any(|verdict| verdict != "pass"));
+    let logs = told.map(|ending| project.pipeline.typed(&format!("log {}", ending.stage))).collect();
+    let summary = Summary { endings: course.endings, seconds: begun.elapsed().as_secs_f64(), logs };
     watch.finished(&summary);
     Ok(Finished { summary, panicked: course.panicked, busy: course.busy })
 }

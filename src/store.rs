@@ -12,7 +12,7 @@
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
-//! cache/displaced/<digest>/ what lay where an output is published and was not ours
+//! cache/displaced/<digest>/ what lay where an output is published and was not ours, or a command moved away
 //! cache/published/<place>   what was or will be placed there, and by which pipeline file: ours to replace
 //! cache/locked/<path>       a lock that names results, and its pipeline file
 //! ```
@@ -165,6 +165,12 @@ impl Store {
         &self.root
     }
 
+    /// Whether there is a cache: another program may have a folder of that name.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.root.join("version").is_file()
+    }
+
     /// The result of a key, if it is there. Takes no lock.
     #[must_use]
     pub fn peek(&self, key: &Key) -> Option<Entry> {
@@ -277,6 +283,14 @@ impl Store {
     /// When the disk refuses.
     pub fn publishing(&self) -> Result<Flock, StageError> {
         Flock::exclusive(&self.root.join("locks/publish"))
+    }
+
+    /// A path of the project's as it is told from other projects' where they may share the cache, by a link.
+    fn own(&self, path: &Path) -> PathBuf {
+        match self.root.parent() {
+            Some(project) if self.root.is_symlink() => project.join(path),
+            _ => path.to_owned(),
+        }
     }
 
     fn entry_folder(&self, key: &Key) -> PathBuf {

@@ -115,6 +115,8 @@ pub struct Summary {
     pub endings: Vec<Ending>,
     /// How long it all took.
     pub seconds: f64,
+    /// What to type to read what was said of gates, where that was not shown now.
+    pub logs: Vec<String>,
 }
 
 impl Summary {

@@ -44,9 +44,10 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         return clean_cache(args);
     }
     let project = open(registry, &args.file, &[], Wish::default())?;
-    let held = if project.store.root().is_dir() {
-        let used = project.store.prepare()?;
-        Some((used, project.store.publishing()?))
+    // A running stage may be reading what lies there.
+    let held = if project.store.is_there() {
+        let Some(closed) = project.store.close()? else { return busy() };
+        Some(closed)
     } else {
         None
     };
@@ -78,7 +79,8 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     }
     drop(held);
     let stays = lines.len() - removed;
-    let again = if removed > 0 { "; `ner-pipe run` places them again" } else { "" };
+    let run = project.pipeline.typed("run");
+    let again = if removed > 0 { format!("; {run} places them again") } else { String::new() };
     lines.push(format!("{removed} removed, {stays} left{again}"));
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
@@ -164,7 +166,7 @@ fn remove_empty(project: &Project<'_>, folder: Option<&Path>) {
 
 fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     let store = Store::at(&working_folder()?)?;
-    if !store.root().is_dir() {
+    if !store.is_there() {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
@@ -183,16 +185,16 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     if !args.yes && !confirmed(&format!("remove {what}{mine}?"))? {
         return Ok(Exit::Ok);
     }
-    let Some(held) = store.close()? else {
-        emit(
-            &mut io::stderr(),
-            ["error: a run is at work in the cache\n  help: wait for its end".to_owned()],
-        )?;
-        return Ok(Exit::WouldWait);
-    };
+    let Some(held) = store.close()? else { return busy() };
     store.clear(held, !args.displaced)?;
     emit(&mut io::stdout(), [format!("removed {what}{mine}")])?;
     Ok(Exit::Ok)
+}
+
+fn busy() -> Result<Exit, Stop> {
+    let said = "error: a run is at work in the cache\n  help: wait for its end";
+    emit(&mut io::stderr(), [said.to_owned()])?;
+    Ok(Exit::WouldWait)
 }
 
 fn confirmed(question: &str) -> Result<bool, Stop> {

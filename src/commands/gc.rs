@@ -65,7 +65,7 @@ fn bytes_of(text: &str) -> Result<ByteSize, String> {
 pub fn run(args: &Args) -> Result<Exit, Stop> {
     let root = working_folder()?;
     let store = Store::at(&root)?;
-    if !store.root().is_dir() {
+    if !store.is_there() {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }

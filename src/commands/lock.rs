@@ -70,13 +70,14 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     Lock::write(&path, &stages)?;
     drop(held);
     let width = taken.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
+    let neither = format!("neither side fits; {} executes it", project.pipeline.typed("run"));
     let lines = taken.iter().filter_map(|(id, taken)| {
         let what = match taken {
             Taken::Agreed => return None,
             Taken::Ours => "ours",
             Taken::Theirs => "theirs",
             Taken::Cache => "neither side; the result that fits is in the cache",
-            Taken::Neither => "neither side fits; `ner-pipe run` executes it",
+            Taken::Neither => &neither,
         };
         Some(format!("{id:width$}  {what}"))
     });

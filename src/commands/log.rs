@@ -42,7 +42,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         let stage = &args.stage;
         return Err(Stop::wrong(
             format!("`{stage}` has no log: it has no result"),
-            format!("type `ner-pipe run {stage}`"),
+            format!("type {}", project.pipeline.typed(&format!("run {stage}"))),
         ));
     }
     for (log, id) in &logs {
@@ -76,8 +76,9 @@ fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<
     };
     let Some(entry) = entry else { return Ok(None) };
     if !entry.has_its_log() {
-        let again = format!("type `ner-pipe run {id} --force {id}` for a new one");
-        emit(&mut io::stderr(), [format!("{id}: the log in the cache was damaged; {again}")])?;
+        let again = project.pipeline.typed(&format!("run {id} --force {id}"));
+        let said = format!("{id}: the log in the cache was damaged; type {again} for a new one");
+        emit(&mut io::stderr(), [said])?;
     }
     Ok(Some(entry.log()))
 }

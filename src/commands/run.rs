@@ -92,7 +92,10 @@ impl Args {
             let id = &pipeline.nodes[stray].id;
             return Err(Stop::wrong(
                 format!("`--force {id}`, but the stages to run do not need `{id}`"),
-                format!("name it too: `ner-pipe run {} {id} --force {id}`", self.stages.join(" ")),
+                format!(
+                    "name it too: {}",
+                    pipeline.typed(&format!("run {} {id} --force {id}", self.stages.join(" ")))
+                ),
             ));
         }
         Ok(Order { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })

@@ -84,12 +84,13 @@ fn text(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -
     if since.is_some() {
         return lines;
     }
-    lines.push(match outlook.next {
-        Next::Reuse => "`ner-pipe run` would leave it as it is".to_owned(),
-        Next::Restore => "`ner-pipe run` would place its outputs from the cache".to_owned(),
-        Next::Execute => "`ner-pipe run` would execute it".to_owned(),
-        Next::Unknown => "`ner-pipe run` would execute it if its inputs come out different".to_owned(),
-    });
+    let what = match outlook.next {
+        Next::Reuse => "leave it as it is",
+        Next::Restore => "place its outputs from the cache",
+        Next::Execute => "execute it",
+        Next::Unknown => "execute it if its inputs come out different",
+    };
+    lines.push(format!("{} would {what}", project.pipeline.typed("run")));
     if let Some((failure, _)) = project.store.failure(&project.pipeline.file, id) {
         lines.push(format!("its last attempt failed: {}", failure.why.join(": ")));
     }

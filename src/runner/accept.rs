@@ -61,7 +61,7 @@ fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result
     let id = &project.pipeline.nodes[node].id;
     let refuse =
         |why: String, help: &str| Err((format!("`{id}` cannot be accepted: {why}"), help.to_owned()));
-    let run = format!("type `ner-pipe run {id}`");
+    let run = format!("type {}", project.pipeline.typed(&format!("run {id}")));
     let Some(locked) = project.lock.get(id) else {
         return refuse("it has no recorded result".to_owned(), &run);
     };

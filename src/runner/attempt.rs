@@ -26,6 +26,8 @@ pub(super) const ASIDE: [&str; 3] = ["job.json", "answer.json", "usage.json"];
 /// An input as it was before the stage ran.
 pub(super) struct Given {
     pub port: String,
+    /// As the pipeline file calls it.
+    pub origin: String,
     pub path: PathBuf,
     pub seen: Observed,
 }
@@ -148,6 +150,7 @@ impl Attempt {
         Ok(Record {
             key: self.slot.key(),
             stage: job.node.clone(),
+            origins: self.given.iter().map(|given| (given.port.clone(), given.origin.clone())).collect(),
             outputs,
             metrics: said.metrics,
             measured: said.measured,
@@ -228,7 +231,7 @@ fn judge(verdict: Verdict, node: &str, timeout: Option<Duration>, cancelled: boo
 /// A result made from something that moved meanwhile belongs to no key. Decided: a write counts also when the
 /// bytes are put back, as the stage may have read others; new times or modes alone (`quiet`) do not.
 fn expect_unmoved(root: &Path, given: &[Given], quiet: bool) -> Result<(), StageError> {
-    for Given { port, path, seen } in given {
+    for Given { port, path, seen, .. } in given {
         if let Some(moved) = if quiet { seen.edited(path) } else { seen.moved(path) } {
             let moved = moved.strip_prefix(root).unwrap_or(&moved).display().to_string();
             return Err(StageError::new(format!("input `{port}` changed while the stage ran: {moved}"))

@@ -1,7 +1,9 @@
 //! How nodes end: with a result, without one, or after another attempt.
 
 use std::{
-    io::Write,
+    fs,
+    io::{ErrorKind, Write},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +17,8 @@ use super::{
     perform::backoff,
 };
 use crate::{
+    fingerprint::{file_name, observe},
+    pipeline::Origin,
     store::{Entry, Slot},
     watch::{Ending, Fault, Outcome},
 };
@@ -27,6 +31,9 @@ impl Run<'_, '_> {
         if self.project.home.expect_here().is_err() {
             // No attempt of that will do better, and there is nowhere to keep its log.
             return self.lose(node, loss);
+        }
+        if let Some(slot) = &slot {
+            self.rescue(node, slot);
         }
         match (slot, loss) {
             (Some(slot), Loss::Process(fault)) if failed < retries && !self.cancel.is_asked() => {
@@ -44,6 +51,32 @@ impl Run<'_, '_> {
                 self.lose(node, loss);
             }
             (None, loss) => self.lose(node, loss),
+        }
+    }
+
+    /// A command that moves its source (`mv {data} {out}`) put the user's only copy into the slot, which goes.
+    fn rescue(&mut self, node: usize, slot: &Slot) {
+        let pipeline = &self.project.pipeline;
+        let sources = pipeline.nodes[node].inputs.iter().filter_map(|wire| match wire.from {
+            Origin::Source(source) => Some(&pipeline.sources[source].path),
+            Origin::Output { .. } => None,
+        });
+        let is_gone = |path: &&PathBuf| {
+            fs::symlink_metadata(pipeline.root.join(path)).is_err_and(|e| e.kind() == ErrorKind::NotFound)
+        };
+        let Some(gone) = sources.into_iter().find(is_gone) else { return };
+        for out in &pipeline.nodes[node].outputs {
+            let Ok(path) = slot.output(&out.name, &file_name(&out.published)) else { continue };
+            if fs::symlink_metadata(&path).is_err() {
+                continue;
+            }
+            let digest = observe(&path).ok().map(|seen| seen.digest);
+            let kept = match self.project.store.displace(&path, digest) {
+                Ok(home) => format!("what that wrote to `{}` is now {}", out.name, self.shown(&home)),
+                Err(error) => error.to_string(),
+            };
+            let (id, gone) = (&pipeline.nodes[node].id, gone.display());
+            self.watch.note(&format!("{id}: {gone} is gone since the stage ran; {kept}"));
         }
     }
 

@@ -55,7 +55,8 @@ impl Run<'_, '_> {
         let mut given = Vec::new();
         for wire in 0..self.project.pipeline.nodes[node].inputs.len() {
             let wire = &self.project.pipeline.nodes[node].inputs[wire];
-            let (port, path) = (wire.port.clone(), self.project.input_path(wire));
+            let (port, origin) = (wire.port.clone(), self.project.origin(wire));
+            let path = self.project.input_path(wire);
             if let Origin::Output { node: upstream, output } = &wire.from {
                 let (upstream, output) = (*upstream, output.clone());
                 let Some(entry) = self.results[upstream].clone() else { continue };
@@ -76,7 +77,7 @@ impl Run<'_, '_> {
             let seen = self.project.memo.observe(&path);
             let seen =
                 seen.map_err(|e| StageError::because(format!("cannot read input `{port}`"), e))?.clone();
-            given.push(Given { port, path, seen });
+            given.push(Given { port, origin, path, seen });
         }
         Ok(given)
     }

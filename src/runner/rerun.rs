@@ -82,11 +82,10 @@ fn expect_comparable(
     survey: &Survey,
 ) -> Result<(Fingerprint, Locked), Stop> {
     let id = project.pipeline.nodes[node].id.clone();
+    let run = project.pipeline.typed(&format!("run {id}"));
     let other = |why: String| {
-        Stop::wrong(
-            format!("`{id}` cannot be compared with its result: {why}"),
-            format!("type `ner-pipe run {id}` first"),
-        )
+        let message = format!("`{id}` cannot be compared with its result: {why}");
+        Stop::wrong(message, format!("type {run} first"))
     };
     let locked = project.lock.get(&id).cloned().ok_or_else(|| other("it has none".to_owned()))?;
     for upstream in project.pipeline.upstream(node) {

@@ -75,8 +75,8 @@ fn decide(
             return Ok((ours, Taken::Agreed));
         }
     }
-    let cached = survey.results[node].as_ref();
-    let cached = cached.map(|entry| Locked::new(&entry.manifest, &entry.record, project.pipeline.seed));
+    let (cached, seed) = (survey.results[node].as_ref(), project.pipeline.nodes[node].seed);
+    let cached = cached.map(|entry| Locked::new(&entry.manifest, &entry.record, seed));
     for (side, taken) in [(ours, Taken::Ours), (theirs, Taken::Theirs)] {
         if let Some(side) = side
             && fits(project, node, &side, survey, before)?

@@ -253,9 +253,18 @@ fn differences(
     let own = reasons::own(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
     let mut reasons: Vec<Reason> = own.into_iter().map(Reason::own).collect();
     let wires = &project.pipeline.nodes[node].inputs;
+    // A result of the same key may have been made for another stage.
+    let before = before.filter(|entry| entry.record.stage == project.pipeline.nodes[node].id);
     for wire in wires {
         let origin = project.origin(wire);
+        let was = before.and_then(|entry| entry.record.origins.get(&wire.port)).filter(|was| **was != origin);
         match (locked.inputs.get(&wire.port), fingerprint.manifest.inputs.get(&wire.port)) {
+            (Some(before), Some(now))
+                if before != now
+                    && let Some(was) = was =>
+            {
+                reasons.push(Reason::own(format!("input `{}` {was} -> {origin}", wire.port)));
+            }
             (Some(before), Some(now)) if before != now => {
                 let root = Some(origin_changed(project, &wire.from, *before, survey));
                 let what = format!("input {origin} {} -> {}", before.short(), now.short());
@@ -275,7 +284,8 @@ fn differences(
 }
 
 /// What an input that is gone was called. A port with a key (`models@t2`, of `models = "prune@*.model"`) is no
-/// name of the file's: what it read is, where the lock still knows it.
+/// name of the file's: what it read is, where the lock still knows it; else the instance is, as the rest of the
+/// port may be wired still.
 fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
     let Some((name, key)) = port.split_once('@') else { return format!("`{port}`") };
     let is_read = wires.iter().any(|wire| wire.port.split_once('@').is_some_and(|(own, _)| own == name));
@@ -287,7 +297,7 @@ fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> S
     let mut outputs =
         instances.flat_map(|(id, locked)| locked.outputs.iter().map(move |output| (id, output)));
     let origin = outputs.find(|(_, (_, digest))| **digest == content);
-    origin.map_or_else(|| format!("`{name}`"), |(id, (output, _))| format!("{id}.{output}"))
+    origin.map_or_else(|| format!("`{name}` of {key}"), |(id, (output, _))| format!("{id}.{output}"))
 }
 
 /// Why what an input reads is not what it was, where that is another stage's doing.

@@ -30,7 +30,7 @@ impl Store {
         mut patience: Patience<'_>,
     ) -> Result<Option<PathBuf>, LookupError> {
         let lock = self.lock_key(key, &mut patience)?;
-        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none();
+        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none() && now.has_its_log();
         let moved = if self.peek(key).is_some_and(whole) { None } else { self.move_aside(key)? };
         lock.remove();
         Ok(moved)

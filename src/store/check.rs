@@ -38,8 +38,9 @@ impl Store {
         let entries = fs::read_dir(self.root().join("entries")).into_iter().flatten().flatten();
         let mut folders: Vec<_> = entries.map(|entry| entry.path()).collect();
         folders.sort();
+        // What has no key for a name is no result, and nobody takes it for one.
         folders
-            .retain(|folder| only.is_none_or(|only| key_of(folder).is_some_and(|key| only.contains(&key))));
+            .retain(|folder| key_of(folder).is_some_and(|key| only.is_none_or(|only| only.contains(&key))));
         let found: Vec<_> = folders.par_iter().filter_map(|folder| check(folder)).collect();
         let mut checked = Checked::default();
         for (bytes, damage) in found {

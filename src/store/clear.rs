@@ -48,12 +48,14 @@ impl Store {
     pub fn clear(&self, held: Flock, keep_displaced: bool) -> Result<(), StageError> {
         let tmp = self.root().join("tmp");
         private_folder(&tmp)?;
-        let mut keep = vec!["tmp", "locks", "version"];
-        keep.extend(keep_displaced.then_some("displaced"));
-        for path in
-            folders(self.root()).into_iter().filter(|path| !keep.iter().any(|name| path.ends_with(name)))
-        {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // What else lies there is not ours.
+        let mut ours = vec!["entries", "stats", "checkpoints", "failed", "damaged", "published", "locked"];
+        ours.extend((!keep_displaced).then_some("displaced"));
+        for name in ours {
+            let path = self.root().join(name);
+            if fs::symlink_metadata(&path).is_err() {
+                continue;
+            }
             let away = free_name(&tmp, &format!("{REMOVED}{name}"));
             if fs::rename(&path, &away).is_err() {
                 // A disk of its own, perhaps.

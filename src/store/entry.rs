@@ -20,6 +20,10 @@ pub struct Record {
     pub stage: String,
     /// Outputs by name.
     pub outputs: BTreeMap<String, Stored>,
+    /// What each input was wired to, by port; none in older records. It decides nothing, and tells a new wire
+    /// from new content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
     /// Results worth comparing; go into the lock.
     pub metrics: BTreeMap<String, f64>,
     /// Measured values; never in the lock.

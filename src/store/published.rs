@@ -57,7 +57,7 @@ impl Store {
     /// What is remembered of a place.
     #[must_use]
     pub fn mark(&self, place: &Path) -> Option<Mark> {
-        read_mark(&self.named(PUBLISHED, place))
+        read_mark(&self.named(PUBLISHED, &self.own(place)))
     }
 
     /// Whether an output was placed there.
@@ -66,9 +66,12 @@ impl Store {
         self.mark(place).is_some_and(|mark| !mark.claimed)
     }
 
-    /// Every mark, in no particular order.
+    /// Every mark of this project, in no particular order.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
-        files(&self.root().join(PUBLISHED)).filter_map(|path| read_mark(&path))
+        files(&self.root().join(PUBLISHED)).filter_map(|path| {
+            let mark = read_mark(&path)?;
+            (self.named(PUBLISHED, &self.own(&mark.place)) == path).then_some(mark)
+        })
     }
 
     /// Remembers that an output is placed, or will be.
@@ -79,7 +82,7 @@ impl Store {
         if self.mark(&mark.place).as_ref() == Some(mark) {
             return Ok(());
         }
-        self.write_named(PUBLISHED, &mark.place, mark)
+        self.write_named(PUBLISHED, &self.own(&mark.place), mark)
     }
 
     /// Forgets that an output was placed: it was taken away.
@@ -87,7 +90,7 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn forget_mark(&self, place: &Path) -> Result<(), StageError> {
-        remove(&self.named(PUBLISHED, place))
+        remove(&self.named(PUBLISHED, &self.own(place)))
     }
 
     /// Remembers who records here: `gc` may not find its lock by looking around, as folders may be linked.

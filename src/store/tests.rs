@@ -69,6 +69,7 @@ fn commit(slot: Slot, content: &str) -> Entry {
         finished: 0,
         made_by: "test".into(),
         code: BTreeMap::new(),
+        origins: BTreeMap::new(),
         accepted_from: None,
     };
     slot.commit(&manifest(), &record, &[]).expect("commits")

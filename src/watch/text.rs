@@ -111,13 +111,8 @@ pub fn last(summary: &Summary) -> Vec<String> {
             lines.push(format!("gates that say {verdict}: {}", gates.join(", ")));
         }
     }
-    // Where the result was reused, what its stage said of them was not shown now.
-    let reused = summary.endings.iter().filter(|ending| ending.outcome != Outcome::Executed);
-    let told = |ending: &&Ending| ending.gates.values().any(|verdict| verdict != "pass");
-    let logs = reused.filter(told).map(|ending| format!("`ner-pipe log {}`", ending.stage));
-    let logs: Vec<_> = logs.collect();
-    if !logs.is_empty() {
-        lines.push(format!("{} shows the numbers", logs.join(", ")));
+    if !summary.logs.is_empty() {
+        lines.push(format!("{} shows the numbers", summary.logs.join(", ")));
     }
     lines
 }

@@ -30,6 +30,12 @@ fn a_failed_gate_ends_with_6_also_when_reused() {
     assert_eq!((code, outcomes["probe"].as_str()), (6, "reused"));
     let ended = project.ner_pipe(&["run"]);
     assert!(ended.out.contains("`ner-pipe log probe` shows the numbers"), "{}", ended.out);
+    project.write("b.toml", &project.read("pipeline.toml").replace("out/", "b/"));
+    project.ner_pipe(&["run", "--file", "b.toml"]);
+    let ended = project.ner_pipe(&["run", "--file", "b.toml"]);
+    assert!(ended.out.contains("`ner-pipe log probe --file b.toml` shows the numbers"), "{}", ended.out);
+    assert!(project.ok(&["why", "probe", "--file", "b.toml"]).contains("`ner-pipe run --file b.toml` would"));
+    assert!(project.ok(&["clean", "--file", "b.toml"]).contains("`ner-pipe run --file b.toml` places them"));
     assert_eq!(project.run(&["after"]).0, 6, "it is in the requested graph");
 }
 

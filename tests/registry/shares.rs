@@ -6,12 +6,13 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 6] = [
+pub const TESTS: [(&str, fn()); 7] = [
     (
         "instances_draw_alike_and_differ_by_their_values_alone",
         instances_draw_alike_and_differ_by_their_values_alone,
     ),
     ("a_stage_may_have_seeds_of_its_own", a_stage_may_have_seeds_of_its_own),
+    ("a_resolved_lock_has_the_stages_own_seed", a_resolved_lock_has_the_stages_own_seed),
     ("stages_take_all_cpus_unless_they_say_how_many", stages_take_all_cpus_unless_they_say_how_many),
     ("no_two_stages_share_a_gpu_unless_the_file_says_so", no_two_stages_share_a_gpu_unless_the_file_says_so),
     ("every_gpu_has_a_stage_of_its_own", every_gpu_has_a_stage_of_its_own),
@@ -55,6 +56,20 @@ fn a_stage_may_have_seeds_of_its_own() {
     project.replace("pipeline.toml", "foreach = [7, 8]", "foreach = { 7 = 9, 8 = 8 }");
     assert!(project.ok(&["why", "probe@7"]).contains("seed 7 -> 9"));
     assert_eq!(project.states()["probe@8"], "fresh");
+}
+
+fn a_resolved_lock_has_the_stages_own_seed() {
+    let project = probe("temperature = 1.0");
+    project.replace("pipeline.toml", "[stage.probe]", "[stage.probe]\nseed = 11");
+    project.ok(&["run"]);
+    let theirs = project.read("pipeline.lock");
+    project.replace("pipeline.toml", "= 1.0", "= 2.0");
+    project.ok(&["run"]);
+    let ours = project.read("pipeline.lock");
+    project.write("pipeline.lock", &format!("<<<<<<< ours\n{ours}=======\n{theirs}>>>>>>> theirs\n"));
+    assert!(project.ok(&["lock", "resolve"]).contains("probe  ours"));
+    assert_eq!(project.read("pipeline.lock"), ours, "what a run writes");
+    assert_eq!(project.states()["probe"], "fresh");
 }
 
 /// Two instances of a probe that end so, with these resources each, on a machine of so many cpus.

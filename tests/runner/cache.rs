@@ -1,4 +1,7 @@
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 use crate::project::{Project, TWO, cached};
 
@@ -108,6 +111,28 @@ fn the_cache_is_for_its_owner_alone() {
         let wanted = if entry.file_type().is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode, wanted, "{}", entry.path().display());
     }
+}
+
+#[test]
+fn two_projects_that_share_a_cache_by_a_link_know_nothing_else_of_each_other() {
+    let project = Project::new("");
+    for name in ["a", "b"] {
+        project.write(&format!("{name}/data/in.txt"), "b\na\nc\n");
+        project.write(&format!("{name}/pipeline.toml"), TWO);
+        fs::create_dir_all(project.path("shared")).expect("creates");
+        symlink("../shared", project.path(&format!("{name}/cache"))).expect("links");
+    }
+    project.ok(&["-C", "a", "run"]);
+    project.write("b/out/sorted.txt", "the user's");
+    let ended = project.ner_pipe(&["-C", "b", "run"]);
+    assert_eq!(ended.code, Some(2), "only the other one published there");
+    project.remove("b/out");
+    project.expect(&["-C", "b"], &[("sort", "restored"), ("count", "restored")]);
+    project.replace("a/pipeline.toml", "wc -l < {data} > {n}", "exit 3");
+    assert_eq!(project.ner_pipe(&["-C", "a", "run"]).code, Some(1));
+    assert!(project.ner_pipe(&["-C", "a", "log", "count"]).err.contains("count failed"));
+    let ended = project.ner_pipe(&["-C", "b", "log", "count"]);
+    assert!(!ended.err.contains("failed") && ended.out.contains("wc -l"), "{}{}", ended.err, ended.out);
 }
 
 #[test]

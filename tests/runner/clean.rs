@@ -59,14 +59,33 @@ fn the_cache_is_removed_only_when_it_is_meant_and_what_is_the_users_stays() {
 }
 
 #[test]
-fn the_cache_of_a_running_stage_is_not_removed() {
+fn what_another_program_keeps_in_a_folder_called_cache_stays() {
+    let project = Project::new(TWO);
+    let theirs = ["cache/tmp/session", "cache/photos/a.jpg", "cache/damaged/b", "cache/index"];
+    for path in theirs {
+        project.write(path, "theirs");
+    }
+    for command in [&["gc"] as &[&str], &["clean", "--cache", "--yes", "--displaced"]] {
+        assert!(project.ok(command).contains("there is no cache here"), "{command:?}");
+    }
+    assert!(theirs.iter().all(|path| project.exists(path)));
+    project.ok(&["run"]);
+    project.ok(&["clean", "--cache", "--yes", "--displaced"]);
+    assert!(project.exists("cache/photos/a.jpg") && project.exists("cache/index"));
+    assert!(!project.exists("cache/entries") && !project.exists("cache/version"));
+}
+
+#[test]
+fn neither_the_cache_of_a_running_stage_is_removed_nor_what_it_reads() {
     let project =
         Project::new(&TWO.replace("wc -l", "echo $$ > shell; while [ ! -e go ]; do sleep 0.02; done; wc -l"));
     let running = project.start(&["run"]);
     project.wait_for("shell");
-    let ended = project.ner_pipe(&["clean", "--cache", "--yes"]);
-    assert_eq!(ended.code, Some(4), "{}", ended.out);
-    assert!(ended.err.contains("a run is at work in the cache"), "{}", ended.err);
+    for command in [&["clean"] as &[&str], &["clean", "--cache", "--yes"]] {
+        let ended = project.ner_pipe(command);
+        assert_eq!(ended.code, Some(4), "{}", ended.out);
+        assert!(ended.err.contains("a run is at work in the cache"), "{}", ended.err);
+    }
     project.write("go", "");
     assert_eq!(running.end().code, Some(0));
 }

@@ -143,8 +143,18 @@ fn an_instance_more_or_less_is_told_once_and_by_its_name() {
     project.replace("pipeline.toml", "[\"t2\", \"t3\"]", "[\"t2\", \"t3\", \"t4\"]");
     project.replace("pipeline.toml", "t3 = 3.0 }", "t3 = 3.0, t4 = 4.0 }");
     assert_eq!(of("table"), serde_json::json!(["input prune@t4.model is new (prune@t4: never run)"]));
+    let plan = project.ok(&["run", "--dry-run"]);
+    assert!(plan.contains("table       execute  "), "no earlier result read that: {plan}");
     project.replace("pipeline.toml", "[\"t2\", \"t3\", \"t4\"]", "[\"t2\"]");
     assert_eq!(of("table"), serde_json::json!(["input prune@t3.model is no longer wired"]));
+    let lock = project.read("pipeline.lock");
+    // The lock forgets an instance that the file has no longer.
+    project.replace("pipeline.toml", "foreach = [\"t2\"]", "foreach = [\"t2\", \"t4\"]");
+    project.ok(&["run", "prune"]);
+    let said = ["input prune@t4.model is new", "input `models` of t3 is no longer wired"];
+    assert_eq!(of("table").as_array().expect("is a list")[..2], said);
+    project.replace("pipeline.toml", "foreach = [\"t2\", \"t4\"]", "foreach = [\"t2\"]");
+    project.write("pipeline.lock", &lock);
     project.replace("pipeline.toml", "{ models = \"prune@*.model\" }", "{ other = \"prune@*.model\" }");
     project.replace(
         "pipeline.toml",

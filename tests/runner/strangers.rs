@@ -112,6 +112,24 @@ fn what_turns_up_while_a_run_goes_on_is_kept() {
 }
 
 #[test]
+fn a_source_that_its_stage_moves_away_is_kept() {
+    for (end, terms) in [("", ""), ("; exit 3", "retries = 1\nbackoff = \"1ms\"")] {
+        let run = format!("mv {{data}} {{out}}{end}");
+        let project = Project::new(
+            &TWO.replace("sort {data} > {out}", &run)
+                .replace("[stage.sort]", &format!("[stage.sort]\n{terms}")),
+        );
+        let ended = project.ner_pipe(&["run"]);
+        assert_eq!(ended.code, Some(1));
+        let kept =
+            "sort: data/in.txt is gone since the stage ran; what that wrote to `out` is now cache/displaced/";
+        assert!(ended.err.contains(kept), "{}", ended.err);
+        let kept = walk(&project, "cache/displaced").into_iter().find(|path| path.ends_with("sorted.txt"));
+        assert_eq!(project.read(&kept.expect("is there")), "b\na\nc\n");
+    }
+}
+
+#[test]
 fn an_old_result_that_the_cache_has_lost_is_a_result_still() {
     let project = Project::new(TWO);
     project.ok(&["run"]);

@@ -13,6 +13,8 @@ fn a_whole_cache_is_verified_and_a_missing_one_is_no_damage() {
     project.ok(&["run"]);
     let said = project.ok(&["verify"]);
     assert!(said.contains("2 whole, 0 damaged, "), "{said}");
+    project.write("cache/entries/.DS_Store", "what a file manager leaves");
+    project.ok(&["verify"]);
     project.remove("cache");
     let said = project.ok(&["verify"]);
     assert!(said.contains("note: count of pipeline.lock is not in the cache"), "{said}");
@@ -23,7 +25,7 @@ fn a_whole_cache_is_verified_and_a_missing_one_is_no_damage() {
 fn every_sort_of_damage_is_found_with_exit_code_5_and_repaired() {
     let entry =
         |project: &Project| cached(project, "a\nb\nc\n").ancestors().nth(3).expect("is an entry").to_owned();
-    let ways: [Way; 6] = [
+    let ways: [Way; 7] = [
         ("output `out` has other bytes than were recorded", &|project| {
             fs::write(cached(project, "a\nb\nc\n"), "a\nX\nc\n").expect("writes");
         }),
@@ -45,6 +47,9 @@ fn every_sort_of_damage_is_found_with_exit_code_5_and_repaired() {
         }),
         ("manifest.json: ", &|project| {
             fs::remove_file(entry(project).join("manifest.json")).expect("removes");
+        }),
+        ("log.txt is not what the stage printed", &|project| {
+            fs::write(entry(project).join("log.txt"), "something else").expect("writes");
         }),
     ];
     for (what, damage) in ways {
