@@ -202,7 +202,13 @@ pub fn explain(
     let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) else {
         let failed =
             project.store.failure(&project.pipeline.file, &project.pipeline.nodes[node].id).is_some();
-        reasons.push(Reason::own(if failed { "its last attempt failed" } else { "never run" }));
+        // Another checkout or pipeline file may have made it.
+        let cached = fingerprint.key().and_then(|key| project.store.peek(&key)).is_some();
+        reasons.push(Reason::own(match (failed, cached) {
+            (true, _) => "its last attempt failed",
+            (_, true) => "not in the lock yet",
+            _ => "never run",
+        }));
         return reasons;
     };
     let key = fingerprint.key();

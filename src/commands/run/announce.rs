@@ -74,6 +74,9 @@ pub(super) fn announce(project: &mut Project<'_>, order: &Order, format: Format)
     Ok(Exit::Ok)
 }
 
+/// Stages of which nothing is known that are named; of more their number is said.
+const NAMED: usize = 5;
+
 /// The last result of each node, by its id.
 fn last(project: &Project<'_>) -> BTreeMap<String, Record> {
     let mut last: BTreeMap<String, Record> = BTreeMap::new();
@@ -126,6 +129,9 @@ fn text(project: &Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Vec<Str
     let known = Cost { seconds: Some(total.seconds), memory: Some(total.memory), disk: Some(total.disk) };
     let unknown = match total.unknown.as_slice() {
         [] => String::new(),
+        stages if stages.len() > NAMED => {
+            format!("; not known for {} of {} stages", stages.len(), costs.len())
+        }
         stages => format!("; not known for {}", stages.join(", ")),
     };
     let nothing = costs.iter().all(|cost| cost.seconds == Some(0.0));
