@@ -107,7 +107,7 @@ impl Setting {
 /// On what to compute.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Machine {
-    /// Where to compute: auto, cpu, cuda, cuda:N, or a training on several GPUs: cuda:0,1
+    /// Where to compute: auto, cpu, cuda, cuda:N, or cuda:0,1 for a training on several GPUs
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     device: DeviceRequest,
     /// CPU threads; all of them when not given

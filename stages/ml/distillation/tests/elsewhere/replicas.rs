@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::ml::{device, places::pairs, replicas::Replicas};
+use crate::ml::{device, memory, places::pairs, replicas::Replicas};
 
 /// [`step`] on so many devices more, where a thread that takes the CPU for another backend may read nothing.
 fn spread(
@@ -60,6 +60,44 @@ fn gradients_of_several_devices_are_those_of_one() {
             }
         }
     }
+}
+
+#[test]
+fn memory_that_runs_out_on_a_further_device_is_an_error_with_advice() {
+    struct Short<'a>(&'a Network);
+    impl Objective for Short<'_> {
+        fn terms(
+            &self,
+            network: &Network,
+            read: Option<&Network>,
+            _: &[usize],
+            _: At,
+        ) -> Result<Vec<Term>, StageError> {
+            assert!(read.is_none(), "out of device memory allocating 7 bytes");
+            Ok(vec![Term { name: "ce", weight: 1.0, loss: network.head.weight.val().sum() }])
+        }
+        fn words(&self, members: &[usize]) -> usize {
+            members.len()
+        }
+        fn reads(&self) -> Option<&Network> {
+            Some(self.0)
+        }
+        fn dev(&self, _: &Network) -> Result<Dev, StageError> {
+            unreachable!("no epoch ends")
+        }
+    }
+    let (teacher, student) = pair();
+    let lesson = long(&student, &teacher, Training::default());
+    let network = trainable(student.network.clone(), false);
+    let replicas = Replicas::of(&network, Some(&teacher.network), vec![Device::flex()], false);
+    let (replicas, at) = (replicas.expect("threads"), At { epoch: 1, share: 0.0 });
+    let devices = stage_contract::Devices::of_gpus(&[2, 0]).expect("two");
+    let step = || {
+        let texts = &lesson.train.encoded;
+        replicas.backward(&Short(&teacher.network), &network, texts, &[vec![0, 1]], at).map(drop)
+    };
+    let error = memory::within(&devices, step).expect_err("too little there");
+    assert_eq!(error.to_string(), "cuda:2,0 ran out of memory");
 }
 
 #[test]
