@@ -171,7 +171,7 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
 fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
     let wish = Machine::from_arg_matches(matches).unwrap_or_default().wish();
     let terminal = io::stdout().is_terminal();
-    let context = ToolContext { device: wish.device, threads: wish.threads(), terminal };
+    let context = ToolContext { threads: wish.threads(), device: wish.device, terminal };
     (tool.run)(matches, &context).map_err(|error| match error {
         ToolError::Wrong(Invalid { message, help, .. }) => Stop::wrong(message, help.unwrap_or_default()),
         ToolError::Failed(error) => error.into(),

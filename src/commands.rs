@@ -105,9 +105,9 @@ impl Setting {
 }
 
 /// On what to compute.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Machine {
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Where to compute: auto, cpu, cuda, cuda:N, or cuda:0,1 for a training on several GPUs
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     device: DeviceRequest,
     /// CPU threads; all of them when not given
@@ -119,7 +119,7 @@ impl Machine {
     /// For the runner.
     #[must_use]
     pub fn wish(&self) -> Wish {
-        Wish { device: self.device, threads: self.threads }
+        Wish { device: self.device.clone(), threads: self.threads }
     }
 }
 

@@ -57,10 +57,10 @@ pub fn without_ml() -> Registry {
     const ABSENT: [&str; 8] =
         ["annotate", "split", "distill", "prune", "finetune", "evaluate", "generate", "teach"];
     let device = |request| match request {
-        DeviceRequest::Auto | DeviceRequest::Exactly(Device::Cpu) => Ok((Device::Cpu, None)),
-        DeviceRequest::Exactly(device) => {
-            Err(Invalid::new(format!("this build has no {device}")).help("write `--device cpu`"))
+        DeviceRequest::Exactly(devices) if devices.first != Device::Cpu => {
+            Err(Invalid::new(format!("this build has no {}", devices.first)).help("write `--device cpu`"))
         }
+        _ => Ok((Device::Cpu.into(), None)),
     };
     Registry::new(Build { code: &[], compiler: "", device }).absent(&ABSENT)
 }

@@ -141,8 +141,7 @@ impl Pipeline {
 
     /// A node asks for more of a resource than this machine has.
     #[must_use]
-    pub fn exceeded(&self, node: usize, resource: &str, total: u64) -> Problem {
-        let wanted = self.nodes[node].terms.resources.get(resource).copied().unwrap_or(0);
+    pub fn exceeded(&self, node: usize, resource: &str, wanted: u64, total: u64) -> Problem {
         let place = &self.places[node];
         too_much(resource, wanted, total)
             .at(place.resources.get(resource).unwrap_or(&place.header), "more than this machine has")

@@ -164,7 +164,6 @@ impl Stage for Distill {
             pairs: &pairs,
             relation,
             transitions: &transitions,
-            device: &device,
         }
         .run(cx, self.epochs, 0.0)?;
         trained.save(cx, student, &MODEL, &HISTORY)

@@ -115,7 +115,6 @@ impl Stage for Finetune {
             pairs: &pairs,
             relation,
             transitions: &transitions,
-            device: &device,
         }
         .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
         trained.save(cx, student, &FINAL, &HISTORY)
@@ -167,6 +166,7 @@ mod tests {
             checkpoint: Path::new("unused"),
             seed: 1,
             device: Device::Cpu,
+            further: &[],
             threads: 1,
             show_text: false,
             cancelled: &AtomicBool::new(false),

@@ -201,6 +201,7 @@ mod tests {
             checkpoint: &root.join("checkpoint"),
             seed: 3,
             device: Device::Cpu,
+            further: &[],
             threads: 1,
             show_text: false,
             cancelled: &AtomicBool::new(false),

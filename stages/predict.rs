@@ -13,7 +13,7 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{Device::Cpu, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
 use crate::ml::{
@@ -72,13 +72,20 @@ enum Precision {
 impl Precision {
     /// 8 bits are for the CPU, which they take where nobody names a device, and 16 are not.
     fn device(self, asked: DeviceRequest) -> Result<DeviceRequest, Invalid> {
-        const CPU: DeviceRequest = DeviceRequest::Exactly(contract::Device::Cpu);
-        match (self, asked) {
-            (Self::Bf16, CPU) => Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
+        let named = match &asked {
+            DeviceRequest::Auto => None,
+            DeviceRequest::Exactly(devices) if devices.further.is_empty() => Some(devices.first),
+            DeviceRequest::Exactly(devices) => {
+                return Err(Invalid::new(format!("predict runs on one device, and not on {devices}"))
+                    .help(format!("--device {}; only a training in `run` takes several", devices.first)));
+            }
+        };
+        match (self, named) {
+            (Self::Bf16, Some(Cpu)) => Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
                 .help("--device cuda, or --precision int8")),
-            (Self::F32 | Self::Bf16, asked) => Ok(asked),
-            (Self::Int8, DeviceRequest::Auto | CPU) => Ok(CPU),
-            (Self::Int8, DeviceRequest::Exactly(device)) => {
+            (Self::F32 | Self::Bf16, _) => Ok(asked),
+            (Self::Int8, None | Some(Cpu)) => Ok(DeviceRequest::Exactly(Cpu.into())),
+            (Self::Int8, Some(device)) => {
                 Err(Invalid::new(format!("--precision int8 runs on the CPU, and not on {device}"))
                     .help("--device cpu, or --precision f32"))
             }
@@ -102,14 +109,14 @@ fn command() -> Command {
 fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
     let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
     check(&arguments.model)?;
-    let asked = arguments.precision.device(cx.device)?;
+    let asked = arguments.precision.device(cx.device.clone())?;
     let mut source = source(&arguments)?;
-    let (device, note) = device::resolve(asked)?;
-    arguments.precision.device(DeviceRequest::Exactly(device))?;
+    let (devices, note) = device::resolve(asked)?;
+    arguments.precision.device(DeviceRequest::Exactly(devices.clone()))?;
     if let Some(note) = note {
         tracing::info!("{note}");
     }
-    let predictor = Predictor::open(&arguments.model, &device::burn(device), arguments.precision)?;
+    let predictor = Predictor::open(&arguments.model, &device::burn(devices.first), arguments.precision)?;
     let format = arguments.format.unwrap_or(if cx.terminal { Format::Table } else { Format::Jsonl });
     let mut output = Output::new(BufWriter::new(io::stdout().lock()), format);
     Ok(predictor.copy(&mut source, &mut output).or_else(Stop::outcome)?)

@@ -79,6 +79,7 @@ fn run(
         checkpoint: folder.path(),
         seed,
         device: Device::Cpu,
+        further: &[],
         threads: 1,
         show_text: false,
         cancelled: &AtomicBool::new(false),

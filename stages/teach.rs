@@ -226,7 +226,7 @@ struct Lesson {
 
 impl Lesson {
     /// Replaces sub-words by random ones; the draw follows from seed, epoch and the batch's first text, so that a resumed
-    /// run repeats it.
+    /// run repeats it. Where a batch is cut, for memory or for several GPUs, the draw is another.
     fn disturb(&self, batch: &mut Batch, epoch: u32) {
         let first = batch.members.first().copied().unwrap_or_default();
         let mut rng = rng(self.seed, &format!("teach.noise {epoch} {first}"));
@@ -242,7 +242,13 @@ impl Lesson {
 }
 
 impl Objective for Lesson {
-    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
+    fn terms(
+        &self,
+        network: &Network,
+        _read: Option<&Network>,
+        members: &[usize],
+        at: At,
+    ) -> Result<Vec<Term>, StageError> {
         let mut batch = Batch::pack(&self.train.encoded, members);
         self.disturb(&mut batch, at.epoch);
         let autodiff = network.device();

@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stage_contract::{Device, StageError};
+use stage_contract::{Devices, StageError};
 
 /// All that a child process needs to execute one node. Paths are absolute.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Job {
     /// The node's seed.
     pub seed: u64,
     /// Where tensors live.
-    pub device: Device,
+    pub devices: Devices,
     /// CPU threads.
     pub threads: usize,
     /// More of the environment, for commands: what they may use of the machine.

@@ -277,7 +277,8 @@ mod tests {
         let path = project.path().join(file);
         fs::create_dir_all(path.parent().expect("a folder")).expect("created");
         fs::write(path, content).expect("written");
-        let registry = Registry::new(Build { code: &[], compiler: "", device: |_| Ok((Device::Cpu, None)) });
+        let registry =
+            Registry::new(Build { code: &[], compiler: "", device: |_| Ok((Device::Cpu.into(), None)) });
         let overrides: Vec<_> = set.iter().map(|text| text.parse().expect("well formed")).collect();
         Pipeline::load(project.path(), Path::new(file), &registry, &overrides)
     }

@@ -157,7 +157,7 @@ impl Attempt {
             gates: said.gates,
             seconds: begun.elapsed().as_secs_f64(),
             memory: used_memory(&self.slot.aside(ASIDE[2])),
-            device: job.device.to_string(),
+            device: job.devices.to_string(),
             threads: job.threads,
             finished,
             made_by: self.made_by.clone(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, env, fs, num::NonZero, thread};
 
-use stage_contract::{Device, DeviceRequest};
+use stage_contract::{Device, DeviceRequest, Devices};
 
 use super::schedule::Need;
 use crate::pipeline::{Node, Pipeline, Work};
@@ -17,16 +17,16 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// What the pipeline file says, and for the rest what this machine has. `--device cuda:N` leaves one GPU.
+    /// What the pipeline file says, and for the rest what this machine has. `--device cuda:N,N` leaves those GPUs.
     #[must_use]
-    pub fn of(pipeline: &Pipeline, request: DeviceRequest) -> Self {
+    pub fn of(pipeline: &Pipeline, request: &DeviceRequest) -> Self {
         let mut gpus: Vec<_> = visible_gpus().into_iter().enumerate().collect();
-        if let DeviceRequest::Exactly(Device::Cuda(wanted)) = request {
-            gpus.retain(|(index, _)| *index == wanted);
-            if gpus.is_empty() {
-                // The device files have other names here; CUDA itself has the last word.
-                gpus.push((wanted, wanted.to_string()));
-            }
+        if let DeviceRequest::Exactly(devices) = request
+            && devices.first != Device::Cpu
+        {
+            // Where the device files have other names, CUDA itself has the last word.
+            let seen = |wanted: usize| gpus.get(wanted).cloned().unwrap_or((wanted, wanted.to_string()));
+            gpus = devices.gpus().map(seen).collect();
         }
         let mut totals = BTreeMap::from([
             ("cpu".to_owned(), thread::available_parallelism().map_or(1, NonZero::get) as u64),
@@ -37,38 +37,39 @@ impl Capacity {
         Self { totals, gpus }
     }
 
-    /// What a node occupies while it executes on `device` (a command has none).
+    /// What a node occupies while it executes on `devices` (a command has none).
     ///
     /// A command that says nothing takes one cpu, a stage of the registry all of them, as it uses all
-    /// threads; and on CUDA a GPU to itself, while elsewhere it needs none whatever it says.
+    /// threads; and on CUDA its GPUs to itself, while elsewhere it needs none whatever it says.
     #[must_use]
-    pub fn need(&self, node: &Node, device: Option<Device>) -> Need {
+    pub fn need(&self, node: &Node, devices: Option<&Devices>) -> Need {
         let mut resources = node.terms.resources.clone();
         let cpus = self.totals.get("cpu").copied().unwrap_or(1);
         resources.entry("cpu".to_owned()).or_insert(match node.work {
             Work::Stage { .. } => cpus,
             Work::Command { .. } => cpus.min(1),
         });
-        match device {
-            Some(Device::Cuda(_)) => {
+        match devices.map(|devices| devices.gpus().count() as u64) {
+            Some(0) => drop(resources.remove("gpu")),
+            Some(count) => {
                 // None to count where the system shows none: CUDA found it all the same.
                 let gpus = self.totals.get("gpu").copied().unwrap_or(0);
-                resources.entry("gpu".to_owned()).or_insert(gpus.min(1));
+                resources.entry("gpu".to_owned()).or_insert(if gpus == 0 { 0 } else { count });
             }
-            Some(Device::Cpu) => drop(resources.remove("gpu")),
             None => {}
         }
         Need { resources, mutexes: node.terms.mutexes.clone() }
     }
 
-    /// The first resource of which there can never be enough, and how much there is.
+    /// The first resource of which there can never be enough, how much is needed, and how much there is.
     #[must_use]
-    pub fn lacks(&self, need: &Need) -> Option<(String, u64)> {
-        let found = need
-            .resources
-            .iter()
-            .find(|(name, wanted)| self.totals.get(*name).is_some_and(|total| *wanted > total));
-        found.map(|(name, _)| (name.clone(), self.totals[name]))
+    pub fn lacks<'n>(&self, need: &'n Need) -> Option<(&'n str, u64, u64)> {
+        let found =
+            need.resources.iter().map(|(name, wanted)| Some((name, *wanted, *self.totals.get(name)?)));
+        found
+            .flatten()
+            .find(|(_, wanted, total)| wanted > total)
+            .map(|(name, wanted, total)| (name.as_str(), wanted, total))
     }
 
     /// The GPU that a unit stands for: its index, and its name for `CUDA_VISIBLE_DEVICES`. With more units
@@ -136,7 +137,7 @@ mod tests {
         let capacity = Capacity { totals: [("cpu".to_owned(), 2)].into(), gpus: Vec::new() };
         let need =
             |name: &str, amount| Need { resources: [(name.to_owned(), amount)].into(), ..Need::default() };
-        assert_eq!(capacity.lacks(&need("cpu", 3)), Some(("cpu".to_owned(), 2)));
+        assert_eq!(capacity.lacks(&need("cpu", 3)), Some(("cpu", 3, 2)));
         assert_eq!(capacity.lacks(&need("cpu", 2)), None);
     }
 }

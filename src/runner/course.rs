@@ -238,15 +238,15 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     fn need(&mut self, node: usize) -> Result<Need, Loss> {
-        let device = match &self.project.pipeline.nodes[node].work {
-            Work::Stage { .. } => Some(self.project.device().map_err(StageError::from)?),
+        let devices = match &self.project.pipeline.nodes[node].work {
+            Work::Stage { .. } => Some(self.project.devices().map_err(StageError::from)?),
             Work::Command { .. } => None,
         };
-        let need = self.capacity.need(&self.project.pipeline.nodes[node], device);
+        let need = self.capacity.need(&self.project.pipeline.nodes[node], devices.as_ref());
         match self.capacity.lacks(&need) {
             None => Ok(need),
-            Some((name, total)) => {
-                let problem = self.project.pipeline.exceeded(node, &name, total);
+            Some((name, wanted, total)) => {
+                let problem = self.project.pipeline.exceeded(node, name, wanted, total);
                 Err(StageError::new(problem.to_string()).into())
             }
         }

@@ -99,10 +99,10 @@ impl Run<'_, '_> {
         let (id, seed) = (item.id.clone(), node_seed(item.seed, &item.family));
         let gpus: Vec<_> = gpus.iter().filter_map(|unit| self.capacity.gpu(*unit).cloned()).collect();
         let mut environment = BTreeMap::new();
-        let mut device = Device::Cpu;
+        let mut devices = Device::Cpu.into();
         if needs_device {
-            device =
-                self.project.device_at(gpus.first().map(|(index, _)| *index)).map_err(StageError::from)?;
+            let gpus: Vec<usize> = gpus.iter().map(|(index, _)| *index).collect();
+            devices = self.project.devices_at(&gpus).map_err(StageError::from)?;
         } else {
             environment = self.environment(node, &gpus);
         }
@@ -114,7 +114,7 @@ impl Run<'_, '_> {
             outputs,
             checkpoint,
             seed,
-            device,
+            devices,
             threads: self.project.share(node),
             environment,
             show_text: self.order.show_text,

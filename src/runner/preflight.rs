@@ -35,25 +35,25 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
     let mut told = BTreeSet::new();
     let capacity = project.capacity();
     for outlook in &nodes {
-        let device = match &project.pipeline.nodes[outlook.node].work {
+        let devices = match &project.pipeline.nodes[outlook.node].work {
             Work::Command { .. } => None,
-            Work::Stage { .. } => Some(project.device().map_err(|invalid| {
+            Work::Stage { .. } => Some(project.devices().map_err(|invalid| {
                 let help = invalid.help.unwrap_or_else(|| "choose another with `--device`".to_owned());
                 Stop::wrong(invalid.message, help)
             })?),
         };
         // What the file itself says there is was looked at when it was read; this is the machine.
-        let need = capacity.need(&project.pipeline.nodes[outlook.node], device);
-        if let Some((name, total)) = capacity.lacks(&need) {
-            problems.push(project.pipeline.exceeded(outlook.node, &name, total));
+        let need = capacity.need(&project.pipeline.nodes[outlook.node], devices.as_ref());
+        if let Some((name, wanted, total)) = capacity.lacks(&need) {
+            problems.push(project.pipeline.exceeded(outlook.node, name, wanted, total));
         }
-        let Some(device) = device else { continue };
+        let Some(devices) = devices else { continue };
         if outlook.next != Next::Execute {
             continue;
         }
         let paths = available(project, outlook.node, expected);
         let Work::Stage { stage, .. } = &project.pipeline.nodes[outlook.node].work else { continue };
-        if let Err(invalid) = stage.preflight(&Available::new(&paths), device) {
+        if let Err(invalid) = stage.preflight(&Available::new(&paths), devices.first) {
             // What is wrong with a source is told once, however many stages read it.
             let wires = project.pipeline.nodes[outlook.node].inputs.iter();
             let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use stage_contract::{Device, DeviceRequest, Invalid, Kind, Registry, Shape, StageError};
+use stage_contract::{Device, DeviceRequest, Devices, Invalid, Kind, Registry, Shape, StageError};
 
 use super::{Stop, capacity::Capacity, home::Home};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What `--device` and `--threads` say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// Where tensors are to live.
     pub device: DeviceRequest,
@@ -49,7 +49,7 @@ pub struct Project<'r> {
     /// What is worth saying, but no mistake: the device that `auto` took.
     pub notes: Vec<String>,
     wish: Wish,
-    device: Option<Device>,
+    devices: Option<Devices>,
     pub(super) home: Home,
 }
 
@@ -78,41 +78,49 @@ impl<'r> Project<'r> {
     pub fn of(registry: &'r Registry, pipeline: Pipeline, lock: Lock, wish: Wish) -> Result<Self, Stop> {
         let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
-        let (notes, device, home) = (Vec::new(), None, Home::of(&pipeline.root));
-        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, device, home })
+        let (notes, devices, home) = (Vec::new(), None, Home::of(&pipeline.root));
+        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, devices, home })
     }
 
-    /// The device, looked for at the first call: a run in which nothing executes needs none.
+    /// The devices, looked for at the first call: a run in which nothing executes needs none.
     ///
     /// # Errors
-    /// When the one that was asked for is not there.
-    pub fn device(&mut self) -> Result<Device, Invalid> {
-        if let Some(device) = self.device {
-            return Ok(device);
+    /// When one that was asked for is not there.
+    pub fn devices(&mut self) -> Result<Devices, Invalid> {
+        if let Some(devices) = &self.devices {
+            return Ok(devices.clone());
         }
-        let (device, note) = (self.registry.build.device)(self.wish.device)?;
+        let (devices, note) = (self.registry.build.device)(self.wish.device.clone())?;
         self.notes.extend(note);
-        self.device = Some(device);
-        Ok(device)
+        self.devices = Some(devices.clone());
+        Ok(devices)
     }
 
-    /// [`Project::device`], but with this GPU if that is one and any will do.
+    /// [`Project::devices`], but of these GPUs where those are some and any will do: never more than there, and a GPU that
+    /// several units stand for once.
     ///
     /// # Errors
     /// As there.
-    pub fn device_at(&mut self, gpu: Option<usize>) -> Result<Device, Invalid> {
-        match (self.device()?, gpu) {
-            (Device::Cuda(found), Some(wanted)) if found != wanted => {
-                Ok((self.registry.build.device)(DeviceRequest::Exactly(Device::Cuda(wanted)))?.0)
+    pub fn devices_at(&mut self, gpus: &[usize]) -> Result<Devices, Invalid> {
+        let found = self.devices()?;
+        let mut taken: Vec<usize> = Vec::new();
+        for &gpu in gpus {
+            if taken.len() < found.gpus().count() && !taken.contains(&gpu) {
+                taken.push(gpu);
             }
-            (device, _) => Ok(device),
+        }
+        match Devices::of_gpus(&taken) {
+            Some(given) if given.gpus().any(|gpu| !found.gpus().any(|found| found == gpu)) => {
+                Ok((self.registry.build.device)(DeviceRequest::Exactly(given))?.0)
+            }
+            given => Ok(given.unwrap_or(found)),
         }
     }
 
     /// How much a run may occupy.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        Capacity::of(&self.pipeline, self.wish.device)
+        Capacity::of(&self.pipeline, &self.wish.device)
     }
 
     /// CPU threads for a node: as many as the cpus that it asks for, else all; never more than `--threads`.
@@ -206,8 +214,11 @@ impl<'r> Project<'r> {
         }
         // The machine counts for few stages, and looking for a GPU takes time.
         let measures = is_measuring(&self.pipeline.nodes[node]);
-        let device =
-            if measures { self.device().map_err(|e| self.pipeline.problem(node, &e))? } else { Device::Cpu };
+        let device = if measures {
+            self.devices().map_err(|e| self.pipeline.problem(node, &e))?.first
+        } else {
+            Device::Cpu
+        };
         let threads = self.share(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
         let code = code_digest(self.code(node));

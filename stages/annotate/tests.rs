@@ -87,6 +87,7 @@ fn run(stage: &Annotate, root: &Path, out: &str) -> Result<(Corpus, Value), Stag
         checkpoint: &root.join("checkpoint"),
         seed: 5,
         device: Device::Cpu,
+        further: &[],
         threads: 2,
         show_text: false,
         cancelled: &AtomicBool::new(false),

@@ -80,9 +80,9 @@ fn main() {
         },
         PathBuf::from,
     );
-    let asked = env::args().nth(2).map_or(Ok(DeviceRequest::Exactly(Cpu)), |device| device.parse());
-    let (device, _) = device::resolve(asked.expect("cpu or cuda:N")).expect("that device");
-    let mut server = Server::open(&folder, device::burn(device));
+    let asked = env::args().nth(2).map_or(Ok(DeviceRequest::Exactly(Cpu.into())), |device| device.parse());
+    let (devices, _) = device::resolve(asked.expect("cpu or cuda:N")).expect("that device");
+    let mut server = Server::open(&folder, device::burn(devices.first));
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line.expect("a line")).expect("a request");
         println!("{}", serde_json::to_string(&server.answer(&request)).expect("JSON"));

@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Where tensors live.
     pub device: Device,
+    /// GPUs beside it, on which a training may run at once.
+    pub further: &'a [Device],
     /// CPU threads to use, at least 1.
     pub threads: usize,
     /// Whether text of the corpus may be printed (`--show-text`).

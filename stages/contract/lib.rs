@@ -17,7 +17,7 @@ mod tool;
 
 pub use artifact::{Artifact, Kind, Shape};
 pub use context::{Clock, Context, Progress};
-pub use device::{Device, DeviceRequest};
+pub use device::{Device, DeviceRequest, Devices};
 pub use error::{Invalid, StageError};
 pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::{Available, Context, Device, DeviceRequest, Invalid, Spec, Stage, StageError, Tool};
+use crate::{Available, Context, Device, DeviceRequest, Devices, Invalid, Spec, Stage, StageError, Tool};
 
 /// A stage with its parameters set, whatever its type.
 pub trait AnyStage: Send + Sync {
@@ -98,7 +98,7 @@ pub struct Build {
     pub code: &'static [Code],
     /// What compiled it; recorded beside a result, and no part of its key.
     pub compiler: &'static str,
-    /// Turns `--device` into a device that is really there, and says what it took (`auto` only).
+    /// Turns `--device` into devices that are really there, and says what it took (`auto` only).
     pub device: FindDevice,
 }
 
@@ -123,7 +123,7 @@ impl Build {
 }
 
 /// See [`Build::device`].
-pub type FindDevice = fn(DeviceRequest) -> Result<(Device, Option<String>), Invalid>;
+pub type FindDevice = fn(DeviceRequest) -> Result<(Devices, Option<String>), Invalid>;
 
 /// All that a binary knows: stages, names of stages left out of this build, tools.
 #[derive(Clone)]

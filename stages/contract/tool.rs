@@ -12,7 +12,7 @@ pub struct Tool {
 }
 
 /// What the runner hands to a tool.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ToolContext {
     /// `--device`.
     pub device: DeviceRequest,

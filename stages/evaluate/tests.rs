@@ -116,6 +116,7 @@ impl Bench {
             checkpoint: Path::new("unused"),
             seed: 1,
             device: Device::Cpu,
+            further: &[],
             threads: 1,
             show_text: false,
             cancelled: &cancelled,

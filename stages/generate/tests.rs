@@ -23,6 +23,7 @@ fn with_context<T>(
         checkpoint: folder.path(),
         seed,
         device: Device::Cpu,
+        further: &[],
         threads: 1,
         show_text: false,
         cancelled: &AtomicBool::new(false),

@@ -4,7 +4,7 @@
 //! nothing here or elsewhere asks for a default device, and CUDA is only named after [`resolve`] found it whole.
 
 use ::burn::tensor;
-use stage_contract::{Device, DeviceRequest, Invalid};
+use stage_contract::{Device, DeviceRequest, Devices, Invalid};
 
 #[cfg(any(feature = "cuda", test))]
 mod cuda;
@@ -27,22 +27,24 @@ pub fn burn(device: Device) -> tensor::Device {
     }
 }
 
-/// Turns `--device` into a device that is there; with `auto` in a build with CUDA, also a line that says what was taken
+/// Turns `--device` into devices that are there; with `auto` in a build with CUDA, also a line that says what was taken
 /// and why.
 ///
 /// # Errors
 /// CUDA was asked for and is not in this build, has no driver or too old a one, no GPU of that number, no NVRTC or headers,
 /// or too little free memory.
-pub fn resolve(request: DeviceRequest) -> Result<(Device, Option<String>), Invalid> {
+pub fn resolve(request: DeviceRequest) -> Result<(Devices, Option<String>), Invalid> {
     match request {
-        DeviceRequest::Exactly(Device::Cpu) => Ok((Device::Cpu, None)),
-        DeviceRequest::Exactly(Device::Cuda(index)) => cuda(index).map(|_| (Device::Cuda(index), None)),
+        DeviceRequest::Exactly(devices) => {
+            devices.gpus().try_for_each(|index| cuda(index).map(drop))?;
+            Ok((devices, None))
+        }
         #[cfg(not(feature = "cuda"))]
-        DeviceRequest::Auto => Ok((Device::Cpu, None)),
+        DeviceRequest::Auto => Ok((Device::Cpu.into(), None)),
         #[cfg(feature = "cuda")]
         DeviceRequest::Auto => Ok(match cuda(0) {
-            Ok(what) => (Device::Cuda(0), Some(format!("using {}: {what}", Device::Cuda(0)))),
-            Err(why) => (Device::Cpu, Some(format!("using the CPU: {why}"))),
+            Ok(what) => (Device::Cuda(0).into(), Some(format!("using {}: {what}", Device::Cuda(0)))),
+            Err(why) => (Device::Cpu.into(), Some(format!("using the CPU: {why}"))),
         }),
     }
 }
@@ -77,8 +79,8 @@ mod tests {
 
     #[test]
     fn the_cpu_is_always_there() {
-        let found = resolve(DeviceRequest::Exactly(Device::Cpu)).expect("the CPU");
-        assert_eq!(found, (Device::Cpu, None));
+        let found = resolve(DeviceRequest::Exactly(Device::Cpu.into())).expect("the CPU");
+        assert_eq!(found, (Device::Cpu.into(), None));
         assert_eq!(burn(Device::Cpu), tensor::Device::flex());
         assert_eq!(free(Device::Cpu), None);
     }
@@ -86,10 +88,10 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_build_without_cuda_says_how_to_get_it_and_takes_the_cpu_by_itself() {
-        let error = resolve(DeviceRequest::Exactly(Device::Cuda(0))).expect_err("no CUDA here");
+        let error = resolve(DeviceRequest::Exactly(Device::Cuda(0).into())).expect_err("no CUDA here");
         assert_eq!(error.message, "CUDA is not in this build");
         assert!(error.help.expect("help").contains("--features cuda"));
-        assert_eq!(resolve(DeviceRequest::Auto).expect("the CPU"), (Device::Cpu, None));
+        assert_eq!(resolve(DeviceRequest::Auto).expect("the CPU"), (Device::Cpu.into(), None));
     }
 
     #[cfg(feature = "cuda")]
@@ -98,10 +100,10 @@ mod tests {
         if !tensor::Device::enumerate(tensor::DeviceType::Cuda).into_vec().is_empty() {
             return;
         }
-        let error = resolve(DeviceRequest::Exactly(Device::Cuda(0))).expect_err("no driver here");
+        let error = resolve(DeviceRequest::Exactly(Device::Cuda(0).into())).expect_err("no driver here");
         assert!(error.message.contains("no NVIDIA driver"), "{}", error.message);
         let (device, why) = resolve(DeviceRequest::Auto).expect("the CPU");
-        assert_eq!(device, Device::Cpu);
+        assert_eq!(device, Device::Cpu.into());
         assert!(why.expect("a reason").starts_with("using the CPU: no CUDA device"));
     }
 }

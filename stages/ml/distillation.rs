@@ -4,7 +4,7 @@ mod examples;
 mod fit;
 mod source;
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
@@ -258,15 +258,13 @@ pub struct Distillation<'a> {
     /// Parameters.
     pub training: &'a Training,
     /// Weights at a step.
-    pub weights: &'a dyn Fn(At) -> Weights,
+    pub weights: &'a (dyn Fn(At) -> Weights + Sync),
     /// Pairs of hidden states, student's and teacher's (0 = embeddings).
     pub pairs: &'a [(usize, usize)],
     /// Layers whose words' relations are compared, student's and teacher's (0 = the first).
     pub relation: Option<(usize, usize)>,
     /// The teacher's transitions.
     pub transitions: &'a Transitions,
-    /// Where it runs, without autodiff.
-    pub device: &'a Device,
 }
 
 impl Distillation<'_> {
@@ -277,26 +275,33 @@ impl Distillation<'_> {
     pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
         let plan = self.training.plan(epochs, pruned);
         let network = self.student.network.clone().at(self.training.precision);
-        if network.precision != Precision::F32 && fused::runs_on(self.device) {
+        if network.precision != Precision::F32 && fused::runs_on(&network.device()) {
             cx.show("bf16 is slower than f32 on the CPU: it is meant for a GPU");
         }
         let trained = train(cx, &plan, network, &self.train.encoded, self)?;
         Ok(Trained { network: trained.network.at(Precision::F32), ..trained })
     }
 
-    /// What the teacher says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch only where
-    /// nothing is known of it or states are wanted.
-    fn teach(&self, batch: &Batch, packed: &Packed, wanted: &[usize]) -> (Said, Vec<Tensor<2>>) {
+    /// What the teacher's `network` says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch
+    /// only where nothing is known of it or states are wanted.
+    fn teach(
+        &self,
+        network: &Network,
+        batch: &Batch,
+        packed: &Packed,
+        wanted: &[usize],
+    ) -> (Said, Vec<Tensor<2>>) {
         let from = &self.teacher.config.labels;
-        let here = fused::runs_on(self.device);
+        let device = network.device();
+        let here = fused::runs_on(&device);
         let known = self.train.recalled(&batch.members);
         let read = known.is_none() || !wanted.is_empty();
-        let output = read.then(|| self.teacher.network.forward(packed, wanted));
+        let output = read.then(|| network.forward(packed, wanted));
         let said = match (known, &output) {
             (Some(values), _) if here => Said::Host(values),
             (Some(values), _) => {
                 let shape = [values.len() / from.len(), from.len()];
-                Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), self.device)))
+                Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), &device)))
             }
             (None, Some(output)) => {
                 let logits = output.logits.clone().select(0, packed.rows.clone());
@@ -383,7 +388,15 @@ impl Targets {
 }
 
 impl Objective for Distillation<'_> {
-    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
+    fn terms(
+        &self,
+        network: &Network,
+        read: Option<&Network>,
+        members: &[usize],
+        at: At,
+    ) -> Result<Vec<Term>, StageError> {
+        let teacher = read.unwrap_or(&self.teacher.network);
+        let device = &teacher.device();
         let [ce, kd, hidden, crf] = (self.weights)(at);
         let batch = Batch::pack(&self.train.encoded, members);
         let theirs = self.train.as_taught(members);
@@ -398,9 +411,9 @@ impl Objective for Distillation<'_> {
         wanted.extend(relation);
         let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.into_iter().unzip();
         let structural = crf > 0.0 && self.training.crf_teacher == CrfTeacher::Structural;
-        let their_packed = Packed::new(taught, &self.teacher.config, self.device);
+        let their_packed = Packed::new(taught, &self.teacher.config, device);
         let (said, mut their_states) = if kd > 0.0 || structural || !theirs.is_empty() {
-            self.teach(taught, &their_packed, &theirs)
+            self.teach(teacher, taught, &their_packed, &theirs)
         } else {
             (Said::Host(Vec::new()), Vec::new())
         };
@@ -409,7 +422,7 @@ impl Objective for Distillation<'_> {
         let mut our_states = output.hidden;
         let related = relation.and_then(|pair| Some((pair, our_states.pop()?, their_states.pop()?)));
         let rows = indices(&targets.rows, &autodiff);
-        let their_rows = indices(&targets.taught, self.device);
+        let their_rows = indices(&targets.taught, device);
         let logits = output.logits.select(0, rows.clone());
 
         let mut terms = vec![Term {
@@ -430,7 +443,7 @@ impl Objective for Distillation<'_> {
                 Said::Device(said) => {
                     let q =
                         soft::project(from, labels, said.as_ref().clone(), &batch.texts, temperature, misc);
-                    let q = q.select(0, indices(&targets.words, self.device));
+                    let q = q.select(0, indices(&targets.words, device));
                     soft::distillation(logits, q, labels, temperature, boundary)
                 }
             };
@@ -442,10 +455,10 @@ impl Objective for Distillation<'_> {
             });
             terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
         }
-        if let Some(((layer, origin), student, teacher)) = related {
+        if let Some(((layer, origin), student, states)) = related {
             let ours = network.attended(layer, &packed.layout, &student.select(0, rows));
-            let teacher = teacher.select(0, their_rows);
-            let theirs = self.teacher.network.attended(origin, &their_packed.layout, &teacher);
+            let states = states.select(0, their_rows);
+            let theirs = teacher.attended(origin, &their_packed.layout, &states);
             let heads = self.training.relation_heads;
             let loss = losses::relation(ours, theirs, &targets.texts, heads);
             terms.push(Term { name: "relation", weight: self.training.relation, loss });
@@ -471,7 +484,7 @@ impl Objective for Distillation<'_> {
                             losses::crf_structural(logits, &weights, &alone, texts, labels)
                         }
                         Said::Device(said) => {
-                            let rows = said.as_ref().clone().select(0, indices(&targets.words, self.device));
+                            let rows = said.as_ref().clone().select(0, indices(&targets.words, device));
                             soft::crf_structural(logits, &weights, from, rows, texts, labels, misc)
                         }
                     };
@@ -500,7 +513,7 @@ impl Objective for Distillation<'_> {
         let labels = &self.student.config.labels;
         let crf = model.crf();
         let budget = 2 * self.training.batch_tokens;
-        let logits = word_logits(&model, &self.dev.encoded, budget, self.device, None);
+        let logits = word_logits(&model, &self.dev.encoded, budget, &model.network.device(), None);
         let found: Vec<Vec<Span>> = logits
             .iter()
             .map(|text| spans(&decode(labels, crf.as_ref(), text, &[]).tags, Scheme::Bio))

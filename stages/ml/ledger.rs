@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use stage_contract::StageError;
 
 use crate::ml::{
@@ -19,6 +19,15 @@ pub(super) struct Part {
     pub share: f64,
     pub sum: Tensor<1>,
     pub terms: Vec<(&'static str, f64, Tensor<1>)>,
+}
+
+impl Part {
+    /// The same, on a device.
+    pub fn on(self, device: &Device) -> Self {
+        let terms = self.terms.into_iter();
+        let terms = terms.map(|(name, weight, loss)| (name, weight, loss.to_device(device)));
+        Self { share: self.share, sum: self.sum.to_device(device), terms: terms.collect() }
+    }
 }
 
 /// A step that is done or under way, and not read yet.

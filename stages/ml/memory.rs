@@ -3,11 +3,12 @@
 
 use std::{
     any::Any,
+    fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
 use burn::module::Module;
-use stage_contract::{Device, StageError};
+use stage_contract::{Device, Devices, StageError};
 
 use crate::ml::{
     batch::Encoded,
@@ -26,7 +27,9 @@ const MORE_ROOM: &str = "set gradient_checkpointing = true or precision = \"bf16
 /// `ml/fused.rs`, each with all that it keeps for its backward pass, and so more than it will be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cost {
-    /// Whatever the batch.
+    /// Weights of what is trained and of what is read.
+    weights: u64,
+    /// Whatever the batch, beside them.
     fixed: u64,
     /// For each token.
     token: u64,
@@ -48,6 +51,7 @@ impl Cost {
         let labels = network.head.weight.dims()[1] as u64;
         let parameters = network.num_params() as u64;
         let mut cost = Self {
+            weights: F32 * (parameters + read.map_or(0, |read| read.num_params() as u64)),
             // Gradients, two moments, and a tensor on its way in the step; the rounded weights, if any.
             fixed: parameters * (4 * F32 + if narrow < F32 { narrow } else { 0 }),
             // Logits under the losses, and twice the matrices of the CRF's product, three to a pair of words.
@@ -103,16 +107,21 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Beside weights that are there already; none where memory is not a device's own.
+    /// Of the device that has least, beside weights that are on the first already and will be on the others; none where
+    /// memory is not a device's own.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
         reason = "a share of some bytes"
     )]
-    pub fn on(device: Device, cost: Cost) -> Option<Self> {
-        let bytes = (device::free(device)? as f64 * PLANNED) as u64;
-        Some(Self { device, cost, bytes })
+    pub fn on(devices: &Devices, cost: Cost) -> Option<Self> {
+        let rooms = devices.iter().filter_map(|device| {
+            let bytes = (device::free(device)? as f64 * PLANNED) as u64;
+            let copied = if device == devices.first { 0 } else { cost.weights };
+            Some(Self { device, cost, bytes: bytes.saturating_sub(copied) })
+        });
+        rooms.min_by_key(|room| room.bytes)
     }
 
     #[cfg(test)]
@@ -165,7 +174,7 @@ impl Room {
 /// # Errors
 /// What the work says, or that memory ran out.
 pub(super) fn within<T>(
-    device: Device,
+    device: &impl Display,
     work: impl FnOnce() -> Result<T, StageError>,
 ) -> Result<T, StageError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -206,7 +215,7 @@ mod tests {
         Encoded { windows, words: 1 }
     }
 
-    const COST: Cost = Cost { fixed: 1000, token: 10, cell: 2, pair: 1 };
+    const COST: Cost = Cost { weights: 0, fixed: 1000, token: 10, cell: 2, pair: 1 };
 
     #[test]
     fn padding_and_pairs_count_by_the_longest_window() {
@@ -257,12 +266,12 @@ mod tests {
             "called `Result::unwrap()` on an `Err` value: DriverError(CUDA_ERROR_OUT_OF_MEMORY)",
             "OutOfMemory { size: 1 }",
         ] {
-            let error = within::<()>(Device::Cuda(1), || panic!("{words}")).expect_err("no memory");
+            let error = within::<()>(&Device::Cuda(1), || panic!("{words}")).expect_err("no memory");
             assert_eq!(error.to_string(), "cuda:1 ran out of memory");
             assert!(error.advice().is_some_and(|help| help.contains("bf16")));
         }
-        assert_eq!(within(Device::Cpu, || Ok(7)).expect("all is well"), 7);
-        let other = catch_unwind(|| within::<()>(Device::Cpu, || panic!("of another sort")));
+        assert_eq!(within(&Device::Cpu, || Ok(7)).expect("all is well"), 7);
+        let other = catch_unwind(|| within::<()>(&Device::Cpu, || panic!("of another sort")));
         assert_eq!(other.expect_err("goes on").downcast_ref::<&str>(), Some(&"of another sort"));
     }
 

@@ -38,6 +38,7 @@ pub(crate) mod places;
 pub mod precision;
 pub mod profile;
 pub mod random;
+mod replicas;
 pub mod scores;
 pub mod search;
 pub mod student;

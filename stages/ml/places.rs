@@ -3,7 +3,9 @@
 
 use burn::{module::Module, tensor::Device};
 
-use crate::ml::{fused::tests::elsewhere, model::Model};
+use stage_contract as contract;
+
+use crate::ml::{device, fused::tests::elsewhere, model::Model};
 
 /// A place other than the CPU's kernels.
 pub(crate) struct Place {
@@ -30,26 +32,35 @@ impl Place {
 pub(crate) fn places() -> Vec<Place> {
     let mut places =
         vec![Place { name: "Burn's operations", device: Device::flex(), pretended: true, far: 2e-5 }];
-    match gpu() {
+    match gpu(0) {
         Ok(device) => places.push(Place { name: "CUDA", device, pretended: false, far: 2e-2 }),
         Err(why) => eprintln!("SKIPPED ON CUDA, and run on the CPU alone: {why}"),
     }
     places
 }
 
-#[cfg(feature = "cuda")]
-fn gpu() -> Result<Device, String> {
-    use stage_contract::{Device::Cuda, DeviceRequest};
-
-    use crate::ml::device;
-
-    match device::resolve(DeviceRequest::Exactly(Cuda(0))) {
-        Ok(_) => Ok(device::burn(Cuda(0))),
-        Err(why) => Err(why.message),
+/// Places for a training on two devices, each with the second: the CPU twice, and two GPUs where there are so many.
+pub(crate) fn pairs() -> Vec<(Place, contract::Device)> {
+    let cpu = |name, pretended| Place { name, device: Device::flex(), pretended, far: 2e-5 };
+    let mut pairs = vec![
+        (cpu("the CPU", false), contract::Device::Cpu),
+        (cpu("Burn's operations", true), contract::Device::Cpu),
+    ];
+    match gpu(0).and_then(|first| gpu(1).map(|_| first)) {
+        Ok(device) => {
+            let cuda = Place { name: "CUDA", device, pretended: false, far: 2e-2 };
+            pairs.push((cuda, contract::Device::Cuda(1)));
+        }
+        Err(why) => eprintln!("SKIPPED ON TWO GPUS, and run on the CPU twice: {why}"),
     }
+    pairs
 }
 
-#[cfg(not(feature = "cuda"))]
-fn gpu() -> Result<Device, String> {
-    Err("this build has no CUDA (--features cuda)".into())
+/// The GPU of that number, or what it lacks.
+fn gpu(index: usize) -> Result<Device, String> {
+    let device = contract::Device::Cuda(index);
+    match device::resolve(contract::DeviceRequest::Exactly(device.into())) {
+        Ok(_) => Ok(device::burn(device)),
+        Err(why) => Err(why.message),
+    }
 }

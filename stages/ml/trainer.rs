@@ -8,17 +8,18 @@ use burn::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Context, Output, StageError};
+use stage_contract::{Context, Devices, Output, StageError};
 
 use crate::ml::{
     batch::{Encoded, buckets},
     checkpoint::{Checkpoint, Dev, State},
     corpus::History,
-    fused,
+    device, fused,
     ledger::{Ledger, Part},
     memory::{self, Cost, Room},
     model::{Model, ModelFolder, Network},
     optimizer::{self, Groups, Norm},
+    replicas::Replicas,
 };
 
 /// How the learning rate falls after the warm-up.
@@ -100,13 +101,20 @@ pub struct At {
 }
 
 /// What is trained for.
-pub trait Objective {
+pub trait Objective: Sync {
     /// The terms of the loss of a batch, in a fixed order: means over its [`Self::words`]. They live where the network does
-    /// ([`Network::device`]), and off the CPU nothing on the way to them is read.
+    /// ([`Network::device`]), and off the CPU nothing on the way to them is read. `read` is that device's copy of what
+    /// [`Self::reads`] names; none where that itself is.
     ///
     /// # Errors
     /// When a batch cannot be made.
-    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError>;
+    fn terms(
+        &self,
+        network: &Network,
+        read: Option<&Network>,
+        members: &[usize],
+        at: At,
+    ) -> Result<Vec<Term>, StageError>;
 
     /// How many words of a batch the terms are means over.
     fn words(&self, members: &[usize]) -> usize;
@@ -153,8 +161,9 @@ pub fn train(
     texts: &[Encoded],
     objective: &dyn Objective,
 ) -> Result<Trained, StageError> {
-    let room = Room::on(cx.device, Cost::training(&network, objective.reads(), plan.recompute));
-    memory::within(cx.device, || train_in(cx, plan, network, texts, objective, room.as_ref()))
+    let devices = Devices { first: cx.device, further: cx.further.to_vec() };
+    let room = Room::on(&devices, Cost::training(&network, objective.reads(), plan.recompute));
+    memory::within(&devices, || train_in(cx, plan, network, texts, objective, room.as_ref()))
 }
 
 /// [`train`] in so much memory; none is no limit.
@@ -189,6 +198,8 @@ pub(super) fn train_in(
     };
     let device = network.device();
     network = trainable(network, plan.recompute);
+    let further = cx.further.iter().map(|further| device::burn(*further)).collect();
+    let mut replicas = Replicas::of(&network, objective.reads(), further, plan.recompute)?;
     // The CPU has nothing to wait for, and sees a loss that is no number before it steps.
     let most = if fused::runs_on(&device) { 1 } else { READ_STEPS };
     let mut ledger = Ledger::default();
@@ -209,7 +220,7 @@ pub(super) fn train_in(
             }
             let rate = plan.rate_at(state.step, steps);
             let at = At { epoch: state.epoch, share: share(state.step, steps) };
-            let (gradients, parts) = backward(objective, &network, batches, at)?;
+            let (gradients, parts) = replicas.backward(objective, &network, texts, batches, at)?;
             let norm = Norm::of(&network, &gradients, &device);
             ledger.enter(&mut state, rate, &norm, parts);
             let whole = state.step.is_multiple_of(CHECKPOINT_STEPS);
@@ -217,6 +228,7 @@ pub(super) fn train_in(
                 ledger.read(&mut state)?;
             }
             network = optimizer.step(rate, network, gradients, &norm, plan.clip);
+            replicas.follow(&network);
             progress.advance(1);
             if whole && state.batch < steps_now {
                 checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
@@ -258,10 +270,21 @@ pub(super) fn backward(
     batches: &[Vec<usize>],
     at: At,
 ) -> Result<(GradientsParams, Vec<Part>), StageError> {
+    accumulate(objective, network, None, batches.iter().zip(shares(objective, batches)), at)
+}
+
+/// Gradients and losses of some batches, each counted by its share, on the device of `network` and of `read`.
+pub(super) fn accumulate<'b>(
+    objective: &dyn Objective,
+    network: &Network,
+    read: Option<&Network>,
+    batches: impl Iterator<Item = (&'b Vec<usize>, f64)>,
+    at: At,
+) -> Result<(GradientsParams, Vec<Part>), StageError> {
     let mut gradients = GradientsAccumulator::new();
-    let mut parts = Vec::with_capacity(batches.len());
-    for (members, share) in batches.iter().zip(shares(objective, batches)) {
-        let terms = objective.terms(network, members, at)?;
+    let mut parts = Vec::new();
+    for (members, share) in batches {
+        let terms = objective.terms(network, read, members, at)?;
         let weighted = terms.iter().map(|term| term.loss.clone().mul_scalar(term.weight * share));
         let sum = weighted.reduce(|a, b| a + b).expect("an objective has at least one term");
         gradients.accumulate(network, GradientsParams::from_grads(sum.backward(), network));
@@ -289,7 +312,7 @@ pub(super) fn trainable(network: Network, recompute: bool) -> Network {
 
 /// Each batch's share of a step's words.
 #[expect(clippy::cast_precision_loss, reason = "counts of words")]
-fn shares(objective: &dyn Objective, batches: &[Vec<usize>]) -> Vec<f64> {
+pub(super) fn shares(objective: &dyn Objective, batches: &[Vec<usize>]) -> Vec<f64> {
     if batches.len() == 1 {
         return vec![1.0];
     }

@@ -178,14 +178,18 @@ fn the_command_line_is_sound() {
 
 #[test]
 fn eight_bits_are_for_the_cpu_and_sixteen_for_a_gpu() {
-    let [cpu, cuda] = [contract::Device::Cpu, contract::Device::Cuda(1)].map(DeviceRequest::Exactly);
-    for asked in [DeviceRequest::Auto, cpu] {
+    let [cpu, cuda, several] =
+        ["cpu", "cuda:1", "cuda:1,0"].map(|name| name.parse::<DeviceRequest>().expect("a request"));
+    for asked in [DeviceRequest::Auto, cpu.clone()] {
         assert_eq!(Precision::Int8.device(asked).expect("a device"), cpu);
     }
-    assert_eq!(Precision::F32.device(cuda).expect("as asked"), cuda);
-    let error = Precision::Int8.device(cuda).expect_err("no bytes there");
+    assert_eq!(Precision::F32.device(cuda.clone()).expect("as asked"), cuda);
+    let error = Precision::F32.device(several).expect_err("one at a time");
+    assert_eq!(error.message, "predict runs on one device, and not on cuda:1,0");
+    assert!(error.help.expect("help").starts_with("--device cuda:1;"));
+    let error = Precision::Int8.device(cuda.clone()).expect_err("no bytes there");
     assert_eq!(error.message, "--precision int8 runs on the CPU, and not on cuda:1");
-    assert_eq!(Precision::Bf16.device(cuda).expect("as asked"), cuda);
+    assert_eq!(Precision::Bf16.device(cuda.clone()).expect("as asked"), cuda);
     let error = Precision::Bf16.device(cpu).expect_err("slower than f32 there");
     assert_eq!(error.message, "--precision bf16 runs on a GPU, and not on cpu");
 }

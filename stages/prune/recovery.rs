@@ -67,7 +67,6 @@ impl Prune {
             pairs: &pairs,
             relation: relation_pair(&self.training, &model.config, &lessons.teacher.config)?,
             transitions: &lessons.transitions,
-            device: &device::burn(cx.device),
         }
         .run(cx, 1, 0.0)?;
         Ok(Model { network: trained.network, ..model })

@@ -198,7 +198,7 @@ use stage_contract::{Build, Device, Registry};
 include!(concat!(env!("OUT_DIR"), "/code.rs"));
 
 pub fn registry() -> Registry {
-    Registry::new(Build { code: CODE, compiler: COMPILER, device: |_| Ok((Device::Cpu, None)) })
+    Registry::new(Build { code: CODE, compiler: COMPILER, device: |_| Ok((Device::Cpu.into(), None)) })
         .stage::<first::First>()
         .stage::<second::Second>()
 }

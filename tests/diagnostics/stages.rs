@@ -10,7 +10,7 @@ use stage_contract::{
 };
 
 pub fn registry() -> Registry {
-    let build = Build { code: &[], compiler: "", device: |_| Ok((Device::Cpu, None)) };
+    let build = Build { code: &[], compiler: "", device: |_| Ok((Device::Cpu.into(), None)) };
     Registry::new(build)
         .stage::<Annotate>()
         .stage::<Split>()

@@ -16,12 +16,12 @@ pub const UNDER_TEST: &str = "NER_PIPE_UNDER_TEST";
 
 pub fn registry() -> Registry {
     let device = |request| match request {
-        DeviceRequest::Exactly(Device::Cuda(index)) if index < gpus() => Ok((Device::Cuda(index), None)),
-        DeviceRequest::Auto if gpus() > 0 => Ok((Device::Cuda(0), None)),
-        DeviceRequest::Exactly(Device::Cuda(_)) => {
+        DeviceRequest::Exactly(devices) if devices.gpus().any(|index| index >= gpus()) => {
             Err(Invalid::new("no CUDA driver here").help("write `--device cpu`"))
         }
-        _ => Ok((Device::Cpu, None)),
+        DeviceRequest::Exactly(devices) => Ok((devices, None)),
+        DeviceRequest::Auto if gpus() > 0 => Ok((Device::Cuda(0).into(), None)),
+        DeviceRequest::Auto => Ok((Device::Cpu.into(), None)),
     };
     Registry::new(Build { code: code(), compiler: "rustc 9", device })
         .stage::<Probe>()
@@ -161,6 +161,7 @@ impl Stage for Probe {
                 "threads": cx.threads,
                 "rayon": env::var("RAYON_NUM_THREADS").ok(),
                 "device": cx.device.to_string(),
+                "further": cx.further.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "clock": cx.measure().is_ok(),
                 "resumed": resumed,
             })),

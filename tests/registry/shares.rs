@@ -16,6 +16,7 @@ pub const TESTS: [(&str, fn()); 7] = [
     ("stages_take_all_cpus_unless_they_say_how_many", stages_take_all_cpus_unless_they_say_how_many),
     ("no_two_stages_share_a_gpu_unless_the_file_says_so", no_two_stages_share_a_gpu_unless_the_file_says_so),
     ("every_gpu_has_a_stage_of_its_own", every_gpu_has_a_stage_of_its_own),
+    ("a_stage_on_several_gpus_takes_them_all", a_stage_on_several_gpus_takes_them_all),
     (
         "the_number_of_jobs_does_not_change_what_is_measured",
         the_number_of_jobs_does_not_change_what_is_measured,
@@ -130,6 +131,33 @@ fn every_gpu_has_a_stage_of_its_own() {
     assert_eq!(with_gpus(&project, "2", "auto"), ["cuda:0", "cuda:1"]);
     let project = pair("alone", "resources = { cpu = 1 }", 4);
     assert_eq!(with_gpus(&project, "2", "cuda:1"), ["cuda:1", "cuda:1"], "that one was asked for");
+}
+
+fn a_stage_on_several_gpus_takes_them_all() {
+    let further = |project: &Project| BOTH.map(|(id, _)| report(project, id)["further"].clone());
+    let cpu = "resources = { cpu = 1 }";
+    let project = pair("alone", cpu, 4);
+    assert_eq!(with_gpus(&project, "3", "cuda:2,0"), ["cuda:2", "cuda:2"], "one after the other");
+    assert_eq!(further(&project), [(); 2].map(|()| serde_json::json!(["cuda:0"])));
+    let record = project.ok(&["why", "probe@1.0", "--format", "json"]);
+    assert!(record.contains("fresh"), "the set of devices is in no key: {record}");
+
+    let project = pair("together", "resources = { cpu = 1, gpu = 1 }", 4);
+    assert_eq!(with_gpus(&project, "3", "cuda:2,0"), ["cuda:0", "cuda:2"], "each that was asked for to one");
+    assert_eq!(further(&project), [(); 2].map(|()| serde_json::json!([])));
+
+    let project = pair("alone", cpu, 4);
+    let run = |gpus: &str, devices| project.with(&[("FAKE_GPUS", gpus)], &["run", "--device", devices]);
+    let ended = run("2", "cuda:0,2");
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("no CUDA driver"), "before any work: {}", ended.err);
+    let ended = run("2", "cuda:1,1");
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("cuda:1 is named twice"), "{}", ended.err);
+    project.replace("pipeline.toml", "{ cpu = 4 }", "{ cpu = 4, gpu = 1 }");
+    let ended = run("2", "cuda:0,1");
+    assert_eq!(ended.code, Some(2), "{}", ended.out);
+    assert!(ended.err.contains("this stage needs 2 gpu, and there is 1"), "{}", ended.err);
 }
 
 fn the_number_of_jobs_does_not_change_what_is_measured() {

@@ -1,13 +1,11 @@
 mod elsewhere;
 
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use burn::{
     module::{Module, Param},
     optim::GradientsParams,
+    tensor::Device,
 };
 
 use super::*;
@@ -15,6 +13,8 @@ use crate::ml::{
     checkpoint::State,
     corpus::{Corpus, Gold, GoldSet, Provenance, Record, Step},
     fixture::{model, teacher_labels},
+    fused::tests::elsewhere,
+    host::tests::shut,
     infer::{WordLogits, encode},
     labels::Labels,
     ledger::{Ledger, Part},
@@ -68,14 +68,16 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
         pairs: &[],
         relation: None,
         transitions: &losses::bigram(&student.config.labels, &[]),
-        device: &device,
     };
     // No piece reaches the second word, for there is nothing of it.
     let encoded = encode(&student, [("Anna Anna", &[[0, 4], [4, 4], [5, 9]][..])]).expect("sub-words");
     let batch = Batch::pack(&encoded, &[0]);
     assert_eq!(batch.covered, [true, false, true]);
     let (from, to) = (&teacher.config.labels, &student.config.labels);
-    let q = || match distillation.teach(&batch, &Packed::new(&batch, &teacher.config, &device), &[]).0 {
+    let q = || match distillation
+        .teach(&teacher.network, &batch, &Packed::new(&batch, &teacher.config, &device), &[])
+        .0
+    {
         Said::Host(said) => losses::project(from, to, &said, &batch.texts, 2.5, Misc::Outside).q,
         Said::Device(said) => host(soft::project(from, to, *said, &batch.texts, 2.5, Misc::Outside)),
     };
@@ -121,7 +123,6 @@ impl<'a> Lesson<'a> {
             pairs: if hidden { &[(1, 1)] } else { &[] },
             relation: Some((0, 0)),
             transitions: &self.transitions,
-            device: &self.student.network.device(),
         })
     }
 
@@ -130,7 +131,8 @@ impl<'a> Lesson<'a> {
         let members: Vec<usize> = (0..self.train.len()).collect();
         let network = self.student.network.clone().train();
         let at = At { epoch: 1, share: 0.0 };
-        let terms = self.with(|distillation| distillation.terms(&network, &members, at)).expect("a batch");
+        let terms =
+            self.with(|distillation| distillation.terms(&network, None, &members, at)).expect("a batch");
         terms.iter().map(|term| (term.name, term.loss.clone().into_scalar::<f32>())).collect()
     }
 }
@@ -313,19 +315,45 @@ fn several_batches_a_step_are_as_one_of_all_their_texts() {
 /// Stops the run when it is asked for terms once too often.
 struct Interrupted<'a> {
     inner: &'a Distillation<'a>,
-    left: Cell<usize>,
+    left: AtomicUsize,
     stop: &'a AtomicBool,
+    /// Whether the CPU passes for another backend, in every thread.
+    elsewhere: bool,
+    /// How often it was asked for terms by another than the first device.
+    copies: AtomicUsize,
+}
+
+impl<'a> Interrupted<'a> {
+    /// Asked so often, it stops; 0 = never.
+    fn new(inner: &'a Distillation<'a>, stop: &'a AtomicBool, asked: usize) -> Self {
+        let left = AtomicUsize::new(if asked == 0 { usize::MAX } else { asked });
+        let elsewhere = !fused::runs_on(&Device::flex());
+        Self { inner, left, stop, elsewhere, copies: AtomicUsize::new(0) }
+    }
 }
 
 impl Objective for Interrupted<'_> {
-    fn terms(&self, network: &Network, members: &[usize], at: At) -> Result<Vec<Term>, StageError> {
-        self.left.set(self.left.get().saturating_sub(1));
-        self.stop.store(self.left.get() == 0, Ordering::Relaxed);
-        self.inner.terms(network, members, at)
+    fn terms(
+        &self,
+        network: &Network,
+        read: Option<&Network>,
+        members: &[usize],
+        at: At,
+    ) -> Result<Vec<Term>, StageError> {
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.copies.fetch_add(usize::from(read.is_some()), Ordering::Relaxed);
+        let ask = || self.inner.terms(network, read, members, at);
+        if self.elsewhere { elsewhere(|| shut(ask)) } else { ask() }
     }
 
     fn words(&self, members: &[usize]) -> usize {
         self.inner.words(members)
+    }
+
+    fn reads(&self) -> Option<&Network> {
+        self.inner.reads()
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
@@ -350,6 +378,7 @@ fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_e
             checkpoint: &checkpoint,
             seed: 3,
             device: stage_contract::Device::Cpu,
+            further: &[],
             threads: 1,
             show_text: false,
             cancelled: &stop,
@@ -357,8 +386,7 @@ fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_e
             measures: false,
         };
         lesson.with(|inner| {
-            let left = Cell::new(if asked == 0 { usize::MAX } else { asked });
-            let objective = Interrupted { inner, left, stop: &stop };
+            let objective = Interrupted::new(inner, &stop, asked);
             let plan = lesson.training.plan(6, 0.0);
             train(&cx, &plan, student.network.clone(), &lesson.train.encoded, &objective)
         })

@@ -1,10 +1,11 @@
 //! Training as it runs off the CPU: Burn's own operations, losses in tensors, nothing read inside a step. On the CPU, and on a
 //! GPU where there is one.
 
+mod replicas;
+
 use super::*;
 use crate::ml::{
-    fused::tests::elsewhere,
-    host::{self, tests::shut},
+    host,
     memory::{Cost, Room},
     optimizer::Groupwise,
     places::places,
@@ -123,7 +124,7 @@ fn run(
     epochs: u32,
     asked: usize,
 ) -> Result<trainer::Trained, StageError> {
-    run_in(lesson, folder, epochs, asked, None)
+    run_in(lesson, folder, epochs, asked, None, &[])
 }
 
 fn run_in(
@@ -132,6 +133,7 @@ fn run_in(
     epochs: u32,
     asked: usize,
     room: Option<&Room>,
+    further: &[stage_contract::Device],
 ) -> Result<trainer::Trained, StageError> {
     let (stop, nowhere) = (AtomicBool::new(false), std::collections::BTreeMap::new());
     let cx = Context {
@@ -140,6 +142,7 @@ fn run_in(
         checkpoint: folder,
         seed: 3,
         device: stage_contract::Device::Cpu,
+        further,
         threads: 1,
         show_text: false,
         cancelled: &stop,
@@ -147,8 +150,7 @@ fn run_in(
         measures: false,
     };
     lesson.with(|inner| {
-        let left = Cell::new(if asked == 0 { usize::MAX } else { asked });
-        let objective = Interrupted { inner, left, stop: &stop };
+        let objective = Interrupted::new(inner, &stop, asked);
         let plan = lesson.training.plan(epochs, 0.0);
         let network = lesson.student.network.clone().at(lesson.training.precision);
         trainer::train_in(&cx, &plan, network, &lesson.train.encoded, &objective, room)
@@ -288,7 +290,7 @@ fn a_training_that_must_cut_its_batches_takes_the_same_steps() {
     let batches = [(0..lesson.train.len()).collect::<Vec<_>>()];
     assert!(room.cut(&batches, &lesson.train.encoded).len() > 2, "it must cut");
     let whole = run(&lesson, &place.path().join("whole"), 1, 0).expect("trained");
-    let parts = run_in(&lesson, &place.path().join("parts"), 1, 0, Some(&room)).expect("trained");
+    let parts = run_in(&lesson, &place.path().join("parts"), 1, 0, Some(&room), &[]).expect("trained");
     let (whole, parts) = (losses(&whole), losses(&parts));
     assert_eq!(whole.len(), parts.len());
     // The first step is the same; of later ones AdamW makes whole steps of what is 0 but for rounding.
