@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 7] = [
+pub const TESTS: [(&str, fn()); 8] = [
     (
         "instances_draw_alike_and_differ_by_their_values_alone",
         instances_draw_alike_and_differ_by_their_values_alone,
