@@ -54,7 +54,8 @@ pub struct Augment {
     pub notes: f64,
     /// Sentences and lines of notes with spaces around every word and mark.
     pub spaced: f64,
-    /// Notes of many lines, of up to 1,200 characters: give the `annotate` that reads them `clean = { longest = 1500 }`.
+    /// Notes of many lines, of up to 1,200 characters before spacing: give the `annotate` that reads them
+    /// `clean = { longest = 1500 }`.
     pub documents: f64,
 }
 

@@ -78,13 +78,10 @@ impl Notes {
 impl Written {
     /// A name of one word has no forename to move or to shorten.
     fn write(self, mention: &str) -> String {
-        let surname = |first: &str, rest: &str| match self {
-            Self::SurnameFirst => format!("{} {first}", rest.to_uppercase()),
-            _ => format!("{} {}", initials(first), rest.to_uppercase()),
-        };
         match (self, mention.split_once(' ')) {
             (Self::AsItIs, _) => mention.to_owned(),
-            (Self::SurnameFirst | Self::Initials, Some((first, rest))) => surname(first, rest),
+            (Self::SurnameFirst, Some((first, rest))) => format!("{} {first}", rest.to_uppercase()),
+            (Self::Initials, Some((first, rest))) => format!("{} {}", initials(first), rest.to_uppercase()),
             _ => mention.to_uppercase(),
         }
     }
