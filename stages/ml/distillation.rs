@@ -3,12 +3,14 @@
 mod examples;
 mod fit;
 mod source;
+mod targets;
 
 use burn::tensor::{Bool, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
 
+use self::targets::Targets;
 pub use self::{
     examples::Examples,
     fit::{check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
@@ -337,54 +339,6 @@ fn replaced(rows: Tensor<2>, covered: &[bool], row: Vec<f32>) -> Tensor<2> {
     let bare = Tensor::<2, Bool>::from_data(TensorData::new(bare, [shape[0], 1]), &device);
     let row = Tensor::<2>::from_data(TensorData::new(row, [1, shape[1]]), &device);
     rows.mask_where(bare.expand(shape), row.expand(shape))
-}
-
-/// The words of a batch that count: owned, by the teacher's sub-words too, and with a tag.
-struct Targets {
-    /// Rows `[N]` of the batch.
-    rows: Vec<u32>,
-    /// Rows `[N]` of the batch as the teacher reads it.
-    taught: Vec<u32>,
-    /// Indices `[N]` into the batch's words.
-    words: Vec<u32>,
-    /// `[N]`
-    tags: Vec<usize>,
-    /// `[N]`
-    weight: Vec<f64>,
-    /// `[texts + 1]` first of each text.
-    texts: Vec<u32>,
-}
-
-impl Targets {
-    fn new(batch: &Batch, taught: &Batch, examples: &Examples) -> Self {
-        let mut targets = Self {
-            rows: vec![],
-            taught: vec![],
-            words: vec![],
-            tags: vec![],
-            weight: vec![],
-            texts: vec![0],
-        };
-        for (&member, span) in batch.members.iter().zip(batch.texts.windows(2)) {
-            for (place, word) in (span[0] as usize..span[1] as usize).enumerate() {
-                let owned = batch.owned[word] && taught.owned[word];
-                if let (true, Some(tag)) = (owned, examples.tags[member][place]) {
-                    targets.rows.push(batch.rows[word]);
-                    targets.taught.push(taught.rows[word]);
-                    targets.words.push(u32::try_from(word).unwrap_or(u32::MAX));
-                    targets.tags.push(tag);
-                    targets.weight.push(examples.weight[member][place]);
-                }
-            }
-            targets.texts.push(u32::try_from(targets.rows.len()).unwrap_or(u32::MAX));
-        }
-        targets
-    }
-
-    /// `[N, columns]` the rows of these words out of those of all words of the batch.
-    fn of_words(&self, all: &[f32], columns: usize) -> Vec<f32> {
-        self.words.iter().flat_map(|&word| &all[word as usize * columns..][..columns]).copied().collect()
-    }
 }
 
 impl Objective for Distillation<'_> {
