@@ -118,7 +118,7 @@ impl Stage for Annotate {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision);
+        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).settled();
         let outside = outside(&teacher.config.labels, self.misc)?;
         let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
         let lines = draw(cleaned.lines, self.sample, cx.seed);

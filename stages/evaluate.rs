@@ -312,7 +312,7 @@ struct Subject {
 
 impl Subject {
     fn open(name: &str, folder: ModelFolder, device: &BurnDevice) -> Result<Self, StageError> {
-        let model = folder.open(device)?;
+        let model = folder.open(device)?.settled();
         Ok(Self { name: name.to_owned(), crf: model.crf(), model, folder })
     }
 }

@@ -170,7 +170,7 @@ impl Subject {
             starts: vec![0, count],
             ..Batch::default()
         };
-        let network = Network::init(config, 1, device);
+        let network = Network::init(config, 1, device).settled(config);
         Self { network, config: config.clone(), batch, device: device.clone() }
     }
 

@@ -20,7 +20,7 @@ use stages::ml::{
     batch::Batch,
     config::Config,
     device,
-    model::{Network, Packed},
+    model::{Form, Network, Packed},
     optimizer::{Groups, Groupwise, Norm},
     precision::Precision,
     weights::{self, Weights},
@@ -66,8 +66,10 @@ struct Answer {
 struct Server {
     config: Config,
     device: Device,
+    /// As it is read from the disk.
+    given: Network,
     exact: Network,
-    frozen: Network,
+    int8: Network,
     /// What was trained so far, in each precision.
     training: Vec<(Precision, Network, Groupwise)>,
 }
@@ -94,9 +96,10 @@ impl Server {
     fn open(folder: &std::path::Path, device: Device) -> Self {
         let config = Config::load(folder).expect("config.json");
         let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
-        let exact = Network::from_weights(&config, weights, &device).expect("the config's shapes");
-        let frozen = exact.clone().freeze(&config);
-        Self { config, device, exact, frozen, training: Vec::new() }
+        let given = Network::from_weights(&config, weights, &device).expect("the config's shapes");
+        let exact = given.clone().settled(&config);
+        let int8 = given.clone().freeze(&config, Form::Int8);
+        Self { config, device, given, exact, int8, training: Vec::new() }
     }
 
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
@@ -106,10 +109,10 @@ impl Server {
         {
             let groups = Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.01 };
             let optimizer = Groupwise::new(groups, self.config.layers.len());
-            let network = self.exact.clone().fork(&self.device).at(precision).train();
+            let network = self.given.clone().fork(&self.device).at(precision).train();
             self.training.push((precision, network, optimizer));
         }
-        let narrow = self.exact.clone().at(Precision::Bf16);
+        let narrow = self.given.clone().at(Precision::Bf16);
         let start = Instant::now();
         // Nothing is read before all is done: a GPU need not wait for the host between batches.
         let mut first = None;
@@ -117,7 +120,7 @@ impl Server {
             let found = match request.run {
                 Run::F32 => self.forward(&self.exact, windows),
                 Run::Bf16 => self.forward(&narrow, windows),
-                Run::Int8 => self.forward(&self.frozen, windows),
+                Run::Int8 => self.forward(&self.int8, windows),
                 Run::Train => self.step(windows, Precision::F32),
                 Run::TrainBf16 => self.step(windows, Precision::Bf16),
             };

@@ -6,15 +6,12 @@ use rayon::prelude::*;
 
 use crate::{
     dot::{self, Fours, Line, PANELS, Sums},
+    frozen::Packed,
     gelu::gelu_one,
     instructions::instructions,
-    linear::Linear,
-    matrix::Matrix,
+    linear::{Column, Linear, columns},
     vector::{run, work},
 };
-
-/// Rows of a task: weights are read once for all of them, and what lies between two layers stays in the second cache.
-pub(crate) const ROWS: usize = 64;
 
 /// Adding 1.5 * 2^23 rounds to a whole number, which the low bits are.
 const WHOLE: f32 = 12_582_912.0;
@@ -47,8 +44,8 @@ struct Columns {
 }
 
 /// Rows of x as bytes, and sums; used again for the next.
-#[derive(Default)]
-pub(crate) struct Room {
+#[derive(Debug, Default)]
+pub struct Room {
     row: Vec<[u8; 4]>,
     tiles: Vec<Fours>,
     steps: Vec<Step>,
@@ -62,24 +59,14 @@ struct Step {
     zero: i32,
 }
 
-impl Int8 {
-    /// From layers that read the same x.
-    ///
+impl Packed for Int8 {
+    type Room = Room;
+
     /// # Panics
-    /// When shapes do not fit, or with more than 32,768 inputs.
-    #[must_use]
-    pub fn pack(layers: &[Linear<'_>]) -> Self {
-        let inner = layers.first().map_or(0, |layer| layer.weight.shape().0);
+    /// Also with more than 32,768 inputs.
+    fn pack(layers: &[Linear<'_>]) -> Self {
+        let (inner, all) = columns(layers);
         assert!(inner <= DEPTH, "{inner} products may not fit into 32 bits");
-        for layer in layers {
-            assert_eq!(layer.weight.shape(), (inner, layer.bias.len()), "layers that read the same x");
-        }
-        let all: Vec<_> = layers
-            .iter()
-            .flat_map(|layer| {
-                layer.bias.iter().enumerate().map(|(column, bias)| (layer.weight, column, *bias))
-            })
-            .collect();
         let packed: Vec<_> = all.par_chunks(dot::COLUMNS).map(|columns| pack(inner, columns)).collect();
         let lines = packed.chunks(PANELS).flat_map(|side_by_side| {
             (0..inner.div_ceil(4)).flat_map(move |k| side_by_side.iter().map(move |(panel, _)| panel[k]))
@@ -92,39 +79,13 @@ impl Int8 {
         }
     }
 
-    /// Lengths of a row of x and of y.
-    #[must_use]
-    pub fn shape(&self) -> (usize, usize) {
+    fn shape(&self) -> (usize, usize) {
         (self.inner, self.outer)
     }
 
-    /// `[rows, inner]` -> `[rows, outer]`, on all cores.
-    ///
-    /// # Panics
-    /// When the lengths do not fit.
-    #[must_use]
-    pub fn forward(&self, x: &[f32], rows: usize) -> Vec<f32> {
-        assert_eq!(x.len(), rows * self.inner, "{rows} rows of {}", self.inner);
-        let mut y = vec![0.0; rows * self.outer];
-        if self.outer > 0 {
-            let tasks = y.par_chunks_mut(ROWS * self.outer).enumerate();
-            tasks.for_each_init(Room::default, |room, (number, y)| {
-                let first = number * ROWS;
-                let rows = y.len() / self.outer;
-                self.rows(&x[first * self.inner..(first + rows) * self.inner], rows, y, room, false);
-            });
-        }
-        y
-    }
-
-    /// Some rows, on this thread; with GELU of them if so asked.
-    pub(crate) fn rows(&self, x: &[f32], rows: usize, y: &mut [f32], room: &mut Room, gelu: bool) {
-        assert_eq!(
-            (x.len(), y.len()),
-            (rows * self.inner, rows * self.outer),
-            "{rows} rows of {:?}",
-            self.shape()
-        );
+    fn rows(&self, x: &[f32], y: &mut [f32], room: &mut Room, gelu: bool) {
+        assert_eq!(x.len() * self.outer, y.len() * self.inner, "rows of {:?}", self.shape());
+        let rows = y.len() / self.outer.max(1);
         let depth = self.inner.div_ceil(4);
         room.take(x, rows, self.inner);
         let mut lines = self.lines.as_slice();
@@ -163,7 +124,7 @@ impl Room {
 }
 
 /// A panel of columns, each with its bias.
-fn pack(inner: usize, from: &[(Matrix<'_>, usize, f32)]) -> (Vec<Line>, Columns) {
+fn pack(inner: usize, from: &[Column<'_>]) -> (Vec<Line>, Columns) {
     // Row by row: a column's elements lie far apart.
     let values: Vec<_> = (0..inner)
         .map(|k| {
@@ -276,7 +237,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reference::{Draw, on_threads};
+    use crate::{
+        matrix::Matrix,
+        reference::{Draw, on_threads},
+    };
 
     struct Case {
         x: Vec<f32>,

@@ -1,8 +1,8 @@
 //! What an encoder computes on the CPU: plain functions on slices of f32, forward and backward, and no tensor library.
 //!
 //! Matrices are row-major; `[rows, columns]` names their shape. Functions that change their argument do so in place. Work
-//! is cut into pieces whose size never depends on the number of threads, and sums over pieces are taken in their order:
-//! the same input gives the same bits on one thread and on many.
+//! is cut into pieces whose size never depends on the number of threads (but for rows of which none shows in another), and
+//! sums over pieces are taken in their order: the same input gives the same bits on one thread and on many.
 //!
 //! Speed comes from [`gemm`] for products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
 //! processors and picks when the program runs; sums of products of bytes are written out for each (`dot`). `unsafe` stays
@@ -21,6 +21,7 @@
 pub mod adamw;
 pub mod attention;
 mod dot;
+pub mod f32;
 pub mod frozen;
 pub mod gelu;
 mod instructions;

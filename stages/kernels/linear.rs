@@ -19,6 +19,22 @@ pub struct Linear<'a> {
     pub bias: &'a [f32],
 }
 
+/// A column of a layer: its weights, where it stands among them, and its bias.
+pub(crate) type Column<'a> = (Matrix<'a>, usize, f32);
+
+/// The columns of layers that read the same x, side by side, and the length of x.
+///
+/// # Panics
+/// When shapes do not fit.
+pub(crate) fn columns<'a>(layers: &[Linear<'a>]) -> (usize, Vec<Column<'a>>) {
+    let inner = layers.first().map_or(0, |layer| layer.weight.shape().0);
+    let columns = layers.iter().flat_map(|layer| {
+        assert_eq!(layer.weight.shape(), (inner, layer.bias.len()), "layers that read the same x");
+        layer.bias.iter().enumerate().map(|(column, bias)| (layer.weight, column, *bias))
+    });
+    (inner, columns.collect())
+}
+
 /// `[rows, in]` -> `[rows, Σ out]`
 ///
 /// # Panics

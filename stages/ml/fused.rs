@@ -21,9 +21,9 @@ use burn::{
     },
 };
 
-use kernels::{adamw::AdamW, frozen::Layer as Frozen};
+use kernels::adamw::AdamW;
 
-use crate::ml::{packed::Grid, precision::Precision};
+use crate::ml::{model::Frozen, packed::Grid, precision::Precision};
 
 /// How the rows of a batch are computed on.
 #[derive(Clone, Debug)]
@@ -134,11 +134,11 @@ pub(crate) fn squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 /// What the kernels offer to inference alone.
 #[backend_extension(Flex)]
 pub(crate) trait Inference: Backend {
-    /// A layer in 8 bits.
+    /// A packed layer.
     fn frozen(x: FloatTensor<Self>, layer: Arc<Frozen>, starts: Arc<[u32]>) -> FloatTensor<Self>;
 }
 
-/// A layer in 8 bits: `[tokens, hidden]` -> `[tokens, hidden]`. `x` must be where [`runs_on`] says so, and not under autodiff.
+/// A packed layer: `[tokens, hidden]` -> `[tokens, hidden]`. `x` must be where [`runs_on`] says so, and not under autodiff.
 pub(crate) fn frozen(x: Tensor<2>, layer: &Arc<Frozen>, starts: &Arc<[u32]>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::frozen(x.into_dispatch(), layer.clone(), starts.clone()))
 }

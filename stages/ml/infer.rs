@@ -154,7 +154,10 @@ mod tests {
         corpus::Gold,
         decode::decode,
         labels::{Scheme, spans},
-        model::tests::{tiny, tokenizer, trained},
+        model::{
+            Form,
+            tests::{tiny, tokenizer, trained},
+        },
         scores::score,
     };
 
@@ -230,7 +233,7 @@ mod tests {
         };
         let exact = f1(&model);
         assert!(exact > 0.90, "{exact}");
-        model.network = model.network.freeze(&model.config);
+        model.network = model.network.freeze(&model.config, Form::Int8);
         let frozen = f1(&model);
         assert!(frozen > exact - 0.003, "{frozen} in 8 bits, {exact} in f32");
     }

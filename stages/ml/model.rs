@@ -12,9 +12,10 @@ use burn::{
     nn::{Embedding, LayerNorm, Linear},
     tensor::{Device, Tensor},
 };
-use kernels::frozen::Layer as Frozen;
 use stage_contract::{Artifact, Invalid, Kind, StageError};
 
+pub use self::frozen::Form;
+pub(crate) use self::frozen::Frozen;
 pub use crate::ml::packed::Packed;
 use crate::ml::{
     config::Config,
@@ -71,7 +72,7 @@ pub struct Layer {
     /// After the FFN's residual.
     pub ffn_norm: LayerNorm,
     pub(crate) heads: usize,
-    /// The layer in 8 bits, once [`Network::freeze`] packed it.
+    /// The layer packed, in the place of its matrices, once [`Network::freeze`] did so.
     #[module(skip)]
     pub(crate) frozen: Option<Arc<Frozen>>,
 }
@@ -155,14 +156,25 @@ impl Network {
         self.norm.gamma.val().device()
     }
 
-    /// The same network with its layers also in 8 bits, which forward passes take from now on where the kernels run. It is
-    /// for inference: nobody trains it, and pruning reads what it was made from.
+    /// The same network for reading alone, its layers packed and their matrices given up: what is left are forward passes
+    /// without a probe, by the kernels.
     #[must_use]
-    pub fn freeze(mut self, config: &Config) -> Self {
+    pub fn freeze(mut self, config: &Config, form: Form) -> Self {
         for layer in &mut self.layers {
-            layer.frozen = Some(Arc::new(frozen::pack(layer, config)));
+            layer.freeze(config, form);
         }
         self
+    }
+
+    /// The same network for reading alone, as fast as it can be without a change but for rounding: frozen where it computes
+    /// in f32 by the kernels.
+    #[must_use]
+    pub fn settled(self, config: &Config) -> Self {
+        if fused::runs_on(&self.device()) && self.precision == Precision::F32 {
+            self.freeze(config, Form::F32)
+        } else {
+            self
+        }
     }
 
     /// Query, key and value `[rows, heads * head_dim]` of a layer, from rows of the state that it reads.
@@ -186,8 +198,11 @@ impl Network {
 impl Layer {
     /// `[tokens, hidden]` -> `[tokens, hidden]`
     fn forward(&self, x: Tensor<2>, rows: &Rows, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
-        if let (Some(frozen), Rows::Fused { starts, .. }, None) = (&self.frozen, rows, probe) {
-            return fused::frozen(x, frozen, starts);
+        if let Some(frozen) = &self.frozen {
+            return match (rows, probe) {
+                (Rows::Fused { starts, .. }, None) => fused::frozen(x, frozen, starts),
+                _ => unreachable!("a frozen network is read by the kernels, and without a probe"),
+            };
         }
         let mut context = rows.attention([&self.query, &self.key, &self.value], self.heads, &x);
         if let Some((layer, probe)) = probe {
@@ -246,6 +261,12 @@ impl Model {
     #[must_use]
     pub fn at(self, precision: Precision) -> Self {
         Self { network: self.network.at(precision), ..self }
+    }
+
+    /// The same model for reading alone ([`Network::settled`]).
+    #[must_use]
+    pub fn settled(self) -> Self {
+        Self { network: self.network.settled(&self.config), ..self }
     }
 
     /// Reads `config.json`, `model.safetensors` (f32, f16, bf16), `tokenizer.json`; special ids must agree.

@@ -8,7 +8,8 @@ use std::hint::black_box;
 use kernels::{
     adamw::{AdamW, squares},
     attention::Attention,
-    frozen::{Layer, Parts},
+    f32::F32,
+    frozen::{Layer, Packed, Parts},
     gelu::{gelu_backward, gelu_of},
     int8::Int8,
     linear::{self, Linear},
@@ -37,6 +38,8 @@ fn all() {
         let layer = Linear { weight: Matrix::new(&weight, out), bias: &bias };
         let (x, gradient) = (Matrix::new(&values_of_x, inner), Matrix::new(&g, out));
         rate(&format!("{name} forward"), flops, "GFLOP/s", || linear::forward(x, &[layer]));
+        let packed = F32::pack(&[layer]);
+        rate(&format!("{name} packed"), flops, "GFLOP/s", || packed.forward(&values_of_x, tokens));
         let int8 = Int8::pack(&[layer]);
         rate(&format!("{name} in 8 bits"), flops, "Gop/s", || int8.forward(&values_of_x, tokens));
         rate(&format!("{name} by input"), flops, "GFLOP/s", || linear::by_input(gradient, &[layer.weight]));
@@ -70,7 +73,7 @@ fn all() {
     let (square, up, down) = (values(hidden * hidden), values(hidden * ffn), values(ffn * hidden));
     let bias = values(ffn);
     let linear = |weight, out| Linear { weight: Matrix::new(weight, out), bias: &bias[..out] };
-    let layer = Layer::new(&Parts {
+    let parts = Parts {
         attention: [linear(&square, hidden); 3],
         output: linear(&square, hidden),
         attention_norm: norm,
@@ -78,10 +81,12 @@ fn all() {
         down: linear(&down, hidden),
         ffn_norm: norm,
         heads: hidden / 64,
-    });
+    };
+    let (packed, int8) = (Layer::<F32>::new(&parts), Layer::<Int8>::new(&parts));
     let mut x = values(tokens * hidden);
     let flops = 2.0 * (tokens * hidden * (4 * hidden + 2 * ffn)) as f64;
-    rate("layer in 8 bits", flops, "Gop/s", || layer.forward(&mut x, &starts));
+    rate("layer packed", flops, "GFLOP/s", || packed.forward(&mut x, &starts));
+    rate("layer in 8 bits", flops, "Gop/s", || int8.forward(&mut x, &starts));
 
     let size = 20_000_000;
     let (mut parameter, g) = (values(size), values(size));

@@ -10,7 +10,6 @@ use burn_flex::{FlexTensor, Layout};
 use kernels::{
     adamw::{self, AdamW},
     attention::Attention,
-    frozen::Layer as Frozen,
     gelu::gelu,
     linear::{self, Linear},
     matrix::Matrix,
@@ -18,6 +17,7 @@ use kernels::{
 };
 
 use super::{Inference, Kernels, Steps};
+use crate::ml::model::Frozen;
 
 impl Kernels for Flex {
     fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {

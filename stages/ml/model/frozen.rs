@@ -1,11 +1,16 @@
-//! A layer packed into 8 bits.
+//! A layer packed for reading alone.
+
+use std::sync::Arc;
 
 use burn::{
+    module::Param,
     nn::{LayerNorm, Linear},
     tensor::Tensor,
 };
 use kernels::{
-    frozen::{Layer as Frozen, Parts},
+    f32::F32,
+    frozen::{Layer as Packed, Parts},
+    int8::Int8,
     linear,
     matrix::Matrix,
     norm::Norm,
@@ -13,6 +18,32 @@ use kernels::{
 
 use super::Layer;
 use crate::ml::{config::Config, host::host};
+
+/// What weights are packed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are: the same results but for rounding.
+    F32,
+    /// Bytes with a scale for each column.
+    Int8,
+}
+
+/// A packed layer.
+#[derive(Debug)]
+pub(crate) enum Frozen {
+    F32(Packed<F32>),
+    Int8(Packed<Int8>),
+}
+
+impl Frozen {
+    /// `x` becomes the layer's output, `[tokens, hidden]`.
+    pub(crate) fn forward(&self, x: &mut [f32], starts: &[u32]) {
+        match self {
+            Self::F32(layer) => layer.forward(x, starts),
+            Self::Int8(layer) => layer.forward(x, starts),
+        }
+    }
+}
 
 /// A weight, or a gain, and its bias on the host.
 struct Pair {
@@ -49,8 +80,24 @@ fn offset(tensor: Option<&Tensor<1>>) -> Vec<f32> {
     tensor.map(|tensor| host(tensor.clone())).unwrap_or_default()
 }
 
-/// Packs it.
-pub(super) fn pack(layer: &Layer, config: &Config) -> Frozen {
+impl Layer {
+    pub(super) fn freeze(&mut self, config: &Config, form: Form) {
+        self.frozen = Some(Arc::new(pack(self, config, form)));
+        let matrices = [
+            &mut self.query,
+            &mut self.key,
+            &mut self.value,
+            &mut self.attention_output,
+            &mut self.up,
+            &mut self.down,
+        ];
+        for Linear { weight, .. } in matrices {
+            *weight = Param::from_tensor(Tensor::empty([0, 0], &weight.device()));
+        }
+    }
+}
+
+fn pack(layer: &Layer, config: &Config, form: Form) -> Frozen {
     let [query, key, value, output, up, down] =
         [&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.up, &layer.down]
             .map(Pair::linear);
@@ -61,7 +108,7 @@ pub(super) fn pack(layer: &Layer, config: &Config) -> Frozen {
         beta: &norm.bias,
         epsilon: config.eps as f32,
     });
-    Frozen::new(&Parts {
+    let parts = Parts {
         attention: [query.weights(), key.weights(), value.weights()],
         output: output.weights(),
         attention_norm,
@@ -69,5 +116,9 @@ pub(super) fn pack(layer: &Layer, config: &Config) -> Frozen {
         down: down.weights(),
         ffn_norm,
         heads: layer.heads,
-    })
+    };
+    match form {
+        Form::F32 => Frozen::F32(Packed::new(&parts)),
+        Form::Int8 => Frozen::Int8(Packed::new(&parts)),
+    }
 }

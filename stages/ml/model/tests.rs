@@ -3,7 +3,10 @@ use serde_json::json;
 use stage_contract::{Event, Sink};
 
 use super::*;
-use crate::ml::{batch::Batch, config::LayerShape, labels::Labels, layout::name};
+use crate::ml::{
+    batch::Batch, config::LayerShape, fused::tests::elsewhere, labels::Labels, layout::name,
+    precision::Precision,
+};
 
 /// A network small enough for tests, with layers of different widths.
 pub(crate) fn tiny() -> Config {
@@ -82,26 +85,37 @@ pub(crate) fn trained(config: &Config, device: &Device) -> Network {
 }
 
 #[test]
-fn a_frozen_network_is_near_the_network_and_gates_and_stock_operations_pass_it_by() {
+fn a_frozen_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
     let (config, device) = (tiny(), Device::flex());
     let network = trained(&config, &device);
-    let frozen = network.clone().freeze(&config);
     let all = batch(&[5, 9, 1, 18]);
-    let [fused, stock] = [Packed::new(&all, &config, &device), Packed::stock(&all, &config, &device)];
+    let fused = Packed::new(&all, &config, &device);
     let states = |network: &Network, batch: &Packed| {
         let output = network.forward(batch, &[0, 1, 2]);
         output.hidden.into_iter().chain([output.logits]).map(host).collect::<Vec<_>>()
     };
-    let (exact, found) = (states(&network, &fused), states(&frozen, &fused));
-    assert_eq!(exact[0], found[0]);
-    for (exact, found) in exact.iter().zip(&found).skip(1) {
-        let (distance, largest) = (furthest(exact, found), furthest(exact, &vec![0.0; exact.len()]));
-        assert!(distance > 0.0 && distance < 0.15 * largest, "{distance} of {largest}");
+    for (form, near) in [(Form::F32, 1e-5), (Form::Int8, 0.15)] {
+        let frozen = network.clone().freeze(&config, form);
+        let (exact, found) = (states(&network, &fused), states(&frozen, &fused));
+        assert_eq!(exact[0], found[0]);
+        for (exact, found) in exact.iter().zip(&found).skip(1) {
+            let (distance, largest) = (furthest(exact, found), furthest(exact, &vec![0.0; exact.len()]));
+            assert!(distance <= near * largest, "{form:?}: {distance} of {largest}");
+            assert!(form == Form::F32 || distance > 0.0, "nothing was rounded to 8 bits");
+        }
+        let kept = |layer: &Layer| layer.query.weight.dims() != [0, 0] || layer.down.weight.dims() != [0, 0];
+        assert!(!frozen.layers.iter().any(kept));
     }
-    assert_eq!(states(&frozen, &stock), states(&network, &stock));
-    let gates = Gates::open(&network, &device);
-    let through = |network: &Network| host(network.forward_probed(&fused, &[], Some(&gates)).logits);
-    assert_eq!(through(&frozen), through(&network));
+}
+
+#[test]
+fn what_is_settled_is_packed_where_the_kernels_run_in_f32() {
+    let (config, device) = (tiny(), Device::flex());
+    let network = Network::init(&config, 7, &device);
+    let packed = |network: &Network| network.layers.iter().any(|layer| layer.frozen.is_some());
+    assert!(packed(&network.clone().settled(&config)));
+    assert!(!packed(&network.clone().at(Precision::Bf16).settled(&config)));
+    assert!(!packed(&elsewhere(|| network.settled(&config))));
 }
 
 #[test]
