@@ -23,7 +23,7 @@ use crate::ml::{
     labels::{Labels, Scheme, spans},
     logits::{Logits, Origin},
     losses::Misc,
-    model::{self, Model, ModelFolder},
+    model::{self, Form, Model, ModelFolder},
     precision::Precision,
     random,
     weights::Array,
@@ -118,7 +118,7 @@ impl Stage for Annotate {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).settled();
+        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).freeze(Form::F32);
         let outside = outside(&teacher.config.labels, self.misc)?;
         let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
         let lines = draw(cleaned.lines, self.sample, cx.seed);

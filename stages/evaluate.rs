@@ -39,7 +39,7 @@ use crate::ml::{
     labels::Labels,
     latency::{self, Plan, Timings},
     losses::Misc,
-    model::{self, Model, ModelFolder},
+    model::{self, Form, Model, ModelFolder},
 };
 
 /// Measures teacher and students side by side and writes one report with two tables that are never mixed: *fidelity*,
@@ -312,7 +312,7 @@ struct Subject {
 
 impl Subject {
     fn open(name: &str, folder: ModelFolder, device: &BurnDevice) -> Result<Self, StageError> {
-        let model = folder.open(device)?.settled();
+        let model = folder.open(device)?.freeze(Form::F32);
         Ok(Self { name: name.to_owned(), crf: model.crf(), model, folder })
     }
 }

@@ -214,9 +214,9 @@ impl Predictor {
     fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, StageError> {
         let mut model = Model::load(folder, device)?;
         match precision {
-            Precision::F32 => model = model.settled(),
+            Precision::F32 => model = model.freeze(Form::F32),
             Precision::Bf16 => model = model.at(precision::Precision::Bf16),
-            Precision::Int8 => model.network = model.network.freeze(&model.config, Form::Int8),
+            Precision::Int8 => model = model.freeze(Form::Int8),
         }
         Ok(Self { crf: model.crf(), model, device: device.clone() })
     }

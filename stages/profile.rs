@@ -11,7 +11,7 @@ use crate::ml::{
     device,
     host::host,
     latency::in_turn,
-    model::{self, ModelFolder, Network, Packed},
+    model::{self, Form, ModelFolder, Network, Packed},
     profile::{Profile, rising},
 };
 
@@ -170,7 +170,7 @@ impl Subject {
             starts: vec![0, count],
             ..Batch::default()
         };
-        let network = Network::init(config, 1, device).settled(config);
+        let network = Network::init(config, 1, device).freeze(config, Form::F32);
         Self { network, config: config.clone(), batch, device: device.clone() }
     }
 

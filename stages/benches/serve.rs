@@ -97,7 +97,7 @@ impl Server {
         let config = Config::load(folder).expect("config.json");
         let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
         let given = Network::from_weights(&config, weights, &device).expect("the config's shapes");
-        let exact = given.clone().settled(&config);
+        let exact = given.clone().freeze(&config, Form::F32);
         let int8 = given.clone().freeze(&config, Form::Int8);
         Self { config, device, given, exact, int8, training: Vec::new() }
     }

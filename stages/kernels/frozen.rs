@@ -27,11 +27,21 @@ pub trait Packed: Sized + Sync {
     #[must_use]
     fn shape(&self) -> (usize, usize);
 
-    /// Rows of x to those of y on this thread; to GELU of them if so asked.
+    /// So many rows of x to those of y, or to GELU of them, on this thread. Lengths fit, and there is something to write.
+    fn product(&self, rows: usize, x: &[f32], y: &mut [f32], room: &mut Self::Room, gelu: bool);
+
+    /// Rows of x to those of y, or to GELU of them, on this thread.
     ///
     /// # Panics
     /// When the lengths do not fit.
-    fn rows(&self, x: &[f32], y: &mut [f32], room: &mut Self::Room, gelu: bool);
+    fn rows(&self, x: &[f32], y: &mut [f32], room: &mut Self::Room, gelu: bool) {
+        let (inner, outer) = self.shape();
+        if !y.is_empty() {
+            let rows = y.len() / outer;
+            assert_eq!((x.len(), y.len()), (rows * inner, rows * outer), "rows of {:?}", self.shape());
+            self.product(rows, x, y, room, gelu);
+        }
+    }
 
     /// `[rows, in]` -> `[rows, out]`, on all cores.
     ///
@@ -175,7 +185,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        f32::F32,
+        float::F32,
         gelu::gelu,
         int8::Int8,
         linear,

@@ -4,7 +4,7 @@
 //! is cut into pieces whose size never depends on the number of threads (but for rows of which none shows in another), and
 //! sums over pieces are taken in their order: the same input gives the same bits on one thread and on many.
 //!
-//! Speed comes from [`gemm`] for products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
+//! Speed comes from [`gemm`] for most products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
 //! processors and picks when the program runs; sums of products of bytes are written out for each (`dot`). `unsafe` stays
 //! in [`matrix`], [`vector`], [`memory`] and `dot`.
 
@@ -21,7 +21,7 @@
 pub mod adamw;
 pub mod attention;
 mod dot;
-pub mod f32;
+pub mod float;
 pub mod frozen;
 pub mod gelu;
 mod instructions;

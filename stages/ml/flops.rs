@@ -24,7 +24,8 @@ fn of_layer(config: &Config, layer: &LayerShape, tokens: usize) -> usize {
 
 /// Bytes of activations in f32 that are alive at once at most, while one batch of packed rows passes: the widest layer's
 /// input, and beside it either Q, K, V and context, or the FFN's neurons and output; one head's scores of a sentence of
-/// `longest` tokens for each of the `threads`; and the logits. In closed form: what an allocator makes of it is its own.
+/// `longest` tokens for each of the `threads`; and the logits. In closed form: what an allocator makes of it is its own, and a frozen layer needs
+/// less.
 #[must_use]
 pub fn activations(config: &Config, rows: usize, longest: usize, threads: usize) -> usize {
     let widest = config.layers.iter().map(|layer| {

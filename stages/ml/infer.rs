@@ -79,7 +79,7 @@ pub fn encode<'a>(
 /// the order of `texts`. A batch holds windows, not texts, so that a long text takes no more memory than many short ones.
 /// The network must not be on an autodiff device.
 ///
-/// On the CPU several batches run at once, because only matrix products use all cores by themselves; a batch's result
+/// On the CPU several batches run at once, because not all of a pass uses all cores by itself; a batch's result
 /// depends on nothing but the batch.
 #[must_use]
 pub fn word_logits(
@@ -233,7 +233,7 @@ mod tests {
         };
         let exact = f1(&model);
         assert!(exact > 0.90, "{exact}");
-        model.network = model.network.freeze(&model.config, Form::Int8);
+        model = model.freeze(Form::Int8);
         let frozen = f1(&model);
         assert!(frozen > exact - 0.003, "{frozen} in 8 bits, {exact} in f32");
     }

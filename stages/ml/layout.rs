@@ -187,6 +187,7 @@ impl Network {
         writer.0.insert(format!("{}.weight", name::TYPE), Array { shape: types, values: zeros });
         writer.norm(name::NORM, &self.norm);
         for (index, layer) in self.layers.iter().enumerate() {
+            assert!(layer.frozen.is_none(), "a frozen layer has no matrices");
             for (part, linear) in [
                 (name::QUERY, &layer.query),
                 (name::KEY, &layer.key),

@@ -156,30 +156,23 @@ impl Network {
         self.norm.gamma.val().device()
     }
 
-    /// The same network for reading alone, its layers packed and their matrices given up: what is left are forward passes
-    /// without a probe, by the kernels.
+    /// The same network for reading alone. Where the kernels run, in f32 and without gradients, its layers are packed and
+    /// their matrices given up: forward passes without a probe are all that is left. Elsewhere it is as it was.
     #[must_use]
     pub fn freeze(mut self, config: &Config, form: Form) -> Self {
-        for layer in &mut self.layers {
-            layer.freeze(config, form);
+        let device = self.device();
+        if fused::runs_on(&device) && !device.is_autodiff() && self.precision == Precision::F32 {
+            for layer in &mut self.layers {
+                layer.freeze(config, form);
+            }
         }
         self
-    }
-
-    /// The same network for reading alone, as fast as it can be without a change but for rounding: frozen where it computes
-    /// in f32 by the kernels.
-    #[must_use]
-    pub fn settled(self, config: &Config) -> Self {
-        if fused::runs_on(&self.device()) && self.precision == Precision::F32 {
-            self.freeze(config, Form::F32)
-        } else {
-            self
-        }
     }
 
     /// Query, key and value `[rows, heads * head_dim]` of a layer, from rows of the state that it reads.
     pub(crate) fn attended(&self, layer: usize, layout: &Rows, rows: &Tensor<2>) -> [Tensor<2>; 3] {
         let layer = &self.layers[layer];
+        assert!(layer.frozen.is_none(), "a frozen layer has no matrices");
         let layout = layout.at(self.precision, &rows.device());
         [&layer.query, &layer.key, &layer.value].map(|part| layout.wide(layout.linear(part, rows.clone())))
     }
@@ -201,7 +194,7 @@ impl Layer {
         if let Some(frozen) = &self.frozen {
             return match (rows, probe) {
                 (Rows::Fused { starts, .. }, None) => fused::frozen(x, frozen, starts),
-                _ => unreachable!("a frozen network is read by the kernels, and without a probe"),
+                _ => panic!("a frozen network is read by the kernels, and without a probe"),
             };
         }
         let mut context = rows.attention([&self.query, &self.key, &self.value], self.heads, &x);
@@ -263,10 +256,10 @@ impl Model {
         Self { network: self.network.at(precision), ..self }
     }
 
-    /// The same model for reading alone ([`Network::settled`]).
+    /// The same model for reading alone ([`Network::freeze`]).
     #[must_use]
-    pub fn settled(self) -> Self {
-        Self { network: self.network.settled(&self.config), ..self }
+    pub fn freeze(self, form: Form) -> Self {
+        Self { network: self.network.freeze(&self.config, form), ..self }
     }
 
     /// Reads `config.json`, `model.safetensors` (f32, f16, bf16), `tokenizer.json`; special ids must agree.

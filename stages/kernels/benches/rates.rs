@@ -8,7 +8,7 @@ use std::hint::black_box;
 use kernels::{
     adamw::{AdamW, squares},
     attention::Attention,
-    f32::F32,
+    float::F32,
     frozen::{Layer, Packed, Parts},
     gelu::{gelu_backward, gelu_of},
     int8::Int8,

@@ -8,8 +8,8 @@ use burn::{
     tensor::Tensor,
 };
 use kernels::{
-    f32::F32,
-    frozen::{Layer as Packed, Parts},
+    float::F32,
+    frozen::{self, Parts},
     int8::Int8,
     linear,
     matrix::Matrix,
@@ -31,8 +31,8 @@ pub enum Form {
 /// A packed layer.
 #[derive(Debug)]
 pub(crate) enum Frozen {
-    F32(Packed<F32>),
-    Int8(Packed<Int8>),
+    F32(frozen::Layer<F32>),
+    Int8(frozen::Layer<Int8>),
 }
 
 impl Frozen {
@@ -82,6 +82,7 @@ fn offset(tensor: Option<&Tensor<1>>) -> Vec<f32> {
 
 impl Layer {
     pub(super) fn freeze(&mut self, config: &Config, form: Form) {
+        assert!(self.frozen.is_none(), "a layer is frozen once");
         self.frozen = Some(Arc::new(pack(self, config, form)));
         let matrices = [
             &mut self.query,
@@ -118,7 +119,7 @@ fn pack(layer: &Layer, config: &Config, form: Form) -> Frozen {
         heads: layer.heads,
     };
     match form {
-        Form::F32 => Frozen::F32(Packed::new(&parts)),
-        Form::Int8 => Frozen::Int8(Packed::new(&parts)),
+        Form::F32 => Frozen::F32(frozen::Layer::new(&parts)),
+        Form::Int8 => Frozen::Int8(frozen::Layer::new(&parts)),
     }
 }

@@ -109,13 +109,14 @@ fn a_frozen_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
 }
 
 #[test]
-fn what_is_settled_is_packed_where_the_kernels_run_in_f32() {
+fn a_network_is_frozen_where_the_kernels_run_in_f32_without_gradients() {
     let (config, device) = (tiny(), Device::flex());
     let network = Network::init(&config, 7, &device);
     let packed = |network: &Network| network.layers.iter().any(|layer| layer.frozen.is_some());
-    assert!(packed(&network.clone().settled(&config)));
-    assert!(!packed(&network.clone().at(Precision::Bf16).settled(&config)));
-    assert!(!packed(&elsewhere(|| network.settled(&config))));
+    assert!(packed(&network.clone().freeze(&config, Form::F32)));
+    assert!(!packed(&network.clone().train().freeze(&config, Form::F32)));
+    assert!(!packed(&network.clone().at(Precision::Bf16).freeze(&config, Form::F32)));
+    assert!(!packed(&elsewhere(|| network.freeze(&config, Form::F32))));
 }
 
 #[test]

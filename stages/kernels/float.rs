@@ -61,15 +61,13 @@ impl Packed for F32 {
         (self.inner, self.outer)
     }
 
-    fn rows(&self, x: &[f32], y: &mut [f32], room: &mut Room, gelu: bool) {
-        let (inner, outer) = self.shape();
-        assert_eq!(x.len() * outer, y.len() * inner, "rows of {:?}", self.shape());
-        room.take(x, y.len() / outer.max(1), inner);
+    fn product(&self, rows: usize, x: &[f32], y: &mut [f32], room: &mut Room, gelu: bool) {
+        room.take(x, rows, self.inner);
         instructions().arch.dispatch(Product { layer: self, tiles: &room.tiles, y, gelu });
     }
 }
 
-/// Rows of x, [`ROWS`] side by side and the last filled up with zeros; used again for the next.
+/// Rows of x, [`ROWS`] side by side; used again for the next. What fills the last up has no place in y.
 #[derive(Debug, Default)]
 pub struct Room {
     tiles: Vec<[f32; ROWS]>,
@@ -77,7 +75,6 @@ pub struct Room {
 
 impl Room {
     fn take(&mut self, x: &[f32], rows: usize, inner: usize) {
-        self.tiles.clear();
         self.tiles.resize(rows.div_ceil(ROWS) * inner, [0.0; ROWS]);
         if inner > 0 {
             for (tile, rows) in self.tiles.chunks_exact_mut(inner).zip(x.chunks(ROWS * inner)) {
@@ -170,21 +167,29 @@ fn sums<S: Simd, const N: usize>(
     weights: &[Line],
     group: usize,
 ) -> [[S::f32s; REGISTERS]; N] {
-    let registers = |Line(line): &Line| {
-        let (line, _) = S::as_simd_f32s(line);
-        [0, 1, 2].map(|register| line[group * REGISTERS + register])
-    };
-    let mut sums = [registers(bias); N];
+    let mut sums = [registers::<S>(bias, group); N];
     for (x, line) in tile.iter().zip(weights) {
-        let line = registers(line);
+        let line = registers::<S>(line, group);
         for (sums, x) in sums.iter_mut().zip(&x[first..first + N]) {
             let x = simd.splat_f32s(*x);
             for (sum, weights) in sums.iter_mut().zip(line) {
-                *sum = simd.mul_add_f32s(x, weights, *sum);
+                // A plain processor's fused multiplication is a call.
+                *sum = if S::IS_SCALAR {
+                    simd.add_f32s(*sum, simd.mul_f32s(x, weights))
+                } else {
+                    simd.mul_add_f32s(x, weights, *sum)
+                };
             }
         }
     }
     sums
+}
+
+#[inline(always)]
+fn registers<S: Simd>(Line(line): &Line, group: usize) -> [S::f32s; REGISTERS] {
+    let (line, _) = S::as_simd_f32s(line);
+    let first = group * REGISTERS;
+    [line[first], line[first + 1], line[first + 2]]
 }
 
 #[cfg(test)]
@@ -219,6 +224,25 @@ mod tests {
             gelu(&mut expected);
             assert_near(&found, &wide(&expected), 1e-5);
         }
+    }
+
+    #[test]
+    fn what_is_not_a_number_shows_in_its_row_alone() {
+        let packed =
+            F32::pack(&[Linear { weight: Matrix::new(&[1.0, 0.5, 0.0, 1.0], 2), bias: &[3.0, 4.0] }]);
+        for odd in [f32::NAN, f32::INFINITY] {
+            let y = packed.forward(&[1.0, 2.0, odd, 1.0, 2.0, 2.0], 3);
+            assert_eq!((&y[..2], &y[4..]), (&[4.0, 6.5][..], &[5.0, 7.0][..]));
+            assert!(y[2..4].iter().all(|y| !y.is_finite()));
+        }
+        assert!(packed.forward(&[], 0).is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "rows of (4, 2)")]
+    fn lengths_that_do_not_fit_are_refused() {
+        let packed = F32::pack(&[Linear { weight: Matrix::new(&[0.0; 8], 2), bias: &[0.0; 2] }]);
+        packed.rows(&[0.0; 18], &mut [0.0; 9], &mut Room::default(), false);
     }
 
     #[test]
