@@ -15,7 +15,7 @@ use crate::{
     watch::duration,
 };
 
-const WIDTH: f64 = 132.0;
+const WIDTH: f64 = 150.0;
 const HEIGHT: f64 = 44.0;
 const GAP: f64 = 36.0;
 const EDGE: f64 = 6.0;

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 
 use crate::{
     dot::{self, Fours, Line, PANELS, Sums},
-    frozen::Packed,
     gelu::gelu_one,
     instructions::instructions,
     linear::{Column, Linear, columns},
+    packed::Packed,
     vector::{run, work},
 };
 
@@ -60,7 +60,7 @@ struct Step {
 }
 
 impl Packed for Int8 {
-    type Room = Room;
+    type Scratch = Room;
 
     /// # Panics
     /// Also with more than 32,768 inputs.
@@ -83,7 +83,7 @@ impl Packed for Int8 {
         (self.inner, self.outer)
     }
 
-    fn product(&self, rows: usize, x: &[f32], y: &mut [f32], room: &mut Room, gelu: bool) {
+    fn multiply_rows(&self, rows: usize, x: &[f32], y: &mut [f32], room: &mut Room, gelu: bool) {
         let depth = self.inner.div_ceil(4);
         room.take(x, rows, self.inner);
         let mut lines = self.lines.as_slice();

@@ -4,9 +4,9 @@
 //! is cut into pieces whose size never depends on the number of threads (but for rows of which none shows in another), and
 //! sums over pieces are taken in their order: the same input gives the same bits on one thread and on many.
 //!
-//! Speed comes from [`gemm`] for most products and from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain
-//! processors and picks when the program runs; sums of products of bytes are written out for each (`dot`). `unsafe` stays
-//! in [`matrix`], [`vector`], [`memory`] and `dot`.
+//! Speed comes from [`pulp`], which compiles the loops here for AVX-512, AVX2 and plain processors and picks when the program
+//! runs; sums of products of bytes are written out for each (`dot`). `unsafe` stays in [`matrix`], [`vector`], [`memory`],
+//! `product` and `dot`.
 
 #![cfg_attr(
     test,
@@ -30,7 +30,9 @@ pub mod linear;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
+pub mod packed;
 mod panel;
+mod product;
 mod softmax;
 mod vector;
 

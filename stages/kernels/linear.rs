@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use crate::{
-    matrix::{Cores, Matrix, MatrixMut, add_product, product},
+    matrix::{Matrix, MatrixMut},
+    product::{Start, multiply, side_by_side},
     vector::{run, work},
 };
 
@@ -41,24 +42,8 @@ pub(crate) fn columns<'a>(layers: &[Linear<'a>]) -> (usize, Vec<Column<'a>>) {
 /// When shapes do not fit.
 #[must_use]
 pub fn forward(x: Matrix<'_>, layers: &[Linear<'_>]) -> Vec<f32> {
-    let (rows, _) = x.shape();
-    let columns: usize = layers.iter().map(|layer| layer.bias.len()).sum();
-    if columns == 0 {
-        return Vec::new();
-    }
-    let mut y = Vec::with_capacity(rows * columns);
-    for _ in 0..rows {
-        for layer in layers {
-            y.extend_from_slice(layer.bias);
-        }
-    }
-    let mut right = MatrixMut::new(&mut y, columns);
-    for layer in layers {
-        let (own, rest) = right.split_columns(layer.bias.len());
-        right = rest;
-        add_product(own, 1.0, x, layer.weight, Cores::All);
-    }
-    y
+    let products: Vec<_> = layers.iter().map(|layer| (layer.bias, layer.weight)).collect();
+    side_by_side(x, &products)
 }
 
 /// The gradient of x from that of y: Σ g Wᵀ, `[rows, in]`.
@@ -75,10 +60,10 @@ pub fn by_input(gradient: Matrix<'_>, weights: &[Matrix<'_>]) -> Vec<f32> {
         (gradient.block(0..rows, first - out..first), weight.transposed())
     });
     let (g, weight) = parts.next().expect("at least one layer");
-    let mut x = product(g, weight, Cores::All);
+    let mut x = side_by_side(g, &[(&[], weight)]);
     let (_, inner) = weight.shape();
     for (g, weight) in parts {
-        add_product(MatrixMut::new(&mut x, inner), 1.0, g, weight, Cores::All);
+        multiply(MatrixMut::new(&mut x, inner), Start::There, g, weight);
     }
     x
 }
@@ -89,7 +74,7 @@ pub fn by_input(gradient: Matrix<'_>, weights: &[Matrix<'_>]) -> Vec<f32> {
 /// When shapes do not fit.
 #[must_use]
 pub fn by_weight(x: Matrix<'_>, gradient: Matrix<'_>) -> Vec<f32> {
-    product(x.transposed(), gradient, Cores::All)
+    side_by_side(x.transposed(), &[(&[], gradient)])
 }
 
 /// The gradient of the biases from that of y: the sums of its columns, `[columns]`.
@@ -183,7 +168,7 @@ mod tests {
         }
     }
 
-    /// Large enough that gemm shares it out.
+    /// Large enough for several tasks.
     #[test]
     fn threads_do_not_show() {
         let (rows, inner, out) = (150, 200, 300);

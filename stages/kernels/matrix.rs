@@ -1,8 +1,6 @@
-//! Views of matrices and their products.
+//! Views of matrices.
 
 use std::{marker::PhantomData, ops::Range};
-
-use gemm::Parallelism;
 
 /// A matrix to read: any two strides, so that a transposed matrix and a block of columns cost nothing.
 #[derive(Clone, Copy, Debug)]
@@ -70,17 +68,17 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Its rows, where the elements of each lie side by side.
+    #[inline(always)]
+    pub(crate) fn by_rows(self) -> Option<impl Iterator<Item = &'a [f32]>> {
+        let rows = move |row| &self.values[row * self.row_stride..][..self.columns];
+        (self.column_stride == 1).then(|| (0..self.rows).map(rows))
+    }
+
     /// One element.
     #[inline(always)]
     pub(crate) fn at(&self, row: usize, column: usize) -> f32 {
         self.values[row * self.row_stride + column * self.column_stride]
-    }
-
-    /// Whether every element lies in the slice.
-    fn is_whole(&self) -> bool {
-        self.rows == 0
-            || self.columns == 0
-            || (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride < self.values.len()
     }
 }
 
@@ -140,6 +138,18 @@ impl<'a> MatrixMut<'a> {
         unsafe { std::slice::from_raw_parts_mut(first, self.columns) }
     }
 
+    /// Writes elements of a row that may not have been written before.
+    ///
+    /// # Panics
+    /// When they do not lie in it.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, row: usize, column: usize, values: &[f32]) {
+        assert!(row < self.rows && column + values.len() <= self.columns, "a place in {:?}", self.shape());
+        let first = self.first.wrapping_add(row * self.stride + column);
+        // SAFETY: these elements lie in what is borrowed here exclusively; `values` is borrowed too, so none is among them.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), first, values.len()) };
+    }
+
     /// The first rows and the rest.
     ///
     /// # Panics
@@ -164,107 +174,17 @@ impl<'a> MatrixMut<'a> {
     }
 }
 
-/// Whether a product may use every core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cores {
-    /// The caller has cut its work into tasks already.
-    One,
-    /// Rows and columns are shared out; each element is summed in the same order all the same.
-    All,
-}
-
-impl Cores {
-    fn parallelism(self) -> Parallelism {
-        match self {
-            Self::One => Parallelism::None,
-            Self::All => Parallelism::Rayon(0),
-        }
-    }
-}
-
-/// `to += scale * left * right`
-///
-/// # Panics
-/// When the shapes do not fit.
-#[expect(clippy::needless_pass_by_value, reason = "a view that is written is a borrow: taking it ends it")]
-pub fn add_product(to: MatrixMut<'_>, scale: f32, left: Matrix<'_>, right: Matrix<'_>, cores: Cores) {
-    assert_eq!(to.shape(), (left.rows, right.columns), "shape of a product");
-    // SAFETY: `to` is an exclusive borrow of initialised elements at these strides.
-    unsafe { raw(to.first, to.stride, true, scale, left, right, cores) }
-}
-
-/// `to = scale * left * right`
-///
-/// # Panics
-/// When the shapes do not fit.
-#[expect(clippy::needless_pass_by_value, reason = "a view that is written is a borrow: taking it ends it")]
-pub fn write_product(to: MatrixMut<'_>, scale: f32, left: Matrix<'_>, right: Matrix<'_>, cores: Cores) {
-    assert_eq!(to.shape(), (left.rows, right.columns), "shape of a product");
-    // SAFETY: `to` is an exclusive borrow of its elements at these strides.
-    unsafe { raw(to.first, to.stride, false, scale, left, right, cores) }
-}
-
-/// `left * right` in new memory.
-///
-/// # Panics
-/// When the shapes do not fit.
-#[must_use]
-pub fn product(left: Matrix<'_>, right: Matrix<'_>, cores: Cores) -> Vec<f32> {
-    let length = left.rows * right.columns;
-    let mut values = Vec::with_capacity(length);
-    // SAFETY: there is room for `rows` rows at a stride of `columns`, and nothing is read from it.
-    unsafe { raw(values.as_mut_ptr(), right.columns, false, 1.0, left, right, cores) };
-    // SAFETY: `raw` without `add` has written every element of the product.
-    unsafe { values.set_len(length) };
-    values
-}
-
-/// `to = (add ? to : 0) + scale * left * right`
+/// New memory for a matrix, row-major.
 ///
 /// # Safety
-/// `to` must be exclusively borrowed memory for `left.rows` rows of `right.columns`, `stride` apart; initialised with
-/// `add`. Every element is written.
-unsafe fn raw(
-    to: *mut f32,
-    stride: usize,
-    add: bool,
-    scale: f32,
-    left: Matrix<'_>,
-    right: Matrix<'_>,
-    cores: Cores,
-) {
-    assert_eq!(left.columns, right.rows, "inner sides of a product");
-    assert!(left.is_whole() && right.is_whole(), "a view is longer than its memory");
-    let (rows, columns, depth) = (left.rows, right.columns, left.columns);
-    // Within `isize`, because each is less than the length of a slice or a matrix in memory.
-    #[expect(clippy::cast_possible_wrap, reason = "strides of what lies in memory")]
-    let [stride, left_row, left_column, right_row, right_column] =
-        [stride, left.row_stride, left.column_stride, right.row_stride, right.column_stride]
-            .map(|stride| stride as isize);
-    // SAFETY: the caller vouches for `to`, and `is_whole` for both operands; gemm writes all of `to` even at depth 0.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            depth,
-            to,
-            1,
-            stride,
-            add,
-            left.values.as_ptr(),
-            left_column,
-            left_row,
-            right.values.as_ptr(),
-            right_column,
-            right_row,
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            cores.parallelism(),
-        );
-    }
+/// `write` must write every element, and read none before.
+pub(crate) unsafe fn written(rows: usize, columns: usize, write: impl FnOnce(MatrixMut<'_>)) -> Vec<f32> {
+    let length = rows * columns;
+    let mut values = Vec::with_capacity(length);
+    write(MatrixMut { first: values.as_mut_ptr(), rows, columns, stride: columns, borrowed: PhantomData });
+    // SAFETY: the caller vouches for it.
+    unsafe { values.set_len(length) };
+    values
 }
 
 #[cfg(test)]
@@ -275,36 +195,29 @@ mod tests {
 
     #[test]
     fn blocks_and_turned_views_read_the_same_elements() {
-        let a = Matrix::new(&A, 3);
-        assert_eq!(product(a, a.transposed(), Cores::One), [14.0, 32.0, 32.0, 77.0]);
-        let corner = a.block(1..2, 1..3);
-        assert_eq!(product(corner, corner.transposed(), Cores::All), [61.0]);
-        assert_eq!(product(corner.transposed(), corner, Cores::One), [25.0, 30.0, 30.0, 36.0]);
+        let corner = Matrix::new(&A, 3).block(1..2, 1..3);
+        assert_eq!((corner.shape(), corner.at(0, 0), corner.at(0, 1)), ((1, 2), 5.0, 6.0));
+        let turned = corner.transposed();
+        assert_eq!((turned.shape(), turned.at(0, 0), turned.at(1, 0)), ((2, 1), 5.0, 6.0));
+        assert_eq!(corner.by_rows().expect("side by side").collect::<Vec<_>>(), [&A[4..]]);
+        assert!(turned.by_rows().is_none());
     }
 
     #[test]
     fn parts_of_a_matrix_are_written_apart() {
         let mut to = [1.0; 6];
-        let (above, below) = MatrixMut::new(&mut to, 3).split_rows(1);
-        let (left, right) = below.split_columns(1);
-        let one = Matrix::new(&A[..1], 1);
-        write_product(above, 2.0, one, Matrix::new(&A[..3], 3), Cores::One);
-        add_product(left, 10.0, one, one, Cores::One);
-        write_product(right, 1.0, one, Matrix::new(&A[4..], 2), Cores::One);
-        assert_eq!(to, [2.0, 4.0, 6.0, 11.0, 5.0, 6.0]);
-    }
-
-    /// `product` hands out memory that nothing else has written.
-    #[test]
-    fn a_product_over_nothing_is_zero() {
-        let a = Matrix::new(&A, 3).block(0..2, 0..0);
-        assert_eq!(product(a, a.transposed(), Cores::All), [0.0; 4]);
+        let (mut above, below) = MatrixMut::new(&mut to, 3).split_rows(1);
+        let (mut left, mut right) = below.split_columns(1);
+        above.put(0, 0, &[2.0, 4.0, 6.0]);
+        left.row(0)[0] += 10.0;
+        right.put(0, 1, &[7.0]);
+        assert_eq!(to, [2.0, 4.0, 6.0, 11.0, 1.0, 7.0]);
     }
 
     #[test]
-    #[should_panic(expected = "inner sides of a product")]
-    fn shapes_that_do_not_fit_are_refused() {
-        let _ = product(Matrix::new(&A, 3), Matrix::new(&A, 3), Cores::One);
+    #[should_panic(expected = "a place in (2, 3)")]
+    fn nothing_is_written_beyond_a_row() {
+        MatrixMut::new(&mut [0.0; 6], 3).put(0, 2, &[1.0, 1.0]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Products of small matrices on one thread, for attention: tens of rows, where calling [`gemm`] costs more than the product.
+//! Products of small matrices on one thread, for attention: tens of rows.
 
 use pulp::Simd;
 
@@ -109,8 +109,7 @@ mod tests {
     use super::*;
     use crate::{
         instructions::instructions,
-        matrix::Cores,
-        matrix::product,
+        product::side_by_side,
         reference::{Draw, assert_near, wide},
     };
 
@@ -134,7 +133,7 @@ mod tests {
             let (left, right) = (draw.values(rows * depth), draw.values(depth * columns));
             let left = if turned { Matrix::new(&left, rows).transposed() } else { Matrix::new(&left, depth) };
             let right = if turned { Matrix::new(&right, depth).transposed() } else { Matrix::new(&right, columns) };
-            let expected = wide(&product(left, right, Cores::One));
+            let expected = wide(&side_by_side(left, &[(&[], right)]));
             let mut panels = Panels::default();
             panels.pack(right, 1.0);
             let mut to = vec![7.0; rows * columns];
