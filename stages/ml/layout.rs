@@ -177,6 +177,9 @@ impl Network {
     }
 
     /// The network's parameters as a checkpoint's tensors. The token types are part of the positions: they come as zeros.
+    ///
+    /// # Panics
+    /// Of a frozen network, which has given its layers' matrices up.
     #[must_use]
     pub fn weights(&self, config: &Config) -> Weights {
         let mut writer = Writer(Weights::default());
