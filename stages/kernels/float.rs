@@ -1,4 +1,4 @@
-//! Linear layers in f32, for inference: y = x W + b with weights packed once, where [`crate::matrix`] packs them for each
+//! Linear layers in f32, for inference: y = x W + b with weights packed once, where [`crate::linear`] packs them for each
 //! product.
 
 use rayon::prelude::*;
