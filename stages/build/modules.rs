@@ -195,9 +195,28 @@ impl Impl {
         let split = (0..end).find(|&at| is(&head[at], "for") && !is_punct(head.get(at + 1), '<'));
         match split {
             Some(at) => Self { of: names(&head[..at]), target: names(&head[at + 1..]), ..Self::default() },
-            None => Self { target: names(head), names: defined(body), ..Self::default() },
+            None => Self { target: names(bare(head)), names: defined(body), ..Self::default() },
         }
     }
+}
+
+/// A head without the generics that it begins with: their bounds, as those after `where`, are no part of a type.
+fn bare(head: &[TokenTree]) -> &[TokenTree] {
+    let mut depth = 0;
+    for (at, tree) in head.iter().enumerate() {
+        match tree {
+            TokenTree::Punct(sign) if sign.as_char() == '<' => depth += 1,
+            // The end of `->` ends nothing.
+            TokenTree::Punct(sign) if sign.as_char() == '>' && !is_punct(head[..at].last(), '-') => {
+                depth -= 1
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            return if at == 0 { head } else { &head[at + 1..] };
+        }
+    }
+    head
 }
 
 /// The names that an `impl` defines; none where a macro may define more.

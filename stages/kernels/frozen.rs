@@ -66,10 +66,7 @@ struct Rows<R> {
     neurons: Vec<f32>,
 }
 
-impl<P> Layer<P>
-where
-    P: Packed,
-{
+impl<P: Packed> Layer<P> {
     /// Packs it.
     ///
     /// # Panics

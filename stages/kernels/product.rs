@@ -52,14 +52,15 @@ pub(crate) enum Start<'a> {
 /// # Panics
 /// When the shapes do not fit.
 pub(crate) fn side_by_side(left: Matrix<'_>, rights: &[(&[f32], Matrix<'_>)]) -> Vec<f32> {
-    let (rows, _) = left.shape();
+    let left = Left::of(left);
+    let rows = left.rows;
     let columns = rights.iter().map(|(_, right)| right.shape().1).sum();
     let write = |mut beside: MatrixMut<'_>| {
         for (bias, right) in rights {
             let (own, rest) = beside.split_columns(right.shape().1);
             beside = rest;
             let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
-            multiply(own, start, left, *right);
+            left.multiply(own, start, *right);
         }
     };
     // SAFETY: the products have all columns, and `multiply` writes all of a product that it does not add to what is there.
@@ -71,41 +72,61 @@ pub(crate) fn side_by_side(left: Matrix<'_>, rights: &[(&[f32], Matrix<'_>)]) ->
 /// # Panics
 /// When the shapes do not fit.
 pub(crate) fn multiply(to: MatrixMut<'_>, start: Start<'_>, left: Matrix<'_>, right: Matrix<'_>) {
-    let ((rows, depth), (inner, columns)) = (left.shape(), right.shape());
-    assert_eq!((to.shape(), inner), ((rows, columns), depth), "shape of a product");
-    if rows == 0 || columns == 0 {
-        return;
-    }
-    let mut tiles = vec![[0.0; ROWS]; rows.div_ceil(ROWS) * depth];
-    if depth > 0 {
-        tiles.par_chunks_exact_mut(depth).enumerate().for_each(|(number, tile)| fill(left, number, tile));
-    }
-    let panels = columns.div_ceil(COLUMNS);
-    let parts = (4 * rayon::current_num_threads()).div_ceil(panels).min(rows.div_ceil(TASK));
-    let part = rows.div_ceil(parts).next_multiple_of(ROWS);
-    let mut tasks = Vec::with_capacity(panels * parts);
-    let mut beside = to;
-    for first in (0..columns).step_by(COLUMNS) {
-        let (own, rest) = beside.split_columns(COLUMNS.min(columns - first));
-        beside = rest;
-        let mut below = own;
-        for row in (0..rows).step_by(part) {
-            let (own, rest) = below.split_rows(part.min(rows - row));
-            below = rest;
-            tasks.push((first, row, own));
+    Left::of(left).multiply(to, start, right);
+}
+
+/// The left side of products.
+struct Left {
+    rows: usize,
+    depth: usize,
+    tiles: Vec<Rows>,
+}
+
+impl Left {
+    fn of(left: Matrix<'_>) -> Self {
+        let (rows, depth) = left.shape();
+        let mut tiles = vec![[0.0; ROWS]; rows.div_ceil(ROWS) * depth];
+        if depth > 0 {
+            tiles.par_chunks_exact_mut(depth).enumerate().for_each(|(number, tile)| fill(left, number, tile));
         }
+        Self { rows, depth, tiles }
     }
-    tasks.into_par_iter().for_each_init(Vec::new, |panel: &mut Vec<Line>, (first, row, to)| {
-        let columns = first..first + to.shape().1;
-        let start = match start {
-            Start::Bias(bias) => Start::Bias(&bias[columns.clone()]),
-            start => start,
-        };
-        panel.resize(depth, Line([0.0; COLUMNS]));
-        run(Pack, (right.block(0..depth, columns), panel.as_mut_slice()));
-        let tiles = &tiles[row / ROWS * depth..];
-        by_panel(Product { tiles, panel, start, to, gelu: false });
-    });
+
+    /// As [`multiply`].
+    fn multiply(&self, to: MatrixMut<'_>, start: Start<'_>, right: Matrix<'_>) {
+        let Self { rows, depth, ref tiles } = *self;
+        let (inner, columns) = right.shape();
+        assert_eq!((to.shape(), inner), ((rows, columns), depth), "shape of a product");
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        let panels = columns.div_ceil(COLUMNS);
+        let parts = (4 * rayon::current_num_threads()).div_ceil(panels).min(rows.div_ceil(TASK));
+        let part = rows.div_ceil(parts).next_multiple_of(ROWS);
+        let mut tasks = Vec::with_capacity(panels * parts);
+        let mut beside = to;
+        for first in (0..columns).step_by(COLUMNS) {
+            let (own, rest) = beside.split_columns(COLUMNS.min(columns - first));
+            beside = rest;
+            let mut below = own;
+            for row in (0..rows).step_by(part) {
+                let (own, rest) = below.split_rows(part.min(rows - row));
+                below = rest;
+                tasks.push((first, row, own));
+            }
+        }
+        tasks.into_par_iter().for_each_init(Vec::new, |panel: &mut Vec<Line>, (first, row, to)| {
+            let columns = first..first + to.shape().1;
+            let start = match start {
+                Start::Bias(bias) => Start::Bias(&bias[columns.clone()]),
+                start => start,
+            };
+            panel.resize(depth, Line([0.0; COLUMNS]));
+            run(Pack, (right.block(0..depth, columns), panel.as_mut_slice()));
+            let tiles = &tiles[row / ROWS * depth..];
+            by_panel(Product { tiles, panel, start, to, gelu: false });
+        });
+    }
 }
 
 /// A matrix by tiles of its rows, on this thread, in memory that is used again.
@@ -152,47 +173,31 @@ fn pack((columns, panel): (Matrix<'_>, &mut [Line])) {
     beside(columns.transposed(), panel, |Line(to), column, x| to[column] = x);
 }
 
-/// Puts the rows of a matrix beside each other, by squares, whose elements lie in registers.
+/// Puts the rows of a matrix, each of which lies in one piece, beside each other; by squares, whose elements lie in registers.
 #[inline(always)]
 fn beside<T>(rows: Matrix<'_>, to: &mut [T], put: impl Fn(&mut T, usize, f32)) {
     const SIDE: usize = 8;
     let (count, inner) = rows.shape();
-    let Some(all) = rows.by_rows() else {
-        for (k, to) in to.iter_mut().enumerate().take(inner) {
-            for row in 0..count {
-                put(to, row, rows.at(row, k));
-            }
-        }
-        return;
-    };
-    let mut all = all.enumerate();
-    loop {
-        let mut some = [&[][..]; SIDE];
-        let mut first = count;
-        let mut found = 0;
-        for (to, (row, x)) in some.iter_mut().zip(&mut all) {
-            *to = x;
-            first = first.min(row);
-            found += 1;
-        }
-        if found == 0 {
-            return;
-        }
+    for first in (0..count).step_by(SIDE) {
+        let some = || {
+            let some = rows.block(first..count.min(first + SIDE), 0..inner);
+            some.by_rows().expect("a matrix, or what it is turned from, lies row by row")
+        };
         let (squares, rest) = to.as_chunks_mut::<SIDE>();
         for (number, to) in squares.iter_mut().enumerate() {
             let mut square = [[0.0; SIDE]; SIDE];
-            for (square, x) in square.iter_mut().zip(&some[..found]) {
+            for (square, x) in square.iter_mut().zip(some()) {
                 square.copy_from_slice(&x[number * SIDE..][..SIDE]);
             }
             for (k, to) in to.iter_mut().enumerate() {
-                for (row, square) in square.iter().enumerate().take(found) {
+                for (row, square) in square.iter().enumerate().take(count - first) {
                     put(to, first + row, square[k]);
                 }
             }
         }
         let last = inner - rest.len();
         for (k, to) in rest.iter_mut().enumerate() {
-            for (row, x) in some[..found].iter().enumerate() {
+            for (row, x) in some().enumerate() {
                 put(to, first + row, x[last + k]);
             }
         }

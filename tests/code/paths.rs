@@ -112,6 +112,11 @@ fn an_implementation_counts_though_nobody_names_its_file() {
         without,
         "no method of it is called"
     );
+    let bound = |head: &str| format!("struct Own<P>(P); {head} {{ fn go(&self) {{}} }}");
+    assert_eq!(of(&bound("impl<P: super::a::Act> Own<P>"), uses), without, "a bound is not the type");
+    assert_eq!(of(&bound("impl<P: Fn(u8) -> super::a::Model> Own<P>"), uses), without);
+    assert_eq!(of(&bound("impl<P> Own<P> where P: super::a::Act"), uses), without);
+    assert_eq!(of(&bound("impl<P> super::a::Model"), uses), with);
     assert_eq!(of("impl Drop for super::a::Model {}", uses), with);
     assert_eq!(of("impl super::a::Act for Vec<u8> {}", uses), with);
     assert_eq!(of("struct Own; impl super::a::Act for Own {}", uses), without, "who has none cannot use it");
