@@ -208,7 +208,7 @@ fn bare(head: &[TokenTree]) -> &[TokenTree] {
             TokenTree::Punct(sign) if sign.as_char() == '<' => depth += 1,
             // The end of `->` ends nothing.
             TokenTree::Punct(sign) if sign.as_char() == '>' && !is_punct(head[..at].last(), '-') => {
-                depth -= 1
+                depth -= 1;
             }
             _ => {}
         }
