@@ -174,11 +174,12 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { power * scale }
 }
 
-/// The error function to 4 units in the last place: a rational function of x on [-4, 4], beyond which it is ±1 in f32
-/// (the coefficients of Eigen's `erf_float`).
+/// The error function to a relative 4e-7: a rational function of x (the coefficients of Eigen's `erf_float`) up to where
+/// it first is ±1 to a unit in the last place, and exactly ±1 from there, so that GELU is 0 and x far out.
 #[inline(always)]
 pub(crate) fn erf(x: f32) -> f32 {
-    let x = x.clamp(-4.0, 4.0);
+    const END: f32 = 3.830_001_4;
+    let x = x.clamp(-END, END);
     let x2 = x * x;
     let p = -2.726_142_4e-10_f32;
     let p = p.mul_add(x2, 2.770_681_5e-8);
