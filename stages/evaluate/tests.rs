@@ -1,3 +1,6 @@
+mod judged;
+mod told;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -247,52 +250,6 @@ fn the_report_holds_sizes_latencies_fidelity_and_quality_of_every_model() {
 }
 
 #[test]
-fn the_tables_are_aligned_narrow_and_honest() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    let without = bench.run(Misc::Outside, true).expect("a report");
-    assert_eq!(without.at("models/final/quality"), &Value::Null);
-    assert!(
-        without.shown().ends_with("\n\nquality: not evaluated (no gold is wired)"),
-        "{}",
-        without.shown()
-    );
-
-    bench.gold(vec![
-        gold("a-set-whose-name-is-longer-than-its-column", &[("Anna", "B-PER")]),
-        gold("b", &[("la CAF", "O B-ORG")]),
-    ]);
-    let shown = bench.run(Misc::Outside, true).expect("a report").shown();
-    let lines: Vec<_> = shown.lines().collect();
-    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
-    let table = |title: &str| -> Vec<Vec<&str>> {
-        let from = lines.iter().position(|line| line.starts_with(title)).expect("a title");
-        let rows = lines[from + 1..].iter().take_while(|line| !line.is_empty());
-        rows.map(|line| line.split_whitespace().collect()).collect()
-    };
-    let fidelity = table("fidelity: agreement with the teacher on 3 texts");
-    let header = ["precision", "recall", "F1", "macro", "F1", "F1", "lost", "95", "%", "of", "draws"];
-    assert_eq!(fidelity[0], header);
-    assert_eq!(fidelity[1], ["teacher", "100.00", "100.00", "100.00", "100.00"]);
-    assert_eq!(fidelity[2][..6], ["final", "100.00", "80.00", "88.89", "66.67", "11.11"]);
-    assert!(fidelity[2][6].starts_with('['), "{shown}");
-    assert_eq!(fidelity[4], ["ORG", "(1)", "0.00", "0.00", "0.00"]);
-    let quality = table("quality: against gold, 2 texts in 2 sets");
-    assert_eq!(quality[2][..6], ["final", "100.00", "50.00", "66.67", "50.00", "33.33"]);
-    assert_eq!(
-        table("fidelity, F1 by source"),
-        [vec!["final"], vec!["notes", "(4)", "85.71"], vec!["web", "(1)", "100.00"]]
-    );
-    let sets = table("quality, F1 by set");
-    assert_eq!(sets[0], ["teacher", "final"]);
-    assert_eq!(sets[2], ["b", "(1)", "100.00", "0.00"]);
-    let sizes = table("size and speed");
-    assert_eq!(sizes[1][..4], ["teacher", sizes[1][1], "100.0", "%"]);
-    assert!(lines.iter().any(|line| {
-        line.starts_with("p50: 32 tokens, batch 1, f32, cpu, 1 thread; median of 3 rounds in turn")
-    }));
-}
-
-#[test]
 fn misc_is_o_or_left_out_or_kept() {
     let test = || vec![record("x", 1, "Noël Anna"), record("x", 2, "Anna Noël Anna")];
     let mut bench = Bench::new(&model(Labels::student(false), &[]));
@@ -496,120 +453,6 @@ fn speed_size_and_shape_are_told_of_every_model() {
     assert_eq!(hurried.at("models/final/latency/tokens"), 32);
     assert_eq!(hurried.at("models/final/throughput/rounds"), 3);
     assert_eq!(hurried.at("models/final/latency/matrix").as_array().expect("a list").len(), 1);
-}
-
-#[test]
-fn gates_are_held_against_the_report_told_and_shown() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    bench.model("ce_only", &model(Labels::student(false), &["ORG", "PER"]));
-    bench.gold(vec![gold("a", &[("Anna vit à Paris", "B-PER O O B-LOC"), ("la CAF", "O B-ORG")])]);
-    bench.test(
-        (1..40).map(|n| record(if n % 2 == 0 { "notes" } else { "web" }, n, "Anna vit à Paris")).collect(),
-    );
-    let gates = gates(serde_json::json!({
-        "size": { "metric": "final.parameters.ratio", "max": 1.5 },
-        "small": { "metric": "final.parameters", "max": 10 },
-        "same": { "metric": "final.fidelity.f1.drop", "max": 0.0 },
-        "notes": { "metric": "final.fidelity.f1", "min": 0.99, "source": "notes" },
-        "better": { "metric": "final.fidelity.f1.drop", "max": 0.0, "against": "ce_only" },
-        "worse": { "metric": "ce_only.fidelity.f1", "min": 0.99 },
-        "gold": { "metric": "final.quality.f1.drop", "max": 0.1, "set": "a" },
-        "none": { "metric": "final.fidelity.per_type.ORG.f1", "min": 0.9 },
-        "cell": { "metric": "final.latency.512x32.ratio", "max": 0.9 },
-        "fast": { "metric": "final.latency.ratio", "max": 1000.0 },
-        "slow": { "metric": "final.throughput.ratio", "min": 1000.0 },
-    }));
-    let stage = Evaluate { gates, ..quick() };
-    stage.check().expect("they make sense");
-    stage.check_inputs(&["teacher", "final", "ce_only", "test", "gold"]).expect("all is wired");
-    let without = stage.check_inputs(&["teacher", "final", "test", "gold"]).expect_err("no ce_only");
-    assert_eq!(without.at.as_deref(), Some("gates.better.against"));
-    stage.preflight(&Available::new(&bench.inputs), Device::Cpu).expect("all is there");
-
-    let outcome = bench.stage(&stage, true).expect("a report");
-    let expected = [
-        ("better", Word::Pass),
-        ("cell", Word::Inconclusive),
-        ("fast", Word::Pass),
-        ("gold", Word::Inconclusive),
-        ("none", Word::Inconclusive),
-        ("notes", Word::Pass),
-        ("same", Word::Pass),
-        ("size", Word::Pass),
-        ("slow", Word::Fail),
-        ("small", Word::Fail),
-        ("worse", Word::Fail),
-    ];
-    for (name, word) in expected {
-        assert_eq!(outcome.at(&format!("gates/{name}/outcome")), word.name(), "{name}");
-    }
-    let sent = outcome.events.iter().filter_map(|event| match event {
-        Event::Gate { name, outcome } => Some((name.as_str(), outcome.as_str())),
-        _ => None,
-    });
-    assert_eq!(sent.collect::<Vec<_>>(), expected.map(|(name, word)| (name, word.name())));
-    assert_eq!(outcome.at("gates/small/interval"), &Value::Null, "a count is exact");
-    assert_eq!(outcome.at("gates/cell/measured"), &Value::Null);
-    assert_eq!(outcome.at("gates/better/against"), "ce_only");
-    assert_eq!(outcome.at("gates/notes/slice"), "source notes");
-    same([outcome.number("gates/gold/measured"), 0.1, 0.0, 0.0], [1.0 - 0.8, 0.1, 0.0, 0.0]);
-    let shown = outcome.shown();
-    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-    let row = |name: &str| -> Vec<&str> {
-        let lines = shown.lines().skip_while(|line| *line != "gates");
-        let mut rows = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        rows.find(|row| row.first() == Some(&name)).expect("a row")
-    };
-    assert_eq!(row("same"), ["same", "0", "<=", "0", "[0,", "0]", "pass"]);
-    assert_eq!(row("none"), ["none", "-", ">=", "0.9", "inconclusive"]);
-
-    let mistaken = |value: Value| bench.stage(&Evaluate { gates: self::gates(value), ..quick() }, true).err();
-    let error =
-        mistaken(serde_json::json!({ "g": { "metric": "final.fidelity.f1", "min": 0.9, "source": "n" } }));
-    assert_eq!(error.expect("no source n").to_string(), "gate `g`: there is no source `n`");
-}
-
-#[test]
-fn texts_that_differ_are_named_without_their_words() {
-    let bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    let outcome = bench.run(Misc::Outside, true).expect("a report");
-    assert_eq!(
-        outcome.at("differences"),
-        &serde_json::json!([{
-            "id": "notes:2",
-            "teacher": [{ "start": 0, "end": 2, "type": "PER" }, { "start": 4, "end": 5, "type": "ORG" }],
-            "final": [{ "start": 0, "end": 2, "type": "PER" }],
-        }])
-    );
-    assert!(!outcome.report.to_string().contains("Anna"), "a report has no text of the corpus");
-}
-
-#[test]
-fn sentences_that_differ_are_kept_with_the_tags_of_all_models() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    bench.gold(vec![gold("a", &[("Anna", "B-PER")]), gold("b", &[("la CAF", "O B-ORG")])]);
-    let found = bench.run(Misc::Outside, true).expect("a report").differences;
-    let texts: Vec<_> = found.iter().map(|one| (one.set.as_str(), one.text.as_str())).collect();
-    assert_eq!(texts, [("test", "Anna Anna et la CAF"), ("b", "la CAF")]);
-    assert_eq!(found[0].tags["teacher"], ["B-PER", "I-PER", "O", "O", "B-ORG"]);
-    assert_eq!(found[0].tags["final"], ["B-PER", "I-PER", "O", "O", "O"]);
-    assert_eq!((found[0].tags.get("gold"), found[1].tags["gold"].join(" ")), (None, "O B-ORG".to_owned()));
-}
-
-#[test]
-fn seven_models_fit_the_terminal() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    for name in ["distilled", "pruned", "ce_only", "random_pruned", "a-name-that-is-far-too-long"] {
-        bench.model(name, &model(Labels::student(false), &["LOC"]));
-    }
-    bench.gold(vec![gold("a", &[("Anna", "B-PER")]), gold("b", &[("la CAF", "O B-ORG")])]);
-    let shown = bench.run(Misc::Outside, true).expect("a report").shown();
-    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-    assert!(shown.contains(" teacher  distilled  pruned   final  ce_only\n"), "{shown}");
-    assert!(
-        shown.contains(" random_pruned  a-name-that-is-far-too-long\n"),
-        "what does not fit beside the others: {shown}"
-    );
 }
 
 /// The one number about a real teacher that others computed, with transformers: words rejoined, first sub-word decides,
