@@ -6,7 +6,8 @@
 Both begin with the same student (10 of the teacher's layers, its head, a CRF) and learn the same sentences from the same
 teacher with cross-entropy, soft targets, hidden states and the CRF's likelihood. Ours is the whole stage of `ner-pipe run`:
 process, loading, training, dev part, saving. Theirs is `Trainer.train()` alone: loading is not counted, and nothing is
-scored or saved. It uses the virtual environment of `encoder.py`.
+scored or saved; with its batches as they come, and with sentences grouped by length. It uses the virtual environment of
+`encoder.py`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from encoder import ROOT, say
 
 WEIGHTS = [1.0, 1.0, 0.2, 0.2]  # CE, KD, hidden, CRF, as `distill` has them from its second epoch on
 TEMPERATURE, BOUNDARY, LAYERS = 2.5, 0.5, 10
+TRAINERS = {"transformers' Trainer": "random", "the same, batches by length": "group_by_length"}
 
 PIPELINE = """seed = 42
 [sources]
@@ -48,9 +50,11 @@ def main() -> None:
     ours.untrained()
     theirs = Theirs(ours.folder, options)
     agree(ours.terms(), theirs.untrained())
-    seconds: dict[str, list[float]] = {"ner-pipe": [], "Trainer": []}
+    runs = {"ner-pipe": ours.epoch}
+    runs |= {title: lambda sampling=sampling: theirs.epoch(sampling) for title, sampling in TRAINERS.items()}
+    seconds: dict[str, list[float]] = {who: [] for who in runs}
     for turn in range(1, options.rounds + 1):
-        for who, run in {"ner-pipe": ours.epoch, "Trainer": theirs.epoch}.items():
+        for who, run in runs.items():
             seconds[who].append(run())
             say(f"round {turn} of {options.rounds}: {who} {seconds[who][-1]:.1f} s")
     print(table(seconds, theirs.sentences, options))
@@ -109,7 +113,7 @@ NAMES = ["ce", "kd", "hidden", "crf"]
 
 
 class Theirs:
-    """A script as one would write it: the Trainer with its own loss, dynamic padding, sentences grouped by length."""
+    """A script as one would write it: the Trainer with its own loss and dynamic padding."""
 
     def __init__(self, folder: Path, options: argparse.Namespace):
         import torch
@@ -238,14 +242,16 @@ class Theirs:
         return Student(copy.deepcopy(self.start), self.crf, self.labels)
 
     def untrained(self) -> dict[str, float]:
-        model, found = self.model().eval(), []
+        """Means over words; ours are over batches of as many tokens, which is nearly the same."""
+        model, found, words = self.model().eval(), [], []
         with self.torch.no_grad():
             for at in range(0, len(self.rows), self.batch):
-                terms = self.terms(model, self.collate(self.rows[at : at + self.batch]))
-                found.append([float(term) for term in terms])
-        return dict(zip(NAMES, map(statistics.mean, zip(*found))))
+                batch = self.collate(self.rows[at : at + self.batch])
+                found.append([float(term) for term in self.terms(model, batch)])
+                words.append(int((batch["labels"] >= 0).sum()))
+        return {name: statistics.fmean(means, words) for name, means in zip(NAMES, zip(*found))}
 
-    def epoch(self) -> float:
+    def epoch(self, sampling: str) -> float:
         from transformers import Trainer, TrainingArguments
 
         side = self
@@ -263,7 +269,7 @@ class Theirs:
             warmup_steps=10,
             max_grad_norm=1.0,
             optim="adamw_torch_fused",
-            train_sampling_strategy="group_by_length",
+            train_sampling_strategy=sampling,
             remove_unused_columns=False,
             save_strategy="no",
             report_to="none",
@@ -293,11 +299,14 @@ def table(seconds: dict[str, list[float]], sentences: int, options: argparse.Nam
     import torch
     import transformers
 
-    ratio = statistics.median(b / a for a, b in zip(seconds["ner-pipe"], seconds["Trainer"]))
-    ours, theirs = (statistics.median(seconds[who]) for who in ["ner-pipe", "Trainer"])
+    ours = statistics.median(seconds["ner-pipe"])
+    rows = ""
+    for title, goal in zip(TRAINERS, ["2.0", ""]):
+        ratio = statistics.median(b / a for a, b in zip(seconds["ner-pipe"], seconds[title]))
+        theirs = statistics.median(seconds[title])
+        rows += f"| one epoch of distillation, {sentences} sentences | {title} | {goal} | {ours:.1f} s | {theirs:.1f} s | {ratio:.2f} |\n"
     return (
-        "| | beside | goal | ner-pipe | theirs | ratio |\n|---|---|---|---|---|---|\n"
-        f"| one epoch of distillation, {sentences} sentences | transformers' Trainer | 2.0 | {ours:.1f} s | {theirs:.1f} s | {ratio:.2f} |\n\n"
+        f"| | beside | goal | ner-pipe | theirs | ratio |\n|---|---|---|---|---|---|\n{rows}\n"
         f"Medians of {options.rounds} rounds in turn, {options.threads} threads; "
         f"PyTorch {torch.__version__}, transformers {transformers.__version__}."
     )

@@ -151,9 +151,7 @@ work!(Turn = turn((Matrix<'_>, &mut [Rows])));
 #[inline(always)]
 fn turn((rows, tile): (Matrix<'_>, &mut [Rows])) {
     if let Some(columns) = rows.transposed().by_rows() {
-        for (to, x) in tile.iter_mut().zip(columns) {
-            to[..x.len()].copy_from_slice(x);
-        }
+        tile.iter_mut().zip(columns).for_each(|(to, x)| copy_to_front(to, x));
         return;
     }
     beside(rows, tile, |to, row, x| to[row] = x);
@@ -165,12 +163,19 @@ work!(Pack = pack((Matrix<'_>, &mut [Line])));
 #[inline(always)]
 fn pack((columns, panel): (Matrix<'_>, &mut [Line])) {
     if let Some(rows) = columns.by_rows() {
-        for (Line(to), x) in panel.iter_mut().zip(rows) {
-            to[..x.len()].copy_from_slice(x);
-        }
+        panel.iter_mut().zip(rows).for_each(|(Line(to), x)| copy_to_front(to, x));
         return;
     }
     beside(columns.transposed(), panel, |Line(to), column, x| to[column] = x);
+}
+
+/// A whole copy is of a known length, for which no function is called.
+#[inline(always)]
+fn copy_to_front<const N: usize>(to: &mut [f32; N], x: &[f32]) {
+    match <&[f32; N]>::try_from(x) {
+        Ok(whole) => *to = *whole,
+        Err(_) => to[..x.len()].copy_from_slice(x),
+    }
 }
 
 /// Puts the rows of a matrix, each of which lies in one piece, beside each other; by squares, whose elements lie in registers.
@@ -260,6 +265,8 @@ impl Product<'_> {
                                 *to += *value;
                             }
                         }
+                        // As in `copy_to_front`.
+                        _ if values.len() == width => to.put(row + number, first, &values[..width]),
                         Start::Zero | Start::Bias(_) => to.put(row + number, first, values),
                     }
                 }

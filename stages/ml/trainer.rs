@@ -163,7 +163,11 @@ pub fn train(
 ) -> Result<Trained, StageError> {
     let devices = Devices { first: cx.device, further: cx.further.to_vec() };
     let room = Room::on(&devices, Cost::training(&network, objective.reads(), plan.recompute));
-    memory::within(&devices, || train_in(cx, plan, network, texts, objective, room.as_ref()))
+    memory::within(&devices, || {
+        let train = || train_in(cx, plan, network, texts, objective, room.as_ref());
+        // On a thread of the pool, because a kernel that is called from elsewhere first waits for one to wake.
+        if fused::runs_on(&device::burn(cx.device)) { rayon::scope(|_| train()) } else { train() }
+    })
 }
 
 /// [`train`] in so much memory; none is no limit.
@@ -204,7 +208,8 @@ pub(super) fn train_in(
     let most = if fused::runs_on(&device) { 1 } else { READ_STEPS };
     let mut ledger = Ledger::default();
 
-    while state.epoch <= plan.epochs && !state.stopped(plan.patience) {
+    let more = |state: &State| state.epoch <= plan.epochs && !state.stopped(plan.patience);
+    while more(&state) {
         let batches = order(state.epoch);
         let mut progress =
             cx.progress(format!("epoch {}/{}", state.epoch, plan.epochs), batches.len() as u64, "steps");
@@ -249,7 +254,10 @@ pub(super) fn train_in(
             100.0 * dev.score.f1,
             if state.best_epoch == epoch { " (best so far)" } else { "" },
         ));
-        checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
+        // After the last epoch all that is left is to write the result, which takes no longer than a checkpoint.
+        if more(&state) {
+            checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
+        }
     }
     let network =
         best.ok_or_else(|| StageError::new("no epoch was trained").help("set `epochs` to 1 or more"))?;
