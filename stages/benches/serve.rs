@@ -87,9 +87,7 @@ fn main() {
     let mut server = Server::open(&folder, device::burn(devices.first));
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line.expect("a line")).expect("a request");
-        // As stages do it: on the CPU on a thread of the pool.
-        let on_cpu = server.device == Device::flex();
-        let answer = if on_cpu { rayon::scope(|_| server.answer(&request)) } else { server.answer(&request) };
+        let answer = device::on_pool(&server.device.clone(), || server.answer(&request));
         println!("{}", serde_json::to_string(&answer).expect("JSON"));
         io::stdout().flush().expect("read by the script");
     }

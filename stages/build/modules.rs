@@ -194,7 +194,9 @@ impl Impl {
         // `for<'a>` is another one.
         let split = (0..end).find(|&at| is(&head[at], "for") && !is_punct(head.get(at + 1), '<'));
         match split {
-            Some(at) => Self { of: names(&head[..at]), target: names(&head[at + 1..]), ..Self::default() },
+            Some(at) => {
+                Self { of: names(bare(&head[..at])), target: names(&head[at + 1..]), ..Self::default() }
+            }
             None => Self { target: names(bare(head)), names: defined(body), ..Self::default() },
         }
     }

@@ -84,6 +84,7 @@ impl<P: Packed> Layer<P> {
         };
         let (hidden, columns) = layer.attention.shape();
         let ffn = layer.up.shape().1;
+        assert_eq!(parts.attention.map(|one| one.bias.len()), [columns / 3; 3], "query, key and value");
         assert_eq!(layer.output.shape(), (columns / 3, hidden), "attention's output");
         assert_eq!((layer.up.shape(), layer.down.shape()), ((hidden, ffn), (ffn, hidden)), "the FFN");
         assert_eq!((layer.attention_norm.gamma.len(), layer.ffn_norm.gamma.len()), (hidden, hidden), "norms");

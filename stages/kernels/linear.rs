@@ -86,7 +86,7 @@ pub fn by_bias(gradient: &[f32], columns: usize) -> Vec<f32> {
     assert!(columns > 0 && gradient.len().is_multiple_of(columns), "rows of {columns}");
     let mut sums = vec![0.0; columns];
     sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(number, sums)| {
-        run(AddRows, (sums, &gradient[number * COLUMNS..], columns));
+        run(AddRows, (sums, gradient.get(number * COLUMNS..).unwrap_or_default(), columns));
     });
     sums
 }
@@ -166,6 +166,11 @@ mod tests {
             }
             assert_near(&by_x, &expected_by_x, 1e-4);
         }
+    }
+
+    #[test]
+    fn no_rows_add_up_to_nothing() {
+        assert_eq!(by_bias(&[], 2 * COLUMNS + 1), [0.0; 2 * COLUMNS + 1]);
     }
 
     /// Large enough for several tasks.

@@ -179,7 +179,7 @@ impl<'a> MatrixMut<'a> {
 /// # Safety
 /// `write` must write every element, and read none before.
 pub(crate) unsafe fn written(rows: usize, columns: usize, write: impl FnOnce(MatrixMut<'_>)) -> Vec<f32> {
-    let length = rows * columns;
+    let length = rows.checked_mul(columns).expect("a matrix that fits into memory");
     let mut values = Vec::with_capacity(length);
     write(MatrixMut { first: values.as_mut_ptr(), rows, columns, stride: columns, borrowed: PhantomData });
     // SAFETY: the caller vouches for it.

@@ -4,10 +4,17 @@
 /// the system come again one fault at a time, cleared, which was a third of a step. For glibc; elsewhere nothing changes.
 pub fn hold() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // One heap for all threads, because only the first can hold what is larger than 64 MiB.
-    for (parameter, value) in [(libc::M_TRIM_THRESHOLD, -1), (libc::M_MMAP_MAX, 0), (libc::M_ARENA_MAX, 1)] {
-        // SAFETY: `mallopt` takes the allocator's lock and changes how it works, not what it has given out.
-        unsafe { libc::mallopt(parameter, value) };
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // One heap for all threads, because only the first can hold what is larger than 64 MiB.
+        let held = [(libc::M_TRIM_THRESHOLD, -1), (libc::M_MMAP_MAX, 0), (libc::M_ARENA_MAX, 1)];
+        ONCE.call_once(|| {
+            for (parameter, value) in held {
+                // SAFETY: `mallopt` changes how the allocator works, not what it has given out; it writes a word that other
+                // threads may read at the same time, and with the old word as with the new one they give out what is free.
+                unsafe { libc::mallopt(parameter, value) };
+            }
+        });
     }
 }
 
@@ -15,9 +22,9 @@ pub fn hold() {
 mod tests {
     use super::*;
 
-    /// Page faults of this process that took no disk (`proc_pid_stat(5)`, field 10).
+    /// Page faults of this thread that took no disk (`proc_pid_stat(5)`, field 10).
     fn faults() -> u64 {
-        let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux");
         let fields = stat.rsplit(')').next().expect("fields after the name");
         fields.split_whitespace().nth(7).expect("field 10").parse().expect("a number")
     }

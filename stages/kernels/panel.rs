@@ -49,6 +49,9 @@ impl Panels {
         let (rows, depth) = left.shape();
         assert_eq!((to.shape(), depth), ((rows, self.columns), self.depth), "shape of a product");
         if depth == 0 {
+            if !add {
+                (0..rows).for_each(|row| to.row(row).fill(0.0));
+            }
             return;
         }
         for (number, panel) in self.values.chunks_exact(depth).enumerate() {
@@ -142,6 +145,18 @@ mod tests {
             panels.pack(right, 0.5);
             instructions().arch.dispatch(Multiply(&panels, MatrixMut::new(&mut to, columns), true, left));
             assert_near(&to, &expected.iter().map(|x| 1.5 * x).collect::<Vec<_>>(), 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_product_over_nothing_is_zero_or_what_is_there() {
+        let mut panels = Panels::default();
+        panels.pack(Matrix::empty(0, 3), 1.0);
+        for (add, expected) in [(true, [7.0; 6]), (false, [0.0; 6])] {
+            let mut to = [7.0; 6];
+            let product = Multiply(&panels, MatrixMut::new(&mut to, 3), add, Matrix::empty(2, 0));
+            instructions().arch.dispatch(product);
+            assert_eq!(to, expected);
         }
     }
 }

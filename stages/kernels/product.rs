@@ -57,6 +57,7 @@ pub(crate) fn side_by_side(left: Matrix<'_>, rights: &[(&[f32], Matrix<'_>)]) ->
     let columns = rights.iter().map(|(_, right)| right.shape().1).sum();
     let write = |mut beside: MatrixMut<'_>| {
         for (bias, right) in rights {
+            assert!(bias.is_empty() || bias.len() == right.shape().1, "a bias for each column");
             let (own, rest) = beside.split_columns(right.shape().1);
             beside = rest;
             let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };

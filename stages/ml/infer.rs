@@ -6,7 +6,7 @@ use stage_contract::{Progress, StageError};
 
 use crate::ml::{
     batch::{Batch, Encoded, group},
-    fused,
+    device, fused,
     host::host,
     labels::Labels,
     model::{Model, Packed},
@@ -107,7 +107,7 @@ pub fn word_logits(
             if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) }
         };
         let read: Vec<_> = match some {
-            [one] => vec![read(one)],
+            [one] => vec![device::on_pool(device, || read(one))],
             some => some.par_iter().map(read).collect(),
         };
         let mut finished = 0;

@@ -9,6 +9,7 @@ use crate::ml::{
     bootstrap::{Bootstrap, Estimate},
     crf::Crf,
     decode::decode,
+    device,
     host::host,
     infer::{WordLogits, word_logits},
     model::{Model, Packed},
@@ -226,9 +227,11 @@ impl Bench<'_> {
     /// Returns the number of tags, so that the work cannot be left out.
     fn tag(&self, index: usize, batch: &Batch, tokens: usize) -> usize {
         let model = self.models[index];
-        let packed = Packed::new(batch, &model.config, self.device);
         let labels = &model.config.labels;
-        let rows = host(model.network.forward(&packed, &[]).logits.select(0, packed.rows));
+        let rows = device::on_pool(self.device, || {
+            let packed = Packed::new(batch, &model.config, self.device);
+            host(model.network.forward(&packed, &[]).logits.select(0, packed.rows))
+        });
         let tags = rows.chunks(tokens * labels.len()).map(|rows| {
             let logits =
                 WordLogits { labels: labels.len(), values: rows.to_vec(), owned: vec![true; tokens] };

@@ -165,8 +165,7 @@ pub fn train(
     let room = Room::on(&devices, Cost::training(&network, objective.reads(), plan.recompute));
     memory::within(&devices, || {
         let train = || train_in(cx, plan, network, texts, objective, room.as_ref());
-        // On a thread of the pool, because a kernel that is called from elsewhere first waits for one to wake.
-        if fused::runs_on(&device::burn(cx.device)) { rayon::scope(|_| train()) } else { train() }
+        device::on_pool(&device::burn(cx.device), train)
     })
 }
 
@@ -254,7 +253,7 @@ pub(super) fn train_in(
             100.0 * dev.score.f1,
             if state.best_epoch == epoch { " (best so far)" } else { "" },
         ));
-        // After the last epoch all that is left is to write the result, which takes no longer than a checkpoint.
+        // After the last epoch hardly any run would read it; one that is killed there repeats the steps since the last.
         if more(&state) {
             checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
         }

@@ -120,6 +120,8 @@ fn an_implementation_counts_though_nobody_names_its_file() {
     assert_eq!(of("impl Drop for super::a::Model {}", uses), with);
     assert_eq!(of("impl super::a::Act for Vec<u8> {}", uses), with);
     assert_eq!(of("struct Own; impl super::a::Act for Own {}", uses), without, "who has none cannot use it");
+    let bound = of("impl<T: super::c::C> super::a::Act for T {}", uses);
+    assert_eq!(bound, set(&["ml/a.rs", "ml/b.rs", "ml/c.rs"]), "a bound is not the trait");
     assert_eq!(of("impl super::c::C for super::a::Model {}", uses), without);
     assert_eq!(of("fn f() -> impl Iterator<Item = super::a::Model> { x }", uses), without);
     assert_eq!(of("derive_all!(super::a::Model);", uses), with, "it may implement anything");
