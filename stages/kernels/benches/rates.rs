@@ -17,6 +17,7 @@ use kernels::{
     norm::Norm,
     packed::Packed,
 };
+use pulp::{Arch, Simd, WithSimd};
 use rustix::time::{ClockId, clock_gettime};
 
 const ROUNDS: usize = 15;
@@ -30,6 +31,7 @@ fn all() {
     let number = |place: usize, default: usize| given.get(place).copied().unwrap_or(default);
     let (tokens, hidden, ffn, length) = (number(0, 512), number(1, 768), number(2, 3072), number(3, 32));
     println!("{tokens} tokens, {hidden} wide, FFN {ffn}, sequences of {length}");
+    rate("what products cannot exceed", Peak::FLOPS, "GFLOP/s", || Arch::new().dispatch(Peak));
     for (name, inner, out) in
         [("hidden x hidden", hidden, hidden), ("up", hidden, ffn), ("down", ffn, hidden)]
     {
@@ -96,6 +98,32 @@ fn all() {
         AdamW { rate: 1e-5, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, decay: 0.01, time: 7, scale: 0.5 };
     rate("AdamW", (28 * size) as f64, "GB/s", || step.step(&mut parameter, &g, &mut first, &mut second));
     rate("squares", (4 * size) as f64, "GB/s", || squares(&g));
+}
+
+/// Fused multiplications and additions alone: sums enough to hide how long one takes, and nothing from memory.
+struct Peak;
+
+impl Peak {
+    const SUMS: usize = 24;
+    const TURNS: usize = 1_000_000;
+    /// As AVX-512 does them, 16 at once; with less it takes longer for as many.
+    const FLOPS: f64 = (2 * 16 * Self::SUMS * Self::TURNS) as f64;
+}
+
+impl WithSimd for Peak {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (x, y) = (simd.splat_f32s(black_box(0.5)), simd.splat_f32s(black_box(0.25)));
+        let mut sums = [simd.splat_f32s(0.0); Self::SUMS];
+        for _ in 0..Self::TURNS * 16 / S::F32_LANES {
+            for sum in &mut sums {
+                *sum = simd.mul_add_f32s(*sum, x, y);
+            }
+        }
+        simd.reduce_sum_f32s(sums.into_iter().reduce(|a, b| simd.add_f32s(a, b)).expect("sums"))
+    }
 }
 
 fn values(count: usize) -> Vec<f32> {
