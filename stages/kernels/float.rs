@@ -7,7 +7,7 @@ use crate::{
     linear::{Linear, columns},
     matrix::{Matrix, MatrixMut},
     packed::Packed,
-    product::{self, COLUMNS, Line, Product, ROWS, Start, by_panel},
+    product::{self, COLUMNS, Line, Product, Rows, Start, by_panel},
 };
 
 /// One or more layers side by side, packed once.
@@ -22,7 +22,7 @@ pub struct F32 {
 }
 
 impl Packed for F32 {
-    type Scratch = Room;
+    type Scratch = Vec<Rows>;
 
     fn pack(layers: &[Linear<'_>]) -> Self {
         let (inner, columns) = columns(layers);
@@ -42,9 +42,9 @@ impl Packed for F32 {
         (self.inner, self.outer)
     }
 
-    fn multiply_rows(&self, rows: usize, x: &[f32], y: &mut [f32], room: &mut Room, gelu: bool) {
+    fn multiply_rows(&self, rows: usize, x: &[f32], y: &mut [f32], tiles: &mut Vec<Rows>, gelu: bool) {
         let (inner, outer) = self.shape();
-        product::tiles(matrix(x, rows, inner), &mut room.tiles);
+        product::tiles(matrix(x, rows, inner), tiles);
         let mut beside = MatrixMut::new(y, outer);
         for panel in self.panels.chunks_exact(inner + 1) {
             let (Line(bias), panel) = panel.split_first().expect("a panel begins with its bias");
@@ -52,15 +52,9 @@ impl Packed for F32 {
             let (to, rest) = beside.split_columns(COLUMNS.min(left));
             beside = rest;
             let start = Start::Bias(&bias[..to.shape().1]);
-            by_panel(Product { tiles: &room.tiles, panel, start, to, gelu });
+            by_panel(Product { tiles, panel, start, to, gelu });
         }
     }
-}
-
-/// Rows of x by tiles; used again for the next.
-#[derive(Debug, Default)]
-pub struct Room {
-    tiles: Vec<[f32; ROWS]>,
 }
 
 fn matrix(x: &[f32], rows: usize, inner: usize) -> Matrix<'_> {
@@ -95,7 +89,7 @@ mod tests {
             let mut expected = linear::forward(Matrix::new(&x, inner), &layers);
             assert_near(&packed.forward(&x, rows), &wide(&expected), 1e-5);
             let mut found = vec![7.0; expected.len()];
-            packed.rows(&x, &mut found, &mut Room::default(), true);
+            packed.rows(&x, &mut found, &mut Vec::new(), true);
             gelu(&mut expected);
             assert_near(&found, &wide(&expected), 1e-5);
         }
@@ -117,7 +111,7 @@ mod tests {
     #[should_panic(expected = "rows of (4, 2)")]
     fn lengths_that_do_not_fit_are_refused() {
         let packed = F32::pack(&[Linear { weight: Matrix::new(&[0.0; 8], 2), bias: &[0.0; 2] }]);
-        packed.rows(&[0.0; 18], &mut [0.0; 9], &mut Room::default(), false);
+        packed.rows(&[0.0; 18], &mut [0.0; 9], &mut Vec::new(), false);
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub fn burn(device: Device) -> tensor::Device {
     }
 }
 
-/// Does work where the kernels' threads are, if it is for the CPU: a kernel that is called from elsewhere first waits for
-/// one of them to wake, 8 % of a step of few tokens.
+/// Does work on one of the kernels' threads, if it is for the CPU: a kernel that is called from elsewhere first waits for
+/// one of them to wake.
 pub fn on_pool<R: Send>(device: &tensor::Device, work: impl FnOnce() -> R + Send) -> R {
     if fused::runs_on(device) { rayon::scope(|_| work()) } else { work() }
 }
