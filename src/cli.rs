@@ -150,7 +150,7 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
         }
         Command::Init(args) => {
             let mut text = Vec::new();
-            init::run(args, &working_folder()?, &mut text)?;
+            init::run(args, registry, &working_folder()?, &mut text)?;
             print(&text)?;
             Exit::Ok
         }

@@ -90,7 +90,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problem {
             &Text::new(name, &shown).place(at..at + char::REPLACEMENT_CHARACTER.len_utf8()),
             "not UTF-8 from here on",
         )
-        .help(format!("save it as UTF-8, for instance with `iconv -f latin1 -t utf-8 {name}`"))
+        .help(format!("save it as UTF-8, for instance with `iconv -f WINDOWS-1252 -t UTF-8 {name} > {name}.utf8 && mv {name}.utf8 {name}`"))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::ml::{
     batch::Encoded,
     clean::{Counts, Rules, clean},
     corpus::{Corpus, Line, Provenance, Record, Report, Text},
-    decode::{Decoded, decode},
+    decode::{Decoded, decode, made_outside},
     device,
     infer::{WordLogits, encode, word_logits},
     labels::{Labels, Scheme, spans},
@@ -108,10 +108,10 @@ impl Stage for Annotate {
         if let Some(path) = inputs.path(&TEACHER) {
             let understood =
                 model::outside(path).and_then(|(config, _)| outside(&config.labels, self.misc).map(|_| ()));
-            understood.map_err(|e| model::invalid(&e).at("teacher"))?;
+            understood.map_err(|e| Invalid::of(&e).at("teacher"))?;
         }
         if let Some(path) = inputs.path(&TEXT) {
-            <Text as stage_contract::Artifact>::load(path).map_err(|e| model::invalid(&e).at("text"))?;
+            <Text as stage_contract::Artifact>::load(path).map_err(|e| Invalid::of(&e).at("text"))?;
         }
         Ok(())
     }
@@ -121,11 +121,15 @@ impl Stage for Annotate {
         let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).freeze(Form::F32);
         let outside = outside(&teacher.config.labels, self.misc)?;
         let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
+        let counts = Counts::total(cleaned.counts.values());
+        let dropped = counts.dropped(&self.clean);
         let lines = draw(cleaned.lines, self.sample, cx.seed);
         if lines.is_empty() {
-            return Err(StageError::new("no line is left after cleaning").help(
-                "check the text, or loosen `clean`: `ner-pipe stages annotate` lists what a line must be",
-            ));
+            let why = dropped.unwrap_or_else(|| "all lines are blank".to_owned());
+            return Err(StageError::new(format!("no line is left: {why}")).help(counts.way_out()));
+        }
+        if let Some(dropped) = dropped {
+            cx.show(dropped);
         }
         let places: Vec<_> = lines.par_iter().map(|line| words(&line.text)).collect();
         let texts =
@@ -137,6 +141,10 @@ impl Stage for Annotate {
             .map(|logits| decode(&teacher.config.labels, crf.as_ref(), logits, &outside))
             .collect();
 
+        let lost = made_outside(&teacher.config.labels, crf.as_ref(), &logits, &outside);
+        for line in became_outside(&lost) {
+            cx.show(line);
+        }
         let digest = folder.digest()?;
         let provenance = Provenance::Silver { model: digest.clone() };
         let records: Vec<_> = lines
@@ -150,8 +158,8 @@ impl Stage for Annotate {
         cx.metric("entities", count(found.entities.values().sum()));
         cx.metric("confidence", found.confidence());
         let report = json!({
-            "teacher": {"provenance": provenance, "labels": teacher.config.labels.names(), "misc": self.misc, "outside": outside},
-            "cleaning": {"total": Counts::total(cleaned.counts.values()), "by_source": cleaned.counts},
+            "teacher": {"provenance": provenance, "labels": teacher.config.labels.names(), "misc": self.misc, "outside": lost},
+            "cleaning": {"total": counts, "by_source": cleaned.counts},
             "found": found.json(),
             "by_source": Found::by_source(&records, &texts, &logits),
         });
@@ -184,6 +192,20 @@ fn outside(labels: &Labels, misc: Misc) -> Result<Vec<&str>, StageError> {
     }
     let known = |kind: &str| TYPES.contains(&kind) || (kind == MISC && misc != Misc::Outside);
     Ok(labels.types().iter().map(String::as_str).filter(|kind| !known(kind)).collect())
+}
+
+/// What is said of entities that become O, a line for each type.
+fn became_outside(lost: &BTreeMap<String, usize>) -> Vec<String> {
+    let line = |(kind, count): (&String, &usize)| {
+        let why = if kind == MISC {
+            "a student learns it where `annotate`, `distill` and `finetune` say `misc = \"keep\"`".to_owned()
+        } else {
+            format!("students know {} and MISC alone", TYPES.join(", "))
+        };
+        let entities = if *count == 1 { "entity" } else { "entities" };
+        format!("the teacher's {kind} became O: {count} {entities} ({why})")
+    };
+    lost.iter().filter(|(_, count)| **count > 0).map(line).collect()
 }
 
 /// `number` lines in their order, drawn from each source by its share (largest remainders); 0 takes all.
@@ -229,7 +251,7 @@ fn infer(
     for stride in order.chunks(STRIDE) {
         cx.check_cancelled()?;
         let some: Vec<_> = stride.iter().map(|&text| texts[text].clone()).collect();
-        let found = word_logits(teacher, &some, tokens, &device, Some(&mut progress));
+        let found = word_logits(teacher, &some, tokens, &device, Some(&mut progress))?;
         logits.extend(stride.iter().copied().zip(found));
     }
     logits.sort_by_key(|(text, _)| *text);

@@ -121,7 +121,7 @@ impl Stage for Distill {
         self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))?;
         let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
         check_logits(inputs.optional(&LOGITS), Some(teacher))?;
-        let (config, _) = model::outside(teacher).map_err(|e| model::invalid(&e).at(TEACHER.name()))?;
+        let (config, _) = model::outside(teacher).map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
         if self.keep_layers > config.layers.len() {
             let (keep, has) = (self.keep_layers, config.layers.len());
             return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has} layers"))

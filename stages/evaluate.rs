@@ -2,6 +2,7 @@
 
 mod compare;
 mod differences;
+mod foreign;
 mod gates;
 mod report;
 mod slices;
@@ -9,7 +10,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use burn::tensor::Device as BurnDevice;
 use schemars::JsonSchema;
@@ -32,9 +37,9 @@ use crate::ml::{
     bootstrap::Bootstrap,
     corpus::{Corpus, Gold, Record},
     crf::Crf,
-    decode::decode,
+    decode::{decode, made_outside},
     device,
-    evaluation::Evaluation,
+    evaluation::{Counts, Evaluation, Foreign},
     infer::{encode, word_logits},
     labels::Labels,
     latency::{self, Plan, Timings},
@@ -52,6 +57,8 @@ pub struct Evaluate {
     /// (the teacher's probability of MISC joins O's); `ignore` leaves out the words so tagged, and every entity that
     /// touches one; `keep` is for a final model that has MISC itself, and treats any other such type as `outside` does.
     pub misc: Misc,
+    /// What types of gold mean that are called otherwise: `{ PERSON = "PER", DATE = "outside" }`; `outside` makes them O.
+    pub types: BTreeMap<String, String>,
     /// Tokens that a model reads at once while it tags the test part and gold. Sets speed and memory, not results.
     pub batch_tokens: usize,
     /// Draws of the paired bootstrap.
@@ -78,6 +85,7 @@ impl Default for Evaluate {
     fn default() -> Self {
         Self {
             misc: Misc::Outside,
+            types: BTreeMap::new(),
             batch_tokens: 2048,
             samples: 1000,
             confidence: 0.95,
@@ -180,6 +188,11 @@ impl Stage for Evaluate {
             train: wired.contains(&TRAIN.name()),
             ..Names::default()
         };
+        if !self.types.is_empty() && !names.gold {
+            return Err(Invalid::new("`types` is of gold, and no gold is wired")
+                .at("types")
+                .help("add `gold = \"sources.gold\"` to `inputs`, or remove `types`"));
+        }
         gates::check(&self.gates, &names)
     }
 
@@ -194,9 +207,12 @@ impl Stage for Evaluate {
         ];
         let further = inputs.further::<Self, _>(&MODELS).map(|(name, path)| (name, Some(path)));
         let mut types = None;
+        let student = Labels::student(self.misc == Misc::Keep);
+        let mut known: BTreeSet<String> = student.types().iter().cloned().collect();
         for (port, path) in named.into_iter().chain(further) {
             let Some(path) = path else { continue };
-            let (config, _) = model::outside(path).map_err(|e| model::invalid(&e).at(port))?;
+            let (config, _) = model::outside(path).map_err(|e| Invalid::of(&e).at(port))?;
+            known.extend(config.labels.types().iter().cloned());
             if port == FINAL.name() {
                 types = Some(config.labels.types().iter().cloned().collect());
             }
@@ -209,9 +225,14 @@ impl Stage for Evaluate {
         let sources = self.sources(inputs.path(&TEST))?;
         let mut sets = None;
         if let Some(path) = inputs.optional(&GOLD) {
-            let gold = Gold::load(path).map_err(|e| model::invalid(&e).at(GOLD.name()))?;
-            compare::check_gold(&gold, &Labels::student(self.misc == Misc::Keep))
-                .map_err(|e| e.at(GOLD.name()))?;
+            let mut gold = Gold::load(path).map_err(|e| Invalid::of(&e).at(GOLD.name()))?;
+            foreign::check(&self.types, &gold, &known)?;
+            foreign::rename(&mut gold, &self.types);
+            compare::check_gold(&gold, &student).map_err(|e| e.at(GOLD.name()))?;
+            let own = student.types().iter().cloned().collect();
+            for note in foreign::unknown(&foreign::outside(&gold, &known), &gold, &own) {
+                inputs.note(note);
+            }
             sets = Some(gold.sets.into_iter().map(|set| set.name).collect());
         }
         gates::check(&self.gates, &Names { types, sources, sets, gold: true, train: true, models: None })
@@ -224,12 +245,16 @@ impl Stage for Evaluate {
         if test.is_empty() {
             return Err(empty_test().into());
         }
-        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
+        let mut gold = cx.read_optional(&GOLD)?.unwrap_or_default();
         let known = cx.read_optional(&TRAIN)?.map(|train| Known::new(&train));
 
         // In the order of the report; the teacher first. All stay loaded, because latency takes them in turn.
         let subjects = subjects(cx, &device)?;
         let types = types(&subjects)?;
+        let known_types: BTreeSet<String> =
+            subjects.iter().flat_map(|subject| subject.model.config.labels.types()).cloned().collect();
+        foreign::check(&self.types, &gold, &known_types)?;
+        let dropped = foreign::rename(&mut gold, &self.types);
         compare::check_gold(&gold, &last(&subjects).model.config.labels)?;
         // What a gate names is looked for before the long work.
         gates::check(
@@ -257,7 +282,15 @@ impl Stage for Evaluate {
             bootstrap: self.bootstrap(cx.seed),
         };
         let records: Vec<&Record> = test.iter().collect();
-        let tags = self.tag(cx, &subjects, "test", &records, &comparison, &device)?;
+        let (tags, mut outside) = self.tag(cx, &subjects, "test", &records, &comparison, &device)?;
+        let mut foreign = Foreign {
+            teacher: outside.remove(0),
+            gold: foreign::outside(&gold, &comparison.types),
+            unknown: foreign::outside(&gold, &known_types),
+        };
+        for (set, counts) in dropped {
+            foreign.gold.entry(set).or_default().extend(counts);
+        }
         let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&tags[0], found)).collect();
         let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
         let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
@@ -270,7 +303,7 @@ impl Stage for Evaluate {
             None
         } else {
             let right: Vec<Vec<String>> = records.iter().map(|record| record.tags.clone()).collect();
-            let tags = self.tag(cx, &subjects, "gold", &records, &comparison, &device)?;
+            let (tags, _) = self.tag(cx, &subjects, "gold", &records, &comparison, &device)?;
             let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&right, found)).collect();
             let mut from = 0;
             for set in &gold.sets {
@@ -293,7 +326,8 @@ impl Stage for Evaluate {
             lengths: report::lengths(self.length_bounds),
             speed: findings.speed(self.seconds),
             differences: report::differences(&test, &pairs[last_at], MOST),
-            gates: findings.verdicts(&self.gates)?,
+            gates: findings.verdicts(&self.gates, &foreign)?,
+            foreign,
         };
         send(cx, &evaluation);
         cx.show(table::text(&evaluation));
@@ -350,6 +384,9 @@ fn sample(subjects: &[Subject], test: &[Record]) -> Result<Vec<Vec<Encoded>>, St
     subjects.iter().map(|subject| encode(&subject.model, texts())).collect()
 }
 
+/// BIO tags `[records][words]` of one model.
+type Tags = Vec<Vec<String>>;
+
 impl Evaluate {
     fn bootstrap(&self, seed: u64) -> Bootstrap {
         Bootstrap { samples: self.samples, confidence: self.confidence, seed }
@@ -360,7 +397,7 @@ impl Evaluate {
         let Some(path) = test.filter(|_| self.gates.values().any(|gate| gate.source.is_some())) else {
             return Ok(None);
         };
-        let corpus = Corpus::load(path).map_err(|e| model::invalid(&e).at(TEST.name()))?;
+        let corpus = Corpus::load(path).map_err(|e| Invalid::of(&e).at(TEST.name()))?;
         Ok(Some(corpus.records.into_iter().map(|record| record.source).collect()))
     }
 
@@ -384,7 +421,7 @@ impl Evaluate {
         latency::measure(cx, clock, &plan, &models, texts, device)
     }
 
-    /// BIO tags of each record's words, of each model: `[models][records][words]`.
+    /// Tags of each model, and what each found of types that became O.
     fn tag(
         &self,
         cx: &Context<'_>,
@@ -393,7 +430,7 @@ impl Evaluate {
         records: &[&Record],
         comparison: &Comparison,
         device: &BurnDevice,
-    ) -> Result<Vec<Vec<Vec<String>>>, StageError> {
+    ) -> Result<(Vec<Tags>, Vec<Counts>), StageError> {
         let of = |subject: &Subject| {
             cx.check_cancelled()?;
             let labels = &subject.model.config.labels;
@@ -402,13 +439,14 @@ impl Evaluate {
             let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
             let encoded = encode(&subject.model, texts)?;
             let logits =
-                word_logits(&subject.model, &encoded, self.batch_tokens, device, Some(&mut progress));
+                word_logits(&subject.model, &encoded, self.batch_tokens, device, Some(&mut progress))?;
             let outside = comparison.outside(labels);
-            let tags =
-                logits.iter().map(|logits| decode(labels, subject.crf.as_ref(), logits, &outside).tags);
-            Ok(tags.collect())
+            let crf = subject.crf.as_ref();
+            let tags = logits.iter().map(|logits| decode(labels, crf, logits, &outside).tags);
+            Ok((tags.collect(), made_outside(labels, crf, &logits, &outside)))
         };
-        subjects.iter().map(of).collect()
+        let found = subjects.iter().map(of).collect::<Result<Vec<_>, StageError>>()?;
+        Ok(found.into_iter().unzip())
     }
 }
 

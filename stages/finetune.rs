@@ -76,7 +76,7 @@ impl Stage for Finetune {
         let config = |port: &Input<ModelFolder>| match inputs.path(port) {
             Some(path) => model::outside(path)
                 .map(|(config, _)| Some(config))
-                .map_err(|e| model::invalid(&e).at(port.name())),
+                .map_err(|e| Invalid::of(&e).at(port.name())),
             None => Ok(None),
         };
         let (teacher, student) = (config(&TEACHER)?, config(&MODEL)?);

@@ -14,7 +14,7 @@ pub mod prune;
 pub mod split;
 pub mod teach;
 
-use stage_contract::{Build, Registry};
+use stage_contract::{Build, Kind, Registry};
 
 include!(concat!(env!("OUT_DIR"), "/code.rs"));
 
@@ -33,5 +33,8 @@ pub fn registry() -> Registry {
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()
+        .source(Kind::TEXT, ml::corpus::look::<ml::corpus::Text>)
+        .source(Kind::GOLD, ml::corpus::look::<ml::corpus::Gold>)
+        .source(Kind::MODEL, ml::model::look)
         .tool(predict::PREDICT)
 }

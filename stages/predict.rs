@@ -19,10 +19,10 @@ use self::{lines::Lines, output::Output};
 use crate::ml::{
     crf::Crf,
     decode::{Entity, decode},
-    device,
+    device, folder,
     infer::{encode, word_logits},
     model::{Form, Model},
-    precision, weights,
+    precision,
     words::words,
 };
 
@@ -32,9 +32,6 @@ pub const PREDICT: Tool = Tool { name: "predict", command, run };
 /// Tokens that the model reads at once.
 const BATCH_TOKENS: usize = 2048;
 
-/// What a model folder must hold.
-const FILES: [&str; 3] = ["config.json", weights::FILE, "tokenizer.json"];
-
 /// Find the entities of texts.
 ///
 /// Reads the texts given, else one text a line from --input or standard input. Writes a table on a terminal, else one
@@ -42,7 +39,7 @@ const FILES: [&str; 3] = ["config.json", weights::FILE, "tokenizer.json"];
 /// exclusive.
 #[derive(Debug, Args)]
 struct Arguments {
-    /// Take the model in this folder: config.json, model.safetensors, tokenizer.json
+    /// Take the model in this folder, in Hugging Face layout
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Read texts from this file, one a line; `-` is standard input
@@ -124,8 +121,8 @@ fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
 
 /// Says what is missing before anything is read.
 fn check(model: &Path) -> Result<(), Invalid> {
-    const HELP: &str =
-        "name a folder in Hugging Face layout: config.json, model.safetensors and tokenizer.json";
+    const HELP: &str = "name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or \
+                        sentencepiece.bpe.model";
     let shown = model.display();
     if !model.exists() {
         return Err(Invalid::new(format!("there is no model folder {shown}")).help(HELP));
@@ -133,11 +130,7 @@ fn check(model: &Path) -> Result<(), Invalid> {
     if !model.is_dir() {
         return Err(Invalid::new(format!("the model {shown} is not a folder")).help(HELP));
     }
-    let missing: Vec<_> = FILES.into_iter().filter(|name| !model.join(name).is_file()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Invalid::new(format!("the model folder {shown} lacks {}", missing.join(", "))).help(HELP))
+    folder::files(model).map(drop).map_err(|e| Invalid::of(&e))
 }
 
 /// Where texts come from.
@@ -147,7 +140,8 @@ enum Source {
 }
 
 fn source(arguments: &Arguments) -> Result<Source, Invalid> {
-    let read = |name: &str, reader: Box<dyn Read>| Source::Read(Lines::new(name, BufReader::new(reader)));
+    let read =
+        |file: Option<&Path>, reader: Box<dyn Read>| Source::Read(Lines::new(file, BufReader::new(reader)));
     match &arguments.input {
         None if !arguments.text.is_empty() => Ok(Source::Given(arguments.text.clone().into_iter())),
         None if io::stdin().is_terminal() => Err(Invalid::new("there is no text to read")
@@ -161,9 +155,9 @@ fn source(arguments: &Arguments) -> Result<Source, Invalid> {
                 return Err(Invalid::new(format!("{} is a folder", path.display()))
                     .help("name a file with one text a line"));
             }
-            Ok(read(&path.display().to_string(), Box::new(file)))
+            Ok(read(Some(path), Box::new(file)))
         }
-        _ => Ok(read("standard input", Box::new(io::stdin().lock()))),
+        _ => Ok(read(None, Box::new(io::stdin().lock()))),
     }
 }
 
@@ -240,7 +234,7 @@ impl Predictor {
         let words: Vec<_> = texts.iter().map(|text| words(text)).collect();
         let pairs = texts.iter().zip(&words).map(|(text, words)| (text.as_str(), words.as_slice()));
         let encoded = encode(&self.model, pairs)?;
-        let logits = word_logits(&self.model, &encoded, BATCH_TOKENS, &self.device, None);
+        let logits = word_logits(&self.model, &encoded, BATCH_TOKENS, &self.device, None)?;
         let labels = &self.model.config.labels;
         let found = logits.iter().zip(&words).map(|(logits, words)| {
             let entities = decode(labels, self.crf.as_ref(), logits, &[]).entities();

@@ -65,7 +65,7 @@ impl Stage for Measure {
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
         let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
-        let (config, _) = model::outside(path).map_err(|e| model::invalid(&e).at(MODEL.name()))?;
+        let (config, _) = model::outside(path).map_err(|e| Invalid::of(&e).at(MODEL.name()))?;
         if self.tokens > config.max_pieces() {
             return Err(Invalid::new(format!(
                 "`tokens` is {}, but the model reads {} at once",

@@ -183,9 +183,8 @@ impl Stage for Prune {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let outside = |path, port| {
-            model::outside(path).map(|(config, _)| config).map_err(|e| model::invalid(&e).at(port))
-        };
+        let outside =
+            |path, port| model::outside(path).map(|(config, _)| config).map_err(|e| Invalid::of(&e).at(port));
         check_logits(inputs.optional(&LOGITS), inputs.optional(&TEACHER))?;
         let teacher = inputs.optional(&TEACHER).map(|path| outside(path, TEACHER.name())).transpose()?;
         let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
@@ -220,12 +219,12 @@ impl Stage for Prune {
                 .help("ask for fewer, or for 0 to keep all"));
         }
         let profile = inputs.optional(&PROFILE).map(<Profile as stage_contract::Artifact>::load).transpose();
-        let profile = profile.map_err(|e| model::invalid(&e).at(PROFILE.name()))?;
+        let profile = profile.map_err(|e| Invalid::of(&e).at(PROFILE.name()))?;
         self.feasible(&config, teacher.as_ref(), profile.as_ref()).map_err(|e| {
             let limit = ["params", "flops", "latency"]
                 .into_iter()
                 .find(|name| e.to_string().contains(&format!("`{name}`")));
-            model::invalid(&e).at(limit.unwrap_or("allocation"))
+            Invalid::of(&e).at(limit.unwrap_or("allocation"))
         })
     }
 
@@ -477,7 +476,7 @@ fn fidelity(cx: &Context<'_>, model: &Model, dev: &Corpus) -> Result<f64, StageE
     cx.check_cancelled()?;
     let texts = encode(model, dev.records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
     let mut progress = cx.progress("dev", texts.len() as u64, "sentences");
-    let logits = word_logits(model, &texts, BUDGET, &device::burn(cx.device), Some(&mut progress));
+    let logits = word_logits(model, &texts, BUDGET, &device::burn(cx.device), Some(&mut progress))?;
     let crf = model.crf();
     let gold: Vec<_> = dev.records.iter().map(|record| spans(&record.tags, Scheme::Bio)).collect();
     let found: Vec<_> = logits

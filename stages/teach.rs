@@ -271,7 +271,7 @@ impl Objective for Lesson {
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
         let model = Model { network: network.clone(), ..self.model.clone() };
-        let logits = word_logits(&model, &self.dev.encoded, 2 * self.batch_tokens, &self.device, None);
+        let logits = word_logits(&model, &self.dev.encoded, 2 * self.batch_tokens, &self.device, None)?;
         let found: Vec<Vec<Span>> = logits
             .iter()
             .map(|text| spans(&decode(&model.config.labels, None, text, &[]).tags, Scheme::Bio))

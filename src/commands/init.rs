@@ -9,6 +9,8 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
+use stage_contract::{Kind, Registry, Shape};
+
 use self::edit::{with_path, without_source};
 use crate::{
     pipeline::DEFAULT_FILE,
@@ -49,8 +51,8 @@ const IGNORED: [&str; 3] = ["/cache/", "/artifacts/", "/data/"];
 /// # Errors
 /// When something would be overwritten, or the teacher, corpus or gold is not what it must be: then
 /// nothing is written. When the disk refuses.
-pub fn run(args: &Args, root: &Path, out: &mut dyn Write) -> Result<(), Problems> {
-    let project = plan(args, root)?;
+pub fn run(args: &Args, registry: &Registry, root: &Path, out: &mut dyn Write) -> Result<(), Problems> {
+    let project = plan(args, registry, root)?;
     project.expect_new(root)?;
     let mut said = project.write(root).map_err(|error| {
         Problem::new(Code::CannotInit, format!("cannot write to {}: {error}", root.display()))
@@ -69,17 +71,18 @@ struct Project {
     links: Vec<(PathBuf, PathBuf)>,
 }
 
-fn plan(args: &Args, root: &Path) -> Result<Project, Problems> {
+fn plan(args: &Args, registry: &Registry, root: &Path) -> Result<Project, Problems> {
     let (Some(teacher), Some(corpus)) = (&args.teacher, &args.corpus) else {
         return Ok(Project { files: owned(DEFAULT), links: Vec::new() });
     };
     let mut problems = Problems::new();
-    problems.extend(expect_teacher(teacher));
-    problems.extend(
-        [("corpus", Some(corpus)), ("gold", args.gold.as_ref())].into_iter().filter_map(|(what, path)| {
-            path.filter(|path| !path.exists()).map(|path| nothing_there(what, path))
-        }),
-    );
+    for (what, kind, path) in [
+        ("teacher", Kind::MODEL, Some(teacher)),
+        ("corpus", Kind::TEXT, Some(corpus)),
+        ("gold", Kind::GOLD, args.gold.as_ref()),
+    ] {
+        problems.extend(path.and_then(|path| expect(registry, what, kind, path)));
+    }
     problems.into_result()?;
     let mut pipeline = CAMEMBERT.to_owned();
     let mut links = Vec::new();
@@ -106,25 +109,20 @@ fn owned(embedded: &[Embedded]) -> Vec<(PathBuf, String)> {
     embedded.iter().map(|(name, content)| (PathBuf::from(name), (*content).to_owned())).collect()
 }
 
-fn expect_teacher(folder: &Path) -> Vec<Problem> {
-    if !folder.is_dir() {
-        return vec![nothing_there("teacher", folder)];
+/// What a run would refuse is refused before anything is written.
+fn expect(registry: &Registry, what: &str, kind: Kind, path: &Path) -> Option<Problem> {
+    let folder = kind.shape == Shape::Folder;
+    if if folder { !path.is_dir() } else { !path.exists() } {
+        let sort = if folder { "folder" } else { "file or folder" };
+        let message = format!("there is no {sort} `{}`", path.display());
+        return Some(Problem::new(Code::CannotInit, message).help(format!("correct `--{what}`")));
     }
-    let needed = ["config.json", "model.safetensors", "tokenizer.json"];
-    let missing: Vec<_> = needed.into_iter().filter(|name| !folder.join(name).is_file()).collect();
-    if missing.is_empty() {
-        return Vec::new();
-    }
-    let message = format!("the teacher in `{}` has no {}", folder.display(), missing.join(", no "));
-    let help = "give a folder in Hugging Face layout, with config.json, model.safetensors and tokenizer.json; the \
-                `save_pretrained` of transformers writes all three";
-    vec![Problem::new(Code::CannotInit, message).help(help)]
-}
-
-fn nothing_there(what: &str, path: &Path) -> Problem {
-    let sort = if what == "teacher" { "folder" } else { "file or folder" };
-    Problem::new(Code::CannotInit, format!("there is no {sort} `{}`", path.display()))
-        .help(format!("correct `--{what}`"))
+    let wrong = registry.look(kind, path).err()?;
+    let problem = Problem::new(Code::CannotInit, format!("`--{what}`: {}", wrong.message));
+    Some(match wrong.help {
+        Some(help) => problem.help(help),
+        None => problem,
+    })
 }
 
 /// Where a source lies in the project; and what to link there when it lies elsewhere.
@@ -209,6 +207,7 @@ fn ignore(root: &Path) -> io::Result<String> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use stage_contract::Invalid;
     use tempfile::TempDir;
 
     use super::{edit::entries, *};
@@ -224,6 +223,18 @@ mod tests {
         named.map(str::to_owned).collect()
     }
 
+    #[test]
+    fn students_are_pruned_as_stock_transformers_can_load_them() {
+        for content in [DEFAULT[0].1, CAMEMBERT] {
+            let cuts: Vec<&str> = content
+                .lines()
+                .filter(|line| line.starts_with("params") && line.contains("allocation"))
+                .collect();
+            assert_eq!(cuts.len(), content.matches("[stage.prune").count(), "every `prune` says so");
+            assert!(cuts.iter().all(|cut| cut.contains("allocation = \"uniform\"")), "{cuts:?}");
+        }
+    }
+
     fn folders() -> (TempDir, TempDir) {
         let (project, elsewhere) =
             (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
@@ -235,9 +246,19 @@ mod tests {
         (project, elsewhere)
     }
 
+    /// Like the real one it refuses a model without tokenizer.
+    fn registry() -> Registry {
+        crate::without_ml().source(Kind::MODEL, |folder| {
+            if folder.join("tokenizer.json").is_file() {
+                return Ok(());
+            }
+            Err(Invalid::new("it has no tokenizer.json").help("download it"))
+        })
+    }
+
     fn init(project: &TempDir, args: &Args) -> Result<String, Problems> {
         let mut out = Vec::new();
-        run(args, project.path(), &mut out).map(|()| String::from_utf8(out).expect("text"))
+        run(args, &registry(), project.path(), &mut out).map(|()| String::from_utf8(out).expect("text"))
     }
 
     #[test]
@@ -328,6 +349,6 @@ mod tests {
         };
         let problems = init(&project, &args).expect_err("two mistakes");
         assert_eq!(problems.len(), 2, "{problems}");
-        assert!(problems.to_string().contains("has no tokenizer.json"), "{problems}");
+        assert!(problems.to_string().contains("`--teacher`: it has no tokenizer.json"), "{problems}");
     }
 }

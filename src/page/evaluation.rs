@@ -25,6 +25,8 @@ pub(super) struct Evaluation {
     pub lengths: BTreeMap<String, (f64, Option<f64>)>,
     #[serde(default)]
     gates: BTreeMap<String, Verdict>,
+    #[serde(default)]
+    foreign: Foreign,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +111,18 @@ struct Verdict {
     against: Option<String>,
     #[serde(default)]
     slice: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Entities by type.
+type Counts = BTreeMap<String, usize>;
+
+/// Entities whose type the final model lacks.
+#[derive(Default, Deserialize)]
+struct Foreign {
+    teacher: Counts,
+    gold: BTreeMap<String, Counts>,
 }
 
 /// A JSON object as a list, which keeps its order; of an evaluation it has a model at least.
@@ -138,6 +152,24 @@ pub(super) fn section(evaluation: &Evaluation) -> Markup {
         }
         h4 { "Latency by length" }
         (models::latency(evaluation))
+        (foreign(&evaluation.foreign))
+    }
+}
+
+/// Entities that became O; nothing where there are none.
+fn foreign(foreign: &Foreign) -> Markup {
+    let teacher = ("the teacher".to_owned(), &foreign.teacher);
+    let gold = foreign.gold.iter().map(|(set, counts)| (format!("gold set {set}"), counts));
+    let told: Vec<_> = [teacher].into_iter().chain(gold).filter(|(_, counts)| !counts.is_empty()).collect();
+    html! {
+        @if !told.is_empty() {
+            h4 { "Entities of types that the final model lacks, which became O" }
+            ul {
+                @for (place, counts) in told {
+                    li { (place) ": " (counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")) }
+                }
+            }
+        }
     }
 }
 
@@ -163,6 +195,7 @@ pub(super) fn gate_rows(result: &StageResult<'_>) -> Vec<Markup> {
             metric: String::new(),
             against: None,
             slice: None,
+            reason: None,
         };
         row(name, &verdict, &result.node.id)
     };
@@ -186,6 +219,7 @@ fn row(name: &str, verdict: &Verdict, stage: &str) -> Markup {
                 (verdict.metric)
                 @if let Some(other) = &verdict.against { " against " (other) }
                 @if let Some(slice) = &verdict.slice { ", " (slice) }
+                @if let Some(reason) = &verdict.reason { ": " (reason) }
             }
             td.number { (said(verdict.measured)) }
             td.number { @if let Some(ends) = verdict.interval { (interval(ends, number)) } @else { "exact" } }

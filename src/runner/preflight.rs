@@ -53,7 +53,10 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
         }
         let paths = available(project, outlook.node, expected);
         let Work::Stage { stage, .. } = &project.pipeline.nodes[outlook.node].work else { continue };
-        if let Err(invalid) = stage.preflight(&Available::new(&paths), devices.first) {
+        let inputs = Available::new(&paths);
+        let looked = stage.preflight(&inputs, devices.first);
+        project.notes.extend(inputs.into_notes());
+        if let Err(invalid) = looked {
             // What is wrong with a source is told once, however many stages read it.
             let wires = project.pipeline.nodes[outlook.node].inputs.iter();
             let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));

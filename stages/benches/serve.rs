@@ -23,7 +23,7 @@ use stages::ml::{
     model::{Form, Network, Packed},
     optimizer::{Groups, Groupwise, Norm},
     precision::Precision,
-    weights::{self, Weights},
+    weights::Weights,
 };
 
 #[derive(Deserialize)]
@@ -96,7 +96,7 @@ fn main() {
 impl Server {
     fn open(folder: &std::path::Path, device: Device) -> Self {
         let config = Config::load(folder).expect("config.json");
-        let weights = Weights::load(&folder.join(weights::FILE)).expect("weights");
+        let weights = Weights::load(folder).expect("weights");
         let given = Network::from_weights(&config, weights, &device).expect("the config's shapes");
         let exact = given.clone().freeze(&config, Form::F32);
         let int8 = given.clone().freeze(&config, Form::Int8);

@@ -53,7 +53,8 @@ impl Kind {
         name: "model",
         shape: Shape::Folder,
         extension: "",
-        doc: "a token classifier in Hugging Face layout: config.json, model.safetensors, tokenizer.json",
+        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and tokenizer.json or \
+              sentencepiece.bpe.model",
     };
     /// Annotated sentences.
     pub const RECORDS: Self = Self {

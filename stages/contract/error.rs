@@ -19,6 +19,14 @@ impl Invalid {
         Self { at: None, message: message.into(), help: None }
     }
 
+    /// What would stop a stage, noticed before any work: message and causes in one line.
+    #[must_use]
+    pub fn of(error: &StageError) -> Self {
+        let causes = successors(error.source(), |&error| error.source());
+        let message = causes.fold(error.to_string(), |message, cause| format!("{message}: {cause}"));
+        Self { at: None, message, help: error.advice().map(str::to_owned) }
+    }
+
     /// The parameter or input port it is about.
     #[must_use]
     pub fn at(mut self, name: impl Into<String>) -> Self {

@@ -21,6 +21,6 @@ pub use device::{Device, DeviceRequest, Devices};
 pub use error::{Invalid, StageError};
 pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};
-pub use registry::{AnyStage, BadParameter, Build, Code, Registry, StageKind};
+pub use registry::{AnyStage, BadParameter, Build, Code, Look, Registry, StageKind};
 pub use stage::{Available, Spec, Stage};
 pub use tool::{Tool, ToolContext, ToolError};

@@ -1,6 +1,10 @@
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::{Available, Context, Device, DeviceRequest, Devices, Invalid, Spec, Stage, StageError, Tool};
+use crate::{
+    Available, Context, Device, DeviceRequest, Devices, Invalid, Kind, Spec, Stage, StageError, Tool,
+};
 
 /// A stage with its parameters set, whatever its type.
 pub trait AnyStage: Send + Sync {
@@ -125,6 +129,12 @@ impl Build {
 /// See [`Build::device`].
 pub type FindDevice = fn(DeviceRequest) -> Result<(Devices, Option<String>), Invalid>;
 
+/// Looks at a source before it is used, as far as that is quick.
+///
+/// # Errors
+/// Why no stage could use it.
+pub type Look = fn(&Path) -> Result<(), Invalid>;
+
 /// All that a binary knows: stages, names of stages left out of this build, tools.
 #[derive(Clone)]
 pub struct Registry {
@@ -132,6 +142,7 @@ pub struct Registry {
     pub build: Build,
     stages: Vec<StageKind>,
     absent: Vec<&'static str>,
+    sources: Vec<(Kind, Look)>,
     tools: Vec<Tool>,
 }
 
@@ -139,7 +150,7 @@ impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn new(build: Build) -> Self {
-        Self { build, stages: Vec::new(), absent: Vec::new(), tools: Vec::new() }
+        Self { build, stages: Vec::new(), absent: Vec::new(), sources: Vec::new(), tools: Vec::new() }
     }
 
     /// Adds a stage.
@@ -154,6 +165,21 @@ impl Registry {
     pub fn absent(mut self, names: &[&'static str]) -> Self {
         self.absent.extend(names);
         self
+    }
+
+    /// Says how a source of this kind is looked at.
+    #[must_use]
+    pub fn source(mut self, kind: Kind, look: Look) -> Self {
+        self.sources.push((kind, look));
+        self
+    }
+
+    /// Looks at a source; one of a kind of which nothing was said is taken as it is.
+    ///
+    /// # Errors
+    /// Why no stage could use it.
+    pub fn look(&self, kind: Kind, path: &Path) -> Result<(), Invalid> {
+        self.sources.iter().filter(|(known, _)| *known == kind).try_for_each(|(_, look)| look(path))
     }
 
     /// Adds a tool: a subcommand that is no stage.

@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
@@ -96,13 +97,25 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sy
 #[derive(Debug)]
 pub struct Available<'a> {
     paths: &'a BTreeMap<String, PathBuf>,
+    notes: RefCell<Vec<String>>,
 }
 
 impl<'a> Available<'a> {
     /// For the runner: port name to path, for those that exist.
     #[must_use]
     pub fn new(paths: &'a BTreeMap<String, PathBuf>) -> Self {
-        Self { paths }
+        Self { paths, notes: RefCell::default() }
+    }
+
+    /// Says something that stops nothing, and that is better known before the work than after it.
+    pub fn note(&self, text: impl Into<String>) {
+        self.notes.borrow_mut().push(text.into());
+    }
+
+    /// For the runner: what was said.
+    #[must_use]
+    pub fn into_notes(self) -> Vec<String> {
+        self.notes.into_inner()
     }
 
     /// Where this input lies, when it exists already.

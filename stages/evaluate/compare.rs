@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stage_contract::Invalid;
 
-use super::list;
+use super::{foreign, list};
 use crate::ml::{
     corpus::Gold,
     labels::{Labels, Scheme, Span, spans},
@@ -57,14 +57,17 @@ pub(super) fn check_gold(gold: &Gold, labels: &Labels) -> Result<(), Invalid> {
             .map(|span| span.kind)
             .collect();
         if !kinds.is_empty() && !kinds.iter().any(|kind| labels.type_index(kind).is_some()) {
-            let known = labels.types().iter().cloned().collect();
+            let known: BTreeSet<String> = labels.types().iter().cloned().collect();
             return Err(Invalid::new(format!(
                 "gold set `{}` has the types {}, none of which is the student's ({})",
                 set.name,
                 list(&kinds),
                 list(&known)
             ))
-            .help("rename the types in the gold file"));
+            .help(format!(
+                "say what they mean in the parameters of `evaluate`: {}",
+                foreign::suggestion(&kinds, &known)
+            )));
         }
     }
     Ok(())

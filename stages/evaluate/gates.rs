@@ -12,7 +12,7 @@ pub(super) use self::metric::{METRICS, Metric, Rate, Relation, Size, Table, Type
 use super::slices::Slice;
 use crate::ml::{
     bootstrap::Estimate,
-    evaluation::{Direction, Length, Mention, Outcome, Verdict},
+    evaluation::{Direction, Foreign, Length, Mention, Outcome, Verdict},
 };
 
 /// A bound: pass when the whole interval of what was measured meets it, fail when none of it does, else inconclusive.
@@ -140,10 +140,13 @@ impl Gate {
 
 impl Rule {
     /// What the gate says to what was measured (`None`: nothing could be).
-    pub fn verdict(&self, gate: &Gate, measured: Option<Estimate>) -> Verdict {
+    pub fn verdict(&self, gate: &Gate, measured: Option<Estimate>, foreign: &Foreign) -> Verdict {
         let compared = self.metric.relation() != Relation::Alone;
+        let set = if let Slice::Source(set) = &self.slice { Some(set.as_str()) } else { None };
+        let reason = if self.metric.table() == Some(Table::Quality) { foreign.doubt(set) } else { None };
         Verdict {
-            outcome: self.outcome(measured),
+            outcome: if reason.is_some() { Outcome::Inconclusive } else { self.outcome(measured) },
+            reason,
             measured: measured.map(|estimate| estimate.value),
             bound: self.bound,
             interval: measured.and_then(|estimate| estimate.interval),

@@ -15,13 +15,12 @@ use crate::ml::{
     bootstrap::{Bootstrap, Estimate, Measure},
     corpus::{Gold, Record},
     evaluation::{
-        Cell, Fidelity, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport, Quality, Shape,
-        Speed, TestPart, TextDifference, Throughput, Verdict,
+        Cell, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport, Quality,
+        Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
     },
-    flops,
+    flops, folder,
     labels::Span,
     latency::{self, Rounds, Timings},
-    weights,
 };
 
 /// All that was found out, by model in the order of `names`; the teacher first.
@@ -53,8 +52,7 @@ impl Size {
     pub fn of(cx: &Context<'_>, subject: &Subject, rows: usize) -> Result<Self, StageError> {
         let config = &subject.model.config;
         let mut bytes_on_disk = 0;
-        for name in ["config.json", weights::FILE, "tokenizer.json"] {
-            let path = subject.folder.path.join(name);
+        for path in folder::files(&subject.folder.path)? {
             bytes_on_disk += fs::metadata(&path).map_err(|e| StageError::io("read", &path, e))?.len();
         }
         let parameters = config.all_parameters();
@@ -182,10 +180,15 @@ impl Findings {
     }
 
     /// What each gate says.
-    pub fn verdicts(&self, gates: &Gates) -> Result<BTreeMap<String, Verdict>, StageError> {
+    pub fn verdicts(
+        &self,
+        gates: &Gates,
+        foreign: &Foreign,
+    ) -> Result<BTreeMap<String, Verdict>, StageError> {
         let rules = gates::rules(gates)?;
-        let verdict =
-            |(name, gate, rule): (&str, _, Rule)| (name.to_owned(), rule.verdict(gate, self.measure(&rule)));
+        let verdict = |(name, gate, rule): (&str, _, Rule)| {
+            (name.to_owned(), rule.verdict(gate, self.measure(&rule), foreign))
+        };
         Ok(rules.into_iter().map(verdict).collect())
     }
 

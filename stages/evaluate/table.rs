@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::foreign::told;
 use crate::ml::{
     bootstrap::{Estimate, Interval},
-    evaluation::{Direction, Evaluation, Fidelity, ModelReport, Quality, Scored, Verdict},
+    evaluation::{Direction, Evaluation, Fidelity, Foreign, ModelReport, Quality, Scored, Verdict},
     scores::Score,
 };
 
@@ -39,6 +40,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
         fidelity(evaluation, &models),
         slices("fidelity, F1 by source", &of_fidelity(|f| named(&f.by_source))),
         slices("fidelity, F1 by length and by mention", &of_fidelity(|f| parts(&f.by_length, &f.by_mention))),
+        outside(&evaluation.foreign),
         quality(evaluation, &models),
         slices("quality, F1 by set", &of_quality(|q| named(&q.sets))),
         slices("quality, F1 by length and by mention", &of_quality(|q| parts(&q.by_length, &q.by_mention))),
@@ -98,6 +100,21 @@ fn fidelity(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
     ];
     let rows = models.iter().map(|&(name, model)| (name, &model.fidelity.all));
     lines.extend(scores(&rows.collect::<Vec<_>>()));
+    lines
+}
+
+/// Types that the final model lacks, and why gates on gold may be inconclusive.
+fn outside(foreign: &Foreign) -> Vec<String> {
+    let mut lines = Vec::new();
+    let gold = foreign.gold.iter().map(|(set, counts)| (format!("in gold set {set}"), counts));
+    for (place, counts) in [("of the teacher".to_owned(), &foreign.teacher)].into_iter().chain(gold) {
+        if !counts.is_empty() {
+            lines.push(format!("  {place}: {}", told(counts)));
+        }
+    }
+    if !lines.is_empty() {
+        lines.insert(0, "entities that became O, because the final model lacks their type".to_owned());
+    }
     lines
 }
 
@@ -245,6 +262,7 @@ fn gates(verdicts: &BTreeMap<String, Verdict>) -> Vec<String> {
             lines.push(cut(&name, WIDTH));
         }
         lines.push(row(if whole { &name } else { "" }, &cells, &GATES));
+        lines.extend(verdict.reason.iter().map(|reason| format!("    {reason}")));
     }
     lines
 }

@@ -250,6 +250,66 @@ fn the_report_holds_sizes_latencies_fidelity_and_quality_of_every_model() {
 }
 
 #[test]
+fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
+    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    bench.gold(vec![
+        gold("c", &[("Anna et la CAF", "B-PER O O B-ORGANISATION"), ("joyeux Noël", "O B-DATE")]),
+        gold("d", &[("Paris", "B-LOC")]),
+    ]);
+    let bounds = gates(serde_json::json!({
+        "all": {"metric": "final.quality.f1", "min": 0.1},
+        "c": {"metric": "final.quality.f1", "min": 0.1, "set": "c"},
+        "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d"},
+    }));
+    let stage = |types: &[(&str, &str)]| Evaluate {
+        types: types.iter().map(|(kind, meaning)| ((*kind).to_owned(), (*meaning).to_owned())).collect(),
+        gates: bounds.clone(),
+        ..quick()
+    };
+    let notes = |stage: &Evaluate| {
+        let inputs = Available::new(&bench.inputs);
+        stage.preflight(&inputs, Device::Cpu).map(|()| inputs.into_notes())
+    };
+    let outcomes = |outcome: &Outcome| {
+        ["all", "c", "d"]
+            .map(|gate| outcome.at(&format!("gates/{gate}/outcome")).as_str().expect("a word").to_owned())
+    };
+    let silent = stage(&[]);
+    let said = notes(&silent).expect("one type matches");
+    assert_eq!(
+        said,
+        [
+            "gold set `c`: no model has DATE (1 entity), ORGANISATION (1 entity), and the set has no LOC, no ORG: gates on \
+          it are inconclusive unless `evaluate` is told what is meant, for example `types = { DATE = \"outside\", \
+          ORGANISATION = \"ORG\" }`"
+        ]
+    );
+    let outcome = bench.stage(&silent, true).expect("a report");
+    assert_eq!(outcomes(&outcome), ["inconclusive", "inconclusive", "pass"]);
+    assert_eq!(outcome.at("foreign/unknown/c"), &serde_json::json!({"DATE": 1, "ORGANISATION": 1}));
+    assert_eq!(outcome.at("foreign/teacher"), &serde_json::json!({"MISC": 1}));
+    assert!(outcome.shown().contains("  of the teacher: MISC (1 entity)"), "{}", outcome.shown());
+    assert!(outcome.shown().contains("which no model has"), "{}", outcome.shown());
+
+    let told = stage(&[("ORGANISATION", "ORG"), ("DATE", "outside")]);
+    assert_eq!(notes(&told).expect("all is said"), Vec::<String>::new());
+    let outcome = bench.stage(&told, true).expect("a report");
+    assert_eq!(outcomes(&outcome), ["pass", "pass", "pass"]);
+    same(outcome.score("models/final/quality/sets/c/micro"), perfect(2.0));
+    assert_eq!(outcome.at("foreign/gold"), &serde_json::json!({"c": {"DATE": 1}}), "outside, and counted");
+
+    for (types, message) in [
+        (("ORGANIZATION", "ORG"), "`types` names ORGANIZATION, of which gold has no entity"),
+        (("ORGANISATION", "ORGA"), "`types` makes ORGANISATION a ORGA, which no model has"),
+    ] {
+        let wrong = notes(&stage(&[types])).expect_err(message);
+        assert_eq!((wrong.at.as_deref(), wrong.message.as_str()), (Some("types"), message));
+    }
+    let wrong = told.check_inputs(&["teacher", "final", "test"]).expect_err("no gold");
+    assert_eq!(wrong.at.as_deref(), Some("types"));
+}
+
+#[test]
 fn misc_is_o_or_left_out_or_kept() {
     let test = || vec![record("x", 1, "Noël Anna"), record("x", 2, "Anna Noël Anna")];
     let mut bench = Bench::new(&model(Labels::student(false), &[]));
@@ -307,6 +367,10 @@ fn mistakes_are_found_before_any_work() {
     assert_eq!(
         wrong.message,
         "gold set `wnut` has the types person, none of which is the student's (LOC, ORG, PER)"
+    );
+    assert_eq!(
+        wrong.help.as_deref(),
+        Some("say what they mean in the parameters of `evaluate`: `types = { person = \"PER\" }`")
     );
     bench.inputs.remove("gold");
     fs::write(&bench.inputs["test"], "").expect("emptied");
@@ -470,6 +534,7 @@ fn the_real_teacher_reaches_what_is_known_of_it() {
     let encoded = encode(&model, texts).expect("sub-words");
     let labels = &model.config.labels;
     let tags = word_logits(&model, &encoded, 2048, &device, None)
+        .expect("finite")
         .iter()
         .map(|logits| decode(labels, None, logits, &[]).tags)
         .collect::<Vec<_>>();

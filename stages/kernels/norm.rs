@@ -188,13 +188,15 @@ fn add(x: &mut [f32], residual: Option<&[f32]>) {
     }
 }
 
-/// Mean and 1 / √(variance + ε), in two passes over a row that is in the cache.
+/// Mean and 1 / √(variance + ε), in two passes over a row that is in the cache. A variance beyond f32 is no division by
+/// infinity, which would make an overflow read as a row of zeros.
 #[inline(always)]
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let width = count(row.len());
     let mean = sum(row, |x| x) / width;
     let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
-    (mean, 1.0 / (variance + epsilon).sqrt())
+    let scale = if variance.is_finite() { 1.0 / (variance + epsilon).sqrt() } else { f32::NAN };
+    (mean, scale)
 }
 
 #[inline(always)]
@@ -255,6 +257,15 @@ mod tests {
             let by_beta = derivative(&wide(&beta), |beta| loss(naive(&sums, &wide(&gamma), beta)));
             assert_near(&found.beta, &by_beta, 1e-4);
         }
+    }
+
+    #[test]
+    fn a_row_whose_variance_overflows_is_no_row_of_zeros() {
+        let (gamma, beta) = ([1.0; 4], [0.0; 4]);
+        let norm = Norm { gamma: &gamma, beta: &beta, epsilon: 1e-5 };
+        let mut rows = [1e30, -1e30, 1.0, 0.0, 1.0, 2.0, 3.0, 4.0];
+        norm.forward(&mut rows, None);
+        assert!(rows[..4].iter().all(|x| x.is_nan()) && rows[4..].iter().all(|x| x.is_finite()), "{rows:?}");
     }
 
     #[test]

@@ -63,6 +63,10 @@ pub struct Counts {
     pub near: usize,
     /// What remains.
     pub kept: usize,
+    /// Characters of all lines, after the changes.
+    pub characters: usize,
+    /// Characters of the lines that remain.
+    pub characters_kept: usize,
 }
 
 impl Counts {
@@ -82,7 +86,56 @@ impl Counts {
             exact: sum.exact + one.exact,
             near: sum.near + one.near,
             kept: sum.kept + one.kept,
+            characters: sum.characters + one.characters,
+            characters_kept: sum.characters_kept + one.characters_kept,
         })
+    }
+
+    /// How many lines were dropped, what share of the characters that is, and why, in one line; `None` when none was but
+    /// blank ones.
+    #[must_use]
+    pub fn dropped(&self, rules: &Rules) -> Option<String> {
+        let reasons = [
+            (self.long, format!("longer than {} characters", rules.longest)),
+            (self.short, format!("shorter than {} characters", rules.shortest)),
+            (self.letters, format!("of less than {} % letters", (100.0 * rules.letters).round())),
+            (self.exact, "exact duplicates".to_owned()),
+            (self.near, "near-duplicates".to_owned()),
+        ];
+        let dropped: usize = reasons.iter().map(|(count, _)| count).sum();
+        if dropped == 0 {
+            return None;
+        }
+        let why = reasons.iter().filter(|(count, _)| *count > 0);
+        let why: Vec<_> = why.map(|(count, reason)| format!("{count} {reason}")).collect();
+        Some(format!(
+            "cleaning dropped {dropped} of {} lines ({} of the characters): {}",
+            self.lines - self.blank,
+            share(self.characters - self.characters_kept, self.characters),
+            why.join(", ")
+        ))
+    }
+
+    /// What to do when no line remains, by what dropped most.
+    #[must_use]
+    pub fn way_out(&self) -> &'static str {
+        let most = self.long.max(self.short).max(self.letters);
+        if most == self.long {
+            "put one sentence a line, or raise the limit: `clean = { longest = 5000 }`"
+        } else if most == self.short {
+            "check the text, or lower the limit: `clean = { shortest = 1 }`"
+        } else {
+            "check the text, or lower the share of letters: `clean = { letters = 0.0 }`"
+        }
+    }
+}
+
+/// A share in whole per cent, never rounded to nothing or to all.
+fn share(part: usize, whole: usize) -> String {
+    match (200 * part + whole) / (2 * whole).max(1) {
+        0 if part > 0 => "under 1 %".to_owned(),
+        100 if part < whole => "over 99 %".to_owned(),
+        percent => format!("{percent} %"),
     }
 }
 
@@ -107,6 +160,7 @@ pub fn clean(text: &Text, rules: &Rules) -> Cleaned {
         counts.lines += 1;
         let text = tidy(&line.text, counts);
         let length = text.chars().count();
+        counts.characters += length;
         let dropped = if text.is_empty() {
             &mut counts.blank
         } else if length < rules.shortest {
@@ -121,6 +175,7 @@ pub fn clean(text: &Text, rules: &Rules) -> Cleaned {
             &mut counts.near
         } else {
             counts.kept += 1;
+            counts.characters_kept += length;
             cleaned.lines.push(Line { text, ..line.clone() });
             continue;
         };
@@ -274,6 +329,8 @@ mod tests {
             exact: 1,
             near: 1,
             kept: 5,
+            characters: 709,
+            characters_kept: 191,
         };
         assert_eq!(cleaned.counts["a"], expected);
         let kept: Vec<_> = cleaned.lines.iter().map(|line| (line.number, line.text.as_str())).collect();
@@ -288,6 +345,17 @@ mod tests {
             ]
         );
         assert_eq!(Counts::total([&expected, &expected]).kept, 10);
+        assert_eq!(
+            expected.dropped(&Rules::default()).as_deref(),
+            Some(
+                "cleaning dropped 5 of 10 lines (73 % of the characters): 1 longer than 350 characters, 1 shorter than 15 \
+                 characters, 1 of less than 40 % letters, 1 exact duplicates, 1 near-duplicates"
+            )
+        );
+        assert_eq!(
+            Counts { lines: 3, blank: 1, kept: 2, ..Counts::default() }.dropped(&Rules::default()),
+            None
+        );
     }
 
     #[test]

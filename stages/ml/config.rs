@@ -89,10 +89,8 @@ impl Config {
     pub fn parse(stock: Value) -> Result<Self, StageError> {
         let keys = Keys::of(&stock)?;
         keys.architecture()?;
-        // Read where they are used, but what they are must be known now.
-        for key in ["bos_token_id", "eos_token_id", "type_vocab_size"] {
-            keys.number(key)?;
-        }
+        // Read where it is used, but what it is must be known now.
+        keys.number("type_vocab_size")?;
         let hidden = keys.positive("hidden_size")?;
         let heads = keys.positive("num_attention_heads")?;
         let labels = keys.labels()?;
@@ -136,36 +134,30 @@ impl Config {
         Ok(config)
     }
 
-    /// Compares the special ids that config.json names with those of tokenizer.json.
+    /// Compares `pad_token_id`, from which positions count, with the tokenizer's. An encoder reads no other special id of
+    /// config.json: whole families of models have a wrong `bos_token_id` and `eos_token_id` there.
     ///
     /// # Errors
-    /// Names the first key that disagrees.
+    /// They disagree.
     pub fn check_special(&self, special: Special) -> Result<(), StageError> {
-        let named = |key: &str| self.stock.get(key).and_then(Value::as_u64);
-        let pad = named("pad_token_id").unwrap_or_else(|| u64::from(self.pad));
-        for (key, config, tokenizer) in [
-            ("pad_token_id", Some(pad), special.pad),
-            ("bos_token_id", named("bos_token_id"), special.bos),
-            ("eos_token_id", named("eos_token_id"), special.eos),
-        ] {
-            if let Some(config) = config.filter(|id| *id != u64::from(tokenizer)) {
-                return Err(StageError::new(format!(
-                    "config.json says {key} = {config}, but tokenizer.json gives it {tokenizer}"
-                ))
-                .help("use config.json and tokenizer.json of one and the same model"));
-            }
+        if self.pad == special.pad {
+            return Ok(());
         }
-        Ok(())
+        Err(StageError::new(format!(
+            "config.json says pad_token_id = {}, but the tokenizer gives it {}",
+            self.pad, special.pad
+        ))
+        .help("use config.json and the tokenizer of one and the same model"))
     }
 
-    /// Names the special ids that config.json left out.
+    /// Writes down the special ids that the tokenizer gives.
     pub fn name_special(&mut self, special: Special) {
         if !self.stock.is_object() {
             self.stock = Value::Object(Map::new());
         }
         if let Some(stock) = self.stock.as_object_mut() {
             for (key, id) in [("bos_token_id", special.bos), ("eos_token_id", special.eos)] {
-                stock.entry(key).or_insert_with(|| id.into());
+                stock.insert(key.to_owned(), id.into());
             }
         }
     }

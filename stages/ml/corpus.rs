@@ -8,9 +8,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, Serializer};
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Invalid, Kind, StageError};
 
-use crate::ml::labels::split_tag;
+use crate::ml::labels::{Prefix, split_tag};
 
 mod columns;
 mod gold;
@@ -89,7 +89,7 @@ impl Record {
             last = end;
         }
         for (index, tag) in self.tags.iter().enumerate() {
-            if split_tag(tag).is_none() {
+            if !matches!(split_tag(tag), Some(None | Some((Prefix::Begin | Prefix::Inside, _)))) {
                 return Err(format!("tag {index} is neither O nor B- or I- with a type"));
             }
         }
@@ -167,6 +167,14 @@ impl Artifact for Corpus {
             Ok(())
         })
     }
+}
+
+/// Looks at text or gold before it is used: it is read whole.
+///
+/// # Errors
+/// As its [`Artifact::load`].
+pub fn look<A: Artifact>(path: &Path) -> Result<(), Invalid> {
+    A::load(path).map(drop).map_err(|e| Invalid::of(&e))
 }
 
 /// A JSON report.

@@ -1,5 +1,9 @@
 //! From word logits to tags and entities: Viterbi for a student's CRF, else argmax over types.
 
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
 use crate::ml::{
     crf::Crf,
     infer::WordLogits,
@@ -67,6 +71,29 @@ pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: 
     decoder.of_rows(&rows)
 }
 
+/// How many entities of each type in `outside` decoding makes O.
+#[must_use]
+pub fn made_outside(
+    labels: &Labels,
+    crf: Option<&Crf>,
+    logits: &[WordLogits],
+    outside: &[&str],
+) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> = outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();
+    if counts.is_empty() {
+        return counts;
+    }
+    let kinds = logits.par_iter().flat_map_iter(|logits| {
+        decode(labels, crf, logits, &[]).entities().into_iter().map(|entity| entity.kind)
+    });
+    for kind in kinds.collect::<Vec<_>>() {
+        if let Some(count) = counts.get_mut(&kind) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
 struct Decoder<'a> {
     labels: &'a Labels,
     /// By type: becomes O.
@@ -132,7 +159,11 @@ impl Decoder<'_> {
         let tags = path
             .iter()
             .zip(kinds)
-            .map(|(label, kind)| kind.map_or_else(|| "O".to_owned(), |_| self.labels.names()[*label].clone()))
+            .map(|(label, kind)| match (kind, self.labels.tags()[*label]) {
+                (None, _) | (_, Tag::Outside) => "O".to_owned(),
+                (Some(kind), Tag::Begin(_)) => format!("B-{}", self.labels.types()[kind]),
+                (Some(kind), Tag::Inside(_)) => format!("I-{}", self.labels.types()[kind]),
+            })
             .collect();
         Decoded { tags, score }
     }

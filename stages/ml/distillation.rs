@@ -467,7 +467,7 @@ impl Objective for Distillation<'_> {
         let labels = &self.student.config.labels;
         let crf = model.crf();
         let budget = 2 * self.training.batch_tokens;
-        let logits = word_logits(&model, &self.dev.encoded, budget, &model.network.device(), None);
+        let logits = word_logits(&model, &self.dev.encoded, budget, &model.network.device(), None)?;
         let found: Vec<Vec<Span>> = logits
             .iter()
             .map(|text| spans(&decode(labels, crf.as_ref(), text, &[]).tags, Scheme::Bio))

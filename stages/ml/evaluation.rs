@@ -29,6 +29,9 @@ pub struct Evaluation {
     pub types: BTreeSet<String>,
     /// What became of other types.
     pub misc: Misc,
+    /// Entities of other types, which became O or were left out.
+    #[serde(default)]
+    pub foreign: Foreign,
     /// The test part, which fidelity is measured on.
     pub test: TestPart,
     /// The gold sets, which quality is measured on.
@@ -44,6 +47,20 @@ pub struct Evaluation {
     pub differences: Vec<TextDifference>,
     /// Verdicts by the gate's name.
     pub gates: BTreeMap<String, Verdict>,
+}
+
+/// Entities by type.
+pub type Counts = BTreeMap<String, usize>;
+
+/// Entities whose type the final model lacks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Foreign {
+    /// What the teacher finds of them in the test part.
+    pub teacher: Counts,
+    /// What gold has of them, by set, those included that `types` puts outside.
+    pub gold: BTreeMap<String, Counts>,
+    /// Of these, those whose type no model has and of which `types` says nothing: gates on such a set are inconclusive.
+    pub unknown: BTreeMap<String, Counts>,
 }
 
 /// Size of the test part.
@@ -314,6 +331,9 @@ pub struct Verdict {
     pub direction: Direction,
     /// As the gate says it.
     pub metric: String,
+    /// Why it is inconclusive whatever was measured; null for all others.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// For drops and ratios: the model compared with.
     pub against: Option<String>,
     /// The slice: `source clinical`, `set press_dev`, `length short`, `mention unseen`.

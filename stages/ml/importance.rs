@@ -18,7 +18,7 @@ use crate::ml::{
     config::Config,
     corpus::Record,
     host::host,
-    labels::{Labels, Scheme},
+    labels::{Labels, Prefix, split_tag},
     layout::name,
     losses::{crf_nll, cross_entropy},
     model::{Gates, Network, Packed},
@@ -246,9 +246,11 @@ impl Labelled {
     /// Names a record by its id and the tag for which the model has no label.
     pub fn new(texts: Vec<Encoded>, records: &[Record], labels: &Labels) -> Result<Self, StageError> {
         let column = |record: &Record, tag: &str| {
-            let inside = || tag.strip_prefix("B-").map(|kind| format!("I-{kind}"));
-            let io = || if labels.scheme() == Scheme::Io { labels.column(&inside()?) } else { None };
-            match labels.column(tag).or_else(io) {
+            let found = match split_tag(tag) {
+                Some(Some((prefix, kind))) => labels.column_of(kind, prefix == Prefix::Begin),
+                _ => Some(labels.outside()),
+            };
+            match found {
                 None if !tag.ends_with("-MISC") => Err(StageError::new(format!(
                     "record {} is tagged {tag}, for which the model has no label",
                     record.id

@@ -79,16 +79,18 @@ pub fn encode<'a>(
 /// the order of `texts`. A batch holds windows, not texts, so that a long text takes no more memory than many short ones.
 /// The network must not be on an autodiff device.
 ///
+/// # Errors
+/// A logit is not finite: it must not read as "no entity". The message names the layer where numbers overflow first.
+///
 /// On the CPU several batches run at once, because not all of a pass uses all cores by itself; a batch's result
 /// depends on nothing but the batch.
-#[must_use]
 pub fn word_logits(
     model: &Model,
     texts: &[Encoded],
     budget: usize,
     device: &Device,
     mut progress: Option<&mut Progress<'_>>,
-) -> Vec<WordLogits> {
+) -> Result<Vec<WordLogits>, StageError> {
     let labels = model.config.labels.len();
     let absent = absent(&model.config.labels);
     let unread = |text: &Encoded| WordLogits {
@@ -104,11 +106,15 @@ pub fn word_logits(
             let batch = Batch::windows(members.iter().map(|(_, window)| *window));
             let packed = Packed::new(&batch, &model.config, device);
             let logits = model.network.forward(&packed, &[]).logits;
-            if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) }
+            if batch.rows.is_empty() {
+                return Ok(Vec::new());
+            }
+            let read = host(logits.select(0, packed.rows.clone()));
+            if finite(&read) { Ok(read) } else { Err(overflow(model, &packed)) }
         };
-        let read: Vec<_> = match some {
-            [one] => vec![device::on_pool(device, || read(one))],
-            some => some.par_iter().map(read).collect(),
+        let read = match some {
+            [one] => vec![device::on_pool(device, || read(one))?],
+            some => some.par_iter().map(read).collect::<Result<Vec<_>, _>>()?,
         };
         let mut finished = 0;
         for (members, read) in some.iter().zip(read) {
@@ -127,7 +133,26 @@ pub fn word_logits(
             progress.advance(finished);
         }
     }
-    results
+    Ok(results)
+}
+
+fn finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}
+
+/// Where in the model a batch's numbers stop being finite: looked for once that is known.
+fn overflow(model: &Model, packed: &Packed) -> StageError {
+    let layers = model.network.layers.len();
+    let states = model.network.forward(packed, &(0..=layers).collect::<Vec<_>>()).hidden;
+    let place = match states.into_iter().position(|state| !finite(&host(state))) {
+        Some(0) => "the embeddings".to_owned(),
+        Some(state) => format!("layer {} of {layers} (encoder.layer.{})", state, state - 1),
+        None => "the classifier".to_owned(),
+    };
+    StageError::new(format!("the model's logits are not finite: its numbers overflow in {place}")).help(
+        "use another checkpoint of this model, or another precision: where numbers overflow, what the model says \
+         means nothing",
+    )
 }
 
 /// Windows with the index of their text, in batches of at most `budget` tokens (a longer window stands alone), longest
@@ -155,7 +180,7 @@ mod tests {
         decode::decode,
         labels::{Scheme, spans},
         model::{
-            Form,
+            Form, Network,
             tests::{tiny, tokenizer, trained},
         },
         scores::score,
@@ -169,8 +194,8 @@ mod tests {
         let texts = ["un deux trois un", "deux", "", "trois trois", "un un un un un un"];
         let words: Vec<_> = texts.iter().map(|text| crate::ml::words::words(text)).collect();
         let encoded = encode(&model, texts.into_iter().zip(words.iter().map(Vec::as_slice))).expect("tokens");
-        let together = word_logits(&model, &encoded, 1000, &device, None);
-        let alone = word_logits(&model, &encoded, 1, &device, None);
+        let together = word_logits(&model, &encoded, 1000, &device, None).expect("finite");
+        let alone = word_logits(&model, &encoded, 1, &device, None).expect("finite");
         assert_eq!(together.iter().map(WordLogits::len).collect::<Vec<_>>(), [4, 1, 0, 2, 6]);
         for (together, alone) in together.iter().zip(&alone) {
             assert_eq!(together.owned, alone.owned);
@@ -186,7 +211,7 @@ mod tests {
         let model = Model { config, network, tokenizer: tokenizer(&["un"]) };
         // The second word is the space: no piece reaches it.
         let encoded = encode(&model, [("un un", &[[0, 2], [2, 3], [3, 5]][..])]).expect("tokens");
-        let logits = word_logits(&model, &encoded, 10, &device, None).remove(0);
+        let logits = word_logits(&model, &encoded, 10, &device, None).expect("finite").remove(0);
         assert_eq!(logits.word(1), [0.0, -1e4, -1e4, -1e4, -1e4, -1e4, -1e4]);
         assert_eq!(logits.owned, [true, false, true]);
     }
@@ -205,10 +230,41 @@ mod tests {
                 |batch: &Vec<(usize, &Window)>| batch.iter().map(|(_, w)| w.ids.len()).sum::<usize>();
             assert!(batches(&encoded, budget).iter().all(|batch| tokens(batch) <= budget));
         }
-        let small = word_logits(&model, &encoded, 18, &device, None).remove(0);
-        let large = word_logits(&model, &encoded, 1000, &device, None).remove(0);
+        let small = word_logits(&model, &encoded, 18, &device, None).expect("finite").remove(0);
+        let large = word_logits(&model, &encoded, 1000, &device, None).expect("finite").remove(0);
         assert_eq!(small.owned, vec![true; 120]);
         assert!(small.values.iter().zip(&large.values).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn numbers_that_overflow_are_an_error_that_names_the_layer() {
+        let (config, device) = (tiny(), Device::flex());
+        let part = |part: &str| crate::ml::layout::name::layer(1, part);
+        for (tensor, place) in [
+            (format!("{}.weight", crate::ml::layout::name::NORM), "the embeddings"),
+            (format!("{}.weight", part(crate::ml::layout::name::DOWN)), "layer 2 of 2 (encoder.layer.1)"),
+            (format!("{}.weight", part(crate::ml::layout::name::VALUE)), "layer 2 of 2 (encoder.layer.1)"),
+            (format!("{}.weight", crate::ml::layout::name::HEAD), "the classifier"),
+        ] {
+            let mut weights = trained(&config, &device).weights(&config);
+            weights
+                .get_mut(&tensor)
+                .expect("there")
+                .values
+                .iter_mut()
+                .for_each(|value| *value = value.signum() * 3e38);
+            let network = Network::from_weights(&config, weights, &device).expect("a network");
+            let model = Model { config: config.clone(), network, tokenizer: tokenizer(&["un", "deux"]) };
+            let text = "un deux deux un";
+            let words = crate::ml::words::words(text);
+            let encoded = encode(&model, [(text, words.as_slice())]).expect("tokens");
+            for form in [None, Some(Form::F32), Some(Form::Int8)] {
+                let model = form.map_or_else(|| model.clone(), |form| model.clone().freeze(form));
+                let error =
+                    word_logits(&model, &encoded, 100, &device, None).expect_err("overflows").to_string();
+                assert!(error.ends_with(place), "{tensor} {form:?}: {error}");
+            }
+        }
     }
 
     /// README of the real case: the teacher reaches 91.1 on the whole of this set.
@@ -225,7 +281,7 @@ mod tests {
             spans(tags, Scheme::Bio).into_iter().filter(|span| span.kind != "MISC").collect::<Vec<_>>()
         };
         let f1 = |model: &Model| {
-            let logits = word_logits(model, &encoded, 2048, &device, None);
+            let logits = word_logits(model, &encoded, 2048, &device, None).expect("finite");
             let tags = |logits: &WordLogits| decode(&model.config.labels, None, logits, &["MISC"]).tags;
             let found: Vec<_> = logits.iter().map(|logits| spans(&tags(logits), Scheme::Bio)).collect();
             let gold: Vec<_> = gold.iter().map(|record| entities(&record.tags)).collect();

@@ -50,32 +50,59 @@ impl Labels {
 
     /// Understands a model's `id2label`, whatever its order. `types` come in the order of first appearance.
     ///
+    /// `B-` and `S-` (also `U-`) begin an entity, `I-` and `E-` (also `L-`) continue one. Names without a prefix are types
+    /// (IO), and a set that writes `B-` before every name says no more than one without prefixes.
+    ///
     /// # Errors
-    /// Implicit names (`LABEL_0`), no O, no entity type, two labels of one meaning, a B- without its I- or an I- without
-    /// its B- beside other B-, a name that is neither O nor B- or I- with a type.
+    /// Implicit names (`LABEL_0`), no O, no entity type, two labels of one meaning, a prefix without a type.
     pub fn parse(names: &[String]) -> Result<Self, StageError> {
-        let mut types: Vec<String> = Vec::new();
-        let mut tags = Vec::with_capacity(names.len());
         // By meaning, letter case aside: `B-PER` and `B-Per` would be trained apart and scored as one.
         let mut seen: BTreeMap<String, &String> = BTreeMap::new();
         for name in names {
             if name.strip_prefix("LABEL_").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())) {
-                return Err(refused(format!("label `{name}` has no name of its own")));
+                return Err(StageError::new(format!("label `{name}` has no name of its own")).help(format!(
+                    "write what each label means into config.json, as the model's card says: {}",
+                    line(names.len())
+                )));
             }
             if let Some(other) = seen.insert(name.to_uppercase(), name) {
                 return Err(refused(format!("labels `{other}` and `{name}` mean the same")));
             }
-            tags.push(match split_tag(name) {
-                Some(None) => Tag::Outside,
-                Some(Some((prefix, kind))) => {
-                    let index = types.iter().position(|known| known == kind).unwrap_or_else(|| {
-                        types.push(kind.to_owned());
-                        types.len() - 1
-                    });
-                    if prefix == Prefix::Begin { Tag::Begin(index) } else { Tag::Inside(index) }
-                }
-                None => return Err(refused(format!("label `{name}` is neither O nor B- or I- with a type"))),
+        }
+        // `E-MAIL` beside `PHONE` is a type: the other prefixes go with B- or I-.
+        let marked =
+            names.iter().any(|name| matches!(prefixed(name), Some((Prefix::Begin | Prefix::Inside, _))));
+        let parts: Vec<(Option<Prefix>, &str)> = names
+            .iter()
+            .map(|name| match prefixed(name).filter(|_| marked) {
+                Some((prefix, kind)) => (Some(prefix), kind),
+                None => (None, name.as_str()),
+            })
+            .collect();
+        let plain = parts.contains(&(None, OUTSIDE));
+        let outside =
+            |&(prefix, kind): &(Option<Prefix>, &str)| kind == OUTSIDE && (prefix.is_none() || !plain);
+        let begins =
+            |&(prefix, _): &(Option<Prefix>, &str)| matches!(prefix, Some(Prefix::Begin | Prefix::Single));
+        let entities = || parts.iter().filter(|part| !outside(part));
+        let all_begin = entities().all(|part| part.0 == Some(Prefix::Begin));
+        let mut types: Vec<String> = Vec::new();
+        let mut tags = Vec::with_capacity(names.len());
+        for (part, name) in parts.iter().zip(names) {
+            if outside(part) {
+                tags.push(Tag::Outside);
+                continue;
+            }
+            let kind = part.1;
+            if kind.is_empty() || kind.contains(char::is_whitespace) || ["B-", "I-"].contains(&name.as_str())
+            {
+                return Err(refused(format!("label `{name}` names no type")));
+            }
+            let index = types.iter().position(|known| known == kind).unwrap_or_else(|| {
+                types.push(kind.to_owned());
+                types.len() - 1
             });
+            tags.push(if begins(part) && !all_begin { Tag::Begin(index) } else { Tag::Inside(index) });
         }
         if !tags.contains(&Tag::Outside) {
             return Err(refused("label `O` is missing".to_owned()));
@@ -85,16 +112,6 @@ impl Labels {
         }
         let scheme =
             if tags.iter().any(|tag| matches!(tag, Tag::Begin(_))) { Scheme::Bio } else { Scheme::Io };
-        for (index, kind) in types.iter().enumerate() {
-            if !tags.contains(&Tag::Inside(index)) {
-                return Err(refused(format!("label `B-{kind}` has no `I-{kind}`")));
-            }
-            if scheme == Scheme::Bio && !tags.contains(&Tag::Begin(index)) {
-                return Err(refused(format!(
-                    "label `I-{kind}` has no `B-{kind}`, though other types have theirs"
-                )));
-            }
-        }
         Ok(Self { names: names.to_vec(), tags, types, scheme })
     }
 
@@ -140,10 +157,26 @@ impl Labels {
         self.names.iter().position(|n| n == name)
     }
 
+    /// The column that says of a word that it begins an entity of this type, or else that it is inside of one: the first
+    /// where several say so (B- and S-), and the other where none does (IO).
+    #[must_use]
+    pub fn column_of(&self, kind: &str, begins: bool) -> Option<usize> {
+        let kind = self.type_index(kind)?;
+        let column = |tag| self.tags.iter().position(|t| *t == tag);
+        let (begin, inside) = (column(Tag::Begin(kind)), column(Tag::Inside(kind)));
+        if begins { begin.or(inside) } else { inside.or(begin) }
+    }
+
     /// The column of O.
     #[must_use]
     pub fn outside(&self) -> usize {
         self.tags.iter().position(|t| *t == Tag::Outside).unwrap_or(0)
+    }
+
+    /// Whether a label says where an entity of this type begins.
+    #[must_use]
+    pub fn marks_begin(&self, kind: usize) -> bool {
+        self.tags.contains(&Tag::Begin(kind))
     }
 
     /// Index into [`Self::types`] of a type name.
@@ -165,10 +198,24 @@ impl Labels {
 
 fn refused(message: String) -> StageError {
     StageError::new(message).help(
-        "give every label its name under `id2label` in config.json: `O` and, for each type, `I-TYPE` alone \
-         or `B-TYPE` and `I-TYPE`",
+        "give every label its name under `id2label` in config.json: `O` and, for each type, `TYPE` or `I-TYPE` alone, \
+         `B-TYPE` and `I-TYPE`, or `B-`, `I-`, `E-` and `S-`",
     )
 }
+
+/// The line for config.json that names so many labels.
+fn line(labels: usize) -> String {
+    let names = (0..labels).map(|label| match label {
+        0 => "\"0\": \"O\"".to_owned(),
+        1 => "\"1\": \"B-PER\"".to_owned(),
+        2 => "\"2\": \"I-PER\"".to_owned(),
+        label => format!("\"{label}\": \"..\""),
+    });
+    format!("\"id2label\": {{{}}}", names.collect::<Vec<_>>().join(", "))
+}
+
+/// The label of a word that is in no entity.
+const OUTSIDE: &str = "O";
 
 /// What stands before the type in a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,21 +224,29 @@ pub enum Prefix {
     Begin,
     /// `I-`
     Inside,
+    /// `E-` of BIOES, `L-` of BILOU.
+    End,
+    /// `S-` of BIOES, `U-` of BILOU.
+    Single,
 }
 
-/// Reads one tag: `Some(None)` for O, `Some(Some((Begin, "PER")))` for B-PER, `None` for anything else.
-#[must_use]
-pub fn split_tag(tag: &str) -> Option<Option<(Prefix, &str)>> {
-    if tag == "O" {
-        return Some(None);
-    }
+/// Prefix and type of a tag that has both.
+fn prefixed(tag: &str) -> Option<(Prefix, &str)> {
     let (prefix, kind) = tag.split_once('-')?;
     let prefix = match prefix {
         "B" => Prefix::Begin,
         "I" => Prefix::Inside,
+        "E" | "L" => Prefix::End,
+        "S" | "U" => Prefix::Single,
         _ => return None,
     };
-    (!kind.is_empty() && !kind.contains(char::is_whitespace)).then_some(Some((prefix, kind)))
+    (!kind.is_empty() && !kind.contains(char::is_whitespace)).then_some((prefix, kind))
+}
+
+/// Reads one tag of BIO or BIOES: `Some(None)` for O, `Some(Some((Begin, "PER")))` for B-PER, `None` for anything else.
+#[must_use]
+pub fn split_tag(tag: &str) -> Option<Option<(Prefix, &str)>> {
+    if tag == OUTSIDE { Some(None) } else { prefixed(tag).map(Some) }
 }
 
 /// An entity over words.
@@ -218,10 +273,11 @@ pub fn spans<S: AsRef<str>>(tags: &[S], scheme: Scheme) -> Vec<Span> {
             open = false;
             continue;
         };
-        let joins = scheme == Scheme::Io || prefix == Prefix::Inside;
+        let begins = matches!(prefix, Prefix::Begin | Prefix::Single);
+        let joins = scheme == Scheme::Io || !begins;
         match spans.last_mut() {
             Some(last) if open && joins && last.kind == kind => last.end = word + 1,
-            _ if scheme == Scheme::Io || prefix == Prefix::Begin => {
+            _ if scheme == Scheme::Io || begins => {
                 spans.push(Span { start: word, end: word + 1, kind: kind.to_owned() });
                 open = true;
             }
@@ -273,22 +329,49 @@ mod tests {
     }
 
     #[test]
-    fn implicit_and_incomplete_label_sets_are_refused() {
+    fn names_that_mean_nothing_are_refused() {
         for (set, reason) in [
             ("LABEL_0 LABEL_1", "has no name of its own"),
             ("I-PER I-LOC", "`O` is missing"),
+            ("PER LOC", "`O` is missing"),
             ("O", "no entity type"),
             ("O I-PER I-per", "mean the same"),
             ("O I-PER O", "mean the same"),
-            ("O B-PER", "`B-PER` has no `I-PER`"),
-            ("O B-PER I-PER I-LOC", "`I-LOC` has no `B-LOC`"),
-            ("O PER LOC", "neither O nor B- or I-"),
-            ("O B-PER I-PER S-PER", "neither O nor B- or I-"),
-            ("O I-", "neither O nor B- or I-"),
+            ("O PER I-", "names no type"),
         ] {
             let error = Labels::parse(&names(set)).expect_err(set).to_string();
             assert!(error.contains(reason), "{set}: {error}");
         }
+        let error = Labels::parse(&names("LABEL_0 LABEL_1 LABEL_2 LABEL_3")).expect_err("no names");
+        let line = r#""id2label": {"0": "O", "1": "B-PER", "2": "I-PER", "3": ".."}"#;
+        assert!(error.advice().is_some_and(|help| help.ends_with(line)), "{:?}", error.advice());
+    }
+
+    #[test]
+    fn every_habit_of_writing_labels_is_understood() {
+        use Tag::{Begin, Inside, Outside};
+        for (set, scheme, types, tags) in [
+            ("O LOC PER", Scheme::Io, "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+            ("O I-PERSON I-GPE_LOC", Scheme::Io, "PERSON GPE_LOC", vec![Outside, Inside(0), Inside(1)]),
+            ("B-O B-LOC B-PER", Scheme::Io, "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+            ("O B-LOC B-PER", Scheme::Io, "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+            ("O E-MAIL PHONE", Scheme::Io, "E-MAIL PHONE", vec![Outside, Inside(0), Inside(1)]),
+            ("O B-A I-A E-A S-A", Scheme::Bio, "A", vec![Outside, Begin(0), Inside(0), Inside(0), Begin(0)]),
+            ("B-A I-A L-A U-A O", Scheme::Bio, "A", vec![Begin(0), Inside(0), Inside(0), Begin(0), Outside]),
+            ("O I-A E-A", Scheme::Io, "A", vec![Outside, Inside(0), Inside(0)]),
+            // Types of one word each beside others, and a type that never says where it begins.
+            ("O B-A I-A B-B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Begin(1)]),
+            ("O B-A I-A I-B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Inside(1)]),
+            ("O B-A I-A B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Inside(1)]),
+        ] {
+            let labels = Labels::parse(&names(set)).expect(set);
+            assert_eq!((labels.scheme(), labels.types().join(" ")), (scheme, types.to_owned()), "{set}");
+            assert_eq!(labels.tags(), tags, "{set}");
+        }
+        let labels = Labels::parse(&names("O B-A I-A E-A S-A I-B")).expect("BIOES");
+        assert_eq!((labels.column_of("A", true), labels.column_of("A", false)), (Some(1), Some(2)));
+        assert_eq!((labels.column_of("B", true), labels.column_of("C", true)), (Some(5), None));
+        assert!(labels.marks_begin(0) && !labels.marks_begin(1));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::ml::{
     model::{CrfParameters, Layer, Network},
     precision::Precision,
     random,
-    weights::{Array, FILE, Weights},
+    weights::{Array, Weights},
 };
 
 /// Names of a checkpoint's tensors.
@@ -81,7 +81,7 @@ pub fn check(config: &Config, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(
         expected.push((name::layer(index, name::DOWN), [hidden, layer.ffn]));
     }
     let wrong = |message: String| {
-        Err(StageError::new(format!("{FILE} and config.json disagree: {message}"))
+        Err(StageError::new(format!("weights and config.json disagree: {message}"))
             .help("use a checkpoint and a config.json of one and the same model, fine-tuned for token classification"))
     };
     for (name, shape) in expected {

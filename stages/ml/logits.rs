@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Artifact, Invalid, Kind, StageError};
 
 use crate::ml::{
-    model::{self, ModelFolder},
+    model::ModelFolder,
     weights::{Array, floats},
 };
 
@@ -66,7 +66,7 @@ impl Origin {
     /// # Errors
     /// They are another's, or the teacher is unreadable.
     pub fn check(&self, teacher: &ModelFolder) -> Result<(), Invalid> {
-        let digest = teacher.digest().map_err(|e| model::invalid(&e).at("teacher"))?;
+        let digest = teacher.digest().map_err(|e| Invalid::of(&e).at("teacher"))?;
         if self.teacher == digest {
             return Ok(());
         }

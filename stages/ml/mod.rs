@@ -12,10 +12,12 @@ pub mod crf;
 pub mod decode;
 pub mod device;
 pub mod distillation;
+pub mod encoding;
 pub mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod flops;
+pub mod folder;
 pub(crate) mod fused;
 pub(crate) mod host;
 pub mod importance;

@@ -1,7 +1,6 @@
 //! The encoder: RoBERTa/CamemBERT token classifier on packed rows `[tokens, hidden]` (Liu et al. 2019, Martin et al. 2020).
 
 use std::{
-    error::Error,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,13 +19,14 @@ pub use crate::ml::packed::Packed;
 use crate::ml::{
     config::Config,
     crf::Crf,
+    folder,
     fused::{self, Rows},
     host::host,
     layout,
     losses::CrfWeights,
     precision::Precision,
     tokenizer::Tokenizer,
-    weights::{self, Weights},
+    weights::Weights,
 };
 
 /// Network and CRF weights. Hidden states are counted as FORMATS does: 0 = embeddings, i + 1 = after layer i.
@@ -262,18 +262,19 @@ impl Model {
         Self { network: self.network.freeze(&self.config, form), ..self }
     }
 
-    /// Reads `config.json`, `model.safetensors` (f32, f16, bf16), `tokenizer.json`; special ids must agree.
+    /// Reads config, weights (f32, f16, bf16) and tokenizer; the padding's id must agree.
     ///
     /// # Errors
     /// Names the file and tensor that is missing, of another shape, or unused.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, StageError> {
         let (config, tokenizer) = outside(folder)?;
-        let weights = Weights::load(&folder.join(weights::FILE))?;
+        let weights = Weights::load(folder)?;
         let network = Network::from_weights(&config, weights, device)?;
         Ok(Self { config, network, tokenizer })
     }
 
-    /// Writes the same three files, weights in f32 under Hugging Face's names, CRF as `crf.*`. The folder may exist.
+    /// Writes config.json, model.safetensors (f32, Hugging Face's names, CRF as `crf.*`), tokenizer.json, and beside it what
+    /// transformers reads of special tokens and the longest text. The folder may exist.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -281,13 +282,17 @@ impl Model {
         fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
         let mut config = self.config.clone();
         config.name_special(self.tokenizer.special());
-        for (name, bytes) in
-            [("config.json", config.json().as_bytes()), ("tokenizer.json", self.tokenizer.json())]
-        {
+        let [roles, special] = self.tokenizer.files(config.max_pieces());
+        for (name, bytes) in [
+            (folder::CONFIG, config.json().as_bytes()),
+            (folder::TOKENIZER, self.tokenizer.json()),
+            (roles.0, roles.1.as_bytes()),
+            (special.0, special.1.as_bytes()),
+        ] {
             let path = folder.join(name);
             fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
         }
-        self.network.weights(&self.config).save(&folder.join(weights::FILE))
+        self.network.weights(&self.config).save(&folder.join(folder::WEIGHTS))
     }
 
     /// The CRF on the host, when there is one.
@@ -319,34 +324,18 @@ impl Artifact for Model {
 /// A file is unreadable, or the two disagree about the special ids or the vocabulary.
 pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
     let config = Config::load(folder)?;
-    let tokenizer = Tokenizer::load(folder)?;
+    let tokenizer = Tokenizer::load(folder, config.vocab)?;
     config.check_special(tokenizer.special())?;
-    if tokenizer.vocab_size() > config.vocab {
-        return Err(StageError::new(format!(
-            "tokenizer.json of {} has {} entries, but config.json makes room for {}",
-            folder.display(),
-            tokenizer.vocab_size(),
-            config.vocab
-        ))
-        .help("use config.json and tokenizer.json of one and the same model"));
-    }
-    layout::check(&config, &Weights::shapes(&folder.join(weights::FILE))?)?;
+    layout::check(&config, &Weights::shapes(folder)?)?;
     Ok((config, tokenizer))
 }
 
-/// The same mistake before any work: message and causes in one line.
-#[must_use]
-pub fn invalid(error: &StageError) -> Invalid {
-    let mut message = error.to_string();
-    let mut below = error.source();
-    while let Some(cause) = below {
-        message = format!("{message}: {cause}");
-        below = cause.source();
-    }
-    match error.advice() {
-        Some(help) => Invalid::new(message).help(help),
-        None => Invalid::new(message),
-    }
+/// Looks at a model folder before it is used.
+///
+/// # Errors
+/// As [`outside`].
+pub fn look(folder: &Path) -> Result<(), Invalid> {
+    outside(folder).map(drop).map_err(|e| Invalid::of(&e))
 }
 
 /// A model on the edge of the graph: where it lies, so that a stage reads as much of it as it needs, on its device.
@@ -365,15 +354,16 @@ impl ModelFolder {
         Model::load(&self.path, device)
     }
 
-    /// blake3 of model.safetensors, in hex: whose word a silver tag is.
+    /// blake3 of the weights (of all shards, one after another), in hex: whose word a silver tag is.
     ///
     /// # Errors
-    /// When it is unreadable.
+    /// When they are unreadable.
     pub fn digest(&self) -> Result<String, StageError> {
-        let path = self.path.join(weights::FILE);
         let mut hasher = blake3::Hasher::new();
-        let file = fs::File::open(&path).map_err(|e| StageError::io("read", &path, e))?;
-        hasher.update_reader(file).map_err(|e| StageError::io("read", &path, e))?;
+        for path in folder::weights(&self.path)? {
+            let file = fs::File::open(&path).map_err(|e| StageError::io("read", &path, e))?;
+            hasher.update_reader(file).map_err(|e| StageError::io("read", &path, e))?;
+        }
         Ok(hasher.finalize().to_hex().to_string())
     }
 }
@@ -387,8 +377,8 @@ impl Artifact for ModelFolder {
 
     fn save(&self, path: &Path) -> Result<(), StageError> {
         fs::create_dir_all(path).map_err(|e| StageError::io("create", path, e))?;
-        for name in ["config.json", weights::FILE, "tokenizer.json"] {
-            let (from, to) = (self.path.join(name), path.join(name));
+        for from in folder::files(&self.path)? {
+            let to = path.join(from.file_name().unwrap_or_default());
             fs::copy(&from, &to).map_err(|e| StageError::io("copy", &from, e))?;
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! UTF-8 that was read as Windows-1252 or Latin-1 and written as UTF-8 again: `Ã©` for é, `â€™` for ’.
+//! UTF-8 that was read as Windows-1252 or Latin-1 and written as UTF-8 again: `Ã©` for é, `â€™` for ’; and Windows-1252
+//! that was read as Latin-1: a control character for œ, ’ and €.
 
 /// Repairs every double-encoded character, also when it happened twice; `None` when there is none.
 /// Sequences that mean something in French as they stand (`CAFÉ»`) are left alone: see [`plausible`].
@@ -13,7 +14,22 @@ pub fn repair(text: &str) -> Option<String> {
         }
     }
     // The second half of a double-encoded à is a no-break space, which many tools turn into a plain one.
-    repaired.map(|text| text.replace("Ã ", "à "))
+    let repaired = repaired.map(|text| text.replace("Ã ", "à "));
+    controls(repaired.as_deref().unwrap_or(text)).or(repaired)
+}
+
+/// No text has C1 control characters, and what reads Windows-1252 as Latin-1 makes them of œ, ’ and €; `None` when there
+/// are none.
+fn controls(text: &str) -> Option<String> {
+    let high = |c: char| HIGH.get(u32::from(c).checked_sub(0x80)? as usize).copied();
+    let mut changed = false;
+    let meant = text.chars().map(|c| {
+        let meant = high(c).unwrap_or(c);
+        changed |= meant != c;
+        meant
+    });
+    let meant: String = meant.collect();
+    changed.then_some(meant)
 }
 
 fn once(text: &str) -> Option<String> {
@@ -63,12 +79,14 @@ fn plausible(c: char) -> bool {
         | '\u{2000}'..='\u{2bff}' | '\u{feff}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// The byte that Windows-1252 writes for a character above ASCII; its five holes as Latin-1 has them.
+/// What Windows-1252 has from 0x80 on; its five holes as Latin-1 has them.
+const HIGH: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}',
+    '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+/// The byte that Windows-1252 writes for a character above ASCII.
 fn byte(c: char) -> Option<u8> {
-    const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
-        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-    ];
     match u32::from(c) {
         code @ 0x80..=0xff => u8::try_from(code).ok(),
         _ => HIGH.iter().position(|&h| h == c).and_then(|i| u8::try_from(0x80 + i).ok()),
@@ -101,6 +119,14 @@ mod tests {
         }
         assert_eq!(repair("hÃ©bergÃ© Ã Paris").as_deref(), Some("hébergé à Paris"));
         assert_eq!(repair("ï»¿Début").as_deref(), Some("\u{feff}Début"));
+    }
+
+    #[test]
+    fn windows_1252_that_was_read_as_latin_1_is_repaired() {
+        let spoilt = "La s\u{9c}ur de l\u{92}h\u{f4}pital\u{85} 45 \u{80} \u{96} pay\u{e9}";
+        assert_eq!(repair(spoilt).as_deref(), Some("La sœur de l’hôpital… 45 € – payé"));
+        assert_eq!(repair("\u{9c}uvre rÃ©ussie").as_deref(), Some("œuvre réussie"));
+        assert_eq!(repair("\u{81} a hole of Windows-1252"), None);
     }
 
     #[test]

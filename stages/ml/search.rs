@@ -94,9 +94,9 @@ fn search(
     device: &Device,
     mut step: impl FnMut() -> Result<(), StageError>,
 ) -> Result<Search, StageError> {
-    let whole = word_logits(teacher, texts, TOKENS, device, None);
-    let without = |layers: &[usize]| {
-        divergence(&whole, &word_logits(&only(teacher, layers), texts, TOKENS, device, None))
+    let whole = word_logits(teacher, texts, TOKENS, device, None)?;
+    let without = |layers: &[usize]| -> Result<f64, StageError> {
+        Ok(divergence(&whole, &word_logits(&only(teacher, layers), texts, TOKENS, device, None)?))
     };
     let mut found = Search { kept: (0..teacher.config.layers.len()).collect(), dropped: Vec::new() };
     while found.kept.len() > keep.max(2) {
@@ -104,7 +104,7 @@ fn search(
         for place in 1..found.kept.len() - 1 {
             let mut rest = found.kept.clone();
             rest.remove(place);
-            let loss = without(&rest);
+            let loss = without(&rest)?;
             step()?;
             if least.is_none_or(|(_, least)| loss < least) {
                 least = Some((place, loss));

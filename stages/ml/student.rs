@@ -9,7 +9,7 @@ use stage_contract::StageError;
 
 use crate::ml::{
     config::{Config, LayerShape},
-    labels::{Labels, Scheme, Tag},
+    labels::{Labels, Tag},
     losses::Transitions,
     model::{CrfParameters, Model, Network},
 };
@@ -80,10 +80,12 @@ fn head(teacher: &Model, labels: &Labels, prior: &[f64], device: &Device) -> Res
     let columns = columns_of(from, labels)?;
     let columns: Vec<i64> =
         columns.into_iter().map(|column| i64::try_from(column).unwrap_or_default()).collect();
-    let shift = labels.tags().iter().map(|&tag| match (from.scheme(), tag) {
-        (Scheme::Bio, _) | (_, Tag::Outside) => 0.0,
-        (Scheme::Io, Tag::Begin(kind)) => prior[kind].ln() as f32,
-        (Scheme::Io, Tag::Inside(kind)) => (1.0 - prior[kind]).ln() as f32,
+    let marked =
+        |kind: usize| from.type_index(&labels.types()[kind]).is_some_and(|kind| from.marks_begin(kind));
+    let shift = labels.tags().iter().map(|&tag| match tag {
+        Tag::Begin(kind) if !marked(kind) => prior[kind].ln() as f32,
+        Tag::Inside(kind) if !marked(kind) => (1.0 - prior[kind]).ln() as f32,
+        Tag::Outside | Tag::Begin(_) | Tag::Inside(_) => 0.0,
     });
     let shift: Vec<f32> = shift.collect();
     let index = Tensor::from_data(TensorData::from(columns.as_slice()), device);
@@ -95,18 +97,16 @@ fn head(teacher: &Model, labels: &Labels, prior: &[f64], device: &Device) -> Res
     Ok(Linear { weight: Param::from_tensor(weight), bias: bias.map(Param::from_tensor) })
 }
 
-/// The teacher's column for each label of a student: of the same name, or the type's I- in an IO model.
+/// The teacher's column for each label of a student ([`Labels::column_of`]).
 ///
 /// # Errors
 /// A label for which the teacher has none.
 pub fn columns_of(teacher: &Labels, labels: &Labels) -> Result<Vec<usize>, StageError> {
     let columns = labels.tags().iter().zip(labels.names()).map(|(&tag, name)| {
-        let column = match (teacher.scheme(), tag) {
-            (_, Tag::Outside) => Some(teacher.outside()),
-            (Scheme::Bio, _) => teacher.column(name),
-            (Scheme::Io, Tag::Begin(kind) | Tag::Inside(kind)) => {
-                teacher.column(&format!("I-{}", labels.types()[kind]))
-            }
+        let column = match tag {
+            Tag::Outside => Some(teacher.outside()),
+            Tag::Begin(kind) => teacher.column_of(&labels.types()[kind], true),
+            Tag::Inside(kind) => teacher.column_of(&labels.types()[kind], false),
         };
         column.ok_or_else(|| {
             StageError::new(format!("the teacher has no label for the student's {name}")).help(format!(

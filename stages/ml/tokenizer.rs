@@ -1,22 +1,27 @@
 //! Sub-words: tokenise raw text once, align words by character overlap, cut long texts into windows.
 
-use std::{fs, path::Path};
+mod roles;
+mod sentencepiece;
 
+use std::path::Path;
+
+use serde_json::Value;
 use stage_contract::StageError;
 
-use crate::ml::window;
+use self::roles::Roles;
+use crate::ml::{folder, window};
 
-/// Special ids as tokenizer.json gives them.
+/// Ids of the tokens that play a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Special {
-    /// `<s>`
+    /// Before every text: `<s>` or `[CLS]`.
     pub bos: u32,
-    /// `<pad>`
+    /// `<pad>` or `[PAD]`
     pub pad: u32,
-    /// `</s>`
+    /// After every text: `</s>` or `[SEP]`.
     pub eos: u32,
-    /// `<unk>`
-    pub unk: u32,
+    /// `<unk>` or `[UNK]`; a byte-level vocabulary needs none.
+    pub unk: Option<u32>,
 }
 
 /// A sub-word with its `[start, end)` in Unicode scalar values of the raw text.
@@ -34,7 +39,9 @@ pub struct Piece {
 #[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    roles: Roles,
     special: Special,
+    ids: usize,
     json: Vec<u8>,
 }
 
@@ -59,38 +66,108 @@ pub struct Window {
     pub anchors: Vec<Anchor>,
 }
 
+fn malformed(error: tokenizers::Error) -> StageError {
+    StageError::because("malformed tokenizer.json", error)
+        .help("copy it again from the model's own repository")
+}
+
+/// The library warns of habits that harm nobody, such as `<unk>` twice in a vocabulary.
+fn parse(json: &[u8]) -> Result<tokenizers::Tokenizer, StageError> {
+    let silent = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::with_default(silent, || tokenizers::Tokenizer::from_bytes(json)).map_err(malformed)
+}
+
+/// A tokenizer.json without the special tokens that were added beyond the model's vocabulary (`<unk>NOTUSED` of
+/// `CamemBERT`'s children): no text means them, and the model has no embedding for them. `None` when there are none.
+fn without(json: &[u8], ids: usize, entries: usize) -> Result<Option<Vec<u8>>, StageError> {
+    if ids <= entries {
+        return Ok(None);
+    }
+    let mut value: Value =
+        serde_json::from_slice(json).map_err(|e| StageError::because("malformed tokenizer.json", e))?;
+    let Some(added) = value["added_tokens"].as_array_mut() else { return Ok(None) };
+    let before = added.len();
+    added.retain(|token| {
+        let beyond = token["id"].as_u64().is_some_and(|id| id >= entries as u64);
+        let unmeant = beyond && token["special"] == true;
+        if unmeant {
+            tracing::info!(
+                "{} of tokenizer.json is beyond the model's vocabulary and left out",
+                token["content"]
+            );
+        }
+        !unmeant
+    });
+    if added.len() == before {
+        return Ok(None);
+    }
+    serde_json::to_vec(&value).map(Some).map_err(|e| StageError::because("cannot write tokenizer.json", e))
+}
+
 impl Tokenizer {
-    /// Reads `tokenizer.json` from a model folder.
+    /// Reads the tokenizer of a model folder: tokenizer.json, else `sentencepiece.bpe.model`. `entries` is the size of the
+    /// model's vocabulary; special tokens beyond it, which some models carry along, are left out.
     ///
     /// # Errors
-    /// Unreadable, or one of the four specials is missing.
-    pub fn load(model: &Path) -> Result<Self, StageError> {
-        let path = model.join("tokenizer.json");
-        let help = "copy tokenizer.json from the model's own repository, where transformers saves it";
-        let json = fs::read(&path).map_err(|e| StageError::io("read", &path, e).help(help))?;
-        Self::from_json(json).map_err(|error| {
-            StageError::because(format!("{} is no tokenizer that can be used", path.display()), error)
-                .help(help)
-        })
+    /// There is none, it cannot be read, a token that plays a part is missing, or it has pieces beyond the vocabulary.
+    pub fn load(model: &Path, entries: usize) -> Result<Self, StageError> {
+        let path = folder::tokenizer(model)?;
+        let roles = Roles::load(model)?;
+        let unusable = |e: StageError| {
+            StageError::because(format!("{} is no tokenizer that can be used", path.display()), e)
+        };
+        if path.ends_with(folder::SENTENCEPIECE) {
+            let inner = sentencepiece::load(&path, entries)?;
+            let json =
+                inner.to_string(false).map_err(|e| StageError::because("cannot write tokenizer.json", e))?;
+            return Self::of(inner, roles, json.into_bytes())
+                .and_then(|it| it.fits(entries))
+                .map_err(unusable);
+        }
+        let read = |json: Vec<u8>| Self::of(parse(&json)?, roles.clone(), json);
+        let json = folder::read(&path)?;
+        let found =
+            read(json).and_then(|tokenizer| match without(&tokenizer.json, tokenizer.ids, entries)? {
+                Some(less) => read(less),
+                None => Ok(tokenizer),
+            });
+        found.and_then(|tokenizer| tokenizer.fits(entries)).map_err(unusable)
     }
 
-    /// Understands the bytes of a `tokenizer.json`.
+    /// Understands the bytes of a `tokenizer.json`, whose special tokens have the usual names.
     ///
     /// # Errors
-    /// Malformed, or one of the four specials is missing.
+    /// Malformed, or a token that plays a part is missing.
     pub fn from_json(json: Vec<u8>) -> Result<Self, StageError> {
-        let failed = |e: tokenizers::Error| StageError::because("malformed tokenizer.json", e);
-        let mut inner = tokenizers::Tokenizer::from_bytes(&json).map_err(failed)?;
+        Self::of(parse(&json)?, Roles::default(), json)
+    }
+
+    /// The same roles with the bytes of another `tokenizer.json`.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn with_json(&self, json: Vec<u8>) -> Result<Self, StageError> {
+        Self::of(parse(&json)?, self.roles.clone(), json)
+    }
+
+    fn of(mut inner: tokenizers::Tokenizer, roles: Roles, json: Vec<u8>) -> Result<Self, StageError> {
         // Windows are ours; a tokenizer that truncates (real ones carry it) would drop the end of long texts.
-        inner.with_truncation(None).map_err(failed)?;
+        inner.with_truncation(None).map_err(malformed)?;
+        let special = roles.resolve(&inner)?;
         inner.with_padding(None);
-        let id = |name: &str| {
-            inner
-                .token_to_id(name)
-                .ok_or_else(|| StageError::new(format!("tokenizer.json has no special token `{name}`")))
-        };
-        let special = Special { bos: id("<s>")?, pad: id("<pad>")?, eos: id("</s>")?, unk: id("<unk>")? };
-        Ok(Self { inner, special, json })
+        let ids = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        Ok(Self { inner, roles, special, ids, json })
+    }
+
+    fn fits(self, entries: usize) -> Result<Self, StageError> {
+        if self.ids <= entries {
+            return Ok(self);
+        }
+        Err(StageError::new(format!(
+            "its ids reach {}, but config.json makes room for {entries} (vocab_size)",
+            self.ids - 1
+        ))
+        .help("use config.json and the tokenizer of one and the same model"))
     }
 
     /// Special ids.
@@ -102,7 +179,14 @@ impl Tokenizer {
     /// Ids run from 0 to this, exclusive.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.ids
+    }
+
+    /// The files beside tokenizer.json that transformers reads, with their text: which token plays which part, and how
+    /// many pieces, specials included, a model reads at once.
+    #[must_use]
+    pub fn files(&self, longest: usize) -> [(&'static str, String); 2] {
+        self.roles.files(&self.inner, self.special, longest)
     }
 
     /// The bytes of tokenizer.json as they were read, to be copied beside a student.
@@ -150,6 +234,7 @@ impl Tokenizer {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
 
     use super::*;
     use crate::ml::{fixture::real, words::words};
@@ -157,8 +242,8 @@ mod tests {
     #[test]
     fn ids_and_offsets_equal_those_of_transformers() {
         let (Some(model), Some(parity)) = (real("teacher"), real("parity/teacher.json")) else { return };
-        let tokenizer = Tokenizer::load(&model).expect("the teacher's tokenizer");
-        assert_eq!(tokenizer.special(), Special { bos: 0, pad: 1, eos: 2, unk: 3 });
+        let tokenizer = Tokenizer::load(&model, 40_000).expect("the teacher's tokenizer");
+        assert_eq!(tokenizer.special(), Special { bos: 0, pad: 1, eos: 2, unk: Some(3) });
         assert_eq!(tokenizer.vocab_size(), 29_639);
         let cases: serde_json::Value =
             serde_json::from_slice(&fs::read(parity).expect("read")).expect("the parity cases");
@@ -181,8 +266,8 @@ mod tests {
     #[test]
     fn camemberts_own_specials_and_words_are_found() {
         let Some(model) = real("camembert-tokenizer") else { return };
-        let tokenizer = Tokenizer::load(&model).expect("camembert's tokenizer");
-        assert_eq!(tokenizer.special(), Special { bos: 5, pad: 1, eos: 6, unk: 3 });
+        let tokenizer = Tokenizer::load(&model, 40_000).expect("camembert's tokenizer");
+        assert_eq!(tokenizer.special(), Special { bos: 5, pad: 1, eos: 6, unk: Some(3) });
         assert_eq!(tokenizer.vocab_size(), 32_005);
         let text = "L’hôpital Saint-Louis accueille Mme N'Diaye aujourd'hui à 12,5 km…";
         let words = words(text);
@@ -198,7 +283,7 @@ mod tests {
     #[test]
     fn real_lines_are_covered_whole_in_small_windows_too() {
         let (Some(model), Some(corpus)) = (real("teacher"), real("corpus")) else { return };
-        let tokenizer = Tokenizer::load(&model).expect("the teacher's tokenizer");
+        let tokenizer = Tokenizer::load(&model, 40_000).expect("the teacher's tokenizer");
         for source in ["clinical", "press"] {
             let text = fs::read_to_string(corpus.join(format!("{source}.txt"))).expect("read");
             for (number, line) in text.lines().take(400).enumerate() {
@@ -221,8 +306,8 @@ mod tests {
     #[test]
     fn a_folder_without_a_usable_tokenizer_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = |path: &Path| Tokenizer::load(path).err().expect("refused").to_string();
-        assert!(error(folder.path()).contains("cannot read"));
+        let error = |path: &Path| Tokenizer::load(path, 100).err().expect("refused").to_string();
+        assert!(error(folder.path()).contains("has no tokenizer.json"));
         fs::write(folder.path().join("tokenizer.json"), "{}").expect("written");
         assert!(error(folder.path()).contains("no tokenizer that can be used"));
     }

@@ -77,7 +77,7 @@ pub fn trim(tokenizer: &Tokenizer, used: &[usize], keep: usize) -> Result<Trimme
     json["padding"] = Value::Null;
     let text =
         serde_json::to_vec(&json).map_err(|e| StageError::because("cannot write tokenizer.json", e))?;
-    Ok(Trimmed { tokenizer: Tokenizer::from_json(text)?, origin })
+    Ok(Trimmed { tokenizer: tokenizer.with_json(text)?, origin })
 }
 
 /// Ids in a post-processor: a template's lists `ids`, and `RoBERTa`'s and BERT's pairs `cls` and `sep`.
@@ -151,7 +151,7 @@ impl Usage {
             .try_fold(empty, |mut usage, text| {
                 for piece in tokenizer.pieces(text)? {
                     usage.pieces[piece.id as usize] += 1;
-                    usage.unknown += usize::from(piece.id == unknown);
+                    usage.unknown += usize::from(Some(piece.id) == unknown);
                 }
                 usage.words += text.split_whitespace().count();
                 Ok(usage)
@@ -240,7 +240,7 @@ mod tests {
         let (Some(folder), Some(corpus)) = (real("camembert-tokenizer"), real("corpus/clinical.txt")) else {
             return;
         };
-        let tokenizer = Tokenizer::load(&folder).expect("camembert's tokenizer");
+        let tokenizer = Tokenizer::load(&folder, 32_005).expect("camembert's tokenizer");
         let text = std::fs::read_to_string(corpus).expect("read");
         let lines: Vec<&str> = text.lines().collect();
         let before = Usage::of(&tokenizer, &lines).expect("counted");

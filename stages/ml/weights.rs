@@ -4,7 +4,6 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     error::Error,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,8 +11,7 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, View, serialize_to_file, tensor::TensorView};
 use stage_contract::StageError;
 
-/// File name of the weights in a model folder.
-pub const FILE: &str = "model.safetensors";
+use crate::ml::folder;
 
 /// A tensor on the host, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,33 +34,28 @@ const UNUSED: [&str; 4] =
     ["lm_head.", "roberta.pooler.", "roberta.embeddings.position_ids", "roberta.embeddings.token_type_ids"];
 
 impl Weights {
-    /// Reads a safetensors file in f32, f16 or bf16; everything becomes f32.
+    /// Reads the weights of a model folder, in one file or in shards, in f32, f16 or bf16; everything becomes f32.
     ///
     /// # Errors
     /// Unreadable, damaged, of another number type, or with a value that is no number; names the file and the tensor.
-    pub fn load(path: &Path) -> Result<Self, StageError> {
-        let bytes = read(path)?;
-        let arrays = tensors(path, &bytes)?
-            .into_iter()
-            .map(|(name, view)| {
-                let values = floats(view.dtype(), view.data());
-                if values.iter().all(|value| value.is_finite()) {
-                    return Ok((name, Array { shape: view.shape().to_vec(), values }));
-                }
-                Err(StageError::new(format!("{}: {name} holds values that are not finite", path.display()))
-                    .help("use another checkpoint of this model: the training that made this one went wrong"))
-            })
-            .collect::<Result<_, StageError>>()?;
-        Ok(Self { origin: path.to_owned(), arrays })
+    pub fn load(model: &Path) -> Result<Self, StageError> {
+        let arrays = each(model, |path, name, view| {
+            let values = floats(view.dtype(), view.data());
+            if values.iter().all(|value| value.is_finite()) {
+                return Ok(Array { shape: view.shape().to_vec(), values });
+            }
+            Err(StageError::new(format!("{}: {name} holds values that are not finite", path.display()))
+                .help("use another checkpoint of this model: the training that made this one went wrong"))
+        })?;
+        Ok(Self { origin: model.to_owned(), arrays })
     }
 
-    /// Reads the shape of each tensor of a safetensors file, so that a damaged or foreign file shows before any work.
+    /// Reads the shape of each tensor of a model folder, so that a damaged or foreign file shows before any work.
     ///
     /// # Errors
     /// Unreadable, not whole, or of another number type.
-    pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
-        let bytes = read(path)?;
-        Ok(tensors(path, &bytes)?.into_iter().map(|(name, view)| (name, view.shape().to_vec())).collect())
+    pub fn shapes(model: &Path) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
+        each(model, |_, _, view| Ok(view.shape().to_vec()))
     }
 
     /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
@@ -148,9 +141,40 @@ impl Weights {
     }
 }
 
+/// Reads every tensor of a model folder that a token classifier uses, under the name that it has without wrappers.
+fn each<T>(
+    model: &Path,
+    mut read: impl FnMut(&Path, &str, &TensorView<'_>) -> Result<T, StageError>,
+) -> Result<BTreeMap<String, T>, StageError> {
+    let mut found = BTreeMap::new();
+    for path in folder::weights(model)? {
+        let bytes = folder::read(&path)?;
+        for (name, view) in tensors(&path, &bytes)? {
+            let value = read(&path, &name, &view)?;
+            if found.insert(name.clone(), value).is_some() {
+                return Err(StageError::new(format!("{}: there are two tensors {name}", path.display()))
+                    .help("use a checkpoint as transformers saves it"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What training with several GPUs (`DataParallel`) and `torch.compile` put before the names of all tensors.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+fn unwrapped(mut name: &str) -> &str {
+    while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+        name = inner;
+    }
+    name
+}
+
 /// The tensors of a file that a token classifier uses, all of a type that [`floats`] knows.
 fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(String, TensorView<'a>)>, StageError> {
-    let mut tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
+    let mut tensors: Vec<_> =
+        tensors.into_iter().map(|(name, view)| (unwrapped(&name).to_owned(), view)).collect();
     // In the order of a hash until now, and the first mistake should be the same every time.
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     let used = tensors.into_iter().filter(|(name, _)| !UNUSED.iter().any(|unused| name.starts_with(unused)));
@@ -176,16 +200,9 @@ pub(crate) fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, StageError> {
-    fs::read(path).map_err(|e| {
-        StageError::io("read", path, e)
-            .help("save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)")
-    })
-}
-
 fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
     StageError::because(format!("{} is not a whole safetensors file", path.display()), source)
-        .help("copy it again; a file of some hundred bytes is a Git LFS pointer: `git lfs pull` fetches the weights")
+        .help("copy it again from the model's own repository")
 }
 
 impl View for &Array {
@@ -208,7 +225,10 @@ impl View for &Array {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::ml::folder::{INDEX, WEIGHTS as FILE};
 
     fn weights() -> Weights {
         let mut weights = Weights::default();
@@ -221,9 +241,9 @@ mod tests {
     #[test]
     fn a_round_trip_keeps_every_bit_and_equal_weights_give_equal_files() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (first, second) = (folder.path().join("1"), folder.path().join("2"));
+        let (first, second) = (folder.path().join(FILE), folder.path().join("2"));
         weights().save(&first).expect("written");
-        let read = Weights::load(&first).expect("read");
+        let read = Weights::load(folder.path()).expect("read");
         let bits = |array: &Array| array.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(read.get("b").map(bits), weights().get("b").map(bits));
         read.save(&second).expect("written");
@@ -248,11 +268,13 @@ mod tests {
             serialize_to_file([(name, tensor)], None, &path).expect("written");
         };
         write("classifier.weight");
-        for error in [Weights::shapes(&path).expect_err("F64"), Weights::load(&path).expect_err("F64")] {
+        for error in
+            [Weights::shapes(folder.path()).expect_err("F64"), Weights::load(folder.path()).expect_err("F64")]
+        {
             assert!(error.to_string().ends_with("classifier.weight is F64"), "{error}");
         }
         write("lm_head.bias");
-        assert_eq!(Weights::shapes(&path).expect("nothing used"), BTreeMap::new());
+        assert_eq!(Weights::shapes(folder.path()).expect("nothing used"), BTreeMap::new());
     }
 
     #[test]
@@ -263,7 +285,7 @@ mod tests {
             let mut weights = weights();
             weights.insert("c", Array { shape: vec![2], values: vec![0.0, value] });
             weights.save(&path).expect("written");
-            let error = Weights::load(&path).expect_err("not finite").to_string();
+            let error = Weights::load(folder.path()).expect_err("not finite").to_string();
             assert!(error.ends_with(": c holds values that are not finite"), "{error}");
         }
     }
@@ -271,10 +293,10 @@ mod tests {
     #[test]
     fn errors_name_file_tensor_and_shapes() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("model.safetensors");
+        let path = folder.path().join(FILE);
         weights().save(&path).expect("written");
-        let mut read = Weights::load(&path).expect("read");
-        let place = path.display();
+        let mut read = Weights::load(folder.path()).expect("read");
+        let place = folder.path().display();
         let error = read.take("classifier.weight", &[7, 4]).expect_err("missing").to_string();
         assert_eq!(error, format!("{place}: has no tensor classifier.weight, expected [7, 4]"));
         let error = read.clone().take("b", &[3, 2]).expect_err("transposed").to_string();
@@ -284,7 +306,7 @@ mod tests {
         assert_eq!(error, format!("{place}: config.json has no place for 1 tensors: a"));
         fs::write(&path, "no").expect("written");
         assert!(
-            Weights::load(&path)
+            Weights::load(folder.path())
                 .expect_err("damaged")
                 .to_string()
                 .ends_with("is not a whole safetensors file")
@@ -294,13 +316,13 @@ mod tests {
     #[test]
     fn what_checkpoints_carry_along_is_ignored() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("model.safetensors");
+        let path = folder.path().join(FILE);
         let mut weights = weights();
         for name in ["roberta.pooler.dense.weight", "lm_head.bias", "roberta.embeddings.position_ids"] {
             weights.insert(name, Array { shape: vec![1], values: vec![0.0] });
         }
         weights.save(&path).expect("written");
-        let mut read = Weights::load(&path).expect("read");
+        let mut read = Weights::load(folder.path()).expect("read");
         read.take("a", &[1]).expect("there");
         read.take("b", &[2, 3]).expect("there");
         read.finish().expect("nothing else counts");
@@ -314,14 +336,51 @@ mod tests {
         weights.insert("a.weight", Array { shape: vec![2, 3], values: vec![0.5; 6] });
         weights.save(&path).expect("saved");
         assert_eq!(
-            Weights::shapes(&path).expect("read"),
+            Weights::shapes(folder.path()).expect("read"),
             BTreeMap::from([("a.weight".to_owned(), vec![2, 3])])
         );
         let bytes = fs::read(&path).expect("read");
         for length in [0, 7, 8, 20, bytes.len() - 1] {
             fs::write(&path, &bytes[..length]).expect("written");
-            let error = Weights::shapes(&path).expect_err("is cut off");
+            let error = Weights::shapes(folder.path()).expect_err("is cut off");
             assert!(error.to_string().contains("is not a whole safetensors file"), "{length}: {error}");
         }
+    }
+
+    #[test]
+    fn shards_are_read_as_one_and_a_tensor_in_two_of_them_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let part = |name: &str| {
+            let mut part = Weights::default();
+            part.insert(name, weights().get(name).expect("there").clone());
+            part
+        };
+        let path = |number: usize| folder.path().join(format!("model-{number}.safetensors"));
+        let index = |map: serde_json::Value| {
+            fs::write(folder.path().join(INDEX), serde_json::json!({"weight_map": map}).to_string())
+                .expect("written");
+        };
+        part("a").save(&path(1)).expect("saved");
+        part("b").save(&path(2)).expect("saved");
+        index(serde_json::json!({"a": "model-1.safetensors", "b": "model-2.safetensors"}));
+        let read = Weights::load(folder.path()).expect("both");
+        assert_eq!(read.arrays, weights().arrays);
+        let shapes = Weights::shapes(folder.path()).expect("both");
+        assert_eq!(shapes.keys().collect::<Vec<_>>(), ["a", "b"]);
+        weights().save(&path(2)).expect("saved");
+        let error = Weights::load(folder.path()).expect_err("`a` is in both").to_string();
+        assert!(error.ends_with("model-2.safetensors: there are two tensors a"), "{error}");
+    }
+
+    #[test]
+    fn what_wrappers_put_before_names_is_taken_off() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut wrapped = Weights::default();
+        for (name, array) in weights().arrays {
+            wrapped.insert(format!("_orig_mod.module.{name}"), array);
+        }
+        wrapped.insert("module.lm_head.bias", Array { shape: vec![1], values: vec![0.0] });
+        wrapped.save(&folder.path().join(FILE)).expect("saved");
+        assert_eq!(Weights::load(folder.path()).expect("read").arrays, weights().arrays);
     }
 }

@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    const SPECIAL: Special = Special { bos: 0, pad: 1, eos: 2, unk: 3 };
+    const SPECIAL: Special = Special { bos: 0, pad: 1, eos: 2, unk: Some(3) };
 
     fn pieces(offsets: &[[usize; 2]]) -> Vec<Piece> {
         (10..).zip(offsets).map(|(id, &[start, end])| Piece { id, start, end }).collect()

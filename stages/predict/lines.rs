@@ -1,8 +1,13 @@
 //! Lines of a file or a pipe, a chunk at a time.
 
-use std::io::{BufRead, BufReader, Read};
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
 
 use stage_contract::StageError;
+
+use crate::ml::encoding;
 
 /// Most lines in a chunk: enough to fill batches, few enough to hold.
 pub(super) const MOST: usize = 512;
@@ -10,6 +15,8 @@ pub(super) const MOST: usize = 512;
 /// Reads lines from something, in chunks.
 pub(super) struct Lines<R> {
     name: String,
+    /// What is read, where it is a file.
+    file: Option<PathBuf>,
     reader: R,
     /// Lines read so far.
     number: usize,
@@ -18,8 +25,10 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: Read> Lines<BufReader<R>> {
-    pub fn new(name: &str, reader: BufReader<R>) -> Self {
-        Self { name: name.to_owned(), reader, number: 0, failed: None }
+    /// Of a file, else of standard input.
+    pub fn new(file: Option<&Path>, reader: BufReader<R>) -> Self {
+        let name = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
+        Self { name, file: file.map(Path::to_owned), reader, number: 0, failed: None }
     }
 
     /// The next lines, without their ends: one that is waited for, and all that are there already. So a person or
@@ -63,13 +72,19 @@ impl<R: Read> Lines<BufReader<R>> {
             }
         }
         let line = String::from_utf8(bytes).map_err(|e| {
+            let help = match &self.file {
+                Some(file) => encoding::advice(e.as_bytes(), file),
+                None => "convert it on the way in, from Windows-1252 where it is French: `iconv -f WINDOWS-1252 -t \
+                         UTF-8 | ner-pipe predict ..`"
+                    .to_owned(),
+            };
             StageError::new(format!(
                 "{}:{}: not UTF-8 from byte {} of the line on",
                 self.name,
                 self.number,
                 e.utf8_error().valid_up_to() + 1
             ))
-            .help("convert the file: iconv -f WINDOWS-1252 -t UTF-8")
+            .help(help)
         })?;
         // A byte-order mark is of the file and not of its first line.
         let line = if self.number == 1 {

@@ -8,7 +8,10 @@ fn gate(value: serde_json::Value) -> Gate {
 }
 
 fn verdict(gate: &Gate, value: f64, interval: Option<Interval>) -> Outcome {
-    gate.rule("g").expect("makes sense").verdict(gate, Some(Estimate { value, interval })).outcome
+    gate.rule("g")
+        .expect("makes sense")
+        .verdict(gate, Some(Estimate { value, interval }), &Foreign::default())
+        .outcome
 }
 
 #[test]
@@ -29,7 +32,7 @@ fn a_bound_is_met_by_the_worse_end_missed_by_the_better_one_or_left_open() {
     {
         assert_eq!(verdict(&least, 1.4, Some(interval)), outcome, "{interval:?}");
     }
-    let nothing = least.rule("g").expect("makes sense").verdict(&least, None);
+    let nothing = least.rule("g").expect("makes sense").verdict(&least, None, &Foreign::default());
     assert_eq!((nothing.outcome, nothing.measured), (Outcome::Inconclusive, None));
 }
 
@@ -185,4 +188,30 @@ fn what_a_gate_names_must_be_there() {
     let unseen = json!({ "metric": "final.fidelity.f1", "min": 0.9, "mention": "unseen" });
     let without = Names { train: false, ..world() };
     assert!(refused(unseen, &without).expect("no train").help.expect("help").contains("train = "));
+}
+
+#[test]
+fn a_gate_on_gold_whose_types_nobody_has_is_inconclusive() {
+    let counts = |kind: &str| BTreeMap::from([(kind.to_owned(), 2)]);
+    let foreign =
+        Foreign { unknown: BTreeMap::from([("a".to_owned(), counts("PERSON"))]), ..Foreign::default() };
+    let verdict = |metric: &str, set: Option<&str>| {
+        let gate = Gate {
+            metric: metric.to_owned(),
+            min: Some(0.0),
+            set: set.map(str::to_owned),
+            ..Gate::default()
+        };
+        let estimate = Estimate { value: 0.9, interval: Some([0.8, 0.95]) };
+        gate.rule("g").expect("makes sense").verdict(&gate, Some(estimate), &foreign)
+    };
+    for set in [None, Some("a")] {
+        let verdict = verdict("final.quality.f1", set);
+        assert_eq!(verdict.outcome, Outcome::Inconclusive);
+        let reason = "gold set `a` has PERSON (2 entities), which no model has";
+        assert_eq!(verdict.reason.as_deref(), Some(reason));
+    }
+    assert_eq!(verdict("final.quality.f1", Some("b")).outcome, Outcome::Pass);
+    assert_eq!(verdict("final.fidelity.f1", None).outcome, Outcome::Pass);
+    assert_eq!(verdict("final.parameters", None).outcome, Outcome::Pass);
 }

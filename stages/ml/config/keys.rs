@@ -85,7 +85,8 @@ impl<'a> Keys<'a> {
             StageError::new("id2label is missing, so the labels have no names")
                 .help("add id2label to config.json: {\"0\": \"O\", \"1\": \"I-PER\", ..}")
         })?;
-        let count = map.0.len();
+        // Losses skip words labelled -100 (PyTorch's `ignore_index`), and some write that down as a label.
+        let count = map.0.keys().filter(|key| !key.starts_with('-')).count();
         let names = (0..count)
             .map(|column| {
                 map.text(&column.to_string())?.map(str::to_owned).ok_or_else(|| {
@@ -94,16 +95,22 @@ impl<'a> Keys<'a> {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        if let Some(inverse) = self.object("label2id")? {
-            for (column, name) in names.iter().enumerate() {
-                if inverse.number(name)? != Some(column) || inverse.0.len() != count {
-                    return Err(StageError::new(format!(
-                        "label2id does not say of {name} that it is {column}, as id2label does, and of nothing more"
-                    ))
-                    .help("find out which of the two is right, and make label2id the inverse of id2label"));
-                }
-            }
-        }
+        self.compare(&names);
         Labels::parse(&names)
+    }
+
+    /// label2id is for people: what transformers reads is id2label. Where the two contradict each other, that is said.
+    fn compare(&self, names: &[String]) {
+        let Some(inverse) = self.0.get("label2id").and_then(Value::as_object) else { return };
+        let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        let other = names.iter().enumerate().find_map(|(column, name)| {
+            let other = inverse.get(name).and_then(number)?;
+            (other != column as u64).then_some((name, column, other))
+        });
+        if let Some((name, column, other)) = other {
+            tracing::info!(
+                "label2id of config.json says that {name} is {other}; id2label, which counts, says {column}"
+            );
+        }
     }
 }

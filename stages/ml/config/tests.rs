@@ -80,7 +80,7 @@ fn a_uniform_student_speaks_the_stock_keys() {
 fn a_new_model_gets_the_keys_that_transformers_needs() {
     let mut config = student(100, 2, 12, 64);
     config.stock = Value::Null;
-    let special = Special { bos: 5, pad: 1, eos: 6, unk: 3 };
+    let special = Special { bos: 5, pad: 1, eos: 6, unk: Some(3) };
     config.name_special(special);
     let value: Value = serde_json::from_str(&config.json()).expect("JSON");
     for key in
@@ -94,15 +94,20 @@ fn a_new_model_gets_the_keys_that_transformers_needs() {
 }
 
 #[test]
-fn special_ids_must_agree_where_config_names_them() {
+fn the_pad_id_must_agree_and_no_other_id_is_read() {
     let config = Config::parse(camembert()).expect("a CamemBERT");
-    config.check_special(Special { bos: 5, pad: 1, eos: 6, unk: 3 }).expect("they agree");
-    let error = config.check_special(Special { bos: 0, pad: 1, eos: 2, unk: 3 }).expect_err("they differ");
-    assert_eq!(error.to_string(), "config.json says bos_token_id = 5, but tokenizer.json gives it 0");
+    for bos in [0, 5] {
+        config.check_special(Special { bos, pad: 1, eos: 6, unk: Some(3) }).expect("an encoder reads no bos");
+    }
+    let error =
+        config.check_special(Special { bos: 5, pad: 0, eos: 6, unk: Some(3) }).expect_err("they differ");
+    assert_eq!(error.to_string(), "config.json says pad_token_id = 1, but the tokenizer gives it 0");
     let mut stock = camembert();
-    stock.as_object_mut().expect("an object").remove("bos_token_id");
-    let config = Config::parse(stock).expect("a CamemBERT");
-    config.check_special(Special { bos: 0, pad: 1, eos: 6, unk: 3 }).expect("bos is not named");
+    (stock["bos_token_id"], stock["eos_token_id"]) = (json!(0), json!([2, 7]));
+    let mut config = Config::parse(stock).expect("ids that nobody reads stop nobody");
+    config.name_special(Special { bos: 5, pad: 1, eos: 6, unk: Some(3) });
+    let written: Value = serde_json::from_str(&config.json()).expect("JSON");
+    assert_eq!((&written["bos_token_id"], &written["eos_token_id"]), (&json!(5), &json!(6)));
 }
 
 #[test]
@@ -135,8 +140,6 @@ fn a_key_of_another_type_is_no_key_that_is_missing() {
         ("layer_norm_eps", json!("1e-5")),
         ("layer_norm_eps", json!(-1e-5)),
         ("type_vocab_size", json!("1")),
-        ("bos_token_id", json!("5")),
-        ("eos_token_id", json!([6])),
         ("pad_token_id", json!(1.5)),
         ("is_decoder", json!("true")),
         ("hidden_act", json!(["gelu"])),
@@ -145,7 +148,6 @@ fn a_key_of_another_type_is_no_key_that_is_missing() {
         ("architectures", json!("CamembertForMaskedLM")),
         ("id2label", json!(["O", "I-PER"])),
         ("id2label", json!({"0": "O", "1": 1})),
-        ("label2id", json!([0, 1])),
         ("ner_pipe", json!("none")),
         (
             "ner_pipe",
@@ -162,16 +164,28 @@ fn a_key_of_another_type_is_no_key_that_is_missing() {
 }
 
 #[test]
-fn two_lists_of_labels_that_contradict_each_other_are_refused() {
-    let right = json!({"O": 0, "I-LOC": 1, "I-PER": 2, "I-MISC": 3, "I-ORG": 4});
+fn id2label_alone_decides_what_the_labels_are() {
+    let labels = Config::parse(camembert()).expect("a CamemBERT").labels;
+    for inverse in [
+        json!({"O": 0, "I-LOC": 2, "I-PER": 1, "I-MISC": 3, "I-ORG": 4}),
+        json!({"O": 0, "I-LOC": 1, "I-PER": 2, "I-MISC": 3, "I-ORG": 4, "I-DATE": 5}),
+        json!({"O": "0", "I-LOC": "1"}),
+        json!({"0": 0}),
+        json!([0, 1]),
+        Value::Null,
+    ] {
+        let mut stock = camembert();
+        stock["label2id"] = inverse.clone();
+        assert_eq!(Config::parse(stock).expect("label2id is for people").labels, labels, "{inverse}");
+    }
+}
+
+#[test]
+fn the_label_that_losses_skip_is_no_label() {
     let mut stock = camembert();
-    stock["label2id"] = right.clone();
-    Config::parse(stock).expect("they agree");
-    let mut swapped = right.clone();
-    (swapped["I-LOC"], swapped["I-PER"]) = (json!(2), json!(1));
-    let error = refused(|keys| drop(keys.insert("label2id".to_owned(), swapped)));
-    assert!(error.starts_with("label2id does not say of I-LOC that it is 1"), "{error}");
-    let mut more = right;
-    more["I-DATE"] = json!(5);
-    assert!(refused(|keys| drop(keys.insert("label2id".to_owned(), more))).contains("and of nothing more"));
+    stock["id2label"] = json!({"-100": "IGN", "0": "O", "1": "PER"});
+    let config = Config::parse(stock).expect("-100 is left out");
+    assert_eq!(config.labels.names(), ["O", "PER"]);
+    let written: Value = serde_json::from_str(&config.json()).expect("JSON");
+    assert_eq!(written["id2label"], json!({"0": "O", "1": "PER"}));
 }

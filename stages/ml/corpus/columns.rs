@@ -30,7 +30,7 @@ fn problem(line: usize, message: impl Display) -> Problem {
     Problem { line, message: message.to_string() }
 }
 
-const UNKNOWN_TAG: &str = "the last column is neither O nor B- or I- with a type";
+const UNKNOWN_TAG: &str = "the last column is neither O nor a type after B-, I-, E- or S-";
 
 /// Reads columns: the first is the word, the last the tag; by tabs where a line has one, else by spaces.
 /// A blank line ends a sentence, `-DOCSTART-` begins a document, `# ..` without a tag is a comment.
@@ -165,7 +165,10 @@ pub(super) fn rows(text: &str) -> Result<Vec<Sentence>, Problem> {
                 _ => return Err(problem(number, format!("tag {place} is neither a string nor a number"))),
             };
             if split_tag(tag).is_none() {
-                return Err(problem(number, format!("tag {place} is neither O nor B- or I- with a type")));
+                return Err(problem(
+                    number,
+                    format!("tag {place} is neither O nor a type after B-, I-, E- or S-"),
+                ));
             }
             tags.push(tag.clone());
         }
@@ -176,19 +179,19 @@ pub(super) fn rows(text: &str) -> Result<Vec<Sentence>, Problem> {
     Ok(sentences)
 }
 
-/// IOB1 and IO to BIO: an I- that continues nothing begins an entity. Leaves legal BIO as it is.
+/// IOB1, IO and BIOES to BIO: an I- or E- that continues nothing begins an entity, and after an E- or S- nothing goes on.
+/// Leaves legal BIO as it is.
 pub(super) fn normalise(tags: &mut [String]) {
-    let mut last: Option<String> = None;
+    let mut open: Option<String> = None;
     for tag in tags {
         let Some(Some((prefix, kind))) = split_tag(tag) else {
-            last = None;
+            open = None;
             continue;
         };
         let kind = kind.to_owned();
-        if prefix == Prefix::Inside && last.as_ref() != Some(&kind) {
-            *tag = format!("B-{kind}");
-        }
-        last = Some(kind);
+        let continues = matches!(prefix, Prefix::Inside | Prefix::End) && open.as_ref() == Some(&kind);
+        *tag = format!("{}-{kind}", if continues { "I" } else { "B" });
+        open = (!matches!(prefix, Prefix::End | Prefix::Single)).then_some(kind);
     }
 }
 
@@ -211,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn bioes_and_bilou_become_bio() {
+        assert_eq!(tags("B-PER I-PER E-PER S-PER O S-LOC"), "B-PER I-PER I-PER B-PER O B-LOC");
+        assert_eq!(tags("B-PER L-PER U-PER U-LOC O"), "B-PER I-PER B-PER B-LOC O");
+        assert_eq!(
+            tags("B-PER E-PER I-PER E-LOC"),
+            "B-PER I-PER B-PER B-LOC",
+            "what continues nothing begins"
+        );
+    }
+
+    #[test]
     fn columns_are_split_by_tab_or_space() {
         let read = columns("# id = 3\nJean\tNOM\tI-PER\nvit\tV\tO\n\n\nÀ O\nAix B-LOC\n# O\n").expect("read");
         assert_eq!(read.len(), 2);
@@ -229,7 +243,7 @@ mod tests {
     fn bad_columns_are_named_by_line() {
         for (text, line, message) in [
             ("a O\nb", 2, "a word without a tag"),
-            ("a O\nb S-PER", 2, UNKNOWN_TAG),
+            ("a O\nb X-PER", 2, UNKNOWN_TAG),
             ("a\tO\n\tO", 2, "a tag without a word"),
         ] {
             assert_eq!(columns(text), Err(problem(line, message)));

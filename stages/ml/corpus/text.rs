@@ -9,6 +9,8 @@ use std::{
 
 use stage_contract::{Artifact, Kind, StageError};
 
+use crate::ml::encoding;
+
 /// One raw line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -122,17 +124,11 @@ pub(super) fn files(path: &Path, extensions: &[&str]) -> Result<Vec<(String, Pat
 /// A file's text: UTF-8, a byte order mark left out, ends of lines as `\n`.
 pub(super) fn read(path: &Path) -> Result<String, StageError> {
     let bytes = fs::read(path).map_err(|e| StageError::io("read", path, e))?;
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(StageError::new(format!("{} is UTF-16, not UTF-8", path.display()))
-            .help(format!("convert it: `iconv -f UTF-16 -t UTF-8 {0} -o {0}.new`", path.display())));
-    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
-        StageError::new(format!("{}:{line}: not UTF-8", path.display())).help(format!(
-            "convert the file, for example from Latin-1: `iconv -f ISO-8859-1 -t UTF-8 {0} -o {0}.new`",
-            path.display()
-        ))
+        StageError::new(format!("{}:{line}: not UTF-8", path.display()))
+            .help(encoding::advice(error.as_bytes(), path))
     })?;
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     Ok(if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text })
@@ -184,7 +180,13 @@ mod tests {
             folder(&[("a.txt", b"un\ndeux \xe9t\xe9\n"), ("b.txt", b"\xff\xfea\0"), ("c.txt", b" \n\n")]);
         let error = |name: &str| Text::load(&folder.path().join(name)).expect_err(name).to_string();
         assert!(error("a.txt").ends_with("a.txt:2: not UTF-8"), "{}", error("a.txt"));
-        assert!(error("b.txt").contains("UTF-16"));
+        assert!(error("b.txt").ends_with("b.txt:1: not UTF-8"), "{}", error("b.txt"));
+        let help = |name: &str| {
+            let error = Text::load(&folder.path().join(name)).expect_err(name);
+            error.advice().expect("a way out").to_owned()
+        };
+        assert!(help("a.txt").contains("iconv -f WINDOWS-1252"), "{}", help("a.txt"));
+        assert!(help("b.txt").contains("iconv -f UTF-16"), "{}", help("b.txt"));
         assert!(error("c.txt").contains("no text in"));
         assert!(error("absent.txt").contains("cannot read"));
         let empty = tempfile::tempdir().expect("a folder");

@@ -105,7 +105,7 @@ impl Examples {
         let mut texts = logits.texts;
         let gold: Vec<usize> = (0..self.len()).filter(|text| !self.silver[*text]).collect();
         let unread: Vec<Encoded> = gold.iter().map(|&text| self.as_teacher()[text].clone()).collect();
-        let read = word_logits(teacher, &unread, READ, device, None);
+        let read = word_logits(teacher, &unread, READ, device, None)?;
         let mut read = gold.into_iter().zip(read).collect::<BTreeMap<_, _>>();
         let mut all = Vec::with_capacity(self.len());
         for (text, id) in self.ids.iter().enumerate() {

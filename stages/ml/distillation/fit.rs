@@ -12,7 +12,7 @@ use crate::ml::{
     labels::Labels,
     logits::Origin,
     losses::Misc,
-    model::{self, ModelFolder},
+    model::ModelFolder,
     student::columns_of,
 };
 
@@ -32,7 +32,7 @@ impl Training {
     /// They are malformed, or do not fit `misc` or the student's types.
     pub fn preflight(&self, train: Option<&Path>, gold: Option<&Path>) -> Result<(), Invalid> {
         if let (Some(train), Misc::Keep) = (train, self.misc) {
-            let train = Corpus::load(train).map_err(|e| model::invalid(&e).at("train"))?;
+            let train = Corpus::load(train).map_err(|e| Invalid::of(&e).at("train"))?;
             check_kept(&train, self.misc)?;
         }
         if let Some(gold) = gold {
@@ -41,7 +41,7 @@ impl Training {
                 let mut records = gold.sets.iter().flat_map(|set| &set.records);
                 records.try_for_each(|record| columns(record, &labels, self.misc).map(drop))
             });
-            fits.map_err(|e| model::invalid(&e).at("gold"))?;
+            fits.map_err(|e| Invalid::of(&e).at("gold"))?;
         }
         Ok(())
     }
@@ -53,7 +53,7 @@ impl Training {
 /// They are another's.
 pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(), Invalid> {
     if let (Some(logits), Some(teacher)) = (logits, teacher) {
-        let origin = Origin::load(logits).map_err(|e| model::invalid(&e).at("logits"))?;
+        let origin = Origin::load(logits).map_err(|e| Invalid::of(&e).at("logits"))?;
         origin.check(&ModelFolder { path: teacher.to_owned() })?;
     }
     Ok(())
@@ -102,7 +102,7 @@ fn check_teacher(student: &Config, teacher: &Config) -> Result<(), Invalid> {
     let wrong = |message: String| {
         Err(Invalid::new(message).at("teacher").help("wire the teacher that the student was made from"))
     };
-    columns_of(&teacher.labels, &student.labels).map_err(|e| model::invalid(&e).at("teacher"))?;
+    columns_of(&teacher.labels, &student.labels).map_err(|e| Invalid::of(&e).at("teacher"))?;
     let has = teacher.layers.len();
     match student.layers.iter().map(|layer| layer.from_teacher_layer).find(|origin| *origin >= has) {
         Some(origin) => wrong(format!(

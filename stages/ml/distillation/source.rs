@@ -57,7 +57,7 @@ impl Training {
         } else {
             let mut progress = cx.progress("reading for the CRF", some.len() as u64, "sentences");
             let budget = 2 * self.batch_tokens;
-            let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress));
+            let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress))?;
             read.into_iter().map(|logits| logits.values).collect()
         };
         cx.check_cancelled()?;

@@ -182,7 +182,8 @@ fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked(
     let records = [silver("a-1"), record("g:1", &["B-PER", "B-PER"], Provenance::Gold), silver("a-2")];
     let logits = |ids: &[&str]| {
         let texts = encode(&teacher, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())));
-        let said = word_logits(&teacher, &texts.expect("sub-words"), 100, &Device::flex(), None);
+        let said =
+            word_logits(&teacher, &texts.expect("sub-words"), 100, &Device::flex(), None).expect("finite");
         let array = |said: WordLogits| Array { shape: vec![said.len(), 5], values: said.values };
         let named = records.iter().zip(said).filter(|(record, _)| ids.contains(&record.id.as_str()));
         Some(Logits {

@@ -1,7 +1,7 @@
 //! From the teacher's IO labels to the student's BIO labels (ML.md §2).
 
 use crate::ml::{
-    labels::{Labels, Scheme, Tag},
+    labels::{Labels, Tag},
     losses::narrow,
 };
 
@@ -70,10 +70,10 @@ pub fn project(
                 }
                 continue;
             };
-            let c = match (teacher.scheme(), *tag) {
-                (Scheme::Io, Tag::Inside(kind)) => before.as_ref().map_or(0.0, |types| types[kind]),
-                (_, Tag::Inside(_)) => 1.0,
-                (_, Tag::Begin(_) | Tag::Outside) => 0.0,
+            let c = match *tag {
+                Tag::Inside(kind) if teacher.marks_begin(kind) => 1.0,
+                Tag::Inside(kind) => before.as_ref().map_or(0.0, |types| types[kind]),
+                Tag::Begin(_) | Tag::Outside => 0.0,
             };
             q[begin] += p[column] * (1.0 - c);
             q[inside] += p[column] * c;
@@ -107,12 +107,10 @@ pub(super) struct Targets<'a> {
 
 impl<'a> Targets<'a> {
     pub(super) fn new(teacher: &'a Labels, student: &Labels) -> Self {
-        let column = |tag| student.tags().iter().position(|t| *t == tag);
-        let columns = teacher.types().iter().map(|name| {
-            let kind = student.type_index(name)?;
-            let inside = column(Tag::Inside(kind))?;
-            Some((column(Tag::Begin(kind)).unwrap_or(inside), inside))
-        });
+        let columns = teacher
+            .types()
+            .iter()
+            .map(|name| student.column_of(name, true).zip(student.column_of(name, false)));
         Self { teacher, columns: columns.collect(), outside: student.outside() }
     }
 

@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, activation};
 
 use crate::ml::{
-    labels::{Labels, Scheme, Tag},
+    labels::{Labels, Tag},
     losses::{
         CrfWeights, Misc, count,
         lattice::{self, Counts},
@@ -49,10 +49,10 @@ pub fn project(
         };
         begins[column * width + begin] = 1.0;
         insides[column * width + inside] = 1.0;
-        match (teacher.scheme(), *tag) {
-            (Scheme::Io, Tag::Inside(kind)) => split[kind * columns + column] = 1.0,
-            (_, Tag::Inside(_)) => always[column] = 1.0,
-            (_, Tag::Begin(_) | Tag::Outside) => {}
+        match *tag {
+            Tag::Inside(kind) if teacher.marks_begin(kind) => always[column] = 1.0,
+            Tag::Inside(kind) => split[kind * columns + column] = 1.0,
+            Tag::Begin(_) | Tag::Outside => {}
         }
     }
     let constant = |values, shape| matrix(values, shape, &device);

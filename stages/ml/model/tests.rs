@@ -224,12 +224,86 @@ fn training_and_validation_networks_agree() {
 }
 
 #[test]
+fn a_saved_model_tells_transformers_its_special_tokens_and_its_longest_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]);
+    model.save(folder.path()).expect("saved");
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(folder.path().join(name)).expect(name)).expect("JSON")
+    };
+    let (config, special) = (read("tokenizer_config.json"), read("special_tokens_map.json"));
+    assert_eq!(config["model_max_length"], model.config.max_pieces());
+    assert_eq!(config["tokenizer_class"], "PreTrainedTokenizerFast");
+    for (key, token) in
+        [("cls_token", "<s>"), ("sep_token", "</s>"), ("pad_token", "<pad>"), ("unk_token", "<unk>")]
+    {
+        assert_eq!((&config[key], &special[key]), (&token.into(), &token.into()), "{key}");
+    }
+    let again = Model::load(folder.path(), &Device::flex()).expect("loaded");
+    assert_eq!(again.tokenizer.special(), model.tokenizer.special());
+}
+
+#[test]
+fn special_tokens_are_known_by_their_part_and_not_by_their_spelling() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]);
+    model.save(folder.path()).expect("saved");
+    let rename = |name: &str| {
+        let path = folder.path().join(name);
+        let text = fs::read_to_string(&path).expect("read");
+        let named = [("<s>", "[CLS]"), ("</s>", "[SEP]"), ("<pad>", "[PAD]"), ("<unk>", "[UNK]")];
+        let text = named.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        fs::write(path, text).expect("written");
+    };
+    rename("tokenizer.json");
+    for name in ["tokenizer_config.json", "special_tokens_map.json"] {
+        fs::remove_file(folder.path().join(name)).expect("removed");
+    }
+    let again = Model::load(folder.path(), &Device::flex()).expect("the usual spellings");
+    assert_eq!(again.tokenizer.special(), model.tokenizer.special());
+    let odd = fs::read_to_string(folder.path().join("tokenizer.json")).expect("read").replace("[PAD]", "@@");
+    fs::write(folder.path().join("tokenizer.json"), odd).expect("written");
+    let error = Model::load(folder.path(), &Device::flex()).err().expect("nothing says which is the padding");
+    assert!(error.advice().is_some_and(|help| help.contains("`pad_token`")), "{:?}", error.advice());
+    // What the advice says works.
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"pad_token": {"content": "@@"}}"#)
+        .expect("written");
+    let again = Model::load(folder.path(), &Device::flex()).expect("now it is said");
+    assert_eq!(again.tokenizer.special(), model.tokenizer.special());
+}
+
+#[test]
+fn a_special_token_beyond_the_vocabulary_is_left_out_and_any_other_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]);
+    model.save(folder.path()).expect("saved");
+    let path = folder.path().join("tokenizer.json");
+    let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    let add = |special: bool| {
+        let mut value = whole.clone();
+        let token = serde_json::json!({
+            "id": model.config.vocab, "content": "<unk>NOTUSED", "special": special, "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": false,
+        });
+        value["added_tokens"].as_array_mut().expect("a list").push(token);
+        fs::write(&path, value.to_string()).expect("written");
+        outside(folder.path()).map(|(_, tokenizer)| tokenizer)
+    };
+    let tokenizer = add(true).expect("no text means it");
+    assert!(tokenizer.vocab_size() <= model.config.vocab);
+    let pieces = tokenizer.pieces("<unk>NOTUSED Anna").expect("pieces");
+    assert!(pieces.iter().all(|piece| (piece.id as usize) < model.config.vocab), "{pieces:?}");
+    let error = Invalid::of(&add(false).err().expect("a text may mean it"));
+    assert!(error.message.contains("makes room for"), "{}", error.message);
+}
+
+#[test]
 fn every_mistake_in_a_teacher_comes_with_something_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]).save(folder.path()).expect("saved");
     let config = fs::read_to_string(path("config.json")).expect("read");
-    let help = || invalid(&outside(folder.path()).err().expect("refused")).help;
+    let help = || Invalid::of(&outside(folder.path()).err().expect("refused")).help;
     for (from, to) in [
         ("\"I-MISC\"", "\"LABEL_2\""),
         ("id2label", "labels"),
@@ -245,5 +319,5 @@ fn every_mistake_in_a_teacher_comes_with_something_to_do() {
     }
     fs::write(path("config.json"), &config).expect("written");
     fs::remove_file(path("tokenizer.json")).expect("removed");
-    assert!(help().is_some_and(|help| help.contains("tokenizer.json")));
+    assert!(help().is_some_and(|help| help.contains("download the tokenizer")));
 }

@@ -1,0 +1,239 @@
+//! The files of a model folder, as they come from the hub.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+use stage_contract::StageError;
+
+/// The model's shape.
+pub const CONFIG: &str = "config.json";
+/// The weights, in one file.
+pub const WEIGHTS: &str = "model.safetensors";
+/// Where the tensors are, when the weights are in several files.
+pub const INDEX: &str = "model.safetensors.index.json";
+/// The tokenizer, ready for use.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// The vocabulary of a `SentencePiece` tokenizer.
+pub const SENTENCEPIECE: &str = "sentencepiece.bpe.model";
+/// Which token plays which part, and how long a text may be.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// Which token plays which part.
+pub const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+
+/// What a Git LFS pointer begins with (Git LFS specification, "Pointer").
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Reads a file of a model folder.
+///
+/// # Errors
+/// Unreadable, or a Git LFS pointer in its place.
+pub fn read(path: &Path) -> Result<Vec<u8>, StageError> {
+    let bytes = fs::read(path).map_err(|e| StageError::io("read", path, e))?;
+    if !bytes.starts_with(POINTER) {
+        return Ok(bytes);
+    }
+    let folder = quoted(path.parent().unwrap_or(path));
+    Err(StageError::new(format!("{} is a Git LFS pointer and not the file itself", path.display())).help(
+        format!(
+            "fetch what it points to: `git -C {folder} lfs install --local && git -C {folder} lfs pull`, or where the folder is no git clone \
+             `hf download OWNER/NAME --local-dir {folder}`"
+        ),
+    ))
+}
+
+/// Reads a JSON file of a model folder that need not be there.
+///
+/// # Errors
+/// Unreadable, or no JSON.
+pub fn optional(path: &Path) -> Result<Option<Value>, StageError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    json(path).map(Some)
+}
+
+fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, StageError> {
+    serde_json::from_slice(&read(path)?).map_err(|e| {
+        StageError::because(format!("cannot understand {}", path.display()), e)
+            .help("copy it again from the model's own repository")
+    })
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// The safetensors files with the weights: one, or the shards that the index names, in name order.
+///
+/// # Errors
+/// There are none, a shard is missing, or the index names a file elsewhere.
+pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let whole = folder.join(WEIGHTS);
+    if whole.exists() {
+        return Ok(vec![whole]);
+    }
+    let index = folder.join(INDEX);
+    if !index.exists() {
+        return Err(without_weights(folder));
+    }
+    let Index { weight_map } = json(&index)?;
+    let names: BTreeSet<String> = weight_map.into_values().collect();
+    let wrong = |message: String| Err(StageError::new(format!("{}: {message}", index.display())));
+    for name in &names {
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || name.is_empty() {
+            return wrong(format!("`{name}` is no file of the folder"));
+        }
+        if !folder.join(name).exists() {
+            return wrong(format!("the file {name} that it names is not there"))
+                .map_err(|e: StageError| e.help("download all files of the model's repository"));
+        }
+    }
+    if names.is_empty() {
+        return wrong("it names no file".to_owned());
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+fn without_weights(folder: &Path) -> StageError {
+    let shown = folder.display();
+    let there = |names: &[&'static str]| names.iter().copied().find(|name| folder.join(name).exists());
+    match there(&["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"]) {
+        Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, and only safetensors are read"))
+            .help(format!("convert them where transformers and torch are installed: {}", convert("AutoModelForTokenClassification", folder))),
+        None => StageError::new(format!("{shown} has no {WEIGHTS}"))
+            .help("name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or sentencepiece.bpe.model"),
+    }
+}
+
+/// A command that lets transformers read a folder and write it again as we read it.
+#[must_use]
+pub fn convert(class: &str, folder: &Path) -> String {
+    let folder = quoted(folder);
+    format!(
+        "`python3 -c 'import sys, transformers as t; t.{class}.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])' {folder}`"
+    )
+}
+
+/// The file that the tokenizer is read from.
+///
+/// # Errors
+/// There is none.
+pub fn tokenizer(folder: &Path) -> Result<PathBuf, StageError> {
+    let known = [TOKENIZER, SENTENCEPIECE].map(|name| folder.join(name));
+    if let Some(found) = known.into_iter().find(|path| path.exists()) {
+        return Ok(found);
+    }
+    let error = StageError::new(format!("{} has no {TOKENIZER} and no {SENTENCEPIECE}", folder.display()));
+    let other = ["vocab.txt", "vocab.json", "spiece.model", "spm.model"];
+    Err(if other.into_iter().any(|name| folder.join(name).exists()) {
+        error.help(format!("let transformers write tokenizer.json: {}", convert("AutoTokenizer", folder)))
+    } else {
+        error.help("download the tokenizer from the model's own repository, into the same folder")
+    })
+}
+
+/// All files that a model is read from: config, weights, tokenizer.
+///
+/// # Errors
+/// One is missing.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let config = folder.join(CONFIG);
+    if !config.exists() {
+        return Err(StageError::new(format!("{} has no {CONFIG}", folder.display()))
+            .help("name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or sentencepiece.bpe.model"));
+    }
+    Ok([vec![config], weights(folder)?, vec![tokenizer(folder)?]].concat())
+}
+
+/// A path as a shell reads it.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    shlex::try_quote(&text).map_or_else(|_| text.clone(), std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).expect("written");
+        }
+        folder
+    }
+
+    #[test]
+    fn a_pointer_is_told_from_the_file_and_the_way_to_it_is_said() {
+        let folder =
+            folder(&[("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")]);
+        let error = read(&folder.path().join(WEIGHTS)).expect_err("a pointer");
+        assert!(error.to_string().ends_with("is a Git LFS pointer and not the file itself"), "{error}");
+        let command =
+            format!("git -C {0} lfs install --local && git -C {0} lfs pull", folder.path().display());
+        assert!(error.advice().is_some_and(|help| help.contains(&command)), "{:?}", error.advice());
+    }
+
+    #[test]
+    fn shards_are_those_that_the_index_names() {
+        let index = r#"{"metadata": {}, "weight_map": {"b": "model-2.safetensors", "a": "model-1.safetensors", "c": "model-1.safetensors"}}"#;
+        let folder = folder(&[(INDEX, index), ("model-1.safetensors", ""), ("other.safetensors", "")]);
+        let error = weights(folder.path()).expect_err("one is missing").to_string();
+        assert!(error.ends_with("the file model-2.safetensors that it names is not there"), "{error}");
+        fs::write(folder.path().join("model-2.safetensors"), "").expect("written");
+        let names: Vec<_> = weights(folder.path())
+            .expect("both")
+            .iter()
+            .map(|path| path.file_name().expect("a name").to_owned())
+            .collect();
+        assert_eq!(names, ["model-1.safetensors", "model-2.safetensors"]);
+        // One whole file wins, as in transformers.
+        fs::write(folder.path().join(WEIGHTS), "").expect("written");
+        assert_eq!(weights(folder.path()).expect("the whole"), [folder.path().join(WEIGHTS)]);
+    }
+
+    #[test]
+    fn an_index_leads_nowhere_else() {
+        for name in ["../x.safetensors", "/etc/passwd", ""] {
+            let index = serde_json::json!({"weight_map": {"a": name}}).to_string();
+            let folder = folder(&[(INDEX, &index)]);
+            let error = weights(folder.path()).expect_err(name).to_string();
+            assert!(error.contains("is no file of the folder"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_a_way_to_get_it() {
+        for (files, message, help) in [
+            (&[("pytorch_model.bin", "")][..], "pytorch_model.bin alone", "AutoModelForTokenClassification"),
+            (&[][..], "has no model.safetensors", "Hugging Face layout"),
+        ] {
+            let error = weights(folder(files).path()).expect_err(message);
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{:?}", error.advice());
+        }
+        for (files, help) in [(&[("vocab.txt", "")][..], "AutoTokenizer"), (&[][..], "own repository")] {
+            let error = tokenizer(folder(files).path()).expect_err("no tokenizer");
+            assert!(
+                error.to_string().ends_with("has no tokenizer.json and no sentencepiece.bpe.model"),
+                "{error}"
+            );
+            assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{:?}", error.advice());
+        }
+    }
+
+    #[test]
+    fn a_path_in_a_command_survives_the_shell() {
+        assert_eq!(quoted(Path::new("a/b")), "a/b");
+        let path = "l'été 2 \"x\" $y";
+        assert_eq!(shlex::split(&quoted(Path::new(path))), Some(vec![path.to_owned()]));
+    }
+}
