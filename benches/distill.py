@@ -21,7 +21,7 @@ from pathlib import Path
 import encoder
 from encoder import ROOT, say
 
-WEIGHTS = [1.0, 1.0, 0.2, 0.2]  # CE, KD, hidden, CRF, as `distill` has them from its second epoch on
+WEIGHTS = {"ce": 1.0, "kd": 1.0, "hidden": 0.2, "crf": 0.2}  # as `distill` has them from its second epoch on
 TEMPERATURE, BOUNDARY, LAYERS = 2.5, 0.5, 10
 TRAINERS = {"transformers' Trainer": "random", "the same, batches by length": "group_by_length"}
 
@@ -37,6 +37,11 @@ inputs = {{ records = "annotate.records" }}
 inputs = {{ train = "split.train", dev = "split.dev", teacher = "sources.teacher" }}
 params = {{ keep_layers = {layers}, epochs = 1, lr = 2e-5, temperature = {temperature}, boundary = {boundary}, weights_first = {weights}, batch_tokens = {tokens} }}
 """
+
+
+def inline(table: dict[str, float]) -> str:
+    """A TOML inline table."""
+    return "{ " + ", ".join(f"{key} = {value}" for key, value in table.items()) + " }"
 
 
 def main() -> None:
@@ -84,7 +89,7 @@ class Ours:
         teacher.unlink(missing_ok=True)
         teacher.symlink_to(options.teacher.resolve())
         settings = dict(
-            layers=LAYERS, temperature=TEMPERATURE, boundary=BOUNDARY, weights=WEIGHTS, tokens=options.batch_tokens
+            layers=LAYERS, temperature=TEMPERATURE, boundary=BOUNDARY, weights=inline(WEIGHTS), tokens=options.batch_tokens
         )
         (self.folder / "pipeline.toml").write_text(PIPELINE.format(**settings))
 
@@ -261,7 +266,7 @@ class Theirs:
 
         class Distiller(Trainer):
             def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-                return sum(weight * term for weight, term in zip(WEIGHTS, side.terms(model, inputs)))
+                return sum(weight * term for weight, term in zip(WEIGHTS.values(), side.terms(model, inputs)))
 
         settings = TrainingArguments(
             output_dir=str(self.folder / "trainer"),

@@ -9,7 +9,7 @@ use crate::ml::{
     corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        Distillation, Examples, Training, Weights, check_epochs, check_logits, check_weights, hidden_pairs,
+        Distillation, Examples, Lesson, Training, Weights, check_epochs, check_logits, hidden_pairs,
         relation_pair, student_labels,
     },
     logits::Logits,
@@ -54,9 +54,9 @@ pub struct Distill {
     pub layers: Layers,
     /// Passes over the train part.
     pub epochs: u32,
-    /// Weights of CE, KD, hidden and CRF at the beginning.
+    /// Weights of the losses at the beginning; a loss that is not named does not count.
     pub weights_first: Weights,
-    /// Weights of CE, KD, hidden and CRF in the end.
+    /// Weights of the losses in the end.
     pub weights: Weights,
     /// How the first become the second: step (after epoch 1) or linear (over the whole training).
     pub phases: Phases,
@@ -73,8 +73,8 @@ impl Default for Distill {
             keep_layers: 10,
             layers: Layers::Uniform,
             epochs: 10,
-            weights_first: [1.0, 0.5, 0.1, 0.1],
-            weights: [1.0, 1.0, 0.2, 0.2],
+            weights_first: Weights::of(&[("ce", 1.0), ("kd", 0.5), ("hidden", 0.1), ("crf", 0.1)]),
+            weights: Weights::of(&[("ce", 1.0), ("kd", 1.0), ("hidden", 0.2), ("crf", 0.2)]),
             phases: Phases::Step,
             hidden_pairs: Vec::new(),
             training: Training::default(),
@@ -98,7 +98,7 @@ impl Stage for Distill {
     const SPEC: Spec = Spec {
         name: "distill",
         version: 1,
-        doc: "trains a student made of the teacher's layers with four losses",
+        doc: "trains a student made of the teacher's layers on its tags, soft targets, hidden states and transitions",
         inputs: &[TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port(), LOGITS.port()],
         outputs: &[MODEL.port(), HISTORY.port()],
         measures: false,
@@ -106,8 +106,8 @@ impl Stage for Distill {
 
     fn check(&self) -> Result<(), Invalid> {
         self.training.check()?;
-        check_weights("weights_first", &self.weights_first)?;
-        check_weights("weights", &self.weights)?;
+        self.weights_first.check("weights_first")?;
+        self.weights.check("weights")?;
         check_epochs(self.epochs)?;
         if self.keep_layers == 1 {
             return Err(Invalid::new("`keep_layers` is 1")
@@ -129,7 +129,7 @@ impl Stage for Distill {
                 .help(format!("use 2 to {has}")));
         }
         let student = self.shape(&config, &self.guess(&config));
-        relation_pair(&self.training, &student, &config)?;
+        relation_pair(&self.training, &student, &config, &self.both())?;
         self.pairs(&student, &config).map(drop)
     }
 
@@ -148,24 +148,23 @@ impl Stage for Distill {
             shape.config = self.shape(&teacher.config, &layers);
         }
         let pairs = self.pairs(&shape.config, &teacher.config)?;
-        let relation = relation_pair(&self.training, &shape.config, &teacher.config)?;
+        let relation = relation_pair(&self.training, &shape.config, &teacher.config, &self.both())?;
         let labels = &shape.config.labels;
         let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
         let prior = begin_prior(labels, &train.annotations());
         let student = from_teacher(&teacher, shape.config, &prior, &transitions, &device)?;
 
-        let trained = Distillation {
+        let lesson = Lesson {
             teacher: &teacher,
             student: &student,
-            train: &train,
-            dev: &dev,
             training: &self.training,
-            weights: &|at| self.weights_at(at),
             pairs: &pairs,
             relation,
             transitions: &transitions,
-        }
-        .run(cx, self.epochs, 0.0)?;
+        };
+        let weights = |at| self.weights_at(at);
+        let trained =
+            Distillation { lesson, train: &train, dev: &dev, weights: &weights }.run(cx, self.epochs, 0.0)?;
         trained.save(cx, student, &MODEL, &HISTORY)
     }
 }
@@ -187,16 +186,18 @@ impl Distill {
 
     fn weights_at(&self, at: At) -> Weights {
         match self.phases {
-            Phases::Step if at.epoch == 1 => self.weights_first,
-            Phases::Step => self.weights,
-            Phases::Linear => std::array::from_fn(|term| {
-                (1.0 - at.share) * self.weights_first[term] + at.share * self.weights[term]
-            }),
+            Phases::Step if at.epoch == 1 => self.weights_first.clone(),
+            Phases::Step => self.weights.clone(),
+            Phases::Linear => self.weights_first.towards(&self.weights, at.share),
         }
     }
 
+    fn both(&self) -> [&Weights; 2] {
+        [&self.weights_first, &self.weights]
+    }
+
     fn pairs(&self, student: &Config, teacher: &Config) -> Result<Vec<(usize, usize)>, Invalid> {
-        hidden_pairs(&self.hidden_pairs, student, teacher, &[self.weights_first, self.weights])
+        hidden_pairs(&self.hidden_pairs, student, teacher, &self.both())
     }
 }
 
@@ -213,17 +214,16 @@ mod tests {
 
     #[test]
     fn weights_change_after_the_first_epoch_or_all_the_way() {
+        let first = [("ce", 1.0), ("hidden", 0.5), ("crf", 0.25)];
+        let second = [("kd", 1.0), ("hidden", 0.5), ("crf", 0.75)];
         let weights = |phases, epoch, share| {
-            let stage = Distill {
-                weights_first: [1.0, 0.0, 0.5, 0.25],
-                weights: [0.0, 1.0, 0.5, 0.75],
-                phases,
-                ..Distill::default()
-            };
-            stage.weights_at(At { epoch, share })
+            let (weights_first, weights) = (Weights::of(&first), Weights::of(&second));
+            let stage = Distill { weights_first, weights, phases, ..Distill::default() };
+            let found = stage.weights_at(At { epoch, share });
+            ["ce", "kd", "hidden", "crf"].map(|name| found.get(name))
         };
         let near =
-            |found: Weights, right: Weights| found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-12);
+            |found: [f64; 4], right: [f64; 4]| found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-12);
         assert!(near(weights(Phases::Step, 1, 0.3), [1.0, 0.0, 0.5, 0.25]));
         assert!(near(weights(Phases::Step, 2, 0.3), [0.0, 1.0, 0.5, 0.75]));
         for (share, right) in
@@ -242,7 +242,6 @@ mod tests {
             ("layer_lr", Training { layer_lr: 1.5, ..training.clone() }),
             ("layer_lr", Training { layer_lr: f64::NAN, ..training.clone() }),
             ("accumulate", Training { accumulate: 0, ..training.clone() }),
-            ("relation", Training { relation: -1.0, ..training.clone() }),
             ("relation_pair", Training { relation_pair: vec![3], ..training.clone() }),
             ("relation_heads", Training { relation_heads: 0, ..training }),
         ] {
@@ -267,11 +266,12 @@ mod tests {
         assert_eq!(refused(&stage, "teacher", "good.bio"), None);
         let pairs = Distill { hidden_pairs: vec![(1, 2)], ..stage.clone() };
         assert_eq!(refused(&pairs, "teacher", "good.bio").as_deref(), Some("hidden_pairs"));
-        let wrong = |training| refused(&Distill { training, ..stage.clone() }, "teacher", "good.bio");
-        let heads = Training { relation: 0.5, relation_heads: 3, ..Training::default() };
+        let weights = Weights::of(&[("ce", 1.0), ("relation", 0.5)]);
+        let stage_with = |training| Distill { training, weights: weights.clone(), ..stage.clone() };
+        let wrong = |training| refused(&stage_with(training), "teacher", "good.bio");
+        let heads = Training { relation_heads: 3, ..Training::default() };
         assert_eq!(wrong(heads).as_deref(), Some("relation_heads"));
-        let pair =
-            Training { relation: 0.5, relation_heads: 2, relation_pair: vec![0, 7], ..Training::default() };
+        let pair = Training { relation_heads: 2, relation_pair: vec![0, 7], ..Training::default() };
         assert_eq!(wrong(pair).as_deref(), Some("relation_pair"));
         let origin = Origin { teacher: "12ab".into(), labels: teacher_labels().names().to_vec() };
         let logits = Logits { origin, ..Logits::default() };

@@ -9,7 +9,7 @@ use crate::ml::{
     corpus::{Corpus, Gold, History},
     device,
     distillation::{
-        Distillation, Examples, Training, Weights, check_epochs, check_labels, check_logits, check_weights,
+        Distillation, Examples, Lesson, Training, Weights, check_epochs, check_labels, check_logits,
         hidden_pairs, relation_pair,
     },
     logits::Logits,
@@ -22,7 +22,7 @@ use crate::ml::{
 pub struct Finetune {
     /// Passes over the train part.
     pub epochs: u32,
-    /// Weights of CE, KD, hidden and CRF.
+    /// Weights of the losses; a loss that is not named does not count.
     pub weights: Weights,
     /// Pairs [student's, teacher's] of hidden states, 0 = embeddings; empty = from where each layer came from.
     pub hidden_pairs: Vec<(usize, usize)>,
@@ -35,7 +35,7 @@ impl Default for Finetune {
     fn default() -> Self {
         Self {
             epochs: 2,
-            weights: [1.0, 0.8, 0.15, 0.15],
+            weights: Weights::of(&[("ce", 1.0), ("kd", 0.8), ("hidden", 0.15), ("crf", 0.15)]),
             hidden_pairs: Vec::new(),
             training: Training::default(),
         }
@@ -67,7 +67,7 @@ impl Stage for Finetune {
 
     fn check(&self) -> Result<(), Invalid> {
         self.training.check()?;
-        check_weights("weights", &self.weights)?;
+        self.weights.check("weights")?;
         check_epochs(self.epochs)?;
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Stage for Finetune {
         }
         if let (Some(teacher), Some(student)) = (&teacher, &student) {
             self.pairs(student, teacher)?;
-            relation_pair(&self.training, student, teacher)?;
+            relation_pair(&self.training, student, teacher, &[&self.weights])?;
         }
         self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))
     }
@@ -98,32 +98,34 @@ impl Stage for Finetune {
         let student = Model::load(cx.input(&MODEL)?, &device)?;
         check_labels(&student.config.labels, self.training.misc)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
-        let relation = relation_pair(&self.training, &student.config, &teacher.config)?;
+        let relation = relation_pair(&self.training, &student.config, &teacher.config, &[&self.weights])?;
         let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
         let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
         let [mut train, dev] = Examples::pair(&student, &teacher, parts, &gold, &self.training)?;
         train.recall(cx.read_optional(&LOGITS)?, &folder, &teacher, &device)?;
         let labels = &student.config.labels;
         let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
-        let trained = Distillation {
+        let lesson = Lesson {
             teacher: &teacher,
             student: &student,
-            train: &train,
-            dev: &dev,
             training: &self.training,
-            weights: &|_| self.weights,
             pairs: &pairs,
             relation,
             transitions: &transitions,
-        }
-        .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
+        };
+        let weights = |_| self.weights.clone();
+        let trained = Distillation { lesson, train: &train, dev: &dev, weights: &weights }.run(
+            cx,
+            self.epochs,
+            pruned_heads(&student.config, &teacher.config),
+        )?;
         trained.save(cx, student, &FINAL, &HISTORY)
     }
 }
 
 impl Finetune {
     fn pairs(&self, student: &Config, teacher: &Config) -> Result<Vec<(usize, usize)>, Invalid> {
-        hidden_pairs(&self.hidden_pairs, student, teacher, &[self.weights])
+        hidden_pairs(&self.hidden_pairs, student, teacher, &[&self.weights])
     }
 }
 
@@ -157,7 +159,7 @@ mod tests {
         student.save(&path("model")).expect("saved");
         let inputs: BTreeMap<_, _> = ["model", "teacher"].map(|port| (port.to_owned(), path(port))).into();
         // Without hidden states nothing else asks where a layer came from.
-        let stage = Finetune { weights: [1.0, 1.0, 0.0, 0.0], ..Finetune::default() };
+        let stage = Finetune { weights: Weights::of(&[("ce", 1.0), ("kd", 1.0)]), ..Finetune::default() };
         let early = stage.preflight(&Available::new(&inputs), Device::Cpu).expect_err("one layer");
         assert_eq!(early.at.as_deref(), Some("teacher"));
         let late = stage.run(&Context {

@@ -22,7 +22,7 @@ use crate::ml::{
     corpus::{Corpus, Report, Text},
     decode::decode,
     device,
-    distillation::{Training, Weights, check_logits, check_weights},
+    distillation::{Training, Weights, check_logits},
     importance::{Criterion, Importance, Labelled, Moment, highest},
     infer::{encode, word_logits},
     labels::{Scheme, spans},
@@ -89,7 +89,7 @@ pub struct Prune {
     pub rounds: u32,
     /// Share of the train part that is trained on after each cut but the last (`finetune` follows that); 0 = no recovery.
     pub recovery: f64,
-    /// Weights of CE, KD, hidden and CRF in recovery.
+    /// Weights of the losses in recovery; a loss that is not named does not count.
     pub weights: Weights,
     /// What recovery may be told, as `finetune`.
     #[serde(flatten)]
@@ -114,7 +114,7 @@ impl Default for Prune {
             means: true,
             rounds: 1,
             recovery: 0.0,
-            weights: [1.0, 0.8, 0.15, 0.15],
+            weights: Weights::of(&[("ce", 1.0), ("kd", 0.8), ("hidden", 0.15), ("crf", 0.15)]),
             training: Training::default(),
         }
     }
@@ -141,7 +141,7 @@ impl Stage for Prune {
     fn check(&self) -> Result<(), Invalid> {
         self.check_goal()?;
         self.training.check()?;
-        check_weights("weights", &self.weights)?;
+        self.weights.check("weights")?;
         for (name, number, help) in [
             ("batches", self.batches, 32),
             ("tokens", self.tokens, 1024),
@@ -191,7 +191,7 @@ impl Stage for Prune {
         let config = outside(path, MODEL.name())?;
         // How many heads a layer keeps is not known yet.
         let (parts, width) = (self.training.relation_heads, config.head_dim);
-        if self.recovery > 0.0 && self.training.relation > 0.0 && !width.is_multiple_of(parts) {
+        if self.recovery > 0.0 && self.weights.get("relation") > 0.0 && !width.is_multiple_of(parts) {
             return Err(Invalid::new(format!(
                 "{parts} relation heads do not divide a head's width of {width}"
             ))

@@ -2,6 +2,7 @@
 
 mod examples;
 mod fit;
+pub mod loss;
 mod source;
 mod targets;
 
@@ -10,10 +11,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, StageError};
 
-use self::targets::Targets;
 pub use self::{
     examples::Examples,
     fit::{check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
+    loss::{Lesson, Weights},
+};
+use self::{
+    loss::{LOSSES, Loss, Pass, Wants},
+    targets::Targets,
 };
 
 use crate::ml::{
@@ -24,7 +29,7 @@ use crate::ml::{
     host::host,
     infer::{absent, word_logits},
     labels::{Scheme, Span, spans},
-    losses::{self, Misc, Transitions, soft},
+    losses::Misc,
     model::{Model, Network, Packed},
     optimizer::Groups,
     packed::indices,
@@ -32,9 +37,6 @@ use crate::ml::{
     scores::score,
     trainer::{At, Decay, Objective, Plan, Term, Trained, train},
 };
-
-/// Weights of the four losses that every training has: CE, KD, hidden, CRF.
-pub type Weights = [f64; 4];
 
 /// Where the CRF's teacher transitions come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,9 +63,7 @@ pub struct Training {
     pub boundary: f64,
     /// What becomes of the teacher's MISC: outside, ignore or keep.
     pub misc: Misc,
-    /// Weight of the relation loss: how the words of a text relate to each other in one layer of each model.
-    pub relation: f64,
-    /// The layers [student's, teacher's] it compares, counted from 0; empty = the student's last and where it came from.
+    /// The layers [student's, teacher's] that the relation loss compares, counted from 0; empty = the student's last and where it came from.
     pub relation_pair: Vec<usize>,
     /// In how many parts it looks at them, whatever the models' own heads are.
     pub relation_heads: usize,
@@ -105,7 +105,6 @@ impl Default for Training {
             temperature: 2.5,
             boundary: 0.5,
             misc: Misc::Outside,
-            relation: 0.0,
             relation_pair: Vec::new(),
             relation_heads: 16,
             confidence_gamma: 1.0,
@@ -142,7 +141,6 @@ impl Training {
         check_positive("lr", self.lr)?;
         for (name, value) in [
             ("boundary", self.boundary),
-            ("relation", self.relation),
             ("confidence_gamma", self.confidence_gamma),
             ("head_lr", self.head_lr),
             ("crf_lr", self.crf_lr),
@@ -230,43 +228,17 @@ pub fn check_epochs(epochs: u32) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks weights of the losses given as the parameter `name`.
-///
-/// # Errors
-/// One is negative, or all are 0.
-pub fn check_weights(name: &'static str, weights: &Weights) -> Result<(), Invalid> {
-    let help = "give four numbers of 0 or more for CE, KD, hidden, CRF, such as [1.0, 0.5, 0.1, 0.1]";
-    if weights.iter().any(|w| !w.is_finite() || *w < 0.0) {
-        return Err(Invalid::new(format!("`{name}` has a weight below 0")).at(name).help(help));
-    }
-    if weights.iter().sum::<f64>() == 0.0 {
-        return Err(Invalid::new(format!("all weights of `{name}` are 0: nothing would be learnt"))
-            .at(name)
-            .help(help));
-    }
-    Ok(())
-}
-
 /// A student on its way, its teacher, and what it learns from.
 pub struct Distillation<'a> {
-    /// Frozen, without autodiff.
-    pub teacher: &'a Model,
-    /// Shape, labels and tokenizer of the student (its network is handed to the loop).
-    pub student: &'a Model,
+    /// Both models (the student's network is handed to the loop, the teacher's is frozen and without autodiff), and how
+    /// one learns from the other.
+    pub lesson: Lesson<'a>,
     /// What to learn.
     pub train: &'a Examples,
     /// What to be measured on.
     pub dev: &'a Examples,
-    /// Parameters.
-    pub training: &'a Training,
-    /// Weights at a step.
+    /// Weights of the losses at a step.
     pub weights: &'a (dyn Fn(At) -> Weights + Sync),
-    /// Pairs of hidden states, student's and teacher's (0 = embeddings).
-    pub pairs: &'a [(usize, usize)],
-    /// Layers whose words' relations are compared, student's and teacher's (0 = the first).
-    pub relation: Option<(usize, usize)>,
-    /// The teacher's transitions.
-    pub transitions: &'a Transitions,
 }
 
 impl Distillation<'_> {
@@ -275,8 +247,9 @@ impl Distillation<'_> {
     /// # Errors
     /// See [`train`].
     pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
-        let plan = self.training.plan(epochs, pruned);
-        let network = self.student.network.clone().at(self.training.precision);
+        let Lesson { student, training, .. } = self.lesson;
+        let plan = training.plan(epochs, pruned);
+        let network = student.network.clone().at(training.precision);
         if network.precision != Precision::F32 && fused::runs_on(&network.device()) {
             cx.show("bf16 is slower than f32 on the CPU: it is meant for a GPU");
         }
@@ -293,7 +266,7 @@ impl Distillation<'_> {
         packed: &Packed,
         wanted: &[usize],
     ) -> (Said, Vec<Tensor<2>>) {
-        let from = &self.teacher.config.labels;
+        let from = self.lesson.teacher_labels();
         let device = network.device();
         let here = fused::runs_on(&device);
         let known = self.train.recalled(&batch.members);
@@ -349,103 +322,48 @@ impl Objective for Distillation<'_> {
         members: &[usize],
         at: At,
     ) -> Result<Vec<Term>, StageError> {
-        let teacher = read.unwrap_or(&self.teacher.network);
+        let lesson = self.lesson;
+        let teacher = read.unwrap_or(&lesson.teacher.network);
         let device = &teacher.device();
-        let [ce, kd, hidden, crf] = (self.weights)(at);
+        let weights = (self.weights)(at);
         let batch = Batch::pack(&self.train.encoded, members);
         let theirs = self.train.as_taught(members);
         let taught = theirs.as_ref().unwrap_or(&batch);
         let targets = Targets::new(&batch, taught, self.train);
-        let labels = &self.student.config.labels;
-        let autodiff = network.device();
 
-        // A layer's queries, keys and values follow from the state before it.
-        let relation = self.relation.filter(|_| self.training.relation > 0.0);
-        let mut wanted: Vec<(usize, usize)> = if hidden > 0.0 { self.pairs.to_vec() } else { Vec::new() };
-        wanted.extend(relation);
-        let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.into_iter().unzip();
-        let structural = crf > 0.0 && self.training.crf_teacher == CrfTeacher::Structural;
-        let their_packed = Packed::new(taught, &self.teacher.config, device);
-        let (said, mut their_states) = if kd > 0.0 || structural || !theirs.is_empty() {
+        let losses = LOSSES.into_iter().filter(|loss| weights.get(loss.name()) > 0.0);
+        let losses: Vec<(&dyn Loss, Wants)> = losses.map(|loss| (loss, loss.wants(&lesson))).collect();
+        let wanted = losses.iter().flat_map(|(_, wants)| wants.states.iter().copied());
+        let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.unzip();
+        let their_packed = Packed::new(taught, &lesson.teacher.config, device);
+        let (said, their_states) = if losses.iter().any(|(_, wants)| wants.logits) || !theirs.is_empty() {
             self.teach(teacher, taught, &their_packed, &theirs)
         } else {
             (Said::Host(Vec::new()), Vec::new())
         };
-        let packed = Packed::new(&batch, &self.student.config, &autodiff);
+        let packed = Packed::new(&batch, &lesson.student.config, &network.device());
         let output = network.forward(&packed, &ours);
-        let mut our_states = output.hidden;
-        let related = relation.and_then(|pair| Some((pair, our_states.pop()?, their_states.pop()?)));
-        let rows = indices(&targets.rows, &autodiff);
+        let rows = indices(&targets.rows, &network.device());
         let their_rows = indices(&targets.taught, device);
-        let logits = output.logits.select(0, rows.clone());
-
-        let mut terms = vec![Term {
-            name: "ce",
-            weight: ce,
-            loss: losses::cross_entropy(logits.clone(), &targets.tags, &targets.weight),
-        }];
-        let from = &self.teacher.config.labels;
-        if kd > 0.0 {
-            let (temperature, boundary) = (self.training.temperature, self.training.boundary);
-            let (misc, logits) = (self.training.misc, logits.clone());
-            let loss = match &said {
-                Said::Host(said) => {
-                    let q = losses::project(from, labels, said, &batch.texts, temperature, misc).q;
-                    let q = targets.of_words(&q, labels.len());
-                    losses::distillation(logits, &q, labels, temperature, boundary)
-                }
-                Said::Device(said) => {
-                    let q =
-                        soft::project(from, labels, said.as_ref().clone(), &batch.texts, temperature, misc);
-                    let q = q.select(0, indices(&targets.words, device));
-                    soft::distillation(logits, q, labels, temperature, boundary)
-                }
-            };
-            terms.push(Term { name: "kd", weight: kd, loss });
-        }
-        if !our_states.is_empty() {
-            let pairs = our_states.into_iter().zip(their_states).map(|(student, teacher)| {
-                (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()))
-            });
-            terms.push(Term { name: "hidden", weight: hidden, loss: losses::hidden(pairs.collect()) });
-        }
-        if let Some(((layer, origin), student, states)) = related {
-            let ours = network.attended(layer, &packed.layout, &student.select(0, rows));
-            let states = states.select(0, their_rows);
-            let theirs = teacher.attended(origin, &their_packed.layout, &states);
-            let heads = self.training.relation_heads;
-            let loss = losses::relation(ours, theirs, &targets.texts, heads);
-            terms.push(Term { name: "relation", weight: self.training.relation, loss });
-        }
-        if let Some(weights) = network.crf_weights().filter(|_| crf > 0.0) {
-            let nll = losses::crf_nll(logits.clone(), &weights, &targets.tags, &targets.texts, labels);
-            terms.push(Term { name: "crf", weight: crf, loss: nll });
-            // The history names the source.
-            let taught = match self.training.crf_teacher {
-                CrfTeacher::None => None,
-                CrfTeacher::Bigram => {
-                    Some(("crf_transitions", losses::crf_transitions(&weights, self.transitions, labels)))
-                }
-                CrfTeacher::Fitted => {
-                    Some(("crf_fitted", losses::crf_transitions(&weights, self.transitions, labels)))
-                }
-                CrfTeacher::Structural => {
-                    let (misc, texts) = (self.training.misc, &targets.texts);
-                    let loss = match &said {
-                        Said::Host(said) => {
-                            let rows = targets.of_words(said, from.len());
-                            let alone = losses::alone(from, labels, &rows, misc);
-                            losses::crf_structural(logits, &weights, &alone, texts, labels)
-                        }
-                        Said::Device(said) => {
-                            let rows = said.as_ref().clone().select(0, indices(&targets.words, device));
-                            soft::crf_structural(logits, &weights, from, rows, texts, labels, misc)
-                        }
-                    };
-                    Some(("crf_structural", loss))
-                }
-            };
-            terms.extend(taught.map(|(name, loss)| Term { name, weight: crf, loss }));
+        let mut states = output.hidden.into_iter().zip(their_states).map(|(student, teacher)| {
+            (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()))
+        });
+        let mut pass = Pass {
+            lesson,
+            network,
+            teacher,
+            batch: &batch,
+            packed: [&packed, &their_packed],
+            targets: &targets,
+            logits: output.logits.select(0, rows.clone()),
+            said: &said,
+            states: Vec::new(),
+        };
+        let mut terms = Vec::new();
+        for (loss, wants) in losses {
+            pass.states = states.by_ref().take(wants.states.len()).collect();
+            let weight = weights.get(loss.name());
+            terms.extend(loss.terms(&pass).into_iter().map(|(name, loss)| Term { name, weight, loss }));
         }
         Ok(terms)
     }
@@ -457,16 +375,16 @@ impl Objective for Distillation<'_> {
     }
 
     fn reads(&self) -> Option<&Network> {
-        Some(&self.teacher.network)
+        Some(&self.lesson.teacher.network)
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
         // In f32, as whoever reads the student's file will run it.
         let network = network.clone().at(Precision::F32);
-        let model = Model { network, ..self.student.clone() };
-        let labels = &self.student.config.labels;
+        let model = Model { network, ..self.lesson.student.clone() };
+        let labels = self.lesson.labels();
         let crf = model.crf();
-        let budget = 2 * self.training.batch_tokens;
+        let budget = 2 * self.lesson.training.batch_tokens;
         let logits = word_logits(&model, &self.dev.encoded, budget, &model.network.device(), None)?;
         let found: Vec<Vec<Span>> = logits
             .iter()

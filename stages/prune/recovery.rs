@@ -7,7 +7,7 @@ use super::{LOGITS, Prune};
 use crate::ml::{
     corpus::Corpus,
     device,
-    distillation::{Distillation, Examples, hidden_pairs, relation_pair},
+    distillation::{Distillation, Examples, Lesson, hidden_pairs, relation_pair},
     losses::Transitions,
     model::{Model, ModelFolder},
     random,
@@ -56,19 +56,21 @@ impl Prune {
         lessons: &Lessons,
         round: u32,
     ) -> Result<Model, StageError> {
-        let pairs = hidden_pairs(&[], &model.config, &lessons.teacher.config, &[self.weights])?;
-        let trained = Distillation {
+        let pairs = hidden_pairs(&[], &model.config, &lessons.teacher.config, &[&self.weights])?;
+        let relation =
+            relation_pair(&self.training, &model.config, &lessons.teacher.config, &[&self.weights])?;
+        let lesson = Lesson {
             teacher: &lessons.teacher,
             student: &model,
-            train: &lessons.train.only(&self.share(cx.seed, lessons.train.len(), round)),
-            dev: &lessons.dev,
             training: &self.training,
-            weights: &|_| self.weights,
             pairs: &pairs,
-            relation: relation_pair(&self.training, &model.config, &lessons.teacher.config)?,
+            relation,
             transitions: &lessons.transitions,
-        }
-        .run(cx, 1, 0.0)?;
+        };
+        let train = lessons.train.only(&self.share(cx.seed, lessons.train.len(), round));
+        let weights = |_| self.weights.clone();
+        let trained =
+            Distillation { lesson, train: &train, dev: &lessons.dev, weights: &weights }.run(cx, 1, 0.0)?;
         Ok(Model { network: trained.network, ..model })
     }
 

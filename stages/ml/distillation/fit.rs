@@ -122,10 +122,10 @@ pub fn hidden_pairs(
     given: &[(usize, usize)],
     student: &Config,
     teacher: &Config,
-    wants: &[Weights],
+    wants: &[&Weights],
 ) -> Result<Vec<(usize, usize)>, Invalid> {
     check_teacher(student, teacher)?;
-    if wants.iter().all(|[_, _, hidden, _]| *hidden == 0.0) {
+    if wants.iter().all(|weights| weights.get("hidden") == 0.0) {
         return Ok(Vec::new());
     }
     let origins = student.layers.iter().enumerate();
@@ -146,8 +146,9 @@ pub fn relation_pair(
     training: &Training,
     student: &Config,
     teacher: &Config,
+    wants: &[&Weights],
 ) -> Result<Option<(usize, usize)>, Invalid> {
-    if training.relation == 0.0 {
+    if wants.iter().all(|weights| weights.get("relation") == 0.0) {
         return Ok(None);
     }
     let (ours, theirs) = (student.layers.len(), teacher.layers.len());
@@ -200,7 +201,7 @@ fn check_pairs(pairs: &[(usize, usize)], student: &Config, teacher: &Config) -> 
         ))
         .at("teacher")
         .help(
-            "set the third weight (hidden) to 0, or use the model the student was made from as its teacher",
+            "leave `hidden` out of the weights, or use the model the student was made from as its teacher",
         ));
     }
     Ok(())
@@ -239,7 +240,7 @@ mod tests {
     fn hidden_pairs_that_do_not_exist_are_named() {
         let (student, teacher) = (tiny(), teacher(3));
         let pairs = |given: &[(usize, usize)], hidden| {
-            hidden_pairs(given, &student, &teacher, &[[1.0, 1.0, hidden, 0.0]])
+            hidden_pairs(given, &student, &teacher, &[&Weights::of(&[("ce", 1.0), ("hidden", hidden)])])
         };
         assert_eq!(pairs(&[], 0.1), Ok(vec![(1, 1), (2, 3)]));
         assert_eq!(pairs(&[(9, 9)], 0.0), Ok(vec![]), "nobody asks for them");
@@ -254,8 +255,8 @@ mod tests {
         let (student, teacher) = (tiny(), teacher(3));
         let pair = |relation, relation_pair: &[usize], relation_heads| {
             let relation_pair = relation_pair.to_vec();
-            let training = Training { relation, relation_pair, relation_heads, ..Training::default() };
-            relation_pair_of(&training, &student, &teacher)
+            let training = Training { relation_pair, relation_heads, ..Training::default() };
+            relation_pair_of(&training, &student, &teacher, &[&Weights::of(&[("relation", relation)])])
         };
         assert_eq!(pair(0.0, &[9, 9], 16), Ok(None), "nobody asks for them");
         assert_eq!(pair(0.5, &[], 4), Ok(Some((1, 2))));

@@ -19,6 +19,7 @@ use crate::ml::{
     labels::Labels,
     ledger::{Ledger, Part},
     logits::{Logits, Origin},
+    losses::{self, Transitions, soft},
     model::{ModelFolder, tests::Quiet},
     optimizer::Norm,
     trainer::backward,
@@ -58,17 +59,16 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     teacher.network.head.bias = Some(Param::from_tensor(bias));
     let training = Training::default();
     let none = Examples::new(&student, &[], &training).expect("nothing to read");
-    let distillation = Distillation {
+    let transitions = losses::bigram(&student.config.labels, &[]);
+    let lesson = Lesson {
         teacher: &teacher,
         student: &student,
-        train: &none,
-        dev: &none,
         training: &training,
-        weights: &|_| [1.0; 4],
         pairs: &[],
         relation: None,
-        transitions: &losses::bigram(&student.config.labels, &[]),
+        transitions: &transitions,
     };
+    let distillation = Distillation { lesson, train: &none, dev: &none, weights: &|_| four() };
     // No piece reaches the second word, for there is nothing of it.
     let encoded = encode(&student, [("Anna Anna", &[[0, 4], [4, 4], [5, 9]][..])]).expect("sub-words");
     let batch = Batch::pack(&encoded, &[0]);
@@ -88,8 +88,13 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     }
 }
 
+/// All losses but relations.
+fn four() -> Weights {
+    Weights::of(&[("ce", 1.0), ("kd", 1.0), ("hidden", 1.0), ("crf", 1.0)])
+}
+
 /// What some texts teach.
-struct Lesson<'a> {
+struct Case<'a> {
     student: &'a Model,
     teacher: &'a Model,
     train: Examples,
@@ -99,7 +104,7 @@ struct Lesson<'a> {
     transitions: Transitions,
 }
 
-impl<'a> Lesson<'a> {
+impl<'a> Case<'a> {
     fn new(student: &'a Model, teacher: &'a Model, records: &[Record], training: Training) -> Self {
         let (gold, silver): (Vec<_>, Vec<_>) =
             records.iter().cloned().partition(|record| record.provenance == Provenance::Gold);
@@ -108,22 +113,28 @@ impl<'a> Lesson<'a> {
         let [train, dev] =
             Examples::pair(student, teacher, [&corpus, &corpus], &gold, &training).expect("known tags");
         let transitions = losses::bigram(&student.config.labels, &train.annotations());
-        Self { student, teacher, train, dev, training, weights: [1.0; 4], transitions }
+        Self { student, teacher, train, dev, training, weights: four(), transitions }
     }
 
     fn with<T>(&self, learn: impl FnOnce(&Distillation<'_>) -> T) -> T {
-        let hidden = self.weights[2] > 0.0;
-        learn(&Distillation {
+        let lesson = Lesson {
             teacher: self.teacher,
             student: self.student,
-            train: &self.train,
-            dev: &self.dev,
             training: &self.training,
-            weights: &|_| self.weights,
-            pairs: if hidden { &[(1, 1)] } else { &[] },
+            pairs: &[(1, 1)],
             relation: Some((0, 0)),
             transitions: &self.transitions,
-        })
+        };
+        let weights = |_| self.weights.clone();
+        learn(&Distillation { lesson, train: &self.train, dev: &self.dev, weights: &weights })
+    }
+
+    /// With the relation loss too, in two parts.
+    fn relating(mut self) -> Self {
+        self.weights =
+            Weights::of(&[("ce", 1.0), ("kd", 1.0), ("hidden", 1.0), ("relation", 0.5), ("crf", 1.0)]);
+        self.training.relation_heads = 2;
+        self
     }
 
     /// The terms of one batch of all texts.
@@ -139,7 +150,7 @@ impl<'a> Lesson<'a> {
 
 /// The terms of one batch of both texts, with all four losses.
 fn losses_of(student: &Model, teacher: &Model, records: &[Record]) -> Vec<f32> {
-    let lesson = Lesson::new(student, teacher, records, Training::default());
+    let lesson = Case::new(student, teacher, records, Training::default());
     lesson.terms().into_iter().map(|(_, loss)| loss).collect()
 }
 
@@ -196,9 +207,9 @@ fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked(
     };
     let crf_teacher = CrfTeacher::Structural;
     let training = Training { crf_teacher, ..Training::default() };
-    let lesson = |teacher| Lesson {
-        weights: [1.0, 1.0, 0.0, 1.0],
-        ..Lesson::new(&student, teacher, &records, training.clone())
+    let lesson = |teacher| Case {
+        weights: Weights::of(&[("ce", 1.0), ("kd", 1.0), ("crf", 1.0)]),
+        ..Case::new(&student, teacher, &records, training.clone())
     };
     let live = lesson(&teacher).terms();
     assert_eq!(live.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["ce", "kd", "crf", "crf_structural"]);
@@ -239,11 +250,10 @@ fn turned(mut model: Model) -> Model {
 
 #[test]
 fn relations_are_learnt_by_words_whatever_their_pieces() {
-    let training = Training { relation: 0.5, relation_heads: 2, ..Training::default() };
     let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
     let records = several(4);
     let relation = |student: &Model| {
-        let terms = Lesson::new(student, &teacher, &records, training.clone()).terms();
+        let terms = Case::new(student, &teacher, &records, Training::default()).relating().terms();
         terms.into_iter().find(|(name, _)| *name == "relation").expect("a term").1
     };
     // Both have the same layer and the same embeddings.
@@ -285,8 +295,7 @@ fn line(network: &Network, gradients: &GradientsParams, parts: Vec<Part>) -> Ste
 #[test]
 fn several_batches_a_step_are_as_one_of_all_their_texts() {
     let (teacher, student) = (model(teacher_labels(), &[]), turned(model(Labels::student(false), &["PER"])));
-    let training = Training { relation: 0.5, relation_heads: 2, ..Training::default() };
-    let lesson = Lesson::new(&student, &teacher, &several(7), training);
+    let lesson = Case::new(&student, &teacher, &several(7), Training::default()).relating();
     let network = student.network.clone().train();
     let cost = |batches: &[Vec<usize>]| {
         let at = At { epoch: 1, share: 0.0 };
@@ -367,7 +376,7 @@ fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_e
     let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
     let training =
         Training { batch_tokens: 8, accumulate: 2, patience: 1, layer_lr: 0.5, ..Training::default() };
-    let lesson = Lesson::new(&student, &teacher, &several(24), training);
+    let lesson = Case::new(&student, &teacher, &several(24), training);
     let root = tempfile::tempdir().expect("a folder");
     // Asked so often, it stops; 0 = never.
     let run = |folder: &str, asked: usize| {

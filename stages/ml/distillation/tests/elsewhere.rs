@@ -13,9 +13,9 @@ use crate::ml::{
 };
 
 /// Every loss that there is, with soft targets of this sort.
-fn lesson<'a>(student: &'a Model, teacher: &'a Model, crf_teacher: CrfTeacher, misc: Misc) -> Lesson<'a> {
-    let training = Training { crf_teacher, misc, relation: 0.5, relation_heads: 2, ..Training::default() };
-    Lesson::new(student, teacher, &several(7), training)
+fn lesson<'a>(student: &'a Model, teacher: &'a Model, crf_teacher: CrfTeacher, misc: Misc) -> Case<'a> {
+    let training = Training { misc, crf_teacher, ..Training::default() };
+    Case::new(student, teacher, &several(7), training).relating()
 }
 
 fn pair() -> (Model, Model) {
@@ -23,7 +23,7 @@ fn pair() -> (Model, Model) {
 }
 
 /// A step's line in the history, and the gradient of everything.
-fn step(lesson: &Lesson<'_>, network: &Network, batches: &[Vec<usize>]) -> (Step, Vec<Vec<f32>>) {
+fn step(lesson: &Case<'_>, network: &Network, batches: &[Vec<usize>]) -> (Step, Vec<Vec<f32>>) {
     let at = At { epoch: 1, share: 0.0 };
     let (gradients, parts) = lesson.with(|inner| backward(inner, network, batches, at)).expect("a step");
     let all = all(network, &gradients);
@@ -119,7 +119,7 @@ fn a_step_elsewhere_reads_nothing_until_the_ledger_is_read() {
 
 /// Runs the loop in a folder of its own; `stop` counts down the calls for terms until it is cancelled (0 = never).
 fn run(
-    lesson: &Lesson<'_>,
+    lesson: &Case<'_>,
     folder: &std::path::Path,
     epochs: u32,
     asked: usize,
@@ -128,7 +128,7 @@ fn run(
 }
 
 fn run_in(
-    lesson: &Lesson<'_>,
+    lesson: &Case<'_>,
     folder: &std::path::Path,
     epochs: u32,
     asked: usize,
@@ -162,17 +162,10 @@ fn losses(trained: &trainer::Trained) -> Vec<f64> {
 }
 
 /// A lesson of so many steps that the ledger is read in between.
-fn long<'a>(student: &'a Model, teacher: &'a Model, training: Training) -> Lesson<'a> {
-    let training = Training {
-        batch_tokens: 8,
-        lr: 2e-3,
-        warmup: 0.0,
-        relation: 0.5,
-        relation_heads: 2,
-        crf_teacher: CrfTeacher::Structural,
-        ..training
-    };
-    Lesson::new(student, teacher, &several(60), training)
+fn long<'a>(student: &'a Model, teacher: &'a Model, training: Training) -> Case<'a> {
+    let training =
+        Training { batch_tokens: 8, lr: 2e-3, warmup: 0.0, crf_teacher: CrfTeacher::Structural, ..training };
+    Case::new(student, teacher, &several(60), training).relating()
 }
 
 #[test]
@@ -209,7 +202,7 @@ fn a_loss_that_is_no_number_is_an_error_elsewhere_too() {
     let (teacher, student) = pair();
     let root = tempfile::tempdir().expect("a folder");
     let mut lesson = long(&student, &teacher, Training::default());
-    lesson.weights = [f64::INFINITY, 1.0, 1.0, 1.0];
+    lesson.weights = Weights::of(&[("ce", f64::INFINITY), ("kd", 1.0)]);
     let said = elsewhere(|| run(&lesson, root.path(), 1, 0)).err().expect("no number").to_string();
     assert!(said.contains("at epoch 1, step 1"), "{said}");
 }

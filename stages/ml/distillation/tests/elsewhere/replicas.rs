@@ -8,7 +8,7 @@ use crate::ml::{device, memory, places::pairs, replicas::Replicas};
 
 /// [`step`] on so many devices more, where a thread that takes the CPU for another backend may read nothing.
 fn spread(
-    lesson: &Lesson<'_>,
+    lesson: &Case<'_>,
     network: &Network,
     batches: &[Vec<usize>],
     further: Vec<Device>,
