@@ -77,6 +77,8 @@ pub(super) fn unknown(
     gold: &Gold,
     types: &BTreeSet<String>,
 ) -> Vec<String> {
+    // The parameter is one for all sets.
+    let kinds: BTreeSet<String> = foreign.values().flat_map(Counts::keys).cloned().collect();
     let line = |(name, counts): (&String, &Counts)| {
         let set = gold.sets.iter().find(|set| set.name == *name).map(entities).unwrap_or_default();
         let absent: Vec<&str> =
@@ -85,7 +87,6 @@ pub(super) fn unknown(
             [] => String::new(),
             absent => format!(", and the set has no {}", absent.join(", no ")),
         };
-        let kinds: BTreeSet<String> = counts.keys().cloned().collect();
         format!(
             "gold set `{name}`: no model has {}{without}: gates on it are inconclusive unless `evaluate` is told what is \
              meant, for example {}",
@@ -104,12 +105,25 @@ pub(super) fn told(counts: &Counts) -> String {
     counts.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// The line for `types` that is most probably meant: PERSON begins as PER does.
+/// Other names of the types that models mostly have.
+const SYNONYMS: [(&str, &[&str]); 3] = [
+    ("PER", &["PERSON", "PERS", "PERSONNE", "PEOPLE", "HUMAN"]),
+    ("LOC", &["LOCATION", "PLACE", "LIEU", "GPE"]),
+    ("ORG", &["ORGANIZATION", "ORGANISATION", "COMPANY", "CORPORATION"]),
+];
+
+/// The line for `types` that is most probably meant, with keys as TOML takes them.
 pub(super) fn suggestion(kinds: &BTreeSet<String>, types: &BTreeSet<String>) -> String {
     let meaning = |kind: &String| {
         let upper = kind.to_uppercase();
-        let same = types.iter().find(|known| upper.starts_with(&known.to_uppercase()));
-        format!("{kind} = \"{}\"", same.map_or(OUTSIDE, String::as_str))
+        let same = |known: &&String| {
+            let known = known.to_uppercase();
+            known == upper
+                || SYNONYMS.iter().any(|(name, others)| *name == known && others.contains(&upper.as_str()))
+        };
+        let bare = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let key = if bare { kind.clone() } else { format!("\"{}\"", kind.escape_default()) };
+        format!("{key} = \"{}\"", types.iter().find(same).map_or(OUTSIDE, String::as_str))
     };
     format!("`types = {{ {} }}`", kinds.iter().map(meaning).collect::<Vec<_>>().join(", "))
 }

@@ -243,6 +243,9 @@ impl Findings {
                     Types::Only(kind) => Measure::Type(board.column(kind)?, *part),
                 };
                 let slice = board.slice(&rule.slice)?;
+                if slice.support(measure) == 0 {
+                    return None;
+                }
                 match relation {
                     Relation::Drop => slice.drop(model, against, measure),
                     Relation::Alone | Relation::Ratio => slice.estimate(model, measure),

@@ -310,6 +310,34 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
 }
 
 #[test]
+fn a_gate_on_gold_without_an_entity_that_counts_is_inconclusive() {
+    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    bench.gold(vec![gold("c", &[("Anna fête Noël", "O O B-MISC")]), gold("d", &[("Paris", "B-LOC")])]);
+    let gates = gates(serde_json::json!({
+        "c": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "c"},
+        "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d"},
+        "org": {"metric": "final.quality.per_type.ORG.f1", "min": 0.0},
+    }));
+    let types = BTreeMap::from([("MISC".to_owned(), "outside".to_owned())]);
+    let outcome = bench.stage(&Evaluate { gates, types, ..quick() }, true).expect("a report");
+    for (gate, word) in [("c", "inconclusive"), ("d", "pass"), ("org", "inconclusive")] {
+        assert_eq!(outcome.at(&format!("gates/{gate}/outcome")), word, "{gate}");
+    }
+    assert_eq!(outcome.at("gates/c/measured"), &Value::Null);
+}
+
+#[test]
+fn what_is_suggested_is_what_toml_takes_and_no_guess_by_the_first_letters() {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let types = set(&["PER", "LOC", "ORG"]);
+    assert_eq!(
+        foreign::suggestion(&set(&["Person", "PERCENT", "loc.adm.town", "ORGANISM", "organisation"]), &types),
+        "`types = { ORGANISM = \"outside\", PERCENT = \"outside\", Person = \"PER\", \"loc.adm.town\" = \"outside\", \
+         organisation = \"ORG\" }`"
+    );
+}
+
+#[test]
 fn misc_is_o_or_left_out_or_kept() {
     let test = || vec![record("x", 1, "Noël Anna"), record("x", 2, "Anna Noël Anna")];
     let mut bench = Bench::new(&model(Labels::student(false), &[]));

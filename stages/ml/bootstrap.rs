@@ -180,6 +180,16 @@ impl Resampled {
         &self.totals[model * self.types..][..self.types]
     }
 
+    /// How many entities there are to find.
+    #[must_use]
+    pub fn support(&self, measure: Measure) -> usize {
+        let counts = self.totals.get(..self.types).unwrap_or_default();
+        match measure {
+            Measure::Micro(_) | Measure::Macro(_) => counts.iter().map(|counts| counts.gold).sum(),
+            Measure::Type(column, _) => counts.get(column).map_or(0, |counts| counts.gold),
+        }
+    }
+
     /// A model's value; none where there is no entity on either side.
     #[must_use]
     pub fn estimate(&self, model: usize, measure: Measure) -> Option<Estimate> {

@@ -321,7 +321,7 @@ pub struct Found {
 pub struct Verdict {
     /// Its word.
     pub outcome: Outcome,
-    /// Null: there was nothing to measure (no entity, or no time for this cell), which is inconclusive.
+    /// Null: there was nothing to measure (no entity to find, or no time for this cell), which is inconclusive.
     pub measured: Option<f64>,
     /// What is allowed.
     pub bound: f64,

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Read,
     path::{Component, Path, PathBuf},
 };
 
@@ -25,24 +26,26 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Which token plays which part.
 pub const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 
+/// Ids of tokens that were added to the tokenizer's own.
+pub const ADDED_TOKENS: &str = "added_tokens.json";
+
 /// What a Git LFS pointer begins with (Git LFS specification, "Pointer").
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// Reads a file of a model folder.
+/// Reads a file that may have been cloned from a repository.
 ///
 /// # Errors
 /// Unreadable, or a Git LFS pointer in its place.
 pub fn read(path: &Path) -> Result<Vec<u8>, StageError> {
     let bytes = fs::read(path).map_err(|e| StageError::io("read", path, e))?;
-    if !bytes.starts_with(POINTER) {
-        return Ok(bytes);
-    }
-    let folder = quoted(path.parent().unwrap_or(path));
-    Err(StageError::new(format!("{} is a Git LFS pointer and not the file itself", path.display())).help(
-        format!(
-            "fetch what it points to: `git -C {folder} lfs install --local && git -C {folder} lfs pull`, or where the folder is no git clone \
-             `hf download OWNER/NAME --local-dir {folder}`"
-        ),
+    if bytes.starts_with(POINTER) { Err(pointer(path)) } else { Ok(bytes) }
+}
+
+fn pointer(path: &Path) -> StageError {
+    let folder = quoted(path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")));
+    StageError::new(format!("{} is a Git LFS pointer and not the file itself", path.display())).help(format!(
+        "fetch what it points to: `git -C {folder} lfs install --local && git -C {folder} lfs pull`, or where the folder \
+         is no git clone `hf download OWNER/NAME --local-dir {folder}`"
     ))
 }
 
@@ -84,15 +87,18 @@ pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     }
     let Index { weight_map } = json(&index)?;
     let names: BTreeSet<String> = weight_map.into_values().collect();
-    let wrong = |message: String| Err(StageError::new(format!("{}: {message}", index.display())));
+    let wrong = |message: String| {
+        Err(StageError::new(format!("{}: {message}", index.display()))
+            .help("download all files of the model's repository"))
+    };
     for name in &names {
-        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let inside =
+            Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !inside || name.is_empty() {
             return wrong(format!("`{name}` is no file of the folder"));
         }
         if !folder.join(name).exists() {
-            return wrong(format!("the file {name} that it names is not there"))
-                .map_err(|e: StageError| e.help("download all files of the model's repository"));
+            return wrong(format!("the file {name} that it names is not there"));
         }
     }
     if names.is_empty() {
@@ -101,10 +107,16 @@ pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
+fn starts_as_pointer(path: &Path) -> bool {
+    let mut start = [0; POINTER.len()];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *POINTER
+}
+
 fn without_weights(folder: &Path) -> StageError {
     let shown = folder.display();
     let there = |names: &[&'static str]| names.iter().copied().find(|name| folder.join(name).exists());
     match there(&["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"]) {
+        Some(name) if starts_as_pointer(&folder.join(name)) => pointer(&folder.join(name)),
         Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, and only safetensors are read"))
             .help(format!("convert them where transformers and torch are installed: {}", convert("AutoModelForTokenClassification", folder))),
         None => StageError::new(format!("{shown} has no {WEIGHTS}"))
@@ -152,10 +164,11 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     Ok([vec![config], weights(folder)?, vec![tokenizer(folder)?]].concat())
 }
 
-/// A path as a shell reads it.
+/// A path as a shell reads it, and no program takes for an option.
 #[must_use]
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
     shlex::try_quote(&text).map_or_else(|_| text.clone(), std::borrow::Cow::into_owned)
 }
 
@@ -233,6 +246,7 @@ mod tests {
     #[test]
     fn a_path_in_a_command_survives_the_shell() {
         assert_eq!(quoted(Path::new("a/b")), "a/b");
+        assert_eq!(quoted(Path::new("-x")), "./-x");
         let path = "l'été 2 \"x\" $y";
         assert_eq!(shlex::split(&quoted(Path::new(path))), Some(vec![path.to_owned()]));
     }

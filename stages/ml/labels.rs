@@ -50,11 +50,13 @@ impl Labels {
 
     /// Understands a model's `id2label`, whatever its order. `types` come in the order of first appearance.
     ///
-    /// `B-` and `S-` (also `U-`) begin an entity, `I-` and `E-` (also `L-`) continue one. Names without a prefix are types
-    /// (IO), and a set that writes `B-` before every name says no more than one without prefixes.
+    /// `B-` and `S-` (also `U-`) begin an entity, `I-` and `E-` (also `M-`, `L-`) continue one; so do `b-`, `B_` and `-B`
+    /// after the type. Names without a prefix are types (IO), and a set that writes `B-` before every name says no more
+    /// than one without prefixes.
     ///
     /// # Errors
-    /// Implicit names (`LABEL_0`), no O, no entity type, two labels of one meaning, a prefix without a type.
+    /// Implicit names (`LABEL_0`), no O, no entity type, two labels of one meaning, a prefix without a type, names with and
+    /// without a prefix.
     pub fn parse(names: &[String]) -> Result<Self, StageError> {
         // By meaning, letter case aside: `B-PER` and `B-Per` would be trained apart and scored as one.
         let mut seen: BTreeMap<String, &String> = BTreeMap::new();
@@ -65,16 +67,16 @@ impl Labels {
                     line(names.len())
                 )));
             }
-            if let Some(other) = seen.insert(name.to_uppercase(), name) {
+            if name != OUTSIDE
+                && let Some(other) = seen.insert(name.to_uppercase(), name)
+            {
                 return Err(refused(format!("labels `{other}` and `{name}` mean the same")));
             }
         }
-        // `E-MAIL` beside `PHONE` is a type: the other prefixes go with B- or I-.
-        let marked =
-            names.iter().any(|name| matches!(prefixed(name), Some((Prefix::Begin | Prefix::Inside, _))));
+        let form = form(names);
         let parts: Vec<(Option<Prefix>, &str)> = names
             .iter()
-            .map(|name| match prefixed(name).filter(|_| marked) {
+            .map(|name| match form.and_then(|form| form(name)) {
                 Some((prefix, kind)) => (Some(prefix), kind),
                 None => (None, name.as_str()),
             })
@@ -84,8 +86,7 @@ impl Labels {
             |&(prefix, kind): &(Option<Prefix>, &str)| kind == OUTSIDE && (prefix.is_none() || !plain);
         let begins =
             |&(prefix, _): &(Option<Prefix>, &str)| matches!(prefix, Some(Prefix::Begin | Prefix::Single));
-        let entities = || parts.iter().filter(|part| !outside(part));
-        let all_begin = entities().all(|part| part.0 == Some(Prefix::Begin));
+        let all_begin = parts.iter().filter(|part| !outside(part)).all(|part| part.0 == Some(Prefix::Begin));
         let mut types: Vec<String> = Vec::new();
         let mut tags = Vec::with_capacity(names.len());
         for (part, name) in parts.iter().zip(names) {
@@ -97,6 +98,10 @@ impl Labels {
             if kind.is_empty() || kind.contains(char::is_whitespace) || ["B-", "I-"].contains(&name.as_str())
             {
                 return Err(refused(format!("label `{name}` names no type")));
+            }
+            if form.is_some() && part.0.is_none() {
+                return Err(StageError::new(format!("label `{name}` has no prefix, though others have theirs"))
+                    .help("write `O` in its place under `id2label` in config.json, if it marks no entity, or else `I-` before it"));
             }
             let index = types.iter().position(|known| known == kind).unwrap_or_else(|| {
                 types.push(kind.to_owned());
@@ -230,17 +235,53 @@ pub enum Prefix {
     Single,
 }
 
-/// Prefix and type of a tag that has both.
-fn prefixed(tag: &str) -> Option<(Prefix, &str)> {
-    let (prefix, kind) = tag.split_once('-')?;
-    let prefix = match prefix {
+/// A way to write prefix and type of a label.
+type Form = fn(&str) -> Option<(Prefix, &str)>;
+
+/// The way in which a set of labels is written; `None` where names have no prefix. `E-MAIL` beside `PHONE` is a type, for
+/// the other prefixes go with B- or I-; and ways that are rare must fit every label.
+fn form(names: &[String]) -> Option<Form> {
+    const FORMS: [Form; 4] = [
+        |label| label.split_once('-').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
+        |label| label.split_once('_').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
+        |label| label.rsplit_once('-').and_then(|(kind, prefix)| typed(any_case(prefix), kind)),
+        |label| label.rsplit_once('_').and_then(|(kind, prefix)| typed(any_case(prefix), kind)),
+    ];
+    let marks = |form: &Form| {
+        names.iter().any(|name| matches!(form(name), Some((Prefix::Begin | Prefix::Inside, _))))
+    };
+    let fits = |form: &Form| names.iter().all(|name| name == OUTSIDE || form(name).is_some());
+    let usual = FORMS.into_iter().take(1).find(marks);
+    usual.or_else(|| FORMS.into_iter().skip(1).find(|form| marks(form) && fits(form)))
+}
+
+fn typed(prefix: Option<Prefix>, kind: &str) -> Option<(Prefix, &str)> {
+    let whole = !kind.is_empty() && !kind.contains(char::is_whitespace);
+    prefix.filter(|_| whole).map(|prefix| (prefix, kind))
+}
+
+/// A prefix as tags have it.
+fn upper(text: &str) -> Option<Prefix> {
+    Some(match text {
         "B" => Prefix::Begin,
         "I" => Prefix::Inside,
         "E" | "L" => Prefix::End,
         "S" | "U" => Prefix::Single,
         _ => return None,
-    };
-    (!kind.is_empty() && !kind.contains(char::is_whitespace)).then_some((prefix, kind))
+    })
+}
+
+/// A prefix as labels may have it.
+fn any_case(text: &str) -> Option<Prefix> {
+    match text.to_uppercase().as_str() {
+        "M" => Some(Prefix::Inside),
+        text => upper(text),
+    }
+}
+
+/// Prefix and type of a tag that has both.
+fn prefixed(tag: &str) -> Option<(Prefix, &str)> {
+    tag.split_once('-').and_then(|(prefix, kind)| typed(upper(prefix), kind))
 }
 
 /// Reads one tag of BIO or BIOES: `Some(None)` for O, `Some(Some((Begin, "PER")))` for B-PER, `None` for anything else.
@@ -336,7 +377,8 @@ mod tests {
             ("PER LOC", "`O` is missing"),
             ("O", "no entity type"),
             ("O I-PER I-per", "mean the same"),
-            ("O I-PER O", "mean the same"),
+            ("O I-PER B-LOC X", "`X` has no prefix"),
+            ("O B-PER I-PER [CLS]", "`[CLS]` has no prefix"),
             ("O PER I-", "names no type"),
         ] {
             let error = Labels::parse(&names(set)).expect_err(set).to_string();
@@ -362,7 +404,17 @@ mod tests {
             // Types of one word each beside others, and a type that never says where it begins.
             ("O B-A I-A B-B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Begin(1)]),
             ("O B-A I-A I-B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Inside(1)]),
-            ("O B-A I-A B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Inside(1)]),
+            (
+                "O b-per i-per b-loc i-loc",
+                Scheme::Bio,
+                "per loc",
+                vec![Outside, Begin(0), Inside(0), Begin(1), Inside(1)],
+            ),
+            ("O B_PER I_PER", Scheme::Bio, "PER", vec![Outside, Begin(0), Inside(0)]),
+            ("O PER-B PER-I", Scheme::Bio, "PER", vec![Outside, Begin(0), Inside(0)]),
+            ("O B-A M-A E-A S-A", Scheme::Bio, "A", vec![Outside, Begin(0), Inside(0), Inside(0), Begin(0)]),
+            ("O HEPATITIS-B FLU", Scheme::Io, "HEPATITIS-B FLU", vec![Outside, Inside(0), Inside(1)]),
+            ("O O B-A I-A", Scheme::Bio, "A", vec![Outside, Outside, Begin(0), Inside(0)]),
         ] {
             let labels = Labels::parse(&names(set)).expect(set);
             assert_eq!((labels.scheme(), labels.types().join(" ")), (scheme, types.to_owned()), "{set}");

@@ -377,8 +377,12 @@ impl Artifact for ModelFolder {
 
     fn save(&self, path: &Path) -> Result<(), StageError> {
         fs::create_dir_all(path).map_err(|e| StageError::io("create", path, e))?;
-        for from in folder::files(&self.path)? {
-            let to = path.join(from.file_name().unwrap_or_default());
+        let beside = [folder::INDEX, folder::TOKENIZER_CONFIG, folder::SPECIAL_TOKENS, folder::ADDED_TOKENS];
+        let beside = beside.map(|name| self.path.join(name)).into_iter().filter(|path| path.exists());
+        for from in folder::files(&self.path)?.into_iter().chain(beside) {
+            let to = path.join(from.strip_prefix(&self.path).unwrap_or(&from));
+            let parent = to.parent().unwrap_or(path);
+            fs::create_dir_all(parent).map_err(|e| StageError::io("create", parent, e))?;
             fs::copy(&from, &to).map_err(|e| StageError::io("copy", &from, e))?;
         }
         Ok(())

@@ -153,8 +153,9 @@ impl Tokenizer {
     fn of(mut inner: tokenizers::Tokenizer, roles: Roles, json: Vec<u8>) -> Result<Self, StageError> {
         // Windows are ours; a tokenizer that truncates (real ones carry it) would drop the end of long texts.
         inner.with_truncation(None).map_err(malformed)?;
-        let special = roles.resolve(&inner)?;
+        let padding = inner.get_padding().map(|padding| padding.pad_id);
         inner.with_padding(None);
+        let special = roles.resolve(&inner, padding)?;
         let ids = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         Ok(Self { inner, roles, special, ids, json })
     }

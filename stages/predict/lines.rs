@@ -1,6 +1,7 @@
 //! Lines of a file or a pipe, a chunk at a time.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -73,10 +74,11 @@ impl<R: Read> Lines<BufReader<R>> {
         }
         let line = String::from_utf8(bytes).map_err(|e| {
             let help = match &self.file {
-                Some(file) => encoding::advice(e.as_bytes(), file),
-                None => "convert it on the way in, from Windows-1252 where it is French: `iconv -f WINDOWS-1252 -t \
-                         UTF-8 | ner-pipe predict ..`"
-                    .to_owned(),
+                // What one line is says little of the others.
+                Some(file) => {
+                    encoding::advice(&fs::read(file).unwrap_or_else(|_| e.as_bytes().to_vec()), file)
+                }
+                None => encoding::of_a_pipe(e.as_bytes()),
             };
             StageError::new(format!(
                 "{}:{}: not UTF-8 from byte {} of the line on",

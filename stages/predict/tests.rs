@@ -210,3 +210,23 @@ fn a_model_opened_in_eight_or_sixteen_bits_finds_the_same_entities() {
     assert_eq!(found[0], found[1]);
     assert_eq!(found[0], found[2]);
 }
+
+#[test]
+fn what_to_do_about_a_line_is_judged_by_the_whole_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mixed.txt");
+    let mut bytes = "opéré à l’hôpital\n".repeat(20).into_bytes();
+    bytes.extend(b"op\xe9r\xe9\n");
+    fs::write(&path, &bytes).expect("written");
+    let mut lines = Lines::new(Some(&path), BufReader::new(bytes.as_slice()));
+    lines.next().expect("good lines come first");
+    let error = lines.next().expect_err("the last line");
+    assert!(error.advice().is_some_and(|help| help.starts_with("the rest is UTF-8")), "{:?}", error.advice());
+    let mut lines = Lines::new(None, BufReader::new(b"op\xe9r\xe9\n".as_slice()));
+    let error = lines.next().expect_err("of a pipe");
+    assert!(
+        error.advice().is_some_and(|help| help.contains("iconv -f WINDOWS-1252")),
+        "{:?}",
+        error.advice()
+    );
+}

@@ -9,7 +9,7 @@ use std::{
 
 use stage_contract::{Artifact, Kind, StageError};
 
-use crate::ml::encoding;
+use crate::ml::{encoding, folder};
 
 /// One raw line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,13 @@ pub(super) fn files(path: &Path, extensions: &[&str]) -> Result<Vec<(String, Pat
 
 /// A file's text: UTF-8, a byte order mark left out, ends of lines as `\n`.
 pub(super) fn read(path: &Path) -> Result<String, StageError> {
-    let bytes = fs::read(path).map_err(|e| StageError::io("read", path, e))?;
+    let bytes = folder::read(path)?;
+    // ASCII in UTF-16 is UTF-8 too.
+    if encoding::is_wide(&bytes) {
+        return Err(
+            StageError::new(format!("{}: not UTF-8", path.display())).help(encoding::advice(&bytes, path))
+        );
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
@@ -180,7 +186,7 @@ mod tests {
             folder(&[("a.txt", b"un\ndeux \xe9t\xe9\n"), ("b.txt", b"\xff\xfea\0"), ("c.txt", b" \n\n")]);
         let error = |name: &str| Text::load(&folder.path().join(name)).expect_err(name).to_string();
         assert!(error("a.txt").ends_with("a.txt:2: not UTF-8"), "{}", error("a.txt"));
-        assert!(error("b.txt").ends_with("b.txt:1: not UTF-8"), "{}", error("b.txt"));
+        assert!(error("b.txt").ends_with("b.txt: not UTF-8"), "{}", error("b.txt"));
         let help = |name: &str| {
             let error = Text::load(&folder.path().join(name)).expect_err(name);
             error.advice().expect("a way out").to_owned()
@@ -188,6 +194,23 @@ mod tests {
         assert!(help("a.txt").contains("iconv -f WINDOWS-1252"), "{}", help("a.txt"));
         assert!(help("b.txt").contains("iconv -f UTF-16"), "{}", help("b.txt"));
         assert!(error("c.txt").contains("no text in"));
+        fs::write(folder.path().join("p.txt"), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+            .expect("written");
+        assert!(
+            error("p.txt").ends_with("is a Git LFS pointer and not the file itself"),
+            "{}",
+            error("p.txt")
+        );
+        fs::write(
+            folder.path().join("w.txt"),
+            "en UTF-16".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+        )
+        .expect("written");
+        assert!(
+            error("w.txt").ends_with("not UTF-8") && help("w.txt").contains("UTF-16LE"),
+            "{}",
+            help("w.txt")
+        );
         assert!(error("absent.txt").contains("cannot read"));
         let empty = tempfile::tempdir().expect("a folder");
         assert!(Text::load(empty.path()).expect_err("empty").to_string().contains("no .txt file"));

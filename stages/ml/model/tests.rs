@@ -273,6 +273,29 @@ fn special_tokens_are_known_by_their_part_and_not_by_their_spelling() {
 }
 
 #[test]
+fn a_tokenizer_that_was_saved_with_padding_and_truncation_is_read_without() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]);
+    model.save(folder.path()).expect("saved");
+    let path = folder.path().join("tokenizer.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    for (strategy, direction) in [("BatchLongest", "Right"), ("Fixed", "Left")] {
+        let strategy = if strategy == "Fixed" { serde_json::json!({"Fixed": 64}) } else { strategy.into() };
+        json["padding"] = serde_json::json!({
+            "strategy": strategy, "direction": direction, "pad_to_multiple_of": 8, "pad_id": 1, "pad_type_id": 0,
+            "pad_token": "<pad>",
+        });
+        fs::write(&path, json.to_string()).expect("written");
+        let again = Model::load(folder.path(), &Device::flex()).expect("padding is ours to do");
+        assert_eq!(again.tokenizer.special(), model.tokenizer.special());
+        assert_eq!(
+            again.tokenizer.pieces("Anna").expect("pieces"),
+            model.tokenizer.pieces("Anna").expect("pieces")
+        );
+    }
+}
+
+#[test]
 fn a_special_token_beyond_the_vocabulary_is_left_out_and_any_other_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let model = crate::ml::fixture::model(crate::ml::fixture::teacher_labels(), &[]);

@@ -40,11 +40,12 @@ impl Roles {
         })
     }
 
-    /// The ids. What surrounds a text is what the tokenizer's post-processor puts there.
+    /// The ids. What surrounds a text is what the tokenizer's post-processor puts there. `padding` is the id that its own
+    /// padding, switched off by now, has used.
     ///
     /// # Errors
     /// It surrounds a text with something else than one token before and one after it, or there is no padding.
-    pub fn resolve(&self, tokenizer: &Tokenizer) -> Result<Special, StageError> {
+    pub fn resolve(&self, tokenizer: &Tokenizer, padding: Option<u32>) -> Result<Special, StageError> {
         let id = |name: &Option<String>, habits: [&str; 2]| {
             let named = name.as_deref().and_then(|name| tokenizer.token_to_id(name));
             named.or_else(|| habits.into_iter().find_map(|habit| tokenizer.token_to_id(habit)))
@@ -69,7 +70,6 @@ impl Roles {
                 .help("use the tokenizer of the model's own repository"));
             }
         };
-        let padding = tokenizer.get_padding().map(|padding| padding.pad_id);
         let pad = id(&self.pad, ["<pad>", "[PAD]"]).or(padding);
         let pad = pad.ok_or_else(|| missing("padding token", "pad_token"))?;
         Ok(Special { bos, pad, eos, unk: id(&self.unknown, ["<unk>", "[UNK]"]) })

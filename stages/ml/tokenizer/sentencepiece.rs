@@ -106,10 +106,9 @@ pub(super) fn load(path: &Path, entries: usize) -> Result<Tokenizer, StageError>
     let folder = path.parent().unwrap_or(Path::new("."));
     let config = folder::optional(&folder.join(folder::TOKENIZER_CONFIG))?.unwrap_or_default();
     if proto.trainer.as_ref().and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM) != UNIGRAM {
-        return Err(wrong(&"it is no Unigram model").help(format!(
-            "let transformers write tokenizer.json: {}",
-            folder::convert("AutoTokenizer", folder)
-        )));
+        return Err(wrong(&"it is no Unigram model").help(
+            "use a model that has a tokenizer.json: of SentencePiece models Unigram ones alone are read",
+        ));
     }
     let family = family(&config, proto.pieces.len(), entries).ok_or_else(|| {
         wrong(&format!(
@@ -121,7 +120,9 @@ pub(super) fn load(path: &Path, entries: usize) -> Result<Tokenizer, StageError>
             folder::TOKENIZER_CONFIG
         ))
     })?;
-    let added = added(&config, folder)?;
+    let mut added = added(&config, folder)?;
+    // As in a tokenizer.json: no text means them, and the model has no embedding for them.
+    added.retain(|(id, token)| !token.special || (*id as usize) < entries);
     build(&proto, family, &added).map_err(|e| {
         StageError::because(format!("cannot use {}", path.display()), e)
             .help("copy it again from the model's own repository")
@@ -154,7 +155,7 @@ fn added(config: &Value, folder: &Path) -> Result<Vec<(u32, AddedToken)>, StageE
                 .normalized(flag("normalized"));
             tokens.push((id, added));
         }
-    } else if let Some(Value::Object(ids)) = folder::optional(&folder.join("added_tokens.json"))? {
+    } else if let Some(Value::Object(ids)) = folder::optional(&folder.join(folder::ADDED_TOKENS))? {
         for (content, id) in ids {
             let Some(id) = id.as_u64().and_then(|id| u32::try_from(id).ok()) else { continue };
             tokens.push((id, AddedToken::from(content, false).normalized(false)));
@@ -178,6 +179,13 @@ fn build(proto: &ModelProto, family: Family, added: &[(u32, AddedToken)]) -> Fal
         vocabulary.push((piece.text.clone().unwrap_or_default(), score));
     }
     vocabulary.push((MASK.to_owned(), 0.0));
+    // What fairseq put before the pieces may be called otherwise, as `<unk>` in the place of `<unk>NOTUSED`.
+    for (id, token) in added {
+        if let Some(entry) = vocabulary[..head.len()].get_mut(*id as usize) {
+            entry.0.clone_from(&token.content);
+        }
+    }
+    let heads: Vec<String> = vocabulary[..head.len()].iter().map(|(token, _)| token.clone()).collect();
     let mut tokenizer = Tokenizer::new(Unigram::from(vocabulary, Some(Family::UNKNOWN), false)?);
 
     let mut normalizers: Vec<NormalizerWrapper> = Vec::new();
@@ -195,7 +203,7 @@ fn build(proto: &ModelProto, family: Family, added: &[(u32, AddedToken)]) -> Fal
     tokenizer.with_decoder(Some(metaspace));
 
     let mut specials: Vec<AddedToken> =
-        head.iter().map(|(token, _)| AddedToken::from(*token, true).normalized(false)).collect();
+        heads.iter().map(|token| AddedToken::from(token.as_str(), true).normalized(false)).collect();
     specials.extend(["<s>", "</s>"].map(|token| AddedToken::from(token, true).normalized(false)));
     specials.push(AddedToken::from(MASK, true).lstrip(true).normalized(false));
     for piece in proto.pieces.iter().skip(skipped).filter(|piece| piece.kind == Some(USER_DEFINED)) {
@@ -206,7 +214,8 @@ fn build(proto: &ModelProto, family: Family, added: &[(u32, AddedToken)]) -> Fal
     specials.extend(added.iter().map(|(_, token)| token.clone()));
     tokenizer.add_tokens(specials)?;
     for (id, token) in added {
-        if tokenizer.token_to_id(&token.content) != Some(*id) {
+        let named = heads.contains(&token.content);
+        if !named && tokenizer.token_to_id(&token.content) != Some(*id) {
             return Err(format!("the added token of id {id} is not the next after its pieces").into());
         }
     }
@@ -297,6 +306,20 @@ mod tests {
     }
 
     #[test]
+    fn a_special_token_beyond_the_pieces_is_left_out_and_the_first_ones_may_have_other_names() {
+        let token = |content: &str| json!({"content": content, "special": true});
+        let config = json!({
+            "tokenizer_class": "CamembertTokenizer",
+            "added_tokens_decoder": {"3": token("<unk>"), "4": token("<unk>"), "5": token("<s>"), "18": token("<unk>NOTUSED")}
+        });
+        let folder = folder(&[(folder::TOKENIZER_CONFIG, config)], UNIGRAM);
+        let tokenizer = Tokenizer::load(folder.path(), 18).expect("as transformers loads it");
+        assert_eq!(tokenizer.vocab_size(), 18);
+        assert_eq!(ids(&tokenizer, "à Aix"), [(7, 0, 1), (8, 1, 2), (9, 2, 5)]);
+        assert!(ids(&tokenizer, "<unk>NOTUSED").iter().all(|(id, ..)| *id < 18));
+    }
+
+    #[test]
     fn a_model_that_is_not_understood_is_refused_with_a_way_out() {
         let refused = |folder: &tempfile::TempDir, entries| {
             let error = Tokenizer::load(folder.path(), entries).err().expect("refused");
@@ -308,7 +331,7 @@ mod tests {
             "{message}"
         );
         let (message, help) = refused(&folder(&[], 2), 18);
-        assert!(message.contains("no Unigram model") && help.contains("AutoTokenizer"), "{message}");
+        assert!(message.contains("no Unigram model") && help.contains("tokenizer.json"), "{message}");
         let damaged = folder(&[], UNIGRAM);
         let path = damaged.path().join(folder::SENTENCEPIECE);
         let bytes = fs::read(&path).expect("read");
