@@ -37,7 +37,7 @@ use crate::{
     watch::{Format, columns, wrap},
 };
 
-/// How the process ends (FORMATS.md, ARCHITECTURE.md).
+/// How the process ends (docs/formats.md, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// All is well.

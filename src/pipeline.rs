@@ -54,7 +54,7 @@ pub struct Pipeline {
     pub seed: u64,
     /// The lock file, relative to the root: the pipeline file with `.lock` for `.toml`.
     pub lock: PathBuf,
-    /// Where outputs are published, relative to the root: `artifacts`, or `artifacts/<name>` (FORMATS).
+    /// Where outputs are published, relative to the root: `artifacts`, or `artifacts/<name>`.
     pub artifacts: PathBuf,
     /// Where that leads to: see [`Links::end`].
     pub artifacts_place: PathBuf,

@@ -43,7 +43,7 @@ impl Outcome {
     pub const ALL: [Self; 6] =
         [Self::Executed, Self::Reused, Self::Restored, Self::Failed, Self::Skipped, Self::Cancelled];
 
-    /// As FORMATS writes it.
+    /// As events write it (docs/formats.md).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

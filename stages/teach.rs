@@ -75,7 +75,7 @@ const TEXT: Optional<Text> = Optional::new("text", "raw text that the vocabulary
 const MODEL: Output<ModelFolder> = Output::new("model", "the teacher of the best epoch");
 const HISTORY: Output<History> = Output::new("history", "training curves");
 
-/// The label order of `Jean-Baptiste/camembert-ner`: IO, no B- (ML.md §1).
+/// The label order of `Jean-Baptiste/camembert-ner`: IO, no B- (docs/math.md, "The model").
 const LABELS: [&str; 5] = ["O", "I-LOC", "I-PER", "I-MISC", "I-ORG"];
 
 impl Stage for Teach {

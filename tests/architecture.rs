@@ -29,7 +29,7 @@ const ROOMS: [(&str, &str); 3] = [("petgraph", "pipeline"), ("blake3", "fingerpr
 const NO_STAGES: [&str; 4] = ["contract", "kernels", "ml", "vendor"];
 
 /// What may be seen at the top level.
-const TOP: [&str; 18] = [
+const TOP: [&str; 19] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "Cargo.lock",
@@ -41,6 +41,7 @@ const TOP: [&str; 18] = [
     "cache",
     "configs",
     "data",
+    "docs",
     "fuzz",
     "pipeline.lock",
     "pipeline.toml",

@@ -47,7 +47,7 @@ pub enum Next {
 }
 
 impl State {
-    /// As FORMATS writes it.
+    /// As `status` writes it (docs/formats.md).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl State {
 }
 
 impl Next {
-    /// As FORMATS writes it.
+    /// As `status` writes it (docs/formats.md).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

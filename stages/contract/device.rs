@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where tensors live while a stage runs. Not part of a key: see DESIGN in ARCHITECTURE.md.
+/// Where tensors live while a stage runs. Not part of a key (ARCHITECTURE.md, "A run").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Device {

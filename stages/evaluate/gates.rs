@@ -1,4 +1,4 @@
-//! Gates: bounds on what was measured, and what they say (FORMATS, "report.json").
+//! Gates: bounds on what was measured, and what they say (docs/formats.md, "Gates").
 
 mod metric;
 

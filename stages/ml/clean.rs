@@ -1,4 +1,4 @@
-//! Cleaning of raw lines, each filter counted (ML.md §1): encoding repaired, NFC, invisible characters and white space,
+//! Cleaning of raw lines, each filter counted: encoding repaired, NFC, invisible characters and white space,
 //! length, share of letters, exact and near duplicates. What remains is kept with its source and line number.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +27,8 @@ pub struct Rules {
 }
 
 impl Default for Rules {
-    /// 15 to 350 characters are the bounds of ML.md. Two fifths of letters drop formulas and rows of figures, and keep
-    /// the heads of clinical notes: names among dates and telephone numbers are what the model is for.
+    /// 15 to 350 characters are a sentence's. Two fifths of letters drop formulas and rows of figures, and keep the
+    /// heads of clinical notes: names among dates and telephone numbers are what the model is for.
     fn default() -> Self {
         Self { shortest: 15, longest: 350, letters: 0.4, near_duplicates: true }
     }

@@ -1,4 +1,5 @@
-//! `config.json` of a token classifier: the stock keys, and `ner_pipe` for pruned shapes (FORMATS, "Student checkpoint").
+//! `config.json` of a token classifier: the stock keys, and `ner_pipe` for pruned shapes (docs/formats.md, "Student
+//! folder").
 
 mod keys;
 
@@ -230,7 +231,7 @@ impl Config {
             .unwrap_or(default::TYPES)
     }
 
-    /// Encoder and head parameters in closed form, token types included, CRF not (ML.md §4).
+    /// Encoder and head parameters in closed form, token types included, CRF not (docs/math.md).
     #[must_use]
     pub fn parameters(&self) -> usize {
         let h = self.hidden;
@@ -255,7 +256,7 @@ impl Config {
         if self.crf { self.labels.len() * (self.labels.len() + 2) } else { 0 }
     }
 
-    /// All parameters, the CRF's included: how many a model has, wherever it is said (FORMATS, "report.json").
+    /// All parameters, the CRF's included: how many a model has, wherever it is said.
     #[must_use]
     pub fn all_parameters(&self) -> usize {
         self.parameters() + self.crf_parameters()

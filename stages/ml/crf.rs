@@ -140,8 +140,8 @@ impl Crf {
     }
 
     /// Expected path score under marginals made elsewhere: `words` `[words, labels]` and `pairs`
-    /// `[words - 1, labels, labels]`. With a teacher's marginals this is `E_T[score_S]` of ML.md §3.
-    /// -inf when they put weight on an illegal move.
+    /// `[words - 1, labels, labels]`. With a teacher's marginals this is `E_T[score_S]` of
+    /// docs/math.md, "The CRF's teacher". -inf when they put weight on an illegal move.
     #[must_use]
     pub fn expected_score(&self, emissions: &[f32], words: &[f64], pairs: &[f64]) -> f64 {
         self.expectation(&wide(emissions), words, pairs)

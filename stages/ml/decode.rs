@@ -16,7 +16,7 @@ use crate::ml::{
 pub struct Decoded {
     /// BIO tag of each word, with types as the model has them.
     pub tags: Vec<String>,
-    /// Probability at T = 1 (CRF: marginal) of each word's type (FORMATS, "CRF" and "Words").
+    /// Probability at T = 1 (CRF: marginal) of each word's type (docs/formats.md, "Words, labels and windows").
     pub score: Vec<f64>,
 }
 
@@ -50,7 +50,7 @@ impl Decoded {
 }
 
 /// Decodes one text. With a CRF: Viterbi, marginals. Without: argmax over types at T = 1, a type's probability being that of
-/// all its labels, then B- where the type differs from the previous word's, else I- (FORMATS); a BIO model may begin an
+/// all its labels, then B- where the type differs from the previous word's, else I-; a BIO model may begin an
 /// entity beside another of its type, and does where it holds B- more probable than I-.
 /// `outside` names types that become O before the argmax decides (the MISC policy): their probability joins O's.
 ///

@@ -1,4 +1,5 @@
-//! `report.json` (FORMATS): all that an evaluation computed and measured. `ner-pipe schema evaluate.report` prints it.
+//! `report.json` (docs/formats.md): all that an evaluation computed and measured. `ner-pipe schema evaluate.report`
+//! prints it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -148,7 +149,7 @@ pub struct LayerReport {
     pub from_teacher_layer: usize,
 }
 
-/// The latency that FORMATS speaks of, 32 tokens and batch 1, and the matrix around it.
+/// The latency that gates use, 32 tokens and batch 1, and the matrix around it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// 32 tokens (less where a model has room for less), batch 1.
@@ -340,7 +341,7 @@ pub struct Verdict {
     pub slice: Option<String>,
 }
 
-/// pass: the interval's worse end meets the bound; fail: its better end misses it; else inconclusive (FORMATS).
+/// pass: the interval's worse end meets the bound; fail: its better end misses it; else inconclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -353,7 +354,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// As FORMATS writes it.
+    /// As `report.json` writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -34,7 +34,7 @@ const WORDS: [(&str, &str); 4] = [("PER", "▁Anna"), ("LOC", "▁Paris"), ("ORG
 const HIDDEN: usize = 8;
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZéèàêç0123456789.,'’!-";
 
-/// Labels of the teacher of ML.md §1.
+/// Labels of `Jean-Baptiste/camembert-ner`, the teacher of docs/math.md, "The model".
 pub(crate) fn teacher_labels() -> Labels {
     Labels::parse(&["O", "I-LOC", "I-PER", "I-MISC", "I-ORG"].map(str::to_owned)).expect("labels")
 }

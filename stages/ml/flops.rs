@@ -1,8 +1,9 @@
-//! What a forward pass multiplies and adds, in closed form (ML.md §4): a measure of work that no machine blurs.
+//! What a forward pass multiplies and adds, in closed form (docs/math.md, "Parameters, FLOPs, memory"): a measure of
+//! work that no machine blurs.
 
 use crate::ml::config::{Config, LayerShape};
 
-/// Tokens of the sentence that the tables of ML.md speak of.
+/// Tokens of the sentence in the table of docs/math.md.
 pub const TOKENS: usize = 64;
 
 /// Floating-point operations of a forward pass over one sentence of so many `tokens`, a multiplication and an addition
@@ -60,7 +61,7 @@ mod tests {
         }
     }
 
-    /// The table of ML.md §4: parameters, and by how many per cent the work at 64 tokens is less than the teacher's.
+    /// The table of docs/math.md: parameters, and by how many per cent the work at 64 tokens is below the teacher's.
     #[test]
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     fn parameters_and_work_are_those_of_the_table() {

@@ -34,7 +34,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The student's order (FORMATS): O, B-PER, I-PER, B-LOC, I-LOC, B-ORG, I-ORG, then B-MISC, I-MISC with `misc`.
+    /// The student's order: O, B-PER, I-PER, B-LOC, I-LOC, B-ORG, I-ORG, then B-MISC, I-MISC with `misc`.
     #[must_use]
     pub fn student(misc: bool) -> Self {
         let kinds = if misc { &["PER", "LOC", "ORG", "MISC"][..] } else { &["PER", "LOC", "ORG"][..] };
@@ -303,7 +303,7 @@ pub struct Span {
 
 /// Entities of a tag sequence. BIO is read strictly (seqeval `mode="strict", scheme=IOB2`: an I- without its B-
 /// is no entity, and an I- of another type ends the one before it); IO joins adjacent words of one type
-/// (FORMATS, "Words, labels, rows"). What is no tag counts as O.
+/// (docs/formats.md, "Words, labels and windows"). What is no tag counts as O.
 #[must_use]
 pub fn spans<S: AsRef<str>>(tags: &[S], scheme: Scheme) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();

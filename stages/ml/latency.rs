@@ -15,7 +15,7 @@ use crate::ml::{
     model::{Model, Packed},
 };
 
-/// Tokens of the sentence, specials included (FORMATS, "report.json").
+/// Tokens of the sentence, specials included (docs/formats.md, "report.json").
 pub const TOKENS: usize = 32;
 
 /// Fewer rounds than these tell nothing.

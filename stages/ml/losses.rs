@@ -1,4 +1,4 @@
-//! The four losses of ML.md §3. N counts owned first sub-words; padding never exists, so it can never count.
+//! The losses of docs/math.md. N counts owned first sub-words; padding never exists, so it can never count.
 //!
 //! Each loss is a mean over N words, is `[1]`, lives where its tensors live and lets gradients through. Without a word
 //! (N = 0) it is 0, not NaN, and takes no part in the graph. On the CPU the two of

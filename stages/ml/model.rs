@@ -29,7 +29,7 @@ use crate::ml::{
     weights::Weights,
 };
 
-/// Network and CRF weights. Hidden states are counted as FORMATS does: 0 = embeddings, i + 1 = after layer i.
+/// Network and CRF weights. Hidden states are counted from the embeddings: 0 = embeddings, i + 1 = after layer i.
 ///
 /// `train()` moves it to autodiff and `valid()` back; parameter ids follow from the tensors' names
 /// ([`crate::ml::layout::parameter_id`]).
@@ -77,7 +77,7 @@ pub struct Layer {
     pub(crate) frozen: Option<Arc<Frozen>>,
 }
 
-/// Weights of the CRF (FORMATS, "CRF"); illegal moves are masked and so have weights without effect.
+/// Weights of the CRF (docs/math.md, "CRF"); illegal moves are masked and so have weights without effect.
 #[derive(Module, Debug)]
 pub struct CrfParameters {
     /// `[labels, labels]` as [from, to]

@@ -1,4 +1,5 @@
-//! `AdamW` with the groups of ML.md §3: no decay on biases, `LayerNorm` and CRF; faster head, fastest CRF.
+//! `AdamW` with parameter groups (docs/math.md, "Optimiser"): no decay on biases, `LayerNorm` and CRF; faster head,
+//! fastest CRF.
 
 use std::{
     path::Path,

@@ -1,4 +1,4 @@
-//! A student made of the teacher's own layers (ML.md §4).
+//! A student made of the teacher's own layers (docs/math.md, "Initialisation").
 
 use burn::{
     module::Param,
@@ -15,7 +15,7 @@ use crate::ml::{
 };
 
 /// `keep` (2 or more) of `layers` layers: the first and the last, the dropped ones spread evenly in between. 10 of 12 gives
-/// {0,1,2,4,5,6,7,9,10,11} (ML.md §4).
+/// {0,1,2,4,5,6,7,9,10,11}.
 #[must_use]
 pub fn uniform(layers: usize, keep: usize) -> Vec<usize> {
     let drop = layers.saturating_sub(keep);

@@ -1,4 +1,4 @@
-//! Physical removal of heads and neurons: matrices get smaller, and config.json says so (ML.md §4, "Removal").
+//! Physical removal of heads and neurons: matrices get smaller, and config.json says so (docs/math.md, "Removal").
 
 use serde::{Deserialize, Serialize};
 

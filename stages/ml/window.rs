@@ -14,7 +14,8 @@ struct Place {
 }
 
 /// Finds each word's first sub-word: the first piece that overlaps it and whose earlier overlap belongs to no other word
-/// (FORMATS). A word that owns none is placed at the first piece that covers it; one that no piece covers is left out.
+/// (docs/formats.md, "Words, labels and windows"). A word that owns none is placed at the first piece that covers it;
+/// one that no piece covers is left out.
 fn places(pieces: &[Piece], words: &[[usize; 2]]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::with_capacity(words.len());
     // First piece that may still overlap: both sequences ascend.

@@ -14,7 +14,7 @@ pub(super) struct Output<W> {
     number: usize,
 }
 
-/// FORMATS, "predict".
+/// One line of docs/formats.md, "Predict output".
 #[derive(Serialize)]
 struct Object<'a> {
     text: &'a str,

@@ -1,5 +1,5 @@
-//! What the workflow in the README does, done here: a first checkout fills a cache folder, a second one gets
-//! it, and only what changed executes.
+//! What the workflow in docs/guide.md ("GitHub Actions") does, done here: a first checkout fills a cache folder, a
+//! second one gets it, and only what changed executes.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 

@@ -1,4 +1,4 @@
-//! How it ends: every exit code of FORMATS, and output that cannot be written. 3 is in `status`, 4 in
+//! How it ends: every exit code of docs/formats.md, and output that cannot be written. 3 is in `status`, 4 in
 //! `together`, 5 in `verify`, 6 and 101 in tests/registry.rs, 130 in `crash`; here they stand together.
 
 use std::{fs::OpenOptions, process::Command};

@@ -1,4 +1,4 @@
-//! Gold sets: words that are never split again, joined by one space into the text (FORMATS).
+//! Gold sets: words that are never split again, joined by one space into the text (docs/formats.md, "Gold").
 
 use std::{fs, io::Write, path::Path};
 
@@ -17,7 +17,7 @@ pub struct Gold {
     pub sets: Vec<GoldSet>,
 }
 
-/// One gold set: words from the file, joined by one space into the text (FORMATS).
+/// One gold set: words from the file, joined by one space into the text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GoldSet {
     /// The file's stem.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Golden numbers in float64, made by independent code (see `distill.json` beside ML.md).
+/// Golden numbers in float64, made by independent code (`stages/testdata/distill.json`).
 fn golden() -> Value {
     serde_json::from_str(include_str!("../../testdata/distill.json")).expect("golden vectors")
 }

@@ -1,4 +1,4 @@
-//! Transitions fitted to the teacher by maximum likelihood (FORMATS, "CRF": `fitted`).
+//! Transitions fitted to the teacher by maximum likelihood (docs/math.md, "The CRF's teacher").
 
 use rayon::prelude::*;
 

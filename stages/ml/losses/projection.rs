@@ -1,11 +1,11 @@
-//! From the teacher's IO labels to the student's BIO labels (ML.md §2).
+//! From the teacher's IO labels to the student's BIO labels (docs/math.md, "Projection from IO to BIO").
 
 use crate::ml::{
     labels::{Labels, Tag},
     losses::narrow,
 };
 
-/// The teacher's soft targets for the words of a batch, projected from IO to BIO (ML.md §2).
+/// The teacher's soft targets for the words of a batch, projected from IO to BIO.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
     /// `[words, student labels]` q at temperature T; each row sums to 1.

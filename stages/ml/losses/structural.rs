@@ -1,5 +1,5 @@
-//! The teacher's distribution over paths (ML.md §3, `structural`): words that it labels independently make a chain, because
-//! whether a word begins an entity depends on the type of the word before it.
+//! The teacher's distribution over paths (docs/math.md, "The CRF's teacher"): words that it labels independently make a
+//! chain, because whether a word begins an entity depends on the type of the word before it.
 
 use crate::ml::{
     labels::{Labels, Tag},

@@ -1,4 +1,5 @@
-//! The teacher's transitions, made from its annotations, and the student's distance from them (FORMATS, "CRF").
+//! The teacher's transitions, made from its annotations, and the student's distance from them (docs/math.md, "The CRF's
+//! teacher").
 
 use burn::tensor::{Bool, Tensor, TensorData, activation};
 
@@ -14,7 +15,7 @@ const UNSEEN: f64 = 0.5;
 /// Stands for an illegal move inside a softmax: its exp is 0 in f32, and unlike -inf it makes no NaN.
 pub(super) const NEVER: f64 = -1e9;
 
-/// The teacher's transitions, made as FORMATS ("CRF") says: by [`bigram`] or by [`super::fitted`].
+/// The teacher's transitions, made by [`bigram`] or by [`super::fitted`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transitions {
     /// `[labels + 1, labels]`, START row last; -inf where illegal. Of bigrams: log P(j|i) - log P(j).

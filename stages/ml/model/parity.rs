@@ -12,7 +12,7 @@ struct Sentence {
     input_ids: Vec<u32>,
     /// `[tokens, labels]`
     logits: Vec<Vec<f32>>,
-    /// First 8 columns of hidden states, by FORMATS' counting.
+    /// First 8 columns of hidden states, 0 = embeddings.
     hidden_first_8: BTreeMap<String, Vec<Vec<f32>>>,
 }
 
