@@ -91,7 +91,7 @@ pub struct PipelineFile {
 pub struct Setting {
     #[command(flatten)]
     pipeline: PipelineFile,
-    /// How to speak
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -145,7 +145,7 @@ pub fn working_folder() -> Result<PathBuf, StageError> {
     env::current_dir().map_err(|e| StageError::because("cannot tell the working folder", e))
 }
 
-/// The nodes of these ids: of a stage that is stamped out, all its instances.
+/// The nodes of these ids: of a stage that is expanded, all its instances.
 fn find_all(pipeline: &Pipeline, ids: &[String]) -> Result<Vec<usize>, Stop> {
     let found = ids.iter().map(|id| find(pipeline, id)).collect::<Result<Vec<_>, _>>();
     found.map(|found| found.concat())

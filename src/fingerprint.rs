@@ -192,8 +192,8 @@ pub fn file_name(path: &Path) -> String {
 }
 
 /// What a node draws its randomness from: two tables of one stage differ, and neither depends on its
-/// place in the file. `family` is the table's name: what is stamped out from one table (`foreach`,
-/// `matrix`) draws alike, so that its instances differ by their values alone, and stamping out a stage
+/// place in the file. `family` is the table's name: what is expanded from one table (`foreach`,
+/// `matrix`) draws alike, so that its instances differ by their values alone, and expanding a stage
 /// that has a result keeps it.
 #[must_use]
 pub fn node_seed(pipeline_seed: u64, family: &str) -> u64 {

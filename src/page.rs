@@ -106,7 +106,7 @@ fn heading(result: &StageResult<'_>) -> Markup {
 fn gates(results: &[StageResult<'_>]) -> Markup {
     let rows: Vec<Markup> = results.iter().flat_map(evaluation::gate_rows).collect();
     if rows.is_empty() {
-        return nothing("no stage has a verdict of a gate yet");
+        return nothing("no gates defined, or none evaluated yet");
     }
     let table = html! {
         table {

@@ -86,7 +86,7 @@ impl Stage for Split {
         Gold::load(path).map(drop).map_err(|error| {
             Invalid::new(error.to_string())
                 .at(EXCLUDE.name())
-                .help("mend the gold set, or leave `exclude` out")
+                .help("fix the gold set, or leave `exclude` out")
         })
     }
 

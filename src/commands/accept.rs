@@ -11,7 +11,7 @@ use crate::{
     watch::Format,
 };
 
-/// Take the result of a stage over to its new code: for a refactor that changes no result
+/// Mark the existing result as valid for a stage's new code, after a refactor that changes none
 ///
 /// Nothing is executed, and nothing is checked but that the result is whole and that the code alone
 /// differs: it is your word that the new code gives the same. What is below stays up to date.

@@ -22,7 +22,7 @@ use crate::{
     watch::{Format, size},
 };
 
-/// Take out of the cache what nobody needs: never what a lock names, or a running stage needs
+/// Delete unused cache entries: never one that a lock names or a running stage needs
 ///
 /// Without a limit it takes only what dead runs left and what was damaged. Results go by their last use; one of
 /// the last ten minutes stays, as a run may be about to publish it.
@@ -44,7 +44,7 @@ pub struct Args {
     /// Say what would go, and take nothing
     #[arg(long)]
     dry_run: bool,
-    /// How to speak
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

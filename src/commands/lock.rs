@@ -13,7 +13,7 @@ use crate::{
     runner::{Project, Resolution, Stop, Taken, resolve},
 };
 
-/// See to the lock file
+/// Repair the lock file
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -16,7 +16,7 @@ use crate::runner::{Project, Stop, Wish, survey};
 /// Show what a stage printed: in its last attempt if that failed, else when its result was made
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stage; of one that is stamped out, all instances, each with a heading
+    /// The stage; of one that is expanded, all instances, each with a heading
     stage: String,
     #[command(flatten)]
     pipeline: PipelineFile,

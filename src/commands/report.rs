@@ -16,7 +16,7 @@ use crate::{
     store::{write_shared, write_whole},
 };
 
-/// Write a page of HTML on what the pipeline came to: graph, gates, scores, latency, what was pruned, training curves
+/// Write an HTML report of the results: graph, gates, scores, latency, what was pruned, training curves
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where to write it, `-` for standard output; `report.html` beside the artifacts when not given

@@ -24,7 +24,7 @@ pub struct Args {
     /// Say what would be done, why, and what it took earlier; do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Execute this stage though its result is in the cache
+    /// Execute this stage even if its result is in the cache
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
     /// Change a parameter for this run; the result has its own key

@@ -23,7 +23,7 @@ use crate::{
 /// Read the whole cache and compare every byte with what was recorded; or execute a stage again and compare
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only the results that the lock names for these stages, and all instances of one that is stamped out
+    /// Only the results that the lock names for these stages, and all instances of one that is expanded
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
     /// Execute this stage again, beside its result, and compare what it writes with what was recorded

@@ -15,7 +15,7 @@ use crate::{
 /// Say exactly why a stage is not up to date
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stage; of one that is stamped out, all instances
+    /// The stage; of one that is expanded, all instances
     stage: String,
     /// Compare with the lock file of a git revision, and not with the last run
     #[arg(long, value_name = "REV")]

@@ -69,7 +69,7 @@ impl Pipeline {
     ) -> Result<(), Problems> {
         let mut problems = Problems::new();
         let mut others = BTreeMap::new();
-        // Of what is stamped out from one table, one says it for all.
+        // Of what is expanded from one table, one says it for all.
         let mut told = BTreeSet::new();
         for &index in nodes {
             let node = &self.nodes[index];

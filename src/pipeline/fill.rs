@@ -1,4 +1,4 @@
-//! Placeholders of a stamped-out stage: `{item}`, `{key}`, `{matrix.<axis>}`.
+//! Placeholders of a expanded stage: `{item}`, `{key}`, `{matrix.<axis>}`.
 //!
 //! A text that is nothing but one placeholder becomes the value itself, with its type and its place in
 //! the file; within other text a value is written out. `{{` and `}}` are literal braces. In the command
@@ -35,7 +35,7 @@ impl<'a> Binding<'a> {
 
 type Bindings<'a> = BTreeMap<String, Binding<'a>>;
 
-/// A stage's table with all placeholders filled in, and without what stamped it out.
+/// A stage's table with all placeholders filled in, and without what expanded it.
 pub(super) fn fill<'a>(table: &Table<'a>, bindings: &Bindings<'a>, problems: &mut Problems) -> DeTable<'a> {
     let command = table.get("use").is_some_and(|(_, value)| value.get_ref().as_str() == Some("command"));
     let mut blanks = Blanks { table, bindings, problems };
@@ -161,7 +161,7 @@ impl<'a> Blanks<'_, 'a> {
         let offered = choose(near.as_deref(), known.iter().map(String::as_str)).unwrap_or_default();
         Problem::new(
             Code::BadPlaceholder,
-            format!("`{{{name}}}` is nothing that this stage is stamped out with"),
+            format!("`{{{name}}}` is nothing that this stage is expanded with"),
         )
         .at(at, "unknown")
         .help(format!("{offered}; or `{{{{{name}}}}}` for the braces themselves"))

@@ -40,7 +40,7 @@ pub fn grammar(registry: &Registry) -> Value {
     for kind in registry.stages() {
         let parameters = parameters(kind, &mut defs);
         defs.insert(format!("{} parameters", kind.spec.name), parameters);
-        defs.insert(kind.spec.name.to_owned(), either(|stamped| stage(kind, stamped)));
+        defs.insert(kind.spec.name.to_owned(), either(|expanded| stage(kind, expanded)));
     }
     defs.insert("command".to_owned(), either(command));
     let names: Vec<&str> = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]).collect();
@@ -111,18 +111,18 @@ fn stages(names: &[&str]) -> Value {
     })
 }
 
-/// A table by itself, or one that is stamped out: then any text may be a placeholder.
+/// A table by itself, or one that is expanded: then any text may be a placeholder.
 fn either(table: impl Fn(bool) -> Value) -> Value {
-    let stamped = json!({ "anyOf": [{ "required": ["foreach"] }, { "required": ["matrix"] }] });
-    json!({ "if": stamped, "then": table(true), "else": table(false) })
+    let expanded = json!({ "anyOf": [{ "required": ["foreach"] }, { "required": ["matrix"] }] });
+    json!({ "if": expanded, "then": table(true), "else": table(false) })
 }
 
 /// A stage of the registry.
-fn stage(kind: &StageKind, stamped: bool) -> Value {
+fn stage(kind: &StageKind, expanded: bool) -> Value {
     let spec = &kind.spec;
     let port = |port: &Port| {
         let description = format!("{}: {}", port.kind.name, port.doc);
-        let origin = match (stamped, port.further) {
+        let origin = match (expanded, port.further) {
             (true, _) => "string",
             (false, true) => "origins",
             (false, false) => "origin",
@@ -144,7 +144,9 @@ fn stage(kind: &StageKind, stamped: bool) -> Value {
     let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "outputs").collect();
     let mut table = object(&keys, |key| match key {
         "inputs" => inputs.clone(),
-        "params" if stamped => object(&names.iter().map(String::as_str).collect::<Vec<_>>(), |_| json!(true)),
+        "params" if expanded => {
+            object(&names.iter().map(String::as_str).collect::<Vec<_>>(), |_| json!(true))
+        }
         "params" => reference(&format!("{} parameters", spec.name)),
         other => shared(other, spec.name),
     });
@@ -198,8 +200,8 @@ fn shared(key: &str, name: &str) -> Value {
 }
 
 /// The runner's own stage.
-fn command(stamped: bool) -> Value {
-    let origin = if stamped { "string" } else { "origins" };
+fn command(expanded: bool) -> Value {
+    let origin = if expanded { "string" } else { "origins" };
     // It is given no seed.
     let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "seed").collect();
     let mut table = object(&keys, |key| match key {

@@ -1,4 +1,4 @@
-//! `foreach` and `matrix`: one table, stamped out into several stages.
+//! `foreach` and `matrix`: one table, expanded into several stages.
 //!
 //! The instances of `[stage.prune]` are called `prune@<key>`. With `foreach` the key is the item, or its
 //! name where items have names (`foreach = { t2 = 2.0 }`); with `matrix` it is `temperature=2.5,heads=0.25`,
@@ -60,7 +60,7 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// The stages that a table stands for: one, unless it says `foreach` or `matrix`; none where these were
 /// not understood.
-pub(super) fn stamp<'a>(
+pub(super) fn expand<'a>(
     id: &str,
     header: &Place,
     table: &Table<'a>,
@@ -78,7 +78,7 @@ pub(super) fn stamp<'a>(
         }
         (Some((foreach, _)), Some((matrix, _))) => {
             problems.push(
-                Problem::new(Code::ForeachAndMatrix, format!("stage `{id}` is stamped out in two ways"))
+                Problem::new(Code::ForeachAndMatrix, format!("stage `{id}` is expanded in two ways"))
                     .at(&table.place(foreach.span()), "here")
                     .at(&table.place(matrix.span()), "and here")
                     .help("keep `matrix`, and make the values of `foreach` one of its keys"),
@@ -95,7 +95,7 @@ pub(super) fn stamp<'a>(
         if id.len() > LONGEST {
             problems.push(
                 Problem::new(Code::BadInstance, format!("`{id}` is too long to be the name of a folder"))
-                    .at(header, "stamped out from here")
+                    .at(header, "expanded from here")
                     .help(format!("give the values shorter names, as in `{NAMED}`")),
             );
             return None;
@@ -247,7 +247,7 @@ pub(super) fn plain(value: &DeValue<'_>) -> Option<String> {
 }
 
 fn empty(key: &str, example: &str, place: &Place) -> Problem {
-    Problem::new(Code::NoInstance, format!("`{key}` has no values, so that there is nothing to stamp out"))
+    Problem::new(Code::NoInstance, format!("`{key}` has no values, so that there is nothing to expand"))
         .at(place, "empty")
         .help(format!("write values, as in `{example}`, or remove it"))
 }
@@ -259,7 +259,7 @@ fn expect_few(count: usize, place: &Place, problems: &mut Problems) -> Option<()
     problems.push(
         Problem::new(
             Code::TooManyInstances,
-            format!("these are {count} stages; at most {MOST} are stamped out"),
+            format!("these are {count} stages; at most {MOST} are expanded"),
         )
         .at(place, "too many")
         .help("take fewer values"),
@@ -278,7 +278,7 @@ fn expect_free(table: &Table<'_>, bindings: &BTreeMap<String, Binding<'_>>, prob
                         Code::DuplicateName,
                         format!("`{{{}}}` could be two things", name.get_ref()),
                     )
-                    .at(&table.place(name.span()), "this, or what is stamped out")
+                    .at(&table.place(name.span()), "this, or what is expanded")
                     .help("give it another name"),
                 );
             }
@@ -291,13 +291,13 @@ mod tests {
     use super::*;
     use crate::{manifest::Manifest, problem::Text};
 
-    /// The ids of what a table is stamped out to, and the `x` of each.
-    fn stamped(table: &str) -> Vec<(String, String)> {
+    /// The ids of what a table is expanded to, and the `x` of each.
+    fn expanded(table: &str) -> Vec<(String, String)> {
         let text = Text::new("p", table);
         let manifest = Manifest::parse(&text).expect("is TOML");
         let mut problems = Problems::new();
         let table = Table { text: &text, entries: &manifest.table };
-        let instances = stamp("s", &text.place(0..0), &table, &mut problems).unwrap_or_default();
+        let instances = expand("s", &text.place(0..0), &table, &mut problems).unwrap_or_default();
         assert!(problems.is_empty(), "{problems}");
         let x = |instance: &Instance<'_>| match instance.table.get("x").map(Spanned::get_ref) {
             Some(DeValue::String(text)) => format!("'{text}'"),
@@ -313,19 +313,19 @@ mod tests {
 
     #[test]
     fn a_table_without_axes_is_one_stage_and_its_braces_are_its_own() {
-        assert_eq!(stamped("x = \"{item}\""), pairs(&[("s", "'{item}'")]));
+        assert_eq!(expanded("x = \"{item}\""), pairs(&[("s", "'{item}'")]));
     }
 
     #[test]
     fn a_value_keeps_its_type_where_it_is_the_whole_and_is_text_within_text() {
-        assert_eq!(stamped("foreach = [2.0, 3]\nx = \"{item}\""), pairs(&[("s@2.0", "2.0"), ("s@3", "3")]));
-        assert_eq!(stamped("foreach = [2.50]\nx = \"a-{item}\""), pairs(&[("s@2.5", "'a-2.5'")]));
+        assert_eq!(expanded("foreach = [2.0, 3]\nx = \"{item}\""), pairs(&[("s@2.0", "2.0"), ("s@3", "3")]));
+        assert_eq!(expanded("foreach = [2.50]\nx = \"a-{item}\""), pairs(&[("s@2.5", "'a-2.5'")]));
         assert_eq!(
-            stamped("foreach = { t2 = [1], t3 = true }\nx = \"{item}\""),
+            expanded("foreach = { t2 = [1], t3 = true }\nx = \"{item}\""),
             pairs(&[("s@t2", "a list"), ("s@t3", "true")])
         );
         assert_eq!(
-            stamped("foreach = { t2 = 2.0 }\nx = \"{key} {{item}}\""),
+            expanded("foreach = { t2 = 2.0 }\nx = \"{key} {{item}}\""),
             pairs(&[("s@t2", "'t2 {item}'")])
         );
     }
@@ -334,7 +334,7 @@ mod tests {
     fn a_matrix_is_every_combination_in_the_order_of_the_file() {
         let table = "matrix = { temperature = [2.0, 3.0], heads = { few = 0.5 } }\nx = \"{matrix.heads}\"";
         let expected = [("s@temperature=2.0,heads=few", "0.5"), ("s@temperature=3.0,heads=few", "0.5")];
-        assert_eq!(stamped(table), pairs(&expected));
+        assert_eq!(expanded(table), pairs(&expected));
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
 /// Instances of one table publish in one place.
 fn shared(draft: &Draft, out: &Out, place: &Place) -> Problem {
     let message = format!(
-        "output `{}` of all that is stamped out from `{}` would lie in one place",
+        "output `{}` of all that is expanded from `{}` would lie in one place",
         out.name, draft.family
     );
     Problem::new(Code::DuplicateOutput, message)

@@ -38,7 +38,7 @@ pub(super) struct Draft {
     pub terms: Terms,
     /// In place of the pipeline's.
     pub seed: Option<u64>,
-    /// A placeholder of what it was stamped out from could not be filled in.
+    /// A placeholder of what it was expanded from could not be filled in.
     pub broken: bool,
     pub config: Option<(PathBuf, Place)>,
 }
@@ -116,7 +116,7 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
         expect_name("stage", id, &header, problems);
         if let DeValue::Table(entries) = value.get_ref() {
             let inner = Table { text: table.text, entries };
-            match instances::stamp(id, &header, &inner, problems) {
+            match instances::expand(id, &header, &inner, problems) {
                 Some(instances) => {
                     stamped.extend(instances.into_iter().map(|instance| (id, header.clone(), instance)));
                 }

@@ -116,14 +116,12 @@ impl World<'_> {
         let instances: Vec<_> = self.instances(family).collect();
         let Some(first) = instances.first() else {
             return match self.output(family, name, wire) {
-                // What it is stamped out to is not known: that was reported.
+                // What it is expanded to is not known: that was reported.
                 Ok((_, None)) => Ok(Vec::new()),
                 Err(problem) => Err(problem),
-                Ok(_) => {
-                    Err(Problem::new(Code::UnknownOrigin, format!("stage `{family}` is not stamped out"))
-                        .at(&wire.value, "all of what?")
-                        .help(format!("write `{} = \"{family}.{name}\"`", wire.port)))
-                }
+                Ok(_) => Err(Problem::new(Code::UnknownOrigin, format!("stage `{family}` is not expanded"))
+                    .at(&wire.value, "all of what?")
+                    .help(format!("write `{} = \"{family}.{name}\"`", wire.port))),
             };
         };
         let further = port.filter(|port| port.further);
@@ -153,12 +151,12 @@ impl World<'_> {
 
     fn output(&self, stage: &str, name: &str, wire: &DraftWire) -> Result<(usize, Option<Kind>), Problem> {
         let family = stage.split('@').next().unwrap_or_default();
-        // A table that could not be stamped out has any instance and any output.
+        // A table that could not be expanded has any instance and any output.
         let found = |draft: &Draft| draft.id == stage || (draft.id == family && draft.outputs.is_none());
         let Some(node) = self.drafts.iter().position(found) else {
             if let (true, Some(first)) = (family == stage, self.instances(stage).next()) {
                 let count = self.instances(stage).count();
-                let message = format!("stage `{stage}` is stamped out {count} times");
+                let message = format!("stage `{stage}` is expanded {count} times");
                 return Err(Problem::new(Code::UnknownOrigin, message)
                     .at(&wire.value, "which of them?")
                     .help(sibling(&wire.port, first, name)));

@@ -104,7 +104,7 @@ codes! {
     UnknownResource = "unknown_resource",
     /// A stage asks for more than there is.
     TooMuch = "too_much",
-    /// A stage that is stamped out in two ways.
+    /// A stage that is expanded in two ways.
     ForeachAndMatrix = "foreach_and_matrix",
     /// `foreach` or `matrix` with nothing in it.
     NoInstance = "no_instance",

@@ -1,4 +1,4 @@
-//! What is wrong with a table that is stamped out is wrong with every instance, and is told once.
+//! What is wrong with a table that is expanded is wrong with every instance, and is told once.
 
 use std::collections::BTreeSet;
 

@@ -238,7 +238,7 @@ fn misplaced(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<Strin
         match standing(&mut project.memo, &path, stored) {
             Standing::Right => {}
             Standing::Missing => wrong.push(format!("{} is missing", out.published.display())),
-            Standing::Other => wrong.push(format!("{} is not this result", out.published.display())),
+            Standing::Other => wrong.push(format!("{} was modified", out.published.display())),
         }
     }
     wrong

@@ -138,7 +138,7 @@ fn quality(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
 }
 
 fn scores_header(evaluation: &Evaluation) -> String {
-    let interval = format!("{} % of draws", 100.0 * evaluation.bootstrap.confidence);
+    let interval = format!("{} % CI", 100.0 * evaluation.bootstrap.confidence);
     row("", &["precision", "recall", "F1", "macro F1", "F1 lost", &interval].map(str::to_owned), &SCORES)
 }
 

@@ -319,7 +319,7 @@ fn a_gate_on_gold_without_an_entity_that_counts_is_inconclusive() {
         "org": {"metric": "final.quality.per_type.ORG.f1", "min": 0.0},
     }));
     let types = BTreeMap::from([("MISC".to_owned(), "outside".to_owned())]);
-    let outcome = bench.stage(&Evaluate { gates, types, ..quick() }, true).expect("a report");
+    let outcome = bench.stage(&Evaluate { types, gates, ..quick() }, true).expect("a report");
     for (gate, word) in [("c", "inconclusive"), ("d", "pass"), ("org", "inconclusive")] {
         assert_eq!(outcome.at(&format!("gates/{gate}/outcome")), word, "{gate}");
     }

@@ -51,7 +51,7 @@ impl Origin {
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, StageError> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
-            StageError::because(format!("{} is not a whole safetensors file", path.display()), e)
+            StageError::because(format!("{} is truncated or no safetensors file", path.display()), e)
         })?;
         let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
         let origin = entry.and_then(|entry| serde_json::from_str(entry).ok());
@@ -91,7 +91,7 @@ impl Artifact for Logits {
             StageError::new(format!("{}: {message}", path.display())).help("make it again: run `annotate`")
         };
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| {
-            StageError::because(format!("{} is not a whole safetensors file", path.display()), e)
+            StageError::because(format!("{} is truncated or no safetensors file", path.display()), e)
         })?;
         let mut texts = BTreeMap::new();
         for (id, view) in tensors.iter() {
@@ -153,7 +153,7 @@ mod tests {
         assert!(error.ends_with("record a-1 holds values that are not finite"), "{error}");
         fs::write(&two, b"no").expect("written");
         assert!(
-            Logits::load(&two).expect_err("damaged").to_string().contains("not a whole safetensors file")
+            Logits::load(&two).expect_err("damaged").to_string().contains("truncated or no safetensors file")
         );
         crate::ml::weights::Weights::default().save(&two).expect("a model's");
         assert!(Logits::load(&two).expect_err("a model's").to_string().contains("does not say whose"));

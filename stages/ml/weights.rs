@@ -201,7 +201,7 @@ pub(crate) fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
 }
 
 fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
-    StageError::because(format!("{} is not a whole safetensors file", path.display()), source)
+    StageError::because(format!("{} is truncated or no safetensors file", path.display()), source)
         .help("copy it again from the model's own repository")
 }
 
@@ -309,7 +309,7 @@ mod tests {
             Weights::load(folder.path())
                 .expect_err("damaged")
                 .to_string()
-                .ends_with("is not a whole safetensors file")
+                .ends_with("is truncated or no safetensors file")
         );
     }
 
@@ -343,7 +343,7 @@ mod tests {
         for length in [0, 7, 8, 20, bytes.len() - 1] {
             fs::write(&path, &bytes[..length]).expect("written");
             let error = Weights::shapes(folder.path()).expect_err("is cut off");
-            assert!(error.to_string().contains("is not a whole safetensors file"), "{length}: {error}");
+            assert!(error.to_string().contains("is truncated or no safetensors file"), "{length}: {error}");
         }
     }
 

@@ -239,7 +239,7 @@ fn what_is_not_there_is_left_out_with_a_word() {
     let project = whole();
     let page = text(&project.ok(&["report", "-o", "-"]));
     for word in [
-        "no stage has a verdict of a gate yet",
+        "no gates defined, or none evaluated yet",
         "no `evaluate` has a result yet",
         "no `prune` has a result yet",
         "no training has a history yet",

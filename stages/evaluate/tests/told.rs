@@ -26,7 +26,7 @@ fn the_tables_are_aligned_narrow_and_honest() {
         rows.map(|line| line.split_whitespace().collect()).collect()
     };
     let fidelity = table("fidelity: agreement with the teacher on 3 texts");
-    let header = ["precision", "recall", "F1", "macro", "F1", "F1", "lost", "95", "%", "of", "draws"];
+    let header = ["precision", "recall", "F1", "macro", "F1", "F1", "lost", "95", "%", "CI"];
     assert_eq!(fidelity[0], header);
     assert_eq!(fidelity[1], ["teacher", "100.00", "100.00", "100.00", "100.00"]);
     assert_eq!(fidelity[2][..6], ["final", "100.00", "80.00", "88.89", "66.67", "11.11"]);
