@@ -226,8 +226,7 @@ impl Stage for Evaluate {
         let mut sets = None;
         if let Some(path) = inputs.optional(&GOLD) {
             let mut gold = Gold::load(path).map_err(|e| Invalid::of(&e).at(GOLD.name()))?;
-            foreign::check(&self.types, &gold, &known)?;
-            foreign::rename(&mut gold, &self.types);
+            foreign::rename(&mut gold, &self.types, &known)?;
             compare::check_gold(&gold, &student).map_err(|e| e.at(GOLD.name()))?;
             let own = student.types().iter().cloned().collect();
             for note in foreign::unknown(&foreign::outside(&gold, &known), &gold, &own) {
@@ -253,8 +252,7 @@ impl Stage for Evaluate {
         let types = types(&subjects)?;
         let known_types: BTreeSet<String> =
             subjects.iter().flat_map(|subject| subject.model.config.labels.types()).cloned().collect();
-        foreign::check(&self.types, &gold, &known_types)?;
-        let dropped = foreign::rename(&mut gold, &self.types);
+        let dropped = foreign::rename(&mut gold, &self.types, &known_types)?;
         compare::check_gold(&gold, &last(&subjects).model.config.labels)?;
         // What a gate names is looked for before the long work.
         gates::check(

@@ -27,7 +27,7 @@ fn entities(set: &GoldSet) -> Counts {
 }
 
 /// Checks what `types` says against what there is.
-pub(super) fn check(meanings: &Meanings, gold: &Gold, known: &BTreeSet<String>) -> Result<(), Invalid> {
+fn check(meanings: &Meanings, gold: &Gold, known: &BTreeSet<String>) -> Result<(), Invalid> {
     let there: BTreeSet<String> = gold.sets.iter().flat_map(|set| entities(set).into_keys()).collect();
     for (kind, meaning) in meanings {
         let wrong = |message: String| Invalid::new(message).at("types");
@@ -44,7 +44,15 @@ pub(super) fn check(meanings: &Meanings, gold: &Gold, known: &BTreeSet<String>) 
 }
 
 /// Gives the entities of gold the types that `types` says. Counts those that became O, by set.
-pub(super) fn rename(gold: &mut Gold, meanings: &Meanings) -> BTreeMap<String, Counts> {
+///
+/// # Errors
+/// It names a type of which gold has no entity, or means one that is not `known`.
+pub(super) fn rename(
+    gold: &mut Gold,
+    meanings: &Meanings,
+    known: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Counts>, Invalid> {
+    check(meanings, gold, known)?;
     let mut dropped: BTreeMap<String, Counts> = BTreeMap::new();
     for set in &mut gold.sets {
         let mut counts = entities(set);
@@ -58,7 +66,7 @@ pub(super) fn rename(gold: &mut Gold, meanings: &Meanings) -> BTreeMap<String, C
             *tag = if meaning == OUTSIDE { "O".to_owned() } else { format!("{prefix}-{meaning}") };
         }
     }
-    dropped
+    Ok(dropped)
 }
 
 /// Entities of gold, by set, of types that are not among these.
