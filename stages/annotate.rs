@@ -14,20 +14,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage_contract::{Available, Context, Device, Input, Invalid, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use encoder::{
+    backend::{device, precision::Precision, prepacked::WeightFormat},
     batch::Encoded,
+    decode::{Decoded, decode, made_outside},
+    infer::{WordLogits, encode, word_logits},
+    logits::{Logits, Origin},
+    model::{self, Model, ModelFolder},
+    weights::Array,
+};
+use text::{
     clean::{Counts, Rules, clean},
     corpus::{Corpus, Line, Provenance, Record, Report, Text},
-    decode::{Decoded, decode, made_outside},
-    device,
-    infer::{WordLogits, encode, word_logits},
-    labels::{Labels, Scheme, spans},
-    logits::{Logits, Origin},
-    losses::Misc,
-    model::{self, Form, Model, ModelFolder},
-    precision::Precision,
+    labels::{Labels, Misc, Scheme, spans},
     random,
-    weights::Array,
     words::words,
 };
 
@@ -119,7 +119,7 @@ impl Stage for Annotate {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).freeze(Form::F32);
+        let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).prepack(WeightFormat::F32);
         let outside = outside(&teacher.config.labels, self.misc)?;
         let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
         let counts = Counts::total(cleaned.counts.values());

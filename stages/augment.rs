@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use stage_contract::{Context, Input, Invalid, Output, Spec, Stage, StageError};
 
 use self::mentions::Mentions;
-use crate::ml::{
+use text::{
     corpus::{Corpus, Line, Record, Report, Text},
     random::rng,
 };

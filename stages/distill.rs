@@ -4,20 +4,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use distillation::{
+    Distillation, Examples, Lesson, Training, Weights, check_epochs, check_logits, hidden_pairs,
+    relation_pair, search,
+    student::{begin_prior, from_teacher, shape, uniform},
+    student_labels,
+};
+use encoder::{
+    backend::device,
     config::Config,
-    corpus::{Corpus, Gold, History},
-    device,
-    distillation::{
-        Distillation, Examples, Lesson, Training, Weights, check_epochs, check_logits, hidden_pairs,
-        relation_pair, student_labels,
-    },
     logits::Logits,
     model::{self, Model, ModelFolder},
-    search,
-    student::{begin_prior, from_teacher, shape, uniform},
-    trainer::At,
 };
+use text::corpus::{Corpus, Gold};
+use train::{history::History, objective::At};
 
 /// Which of the teacher's layers the student is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -206,11 +206,11 @@ mod tests {
     use std::{collections::BTreeMap, fs};
 
     use super::*;
-    use crate::ml::{
-        fixture::{model, teacher_labels},
-        labels::Labels,
+    use encoder::{
         logits::Origin,
+        testing::fixture::{model, teacher_labels},
     };
+    use text::labels::Labels;
 
     #[test]
     fn weights_change_after_the_first_epoch_or_all_the_way() {

@@ -2,6 +2,7 @@
 
 mod compare;
 mod differences;
+mod evaluation;
 mod foreign;
 mod gates;
 mod report;
@@ -24,7 +25,8 @@ use stage_contract::{
     StageError,
 };
 
-pub use self::gates::{Gate, Gates};
+use self::evaluation::{Counts, Evaluation, Foreign};
+pub use self::gates::{Gate, Masks};
 use self::{
     compare::{Comparison, Pair},
     differences::{Differences, MOST},
@@ -32,23 +34,25 @@ use self::{
     report::{Findings, Size},
     slices::{Cut, Known},
 };
-use crate::ml::{
+use encoder::{
+    backend::{device, prepacked::WeightFormat},
     batch::Encoded,
-    bootstrap::Bootstrap,
-    corpus::{Corpus, Gold, Record},
     crf::Crf,
     decode::{decode, made_outside},
-    device,
-    evaluation::{Counts, Evaluation, Foreign},
     infer::{encode, word_logits},
-    labels::Labels,
+    model::{self, Model, ModelFolder},
+};
+use measure::{
+    bootstrap::Bootstrap,
     latency::{self, Plan, Timings},
-    losses::Misc,
-    model::{self, Form, Model, ModelFolder},
+};
+use text::{
+    corpus::{Corpus, Gold, Record},
+    labels::{Labels, Misc},
 };
 
 /// Measures teacher and students side by side and writes one report with two tables that are never mixed: *fidelity*,
-/// the agreement with the teacher's own tags on the test part, and *quality*, the score against gold tags. Gates say
+/// the agreement with the teacher's own tags on the test part, and *quality*, the score against gold tags. Masks say
 /// whether the numbers are good enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -78,7 +82,7 @@ pub struct Evaluate {
     /// does not last, the largest first, are left out and listed in the report.
     pub seconds: f64,
     /// Bounds on any number of the report, by a name of your own; `ner-pipe run` ends with exit code 6 when one fails.
-    pub gates: Gates,
+    pub gates: Masks,
 }
 
 impl Default for Evaluate {
@@ -94,7 +98,7 @@ impl Default for Evaluate {
             latency_tokens: vec![16, 32, 64, 128, 512],
             latency_batches: vec![1, 8, 32],
             seconds: 10.0,
-            gates: Gates::new(),
+            gates: Masks::new(),
         }
     }
 }
@@ -344,7 +348,7 @@ struct Subject {
 
 impl Subject {
     fn open(name: &str, folder: ModelFolder, device: &BurnDevice) -> Result<Self, StageError> {
-        let model = folder.open(device)?.freeze(Form::F32);
+        let model = folder.open(device)?.prepack(WeightFormat::F32);
         Ok(Self { name: name.to_owned(), crf: model.crf(), model, folder })
     }
 }

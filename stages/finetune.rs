@@ -4,17 +4,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use distillation::{
+    Distillation, Examples, Lesson, Training, Weights, check_epochs, check_labels, check_logits,
+    hidden_pairs, relation_pair,
+};
+use encoder::{
+    backend::device,
     config::Config,
-    corpus::{Corpus, Gold, History},
-    device,
-    distillation::{
-        Distillation, Examples, Lesson, Training, Weights, check_epochs, check_labels, check_logits,
-        hidden_pairs, relation_pair,
-    },
     logits::Logits,
     model::{self, Model, ModelFolder},
 };
+use text::corpus::{Corpus, Gold};
+use train::history::History;
 
 /// Trains a pruned student further, with the losses of `distill` at the weights for after pruning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -139,15 +140,13 @@ fn pruned_heads(student: &Config, teacher: &Config) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
+    use std::collections::BTreeMap;
+
+    use stage_contract::testing::context;
 
     use super::*;
-    use crate::ml::{
-        fixture::{model, teacher_labels},
-        labels::Labels,
-        losses::Misc,
-        model::tests::Quiet,
-    };
+    use encoder::testing::fixture::{model, teacher_labels};
+    use text::labels::{Labels, Misc};
 
     #[test]
     fn a_teacher_with_too_few_layers_is_refused_before_any_work_and_when_it_begins() {
@@ -162,19 +161,7 @@ mod tests {
         let stage = Finetune { weights: Weights::of(&[("ce", 1.0), ("kd", 1.0)]), ..Finetune::default() };
         let early = stage.preflight(&Available::new(&inputs), Device::Cpu).expect_err("one layer");
         assert_eq!(early.at.as_deref(), Some("teacher"));
-        let late = stage.run(&Context {
-            inputs: &inputs,
-            outputs: &BTreeMap::new(),
-            checkpoint: Path::new("unused"),
-            seed: 1,
-            device: Device::Cpu,
-            further: &[],
-            threads: 1,
-            show_text: false,
-            cancelled: &AtomicBool::new(false),
-            sink: &Quiet,
-            measures: false,
-        });
+        let late = stage.run(&Context { inputs: &inputs, ..context() });
         assert_eq!(late.expect_err("one layer").to_string(), early.message);
     }
 

@@ -32,7 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Invalid, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use text::{
     corpus::{Gold, GoldSet, Line, Text},
     labels::{Scheme, spans},
     random::rng,

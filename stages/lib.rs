@@ -7,7 +7,6 @@ pub mod evaluate;
 pub mod finetune;
 pub mod generate;
 pub mod mix;
-pub mod ml;
 pub mod predict;
 pub mod profile;
 pub mod prune;
@@ -21,7 +20,7 @@ include!(concat!(env!("OUT_DIR"), "/code.rs"));
 /// Every stage and tool of this crate: one line each.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new(Build { code: CODE, compiler: COMPILER, device: ml::device::resolve })
+    Registry::new(Build { code: CODE, compiler: COMPILER, device: encoder::backend::device::resolve })
         .stage::<generate::Generate>()
         .stage::<teach::Teach>()
         .stage::<annotate::Annotate>()
@@ -33,8 +32,8 @@ pub fn registry() -> Registry {
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()
-        .source(Kind::TEXT, ml::corpus::look::<ml::corpus::Text>)
-        .source(Kind::GOLD, ml::corpus::look::<ml::corpus::Gold>)
-        .source(Kind::MODEL, ml::model::look)
+        .source(Kind::TEXT, text::corpus::look::<text::corpus::Text>)
+        .source(Kind::GOLD, text::corpus::look::<text::corpus::Gold>)
+        .source(Kind::MODEL, encoder::model::look)
         .tool(predict::PREDICT)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stage_contract::{Context, Further, Input, Invalid, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use text::{
     corpus::{Corpus, Record, Report},
     random::rng,
 };
@@ -162,12 +162,14 @@ fn repeated(record: &Record, times: usize) -> impl Iterator<Item = Record> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, path::Path, sync::atomic::AtomicBool};
+    use std::{collections::BTreeSet, path::Path};
 
-    use stage_contract::{Artifact, Device};
+    use stage_contract::Artifact;
+
+    use stage_contract::testing::context;
 
     use super::*;
-    use crate::ml::{corpus::Provenance, model::tests::Quiet};
+    use text::corpus::Provenance;
 
     fn corpus(source: &str, number: usize) -> Corpus {
         let record = |index| Record {
@@ -200,13 +202,7 @@ mod tests {
             outputs: &outputs,
             checkpoint: &root.join("checkpoint"),
             seed: 3,
-            device: Device::Cpu,
-            further: &[],
-            threads: 1,
-            show_text: false,
-            cancelled: &AtomicBool::new(false),
-            sink: &Quiet,
-            measures: false,
+            ..context()
         })?;
         let records = Corpus::load(&outputs["records"])?.records;
         let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();

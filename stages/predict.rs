@@ -16,15 +16,14 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use stage_contract::{Device::Cpu, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
-use crate::ml::{
+use encoder::{
+    backend::{device, precision, prepacked::WeightFormat},
     crf::Crf,
     decode::{Entity, decode},
-    device, folder,
     infer::{encode, word_logits},
-    model::{Form, Model},
-    precision,
-    words::words,
+    model::Model,
 };
+use text::{folder, words::words};
 
 /// The subcommand.
 pub const PREDICT: Tool = Tool { name: "predict", command, run };
@@ -208,9 +207,9 @@ impl Predictor {
     fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, StageError> {
         let mut model = Model::load(folder, device)?;
         match precision {
-            Precision::F32 => model = model.freeze(Form::F32),
+            Precision::F32 => model = model.prepack(WeightFormat::F32),
             Precision::Bf16 => model = model.at(precision::Precision::Bf16),
-            Precision::Int8 => model = model.freeze(Form::Int8),
+            Precision::Int8 => model = model.prepack(WeightFormat::Int8),
         }
         Ok(Self { crf: model.crf(), model, device: device.clone() })
     }

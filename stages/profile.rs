@@ -5,13 +5,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use encoder::{
+    backend::{device, host::host, prepacked::WeightFormat},
     batch::Batch,
     config::{Config, LayerShape},
-    device,
-    host::host,
+    inputs::Inputs,
+    model::{self, ModelFolder},
+    network::Network,
+};
+use measure::{
     latency::in_turn,
-    model::{self, Form, ModelFolder, Network, Packed},
     profile::{Profile, rising},
 };
 
@@ -170,13 +173,13 @@ impl Subject {
             starts: vec![0, count],
             ..Batch::default()
         };
-        let network = Network::init(config, 1, device).freeze(config, Form::F32);
+        let network = Network::init(config, 1, device).prepack(config, WeightFormat::F32);
         Self { network, config: config.clone(), batch, device: device.clone() }
     }
 
     /// Returns a number, so that the work cannot be left out.
     fn run(&self) -> usize {
-        let packed = Packed::new(&self.batch, &self.config, &self.device);
+        let packed = Inputs::new(&self.batch, &self.config, &self.device);
         host(self.network.forward(&packed, &[]).logits).len()
     }
 }
@@ -198,15 +201,14 @@ fn text(table: &Profile) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+    use std::collections::BTreeMap;
 
     use stage_contract::Artifact;
 
+    use stage_contract::testing::context;
+
     use super::*;
-    use crate::ml::{
-        fixture::{model, teacher_labels},
-        model::tests::Quiet,
-    };
+    use encoder::testing::fixture::{model, teacher_labels};
 
     #[test]
     fn widths_lie_evenly_and_end_with_all() {
@@ -228,14 +230,8 @@ mod tests {
                 inputs: &BTreeMap::from([("model".to_owned(), path("model"))]),
                 outputs: &outputs,
                 checkpoint: &path("checkpoint"),
-                seed: 1,
-                device: Device::Cpu,
-                further: &[],
-                threads: 1,
-                show_text: false,
-                cancelled: &AtomicBool::new(false),
-                sink: &Quiet,
                 measures: true,
+                ..context()
             })
             .expect("measured");
         let table = Profile::load(&outputs["table"]).expect("a table");
@@ -250,19 +246,7 @@ mod tests {
         let config = model(teacher_labels(), &[]).config;
         let medians = [1.0, 9.0, 13.0, 11.0]; // empty; 1 and 2 heads at 8 neurons; 4 neurons at 2 heads
         let root = tempfile::tempdir().expect("a folder");
-        let cx = Context {
-            inputs: &BTreeMap::new(),
-            outputs: &BTreeMap::new(),
-            checkpoint: root.path(),
-            seed: 1,
-            device: Device::Cpu,
-            further: &[],
-            threads: 1,
-            show_text: false,
-            cancelled: &AtomicBool::new(false),
-            sink: &Quiet,
-            measures: true,
-        };
+        let cx = Context { checkpoint: root.path(), measures: true, ..context() };
         let table = Measure::default().table(&cx, &config, &[1, 2], &[4, 8], &medians);
         let of = |heads, ffn| {
             let layers = vec![LayerShape { heads, ffn, from_teacher_layer: 0 }; STACK];

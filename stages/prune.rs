@@ -1,9 +1,13 @@
 //! `prune`: measures which heads and neurons matter least and takes them out of the matrices for good.
 
+mod allocation;
 mod goal;
+mod importance;
+mod means;
 mod recovery;
 mod report;
 mod rounds;
+mod surgery;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,23 +21,26 @@ use self::{
     report::chart,
     rounds::{Done, Rounds},
 };
-use crate::ml::{
-    config::Config,
-    corpus::{Corpus, Report, Text},
-    decode::decode,
-    device,
-    distillation::{Training, Weights, check_logits},
+use self::{
     importance::{Criterion, Importance, Labelled, Moment, highest},
-    infer::{encode, word_logits},
-    labels::{Scheme, spans},
-    logits::Logits,
     means::Means,
-    model::{self, Model, ModelFolder, Network},
-    profile::Profile,
-    scores::score,
-    search,
     surgery::{Kept, remove},
+};
+use distillation::{Training, Weights, check_logits, search};
+use encoder::{
+    backend::device,
+    config::Config,
+    decode::decode,
+    infer::{encode, word_logits},
+    logits::Logits,
+    model::{self, Model, ModelFolder},
+    network::Network,
     trim::{self, Usage},
+};
+use measure::{profile::Profile, scores::score};
+use text::{
+    corpus::{Corpus, Report, Text},
+    labels::{Scheme, spans},
 };
 
 const MODEL: Input<ModelFolder> = Input::new("model", "the model to make smaller");

@@ -3,6 +3,8 @@
 //! The model for new stages: ports as constants, parameters as documented fields, [`Stage::run`] as the path of the
 //! data, everything that can be a function of values below it.
 
+mod cluster;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -12,8 +14,8 @@ use stage_contract::{
     Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
 };
 
-use crate::ml::{
-    cluster::{self, Clusters, LEAST_SIMILARITY, Member},
+use self::cluster::{Clusters, LEAST_SIMILARITY, Member};
+use text::{
     corpus::{Corpus, Gold, Record, Report},
     labels::{Scheme, spans},
 };
@@ -331,5 +333,4 @@ fn table(report: &Value) -> String {
 }
 
 #[cfg(test)]
-#[path = "split_tests.rs"]
 mod tests;

@@ -1,29 +1,39 @@
 //! `teach`: a small CamemBERT-shaped teacher from scratch, for where no real one can be had.
 
+mod vocabulary;
+
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
-use crate::ml::{
+use distillation::{check_positive, losses::ce::cross_entropy, mean_cross_entropy};
+use encoder::{
+    arch::roberta::Roberta,
+    backend::device,
     batch::{Batch, Encoded},
-    checkpoint::Dev,
     config::{Config, LayerShape},
-    corpus::{Gold, History, Record, Text},
     decode::decode,
-    device,
-    distillation::{check_positive, mean_cross_entropy},
     infer::{encode, word_logits},
+    inputs::Inputs,
+    model::{Model, ModelFolder},
+    network::Network,
+};
+use measure::scores::score;
+use text::{
+    corpus::{Gold, Record, Text},
     labels::{Labels, Scheme, Span, spans},
-    losses,
-    model::{Model, ModelFolder, Network, Packed},
-    optimizer::Groups,
     random::rng,
-    scores::score,
     tokenizer::Tokenizer,
-    trainer::{At, Decay, Objective, Plan, Term, train},
-    vocabulary,
+};
+use train::{
+    checkpoint::Dev,
+    history::History,
+    objective::{At, Objective, Term},
+    optimizer::Groups,
+    plan::{Decay, Plan},
+    trainer::train,
 };
 
 /// Trains a small teacher with its own tokenizer on gold sentences.
@@ -169,6 +179,7 @@ impl Teach {
         let pad = tokenizer.special().pad;
         let layer = |i| LayerShape { heads: self.heads, ffn: self.ffn, from_teacher_layer: i };
         Ok(Config {
+            architecture: &Roberta,
             vocab: tokenizer.vocab_size(),
             hidden: self.hidden,
             head_dim: self.hidden / self.heads,
@@ -252,14 +263,14 @@ impl Objective for Lesson {
         let mut batch = Batch::pack(&self.train.encoded, members);
         self.disturb(&mut batch, at.epoch);
         let autodiff = network.device();
-        let output = network.forward(&Packed::new(&batch, &self.model.config, &autodiff), &[]);
+        let output = network.forward(&Inputs::new(&batch, &self.model.config, &autodiff), &[]);
         let tags: Vec<Option<usize>> =
             members.iter().flat_map(|&member| self.train.tags[member].iter().copied()).collect();
         let counted = (0..batch.rows.len()).filter(|&word| batch.owned[word]);
         let (rows, tags): (Vec<i64>, Vec<usize>) =
             counted.filter_map(|word| tags[word].map(|tag| (i64::from(batch.rows[word]), tag))).unzip();
         let logits = output.logits.select(0, Tensor::from_data(TensorData::from(rows.as_slice()), &autodiff));
-        let loss = losses::cross_entropy(logits, &tags, &vec![1.0; tags.len()]);
+        let loss = cross_entropy(logits, &tags, &vec![1.0; tags.len()]);
         Ok(vec![Term { name: "ce", weight: 1.0, loss }])
     }
 

@@ -1,15 +1,18 @@
-use std::{collections::BTreeMap, fs, path::Path, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use stage_contract::Artifact;
 
+use stage_contract::testing::context;
+
 use super::*;
-use crate::ml::{
-    config::{Config, LayerShape},
-    layout::name,
-    model::{
-        Network,
-        tests::{Quiet, tokenizer},
+use encoder::{
+    arch::{
+        post_norm::{ATTENTION_OUTPUT, DOWN},
+        roberta::Roberta,
     },
+    config::{Config, LayerShape},
+    network::Network,
+    testing::tokenizer,
 };
 
 const WORDS: [(&str, &str); 9] = [
@@ -28,6 +31,7 @@ const WORDS: [(&str, &str); 9] = [
 fn teacher(names: &[&str]) -> Model {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let config = Config {
+        architecture: &Roberta,
         vocab: 13,
         hidden: 16,
         head_dim: 4,
@@ -48,15 +52,17 @@ fn teacher(names: &[&str]) -> Model {
             array.values[*place] = *value;
         }
     };
-    set(name::POSITION, &[]);
-    set(&name::layer(0, name::ATTENTION_OUTPUT), &[]);
-    set(&name::layer(0, name::DOWN), &[]);
-    set(name::WORD, &(0..13).map(|id| (id * 16 + id, 10.0)).collect::<Vec<_>>());
+    let tensors = config.architecture.tensors();
+    set(tensors.positions.expect("an embedding"), &[]);
+    for part in [ATTENTION_OUTPUT, DOWN] {
+        set(&tensors.part(0, tensors.parts[part]), &[]);
+    }
+    set(tensors.word, &(0..13).map(|id| (id * 16 + id, 10.0)).collect::<Vec<_>>());
     let votes = WORDS.iter().enumerate().filter_map(|(word, (_, label))| {
         let label = names.iter().position(|name| name == label)?;
         Some((label * 16 + 4 + word, 3.0))
     });
-    set(name::HEAD, &votes.collect::<Vec<_>>());
+    set(tensors.head, &votes.collect::<Vec<_>>());
     let network = Network::from_weights(&config, weights, &device).expect("whole");
     Model { config, network, tokenizer: tokenizer(&WORDS.map(|(word, _)| word)) }
 }
@@ -86,13 +92,8 @@ fn run(stage: &Annotate, root: &Path, out: &str) -> Result<(Corpus, Value), Stag
         outputs: &outputs,
         checkpoint: &root.join("checkpoint"),
         seed: 5,
-        device: Device::Cpu,
-        further: &[],
         threads: 2,
-        show_text: false,
-        cancelled: &AtomicBool::new(false),
-        sink: &Quiet,
-        measures: false,
+        ..context()
     })?;
     Ok((Corpus::load(&outputs["records"])?, Report::load(&outputs["report"])?.0))
 }

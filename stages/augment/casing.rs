@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::mentions::{Place, places};
-use crate::ml::corpus::Record;
+use text::corpus::Record;
 
 /// In capitals, in small letters, or with its names in capitals; none when that changes nothing.
 pub(super) fn cased(record: &Record, rng: &mut ChaCha8Rng) -> Option<String> {

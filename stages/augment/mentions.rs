@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::ml::{
+use text::{
     corpus::Record,
     labels::{Scheme, spans},
 };
@@ -99,7 +99,7 @@ fn vowel(name: &str) -> bool {
 
 /// The entities of a record.
 pub(super) fn places(record: &Record) -> Vec<Place> {
-    let place = |span: crate::ml::labels::Span| Place {
+    let place = |span: text::labels::Span| Place {
         start: record.words[span.start][0],
         end: record.words[span.end - 1][1],
         kind: span.kind,

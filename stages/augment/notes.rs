@@ -8,7 +8,7 @@ use rand::{Rng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{mentions::Mentions, shorthand::abbreviated};
-use crate::ml::corpus::Record;
+use text::corpus::Record;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {

@@ -1,6 +1,6 @@
 //! Words and marks alone between spaces, as gold columns and many exports have them.
 
-use crate::ml::words::words;
+use text::words::words;
 
 /// Every word and mark of a text with one space between, dates and times in their parts; none when it is so already.
 pub(super) fn spaced(text: &str) -> Option<String> {

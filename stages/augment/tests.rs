@@ -1,5 +1,5 @@
 use super::*;
-use crate::ml::corpus::Provenance;
+use text::corpus::Provenance;
 
 fn record(index: usize, text: &str, words: &[[usize; 2]], tags: &[&str]) -> Record {
     Record {

@@ -13,13 +13,15 @@ use burn::{
     optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor, activation::log_softmax},
 };
-use stages::ml::{
+use encoder::{
+    arch::roberta::Roberta,
     batch::Batch,
     config::{Config, LayerShape},
-    labels::Labels,
-    model::{Network, Packed},
-    optimizer::{Groups, Groupwise, Norm},
+    inputs::Inputs,
+    network::Network,
 };
+use text::labels::Labels;
+use train::optimizer::{Groups, Groupwise, Norm};
 
 const ROUNDS: usize = 7;
 
@@ -29,6 +31,7 @@ fn main() {
     let (layers, hidden, heads, ffn) = (number(0, 12), number(1, 384), number(2, 12), number(3, 1536));
     let (windows, length) = (number(4, 32), number(5, 32));
     let config = Config {
+        architecture: &Roberta,
         vocab: 15_000,
         hidden,
         head_dim: hidden / heads,
@@ -51,8 +54,8 @@ fn main() {
         compare(
             "forward",
             tokens,
-            || forward(&network, &Packed::stock(&batch, &config, &device)),
-            || forward(&network, &Packed::new(&batch, &config, &device)),
+            || forward(&network, &Inputs::stock(&batch, &config, &device)),
+            || forward(&network, &Inputs::new(&batch, &config, &device)),
         );
 
         let autodiff = device.clone().autodiff();
@@ -65,12 +68,12 @@ fn main() {
             tokens,
             || {
                 let network = stock.take().expect("left by the last round");
-                let gradients = backward(&network, &Packed::stock(&batch, &config, &autodiff));
+                let gradients = backward(&network, &Inputs::stock(&batch, &config, &autodiff));
                 stock = Some(burn.step(1e-5, network, gradients));
             },
             || {
                 let network = fused.take().expect("left by the last round");
-                let gradients = backward(&network, &Packed::new(&batch, &config, &autodiff));
+                let gradients = backward(&network, &Inputs::new(&batch, &config, &autodiff));
                 let norm = Norm::of(&network, &gradients, &network.device());
                 fused = Some(ours.step(1e-5, network, gradients, &norm, 1.0));
             },
@@ -78,12 +81,12 @@ fn main() {
     }
 }
 
-fn forward(network: &Network, batch: &Packed) {
+fn forward(network: &Network, batch: &Inputs) {
     let logits: Tensor<2> = network.forward(batch, &[]).logits;
     assert!(logits.sum().into_scalar::<f32>().is_finite());
 }
 
-fn backward(network: &Network, batch: &Packed) -> GradientsParams {
+fn backward(network: &Network, batch: &Inputs) -> GradientsParams {
     let loss = log_softmax(network.forward(batch, &[]).logits, 1).mean().neg();
     GradientsParams::from_grads(loss.backward(), network)
 }

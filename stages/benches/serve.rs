@@ -14,17 +14,17 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
-use serde::{Deserialize, Serialize};
-use stage_contract::{Device::Cpu, DeviceRequest};
-use stages::ml::{
+use encoder::{
+    backend::{device, precision::Precision, prepacked::WeightFormat},
     batch::Batch,
     config::Config,
-    device,
-    model::{Form, Network, Packed},
-    optimizer::{Groups, Groupwise, Norm},
-    precision::Precision,
+    inputs::Inputs,
+    network::Network,
     weights::Weights,
 };
+use serde::{Deserialize, Serialize};
+use stage_contract::{Device::Cpu, DeviceRequest};
+use train::optimizer::{Groups, Groupwise, Norm};
 
 #[derive(Deserialize)]
 struct Request {
@@ -96,10 +96,10 @@ fn main() {
 impl Server {
     fn open(folder: &std::path::Path, device: Device) -> Self {
         let config = Config::load(folder).expect("config.json");
-        let weights = Weights::load(folder).expect("weights");
+        let weights = Weights::load(folder, config.architecture.tensors().unused).expect("weights");
         let given = Network::from_weights(&config, weights, &device).expect("the config's shapes");
-        let exact = given.clone().freeze(&config, Form::F32);
-        let int8 = given.clone().freeze(&config, Form::Int8);
+        let exact = given.clone().prepack(&config, WeightFormat::F32);
+        let int8 = given.clone().prepack(&config, WeightFormat::Int8);
         Self { config, device, given, exact, int8, training: Vec::new() }
     }
 
@@ -135,7 +135,7 @@ impl Server {
 
     /// Logits of the first row.
     fn forward(&self, network: &Network, windows: &[Vec<u32>]) -> Tensor<1> {
-        let logits = network.forward(&Packed::new(&batch(windows), &self.config, &self.device), &[]).logits;
+        let logits = network.forward(&Inputs::new(&batch(windows), &self.config, &self.device), &[]).logits;
         logits.narrow(0, 0, 1).flatten(0, 1)
     }
 
@@ -151,7 +151,7 @@ impl Server {
             .collect();
         let labels = TensorData::new(labels.clone(), [labels.len(), 1]);
         let labels = Tensor::<2, Int>::from_data(labels, &autodiff);
-        let packed = Packed::new(&batch(windows), &self.config, &autodiff);
+        let packed = Inputs::new(&batch(windows), &self.config, &autodiff);
         let loss = log_softmax(network.forward(&packed, &[]).logits, 1).gather(1, labels).mean().neg();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         let norm = Norm::of(&network, &gradients, &network.device());

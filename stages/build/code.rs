@@ -1,22 +1,24 @@
 //! The code of each stage: all that its result depends on beside parameters and inputs, part by part.
 //!
-//! A stage's code is the tokens of the files that its module reaches, the whole contract, the files
-//! that these include, and the locked versions of the crates that they name, with all that those need.
-//! Comments, layout and tests do not count. The compiler does not count either: an upgrade changes
-//! results so seldom that making everything anew for it is the greater evil; it is recorded beside the
-//! result, as the device and the processor are.
+//! A stage's code is its own files (`<stage>.rs` and the folder `<stage>/`), every package of the workspace that these
+//! name, and what Cargo says that those depend on: sources by their tokens, other files by their bytes, other crates by
+//! what is locked of them. Comments, layout, tests and files that a package's Cargo.toml sets aside do not count.
+//!
+//! The compiler does not count either: an upgrade changes results so seldom that making everything anew for it is the
+//! greater evil; it is recorded beside the result, as the device and the processor are.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{
-    closure::{Closure, Crate, World},
-    crates::{Lock, Package, hash_folder},
+    crates::{Lock, Package},
+    tokens,
 };
 
-/// Hashes by what they are of: `ml/losses.rs`, `crate tokenizers`.
+/// Hashes by what they are of: `ml/encoder/crf.rs`, `crate tokenizers`.
 pub type Parts = BTreeMap<String, String>;
 
 /// What is known of a package of stages.
@@ -27,8 +29,14 @@ pub struct Code {
     pub read: BTreeSet<PathBuf>,
 }
 
-/// The package that runner and stages agree on.
+/// The package that runner and stages agree on, which runs for every stage.
 const CONTRACT: &str = "stage-contract";
+
+/// Folders of a package that hold no code of its library.
+const BESIDE: [&str; 5] = ["benches", "build", "testdata", "target", "vendor"];
+
+/// Modules that are compiled for tests alone.
+const TESTS: [&str; 2] = ["tests", "testing"];
 
 /// Reads the package in `folder`, with the lock and manifest of its workspace.
 pub fn code(
@@ -38,48 +46,63 @@ pub fn code(
 ) -> Result<Code, String> {
     let (lock, manifest) = (workspace.join("Cargo.lock"), workspace.join("Cargo.toml"));
     let reader = Reader::open(folder, &manifest, Lock::read(&lock, &manifest)?, variable)?;
-    let stages_root = reader.roots[0];
-    let modules = &reader.world.modules;
-    // What the runner and a stage agree on runs for every stage.
-    let ours = reader.packages.iter().zip(&reader.roots);
-    let contract = ours.filter(|(package, _)| package.name == CONTRACT);
-    let shared: Vec<usize> = contract.flat_map(|(_, &root)| modules.within(root)).collect();
-    let children = modules.modules[stages_root].children.values().flatten();
-    let all = children.flat_map(|&child| modules.within(child)).collect();
-    let mut stages = BTreeMap::from([(String::new(), all)]);
-    for (name, children) in &modules.modules[stages_root].children {
-        let is_stage = |&module: &usize| {
-            let mut heads = modules.modules[module].impls.iter().flat_map(|head| &head.of);
-            heads.any(|path| path.last().is_some_and(|last| last == "Stage"))
-        };
-        if children.iter().any(is_stage) {
-            stages.insert(name.clone(), children.clone());
+    let files = &reader.packages[folder].files;
+    let mut modules: BTreeMap<String, Vec<&File>> = BTreeMap::new();
+    for file in files {
+        modules.entry(file.module()).or_default().push(file);
+    }
+    let mut stages = BTreeMap::from([(String::new(), reader.parts(&files.iter().collect::<Vec<_>>())?)]);
+    for (name, own) in &modules {
+        if own.iter().any(|file| file.is_stage) {
+            if let Some(other) = own.iter().flat_map(|file| &file.siblings).find(|other| *other != name) {
+                return Err(format!("stage {name} names crate::{other}: what stages share is a package"));
+            }
+            stages.insert(name.clone(), reader.parts(own)?);
         }
     }
-    let parts = stages.into_iter().map(|(name, modules)| {
-        let closure = reader.world.closure(&[modules, shared.clone()].concat());
-        Ok((name, reader.parts(&closure)?))
-    });
-    let stages = parts.collect::<Result<_, String>>()?;
-    let mut read: BTreeSet<PathBuf> =
-        reader.world.modules.files.iter().map(|file| file.path.clone()).collect();
-    let data = reader.world.modules.files.iter();
-    read.extend(
-        data.flat_map(|file| file.data.iter().map(|data| data.clone().unwrap_or_else(|| file.path.clone()))),
-    );
-    read.extend(reader.packages.iter().map(|package| package.folder.join("Cargo.toml")));
+    let packages = reader.packages.values();
+    let mut read: BTreeSet<PathBuf> = packages.flat_map(|package| package.read.iter().cloned()).collect();
     read.extend(reader.lock.patches().cloned());
     read.extend([lock, manifest]);
     Ok(Code { stages, read })
 }
 
+/// A file of a package.
+struct File {
+    /// From the package's folder.
+    path: PathBuf,
+    /// As people know it: from the folder of the stages.
+    shown: String,
+    digest: String,
+    /// Crates that it names.
+    crates: BTreeSet<String>,
+    /// Modules of the root that it names: `crate::name`.
+    siblings: BTreeSet<String>,
+    /// Variables that it is compiled with.
+    variables: Vec<String>,
+    /// Whether it has an `impl Stage for`.
+    is_stage: bool,
+}
+
+impl File {
+    /// The module below the root that it belongs to.
+    fn module(&self) -> String {
+        let first = self.path.components().next();
+        let first = first.map(|first| first.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
+        first.trim_end_matches(".rs").to_owned()
+    }
+}
+
+struct Sources {
+    package: Package,
+    files: Vec<File>,
+    read: Vec<PathBuf>,
+}
+
 struct Reader<'v> {
-    world: World,
-    /// The packages whose sources are ours, and the root module of each: that of the stages first.
-    packages: Vec<Package>,
-    roots: Vec<usize>,
+    /// Packages whose sources are ours, by folder.
+    packages: BTreeMap<PathBuf, Sources>,
     folder: PathBuf,
-    workspace: PathBuf,
     lock: Lock,
     variable: &'v dyn Fn(&str) -> Option<String>,
 }
@@ -92,79 +115,156 @@ impl<'v> Reader<'v> {
         variable: &'v dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
         let home = workspace.parent().unwrap_or(Path::new("")).to_owned();
-        let (packages, roots, world) = (Vec::new(), Vec::new(), World::default());
-        let mut reader =
-            Self { world, packages, roots, folder: folder.to_owned(), workspace: home, lock, variable };
+        let mut reader = Self { packages: BTreeMap::new(), folder: folder.to_owned(), lock, variable };
         let mut open = vec![folder.to_owned()];
-        let mut homes: BTreeMap<PathBuf, usize> = BTreeMap::new();
         while let Some(folder) = open.pop() {
-            if homes.contains_key(&folder) {
-                continue;
+            if !reader.packages.contains_key(&folder) {
+                let package = Package::read(&folder, workspace)?;
+                let ours = package.dependencies.values().filter_map(|dependency| dependency.folder.clone());
+                open.extend(ours);
+                let sources = reader.sources(package, &home)?;
+                reader.packages.insert(folder, sources);
             }
-            let package = Package::read(&folder, workspace)?;
-            let root = reader.world.modules.read(&package.root()?)?;
-            homes.insert(folder, root);
-            open.extend(package.dependencies.values().filter_map(|dependency| dependency.folder.clone()));
-            reader.roots.push(root);
-            reader.packages.push(package);
-        }
-        for (number, package) in reader.packages.iter().enumerate() {
-            let crates = package.dependencies.iter().map(|(name, dependency)| {
-                let ours = dependency.folder.as_ref().and_then(|folder| homes.get(folder));
-                let locked = || Crate::Locked(number, name.clone());
-                (name.clone(), ours.map_or_else(locked, |&root| Crate::Ours(root)))
-            });
-            reader.world.crates.insert(reader.roots[number], crates.collect());
         }
         Ok(reader)
     }
 
-    fn parts(&self, closure: &Closure) -> Result<Parts, String> {
-        let files = &self.world.modules.files;
+    /// The files of a package, without those of tests, of other packages, and that are set aside.
+    fn sources(&self, package: Package, home: &PathBuf) -> Result<Sources, String> {
+        let root = package.root()?;
+        let folder = root.parent().unwrap_or(&package.folder).to_owned();
+        let own = |entry: &walkdir::DirEntry| {
+            let name = entry.file_name().to_string_lossy();
+            let package = entry.depth() > 0 && entry.path().join("Cargo.toml").is_file();
+            !package && !BESIDE.contains(&&*name) && !TESTS.contains(&name.trim_end_matches(".rs"))
+        };
+        let (mut files, mut read) = (Vec::new(), vec![package.folder.join("Cargo.toml")]);
+        let mut aside: BTreeSet<&str> = package.aside.iter().map(String::as_str).collect();
+        for entry in walkdir::WalkDir::new(&folder).sort_by_file_name().into_iter().filter_entry(own) {
+            let entry = entry.map_err(|e| e.to_string())?;
+            if !entry.file_type().is_file() || entry.file_name() == "Cargo.toml" {
+                continue;
+            }
+            read.push(entry.path().to_owned());
+            let path = entry.path().strip_prefix(&folder).unwrap_or(entry.path()).to_owned();
+            if aside.remove(&*path.to_string_lossy()) {
+                continue;
+            }
+            // The same on every machine, wherever the checkout lies.
+            let from = [&self.folder, home].into_iter().find_map(|from| entry.path().strip_prefix(from).ok());
+            let shown = from.map_or_else(|| Path::new(&package.name).join(&path), Path::to_owned);
+            let shown = shown.display().to_string();
+            files.push(file(entry.path(), path, shown)?);
+        }
+        if let Some(gone) = aside.first() {
+            return Err(format!("{} sets {gone} aside, which is not there", package.name));
+        }
+        Ok(Sources { package, files, read })
+    }
+
+    /// All that some files of the stages depend on.
+    fn parts(&self, own: &[&File]) -> Result<Parts, String> {
         let mut parts = Parts::new();
-        for &file in &closure.files {
-            parts.insert(self.shown(&files[file].path), files[file].digest.clone());
+        let stages = &self.packages[&self.folder];
+        self.count(own.iter().copied(), &mut parts);
+        let is_named = |name: &&String| own.iter().any(|file| file.crates.contains(*name));
+        let is_contract = |name: &&String| stages.package.dependencies[*name].package == CONTRACT;
+        let wanted = stages.package.dependencies.keys().filter(|name| is_named(name) || is_contract(name));
+        let mut open = Vec::new();
+        for name in wanted {
+            self.depend(&stages.package, name, &mut parts, &mut open)?;
         }
-        for (&file, names) in &closure.exports {
-            let names = names.iter().cloned().collect::<Vec<_>>().join("\n");
-            let hash = blake3::hash(names.as_bytes()).to_hex()[..16].to_owned();
-            parts.insert(format!("{} (re-exports)", self.shown(&files[file].path)), hash);
-        }
-        for data in &closure.data {
-            parts.insert(self.shown(data), hash_folder(data)?);
-        }
-        // A folder's place is no part of what lies in it.
-        let places = ["OUT_DIR", "CARGO_MANIFEST_DIR"];
-        for name in closure.variables.iter().filter(|name| !places.contains(&name.as_str())) {
-            let value = (self.variable)(name).unwrap_or_default();
-            parts
-                .insert(format!("variable {name}"), blake3::hash(value.as_bytes()).to_hex()[..16].to_owned());
-        }
-        for (package, name) in &closure.locked {
-            let (package, lock) = (&self.packages[*package], &self.lock);
-            // Two packages of ours may ask different things of one.
-            let mark = package.mark(name, lock)?;
-            let key = format!("crate {name}");
-            let both = match parts.get(&key) {
-                Some(other) if *other != mark => format!("{other}, {mark}"),
-                _ => mark,
-            };
-            parts.insert(key, both);
+        let mut seen = BTreeSet::new();
+        while let Some(folder) = open.pop() {
+            if seen.insert(folder.clone()) {
+                let sources = &self.packages[&folder];
+                self.count(sources.files.iter(), &mut parts);
+                for name in sources.package.dependencies.keys() {
+                    self.depend(&sources.package, name, &mut parts, &mut open)?;
+                }
+            }
         }
         Ok(parts)
     }
 
-    /// A path as people know it: from the folder of the stages.
-    fn shown(&self, path: &Path) -> String {
-        if let Ok(inner) = path.strip_prefix(&self.folder) {
-            return inner.display().to_string();
+    fn count<'f>(&self, files: impl Iterator<Item = &'f File>, parts: &mut Parts) {
+        // A folder's place is no part of what lies in it.
+        const PLACES: [&str; 2] = ["OUT_DIR", "CARGO_MANIFEST_DIR"];
+        for file in files {
+            parts.insert(file.shown.clone(), file.digest.clone());
+            for name in file.variables.iter().filter(|name| !PLACES.contains(&name.as_str())) {
+                let value = (self.variable)(name).unwrap_or_default();
+                parts.insert(format!("variable {name}"), hash(value.as_bytes()));
+            }
         }
-        let home = self.packages.iter().find_map(|package| {
-            let inner = path.strip_prefix(&package.folder).ok()?;
-            Some(format!("{}/{}", package.name, inner.display()))
-        });
-        // The same on every machine, wherever the checkout lies.
-        let beside = || path.strip_prefix(&self.workspace).unwrap_or(path).display().to_string();
-        home.unwrap_or_else(beside)
     }
+
+    /// One dependency of a package: its folder, where its sources are ours, else what is locked of it.
+    fn depend(
+        &self,
+        package: &Package,
+        name: &str,
+        parts: &mut Parts,
+        open: &mut Vec<PathBuf>,
+    ) -> Result<(), String> {
+        if let Some(folder) = &package.dependencies[name].folder {
+            open.push(folder.clone());
+            return Ok(());
+        }
+        // Two packages of ours may ask different things of one.
+        let mark = package.mark(name, &self.lock)?;
+        let key = format!("crate {name}");
+        let both = match parts.get(&key) {
+            Some(other) if !other.split(", ").any(|other| other == mark) => format!("{other}, {mark}"),
+            Some(other) => other.clone(),
+            None => mark,
+        };
+        parts.insert(key, both);
+        Ok(())
+    }
+}
+
+fn file(at: &Path, path: PathBuf, shown: String) -> Result<File, String> {
+    let bytes = fs::read(at).map_err(|e| format!("{}: {e}", at.display()))?;
+    let mut file = File {
+        path,
+        shown,
+        digest: hash(&bytes),
+        crates: BTreeSet::new(),
+        siblings: BTreeSet::new(),
+        variables: Vec::new(),
+        is_stage: false,
+    };
+    if at.extension().is_none_or(|extension| extension != "rs") {
+        return Ok(file);
+    }
+    let text = String::from_utf8(bytes).map_err(|e| format!("{}: {e}", at.display()))?;
+    let wrong = |e: String| format!("{}: {e}", at.display());
+    let trees = tokens::lex(&text).map_err(wrong)?;
+    if let Some(module) = TESTS.iter().find(|name| tokens::declares(&trees, name)) {
+        return Err(wrong(format!(
+            "`mod {module}` must be for tests alone: that name is left out of results"
+        )));
+    }
+    for (name, given) in
+        tokens::calls(&trees, &["include_str", "include_bytes", "include", "env", "option_env"])
+    {
+        match (name.as_str(), given) {
+            ("env" | "option_env", given) => file.variables.extend(given),
+            (_, Some(data)) if data.starts_with('/') || data.split('/').any(|part| part == "..") => {
+                return Err(wrong(format!("{data} lies outside of the folder, and so in no result")));
+            }
+            _ => {}
+        }
+    }
+    file.digest = tokens::digest(&trees);
+    let named = tokens::named(&trees);
+    file.crates = named.crates;
+    file.siblings = named.siblings;
+    file.is_stage = tokens::implements(&trees, "Stage");
+    Ok(file)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..16].to_owned()
 }

@@ -16,6 +16,8 @@ pub struct Package {
     pub folder: PathBuf,
     /// Its dependencies, by the name that sources use.
     pub dependencies: BTreeMap<String, Dependency>,
+    /// Files that decide no result, by their paths from its folder: `[package.metadata.results] aside = [..]`.
+    pub aside: Vec<String>,
     features: Table,
 }
 
@@ -75,7 +77,11 @@ impl Package {
             dependencies.insert(key.replace('-', "_"), dependency);
         }
         let features = inner(&manifest, &["features"]).cloned().unwrap_or_default();
-        Ok(Self { name, folder: folder.to_owned(), dependencies, features })
+        let results = inner(&manifest, &["package", "metadata", "results"]);
+        let aside =
+            results.and_then(|results| results.get("aside")).and_then(Value::as_array).into_iter().flatten();
+        let aside = aside.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(Self { name, folder: folder.to_owned(), dependencies, aside, features })
     }
 
     /// Its root file.

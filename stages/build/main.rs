@@ -1,10 +1,7 @@
 //! Writes down, for each stage, the code that its results depend on: see [`code`].
 
-mod closure;
 mod code;
 mod crates;
-mod modules;
-mod references;
 mod tokens;
 
 use std::{env, error::Error, fs, path::Path, process::Command};

@@ -75,12 +75,14 @@ fn is_doc(attribute: &TokenTree) -> bool {
     word(inner.first()).is_some_and(|name| name == "doc")
 }
 
+/// `#[cfg(test)]`, and what tests of other packages see: `#[cfg(any(test, feature = "testing"))]`.
 fn is_test(attribute: &TokenTree) -> bool {
     let inner = group(Some(attribute), Delimiter::Bracket).unwrap_or_default();
     let condition = group(inner.get(1), Delimiter::Parenthesis).unwrap_or_default();
+    let condition: String = condition.iter().map(ToString::to_string).collect();
+    let condition: String = condition.split_whitespace().collect();
     word(inner.first()).is_some_and(|name| name == "cfg")
-        && condition.len() == 1
-        && word(condition.first()).is_some_and(|name| name == "test")
+        && ["test", "any(test,feature=\"testing\")"].contains(&condition.as_str())
 }
 
 /// Where the item that begins at a place ends, if it is one for certain.
@@ -195,41 +197,82 @@ pub fn text(literal: &Literal) -> Option<String> {
     (!inner.contains('\\')).then(|| inner.to_owned())
 }
 
-/// What tokens ask of others by a bare name: `name!` of a macro, `.name` of what something has. In a macro's input and in quotes it may be any of these.
-pub fn words(trees: &[TokenTree]) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(trees, false, &mut found);
+/// Whether `mod name;` stands somewhere.
+pub fn declares(trees: &[TokenTree], name: &str) -> bool {
+    let here = |at: usize| {
+        word(trees.get(at)).is_some_and(|first| first == "mod")
+            && word(trees.get(at + 1)).is_some_and(|second| second == name)
+            && is_punct(trees.get(at + 2), ';')
+    };
+    (0..trees.len()).any(here) || groups(trees).any(|inner| declares(&inner, name))
+}
+
+/// Whether a trait of this name is implemented somewhere.
+pub fn implements(trees: &[TokenTree], name: &str) -> bool {
+    let here = |at: usize| {
+        word(trees.get(at)).is_some_and(|first| first == name)
+            && word(trees.get(at + 1)).is_some_and(|second| second == "for")
+    };
+    (0..trees.len()).any(here) || groups(trees).any(|inner| implements(&inner, name))
+}
+
+fn groups(trees: &[TokenTree]) -> impl Iterator<Item = Vec<TokenTree>> {
+    trees.iter().filter_map(|tree| match tree {
+        TokenTree::Group(group) => Some(group.stream().into_iter().collect()),
+        _ => None,
+    })
+}
+
+/// What stands at the head of paths.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// `name::` and `use name`: crates, and whatever else is named so.
+    pub crates: BTreeSet<String>,
+    /// `crate::name`
+    pub siblings: BTreeSet<String>,
+}
+
+/// Heads of all paths in code, in what macros are given, and in quotes (`#[serde(with = "dates::iso")]`).
+pub fn named(trees: &[TokenTree]) -> Named {
+    let mut found = Named::default();
+    gather(trees, &mut found);
     found
 }
 
-fn collect(trees: &[TokenTree], in_macro: bool, found: &mut BTreeSet<String>) {
-    /// A path in quotes is short; a text is not.
-    const SHORT: usize = 8;
+fn gather(trees: &[TokenTree], found: &mut Named) {
     for (at, tree) in trees.iter().enumerate() {
         match tree {
-            TokenTree::Group(group) => {
-                let inner: Vec<_> = group.stream().into_iter().collect();
-                collect(&inner, in_macro || is_macro_input(trees, at), found);
-            }
+            TokenTree::Group(group) => gather(&group.stream().into_iter().collect::<Vec<_>>(), found),
             TokenTree::Literal(literal) => {
-                let text = literal.to_string();
-                let parts =
-                    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|part| !part.is_empty());
-                found.extend(parts.take(SHORT).map(|part| format!(".{part}")));
+                let path = text(literal).filter(|text| text.contains("::")).unwrap_or_default();
+                // What is no path names nothing.
+                let path: Vec<_> = path.parse::<TokenStream>().unwrap_or_default().into_iter().collect();
+                gather(&path, found);
             }
             TokenTree::Ident(name) => {
                 let name = plain(name);
-                let had = at > 0 && (is_punct(trees.get(at - 1), '.') || is_punct(trees.get(at - 1), ':'));
-                if had || in_macro {
-                    found.insert(format!(".{name}"));
-                }
-                if is_punct(trees.get(at + 1), '!') {
-                    found.insert(format!("{name}!"));
+                let begins =
+                    at < 2 || !is_separator(trees, at - 2) || word(trees.get(at.wrapping_sub(3))).is_none();
+                let goes_on = is_separator(trees, at + 1);
+                let before = at.checked_sub(1).and_then(|before| word(trees.get(before)));
+                let used = before.is_some_and(|before| before == "use" || before == "crate");
+                if name == "crate" && goes_on {
+                    found.siblings.extend(heads(trees, at + 3));
+                } else if begins && (goes_on || used) && !KEYWORDS.contains(&name.as_str()) {
+                    found.crates.insert(name);
                 }
             }
             TokenTree::Punct(_) => {}
         }
     }
+}
+
+/// `a::b` gives a; `{a::c, b}` gives a and b.
+fn heads(trees: &[TokenTree], at: usize) -> Vec<String> {
+    let Some(inner) = group(trees.get(at), Delimiter::Brace) else {
+        return word(trees.get(at)).into_iter().collect();
+    };
+    inner.split(|tree| is_punct(Some(tree), ',')).filter_map(|branch| word(branch.first())).collect()
 }
 
 /// The word at a place, without the `r#` of a raw one.

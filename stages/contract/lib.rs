@@ -13,6 +13,8 @@ mod event;
 mod port;
 mod registry;
 mod stage;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tool;
 
 pub use artifact::{Artifact, Kind, Shape};

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use stage_contract::Invalid;
 
 use super::{foreign, list};
-use crate::ml::{
+use text::{
     corpus::Gold,
-    labels::{Labels, Scheme, Span, spans},
-    losses::Misc,
+    labels::{Labels, Misc, Scheme, Span, spans},
 };
 
 /// What counts as an entity.

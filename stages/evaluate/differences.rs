@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Artifact, Kind, StageError};
 
 use super::compare::Pair;
-use crate::ml::corpus::Record;
+use text::corpus::Record;
 
 /// Sentences of each set that are named and kept.
 pub(super) const MOST: usize = 100;

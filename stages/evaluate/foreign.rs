@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use stage_contract::Invalid;
 
 use super::list;
-use crate::ml::{
+use crate::evaluate::evaluation::{Counts, Foreign};
+use text::{
     corpus::{Gold, GoldSet},
-    evaluation::{Counts, Foreign},
     labels::{Scheme, spans},
 };
 

@@ -1,4 +1,4 @@
-//! Gates: bounds on what was measured, and what they say (docs/formats.md, "Gates").
+//! Masks: bounds on what was measured, and what they say (docs/formats.md, "Masks").
 
 mod metric;
 
@@ -10,10 +10,8 @@ use stage_contract::Invalid;
 
 pub(super) use self::metric::{METRICS, Metric, Rate, Relation, Size, Table, Types};
 use super::slices::Slice;
-use crate::ml::{
-    bootstrap::Estimate,
-    evaluation::{Direction, Foreign, Length, Mention, Outcome, Verdict},
-};
+use crate::evaluate::evaluation::{Direction, Foreign, Length, Mention, Outcome, Verdict};
+use measure::bootstrap::Estimate;
 
 /// A bound: pass when the whole interval of what was measured meets it, fail when none of it does, else inconclusive.
 /// Parameters, bytes and operations are exact and never inconclusive.
@@ -50,8 +48,8 @@ pub struct Gate {
     pub mention: Option<Mention>,
 }
 
-/// Gates by name.
-pub type Gates = BTreeMap<String, Gate>;
+/// Masks by name.
+pub type Masks = BTreeMap<String, Gate>;
 
 /// A gate understood.
 pub(super) struct Rule {
@@ -175,7 +173,7 @@ impl Rule {
 }
 
 /// The gates understood.
-pub(super) fn rules(gates: &Gates) -> Result<Vec<(&str, &Gate, Rule)>, Invalid> {
+pub(super) fn rules(gates: &Masks) -> Result<Vec<(&str, &Gate, Rule)>, Invalid> {
     gates.iter().map(|(name, gate)| Ok((name.as_str(), gate, gate.rule(name)?))).collect()
 }
 
@@ -192,7 +190,7 @@ pub(super) struct Names<'a> {
 }
 
 /// Whether what the gates name is there.
-pub(super) fn check(gates: &Gates, names: &Names<'_>) -> Result<(), Invalid> {
+pub(super) fn check(gates: &Masks, names: &Names<'_>) -> Result<(), Invalid> {
     for (name, gate, rule) in rules(gates)? {
         if let Some(models) = &names.models {
             // An input that collects instances (`x = "stage@*.model"`) is models called `x@<key>`.

@@ -7,20 +7,22 @@ use stage_contract::{Context, StageError};
 use super::{
     Subject,
     compare::Pair,
-    gates::{self, Gates, Metric, Rate, Relation, Rule, Table, Types},
+    gates::{self, Masks, Metric, Rate, Relation, Rule, Table, Types},
     slices::{Board, Slice},
 };
-use crate::ml::{
-    batch::Encoded,
+use crate::evaluate::evaluation::{
+    Cell, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport, Quality,
+    Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
+};
+use encoder::{batch::Encoded, flops};
+use measure::{
     bootstrap::{Bootstrap, Estimate, Measure},
-    corpus::{Gold, Record},
-    evaluation::{
-        Cell, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport, Quality,
-        Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
-    },
-    flops, folder,
-    labels::Span,
     latency::{self, Rounds, Timings},
+};
+use text::{
+    corpus::{Gold, Record},
+    folder,
+    labels::Span,
 };
 
 /// All that was found out, by model in the order of `names`; the teacher first.
@@ -182,7 +184,7 @@ impl Findings {
     /// What each gate says.
     pub fn verdicts(
         &self,
-        gates: &Gates,
+        gates: &Masks,
         foreign: &Foreign,
     ) -> Result<BTreeMap<String, Verdict>, StageError> {
         let rules = gates::rules(gates)?;
@@ -283,7 +285,7 @@ fn length(slice: &Slice) -> Option<Length> {
     if let Slice::Length(length) = slice { Some(*length) } else { None }
 }
 
-fn mention(slice: &Slice) -> Option<crate::ml::evaluation::Mention> {
+fn mention(slice: &Slice) -> Option<crate::evaluate::evaluation::Mention> {
     if let Slice::Mention(mention) = slice { Some(*mention) } else { None }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::Pair;
-use crate::ml::{
+use crate::evaluate::evaluation::{Bounded, Length, Mention, Scored};
+use measure::{
     bootstrap::{Bootstrap, Measure, Part, Resampled, Tally},
-    corpus::{Corpus, Record},
-    evaluation::{Bounded, Length, Mention, Scored},
-    labels::{Scheme, Span, spans},
     scores::{Scores, count},
+};
+use text::{
+    corpus::{Corpus, Record},
+    labels::{Scheme, Span, spans},
 };
 
 /// A part of the sentences, or of the mentions in them.

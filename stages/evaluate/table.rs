@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::foreign::told;
-use crate::ml::{
+use crate::evaluate::evaluation::{
+    Direction, Evaluation, Fidelity, Foreign, ModelReport, Quality, Scored, Verdict,
+};
+use measure::{
     bootstrap::{Estimate, Interval},
-    evaluation::{Direction, Evaluation, Fidelity, Foreign, ModelReport, Quality, Scored, Verdict},
     scores::Score,
 };
 

@@ -4,19 +4,19 @@ mod told;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, atomic::AtomicBool},
 };
 
 use serde_json::Value;
 use stage_contract::{Event, Sink};
 
+use stage_contract::testing::context;
+
 use super::{slices::Slice, *};
-use crate::ml::{
-    corpus::{GoldSet, Provenance, Report},
-    evaluation::{Length, Mention, Outcome as Word},
-    fixture::{self, model, teacher_labels},
-};
+use crate::evaluate::evaluation::{Length, Mention, Outcome as Word};
+use encoder::testing::fixture::{model, teacher_labels};
+use text::corpus::{GoldSet, Provenance, Report};
 
 #[derive(Default)]
 struct Events(Mutex<Vec<Event>>);
@@ -68,7 +68,7 @@ fn quick() -> Evaluate {
     Evaluate { rounds: 3, batch_tokens: 128, seconds: 0.2, samples: 200, ..Evaluate::default() }
 }
 
-fn gates(value: Value) -> Gates {
+fn gates(value: Value) -> Masks {
     serde_json::from_value(value).expect("are gates")
 }
 
@@ -117,15 +117,10 @@ impl Bench {
         stage.run(&Context {
             inputs: &self.inputs,
             outputs: &outputs,
-            checkpoint: Path::new("unused"),
-            seed: 1,
-            device: Device::Cpu,
-            further: &[],
-            threads: 1,
-            show_text: false,
             cancelled: &cancelled,
             sink: &events,
             measures,
+            ..context()
         })?;
         let typed = Evaluation::load(&report).expect("a report of evaluate");
         let Report(report) = Report::load(&report).expect("a report");
@@ -378,7 +373,7 @@ fn sources_lengths_and_mentions_are_scored_apart() {
     let board = board(&records.iter().collect::<Vec<_>>(), &[itself, pairs], Some(&known));
     let totals = |slice: &Slice, model| {
         let counts = board.slice(slice).expect("a slice").counts(model);
-        let total = |of: fn(&crate::ml::scores::Counts) -> usize| counts.iter().map(of).sum::<usize>();
+        let total = |of: fn(&measure::scores::Counts) -> usize| counts.iter().map(of).sum::<usize>();
         (total(|c| c.correct), total(|c| c.found), total(|c| c.gold))
     };
     for (slice, right) in [
@@ -464,7 +459,7 @@ fn speed_size_and_shape_are_told_of_every_model() {
 /// strict entities of PER, LOC and ORG.
 #[test]
 fn the_real_teacher_reaches_what_is_known_of_it() {
-    let Some(real) = fixture::real("") else { return };
+    let Some(real) = encoder::testing::real("") else { return };
     let device = BurnDevice::flex();
     let model = Model::load(&real.join("teacher"), &device).expect("the teacher");
     let gold = Gold::load(&real.join("gold/encyclopedia_dev.bio")).expect("gold");

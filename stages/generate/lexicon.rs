@@ -6,7 +6,7 @@ use super::{
     names::Names,
     template::{self, Piece},
 };
-use crate::ml::random::stream;
+use text::random::stream;
 
 /// Who may use a name or a frame: no two parts share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,7 +16,7 @@ use super::{
     lexicon::{Lexicon, Part},
     template::{self, Piece},
 };
-use crate::ml::words::words;
+use text::words::words;
 
 /// What a sentence pretends to be taken from; the file stem of its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

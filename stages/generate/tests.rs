@@ -1,9 +1,11 @@
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use stage_contract::{Artifact, Device, Event, Sink};
+use stage_contract::{Artifact, Event, Sink};
+
+use stage_contract::testing::context;
 
 use super::{sentences::Frame, *};
-use crate::ml::{labels::Labels, words::words};
+use text::{labels::Labels, words::words};
 
 struct Silent;
 
@@ -17,19 +19,7 @@ fn with_context<T>(
     work: impl FnOnce(&Context<'_>) -> T,
 ) -> T {
     let folder = tempfile::tempdir().expect("a folder");
-    work(&Context {
-        inputs: &BTreeMap::new(),
-        outputs,
-        checkpoint: folder.path(),
-        seed,
-        device: Device::Cpu,
-        further: &[],
-        threads: 1,
-        show_text: false,
-        cancelled: &AtomicBool::new(false),
-        sink: &Silent,
-        measures: false,
-    })
+    work(&Context { outputs, checkpoint: folder.path(), seed, ..context() })
 }
 
 /// Train, dev, test and unlabelled sentences, as the stage draws them.

@@ -8,7 +8,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use crate::ml::encoding;
+use text::encoding;
 
 /// Most lines in a chunk: enough to fill batches, few enough to hold.
 pub(super) const MOST: usize = 512;

@@ -5,10 +5,8 @@ use std::{
 };
 
 use super::{lines::MOST, *};
-use crate::ml::{
-    fixture::{model, teacher_labels},
-    labels::Labels,
-};
+use encoder::testing::fixture::{model, teacher_labels};
+use text::labels::Labels;
 
 fn predictor(model: Model) -> Predictor {
     Predictor { crf: model.crf(), model, device: Device::flex() }
@@ -201,7 +199,7 @@ fn a_model_opened_in_eight_or_sixteen_bits_finds_the_same_entities() {
     let text = ["Anna Anna vit à Paris. CAF de Paris, Anna".to_owned()];
     let found = [Precision::F32, Precision::Int8, Precision::Bf16].map(|precision| {
         let predictor = Predictor::open(folder.path(), &Device::flex(), precision).expect("a model");
-        let frozen = predictor.model.network.layers.iter().all(|layer| layer.frozen.is_some());
+        let frozen = predictor.model.network.layers.iter().all(|layer| layer.prepacked.is_some());
         assert_eq!(frozen, precision != Precision::Bf16);
         let found = predictor.entities(&text).expect("entities").remove(0);
         found.into_iter().map(|e| (e.kind, e.start, e.end)).collect::<Vec<_>>()

@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Invalid, StageError};
 
 use super::Prune;
-use crate::ml::{
+use crate::prune::{
     allocation::{self, Limit},
+    importance::{Criterion, Importance},
+};
+use encoder::{
     config::Config,
     flops::{TOKENS, flops},
-    importance::{Criterion, Importance},
-    profile::Profile,
 };
+use measure::profile::Profile;
 
 /// How removal is shared out among the layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -234,7 +236,7 @@ fn count(
     name: &'static str,
     start: &Config,
     share: f64,
-    of: fn(&crate::ml::config::LayerShape) -> usize,
+    of: fn(&encoder::config::LayerShape) -> usize,
 ) -> Limit<'static> {
     let all: usize = start.layers.iter().map(of).sum();
     let sum = move |config: &Config| config.layers.iter().map(of).sum::<usize>() as f64;

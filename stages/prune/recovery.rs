@@ -4,14 +4,14 @@ use rand::seq::SliceRandom;
 use stage_contract::{Context, StageError};
 
 use super::{LOGITS, Prune};
-use crate::ml::{
-    corpus::Corpus,
-    device,
-    distillation::{Distillation, Examples, Lesson, hidden_pairs, relation_pair},
-    losses::Transitions,
-    model::{Model, ModelFolder},
-    random,
+use distillation::{
+    Distillation, Examples, Lesson, crf::transitions::Transitions, hidden_pairs, relation_pair,
 };
+use encoder::{
+    backend::device,
+    model::{Model, ModelFolder},
+};
+use text::{corpus::Corpus, random};
 
 /// What a recovery learns from.
 pub(super) struct Lessons {
@@ -32,13 +32,8 @@ impl Lessons {
     ) -> Result<Self, StageError> {
         let device = device::burn(cx.device);
         let teacher = folder.open(&device)?.at(prune.training.precision);
-        let [mut train, dev] = Examples::pair(
-            student,
-            &teacher,
-            [train, dev],
-            &crate::ml::corpus::Gold::default(),
-            &prune.training,
-        )?;
+        let [mut train, dev] =
+            Examples::pair(student, &teacher, [train, dev], &text::corpus::Gold::default(), &prune.training)?;
         train.recall(cx.read_optional(&LOGITS)?, folder, &teacher, &device)?;
         let labels = &student.config.labels;
         let transitions = prune.training.transitions(cx, labels, &teacher, &train, &device)?;

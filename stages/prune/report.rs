@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Prune, goal::Budget, rounds::Done};
-use crate::ml::config::Config;
+use encoder::config::Config;
 
 impl Prune {
     /// The report: `start` is the model as it was given, `end` what is left of it.
@@ -40,7 +40,7 @@ impl Prune {
 
 /// The report's part on each layer; neurons are too many to list.
 fn layers(start: &Config, done: &Done) -> Vec<Value> {
-    let layer = |(layer, kept): (usize, &crate::ml::surgery::Kept)| {
+    let layer = |(layer, kept): (usize, &crate::prune::surgery::Kept)| {
         let scores = done.scores.as_ref();
         let of = |keep: bool| {
             let neurons = scores.map_or(&[][..], |scores| &scores.ffn[layer]).iter().enumerate();

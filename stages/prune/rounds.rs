@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::StageError;
 
-use crate::ml::{checkpoint::remove, importance::Importance, model::Model, surgery::Kept};
+use crate::prune::{importance::Importance, surgery::Kept};
+use encoder::model::Model;
+use train::checkpoint::remove;
 
 /// What is known after some rounds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,7 +119,7 @@ impl Done {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ml::fixture::{model, teacher_labels};
+    use encoder::testing::fixture::{model, teacher_labels};
 
     #[test]
     fn cuts_add_up_in_the_numbers_of_the_first_model() {

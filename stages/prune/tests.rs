@@ -1,17 +1,23 @@
-use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, path::Path};
 
 use stage_contract::Artifact;
 
+use stage_contract::testing::context;
+
 use super::*;
-use crate::ml::{
+use encoder::{
+    arch::{post_norm::UP, roberta::Roberta},
     config::LayerShape,
+    testing::tokenizer,
+};
+use text::{
     corpus::{Provenance, Record},
     labels::Labels,
-    model::tests::{Quiet, tokenizer},
 };
 
 fn model(crf: bool) -> Model {
     let config = Config {
+        architecture: &Roberta,
         vocab: 10,
         hidden: 16,
         head_dim: 4,
@@ -67,13 +73,8 @@ fn run(stage: &Prune, root: &Path, out: &str, crf: bool) -> (Model, Value) {
             outputs: &outputs,
             checkpoint: &path("checkpoint"),
             seed: 5,
-            device: Device::Cpu,
-            further: &[],
             threads: 2,
-            show_text: false,
-            cancelled: &AtomicBool::new(false),
-            sink: &Quiet,
-            measures: false,
+            ..context()
         })
         .expect("pruned");
     let pruned = Model::load(&outputs["model"], &::burn::tensor::Device::flex()).expect("a whole model");
@@ -148,7 +149,7 @@ fn project(root: &Path) -> BTreeMap<String, std::path::PathBuf> {
     let student = model(true);
     student.save(&path("model")).expect("saved");
     let config =
-        Config { labels: crate::ml::fixture::teacher_labels(), crf: false, ..student.config.clone() };
+        Config { labels: encoder::testing::fixture::teacher_labels(), crf: false, ..student.config.clone() };
     let config = Config {
         layers: (0..3).map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: i }).collect(),
         ..config
@@ -181,13 +182,8 @@ fn prune(
         outputs: &outputs,
         checkpoint: &root.join("checkpoint"),
         seed: 5,
-        device: Device::Cpu,
-        further: &[],
         threads: 2,
-        show_text: false,
-        cancelled: &AtomicBool::new(false),
-        sink: &Quiet,
-        measures: false,
+        ..context()
     })?;
     let pruned = Model::load(&outputs["model"], &::burn::tensor::Device::flex())?;
     Ok((pruned, Report::load(&outputs["report"])?.0))
@@ -288,7 +284,7 @@ fn every_layer_may_lose_another_share_when_the_model_loses_one() {
 #[test]
 fn a_smaller_vocabulary_is_counted_and_saved() {
     let root = tempfile::tempdir().expect("a folder");
-    let fixture = crate::ml::fixture::model(Labels::student(false), &[]);
+    let fixture = encoder::testing::fixture::model(Labels::student(false), &[]);
     fixture.save(&root.path().join("model")).expect("saved");
     let mut inputs = project(&root.path().join("other"));
     inputs.insert("model".to_owned(), root.path().join("model"));
@@ -325,7 +321,7 @@ fn layers_go_before_all_else_and_the_report_keeps_their_numbers() {
     assert_eq!(rows[3]["heads"]["scores"].as_array().expect("a list").len(), 4);
     // What did not change is what the given model has.
     let (last, theirs) = (&pruned.network.layers[2], &given.network.layers[3]);
-    let up = |layer: &crate::ml::model::Layer| crate::ml::host::host(layer.up.weight.val());
+    let up = |layer: &encoder::layer::Layer| encoder::backend::host::host(layer.linear(UP).weight.val());
     assert_eq!(up(last), up(theirs));
 
     let wrong = Prune { layers: 1, ..Prune::default() }.check().expect_err("the ends stay");

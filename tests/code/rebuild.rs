@@ -24,9 +24,11 @@ impl Workspace {
         workspace.write("main.rs", MAIN);
         workspace.write("stages/Cargo.toml", &fill(STAGES));
         workspace.write("stages/lib.rs", LIB);
-        workspace.write("stages/ml.rs", "pub mod shared;\npub mod lone;\n");
-        workspace.write("stages/ml/shared.rs", "pub fn sign() -> &'static str {\n    \"+\"\n}\n");
-        workspace.write("stages/ml/lone.rs", "pub fn sign() -> &'static str {\n    \"-\"\n}\n");
+        for (package, sign) in [("shared", "+"), ("lone", "-")] {
+            workspace.write(&format!("stages/{package}/Cargo.toml"), &PACKAGE.replace("NAME", package));
+            let text = format!("pub fn sign() -> &'static str {{\n    \"{sign}\"\n}}\n");
+            workspace.write(&format!("stages/{package}/lib.rs"), &text);
+        }
         for (name, stage, uses) in [("first", "First", "shared"), ("second", "Second", "lone")] {
             let text = STAGE.replace("NAME", name).replace("STAGE", stage).replace("USES", uses);
             workspace.write(&format!("stages/{name}.rs"), &text);
@@ -111,7 +113,7 @@ fn an_edit_and_a_build_make_exactly_the_users_of_the_code_stale() {
     let all = || workspace.trace().len();
 
     workspace.replace("stages/first.rs", "//! A stage.", "//! A stage that is good for nothing.\n// Really.");
-    workspace.replace("stages/ml/shared.rs", "{\n    \"+\"\n}", "{ \"+\" } // laid out in another way");
+    workspace.replace("stages/shared/lib.rs", "{\n    \"+\"\n}", "{ \"+\" } // laid out in another way");
     let said = workspace.ner_pipe(&["run"]);
     assert!(said.contains("2 reused"), "a comment leaves everything fresh: {said}");
     assert_eq!(all(), 2);
@@ -121,18 +123,18 @@ fn an_edit_and_a_build_make_exactly_the_users_of_the_code_stale() {
     assert!(said.contains("(code changed: second.rs)"), "{said}");
     assert_eq!(workspace.trace()[2..], ["second"], "one stage's own file");
 
-    workspace.replace("stages/ml/shared.rs", "\"+\"", "\"*\"");
+    workspace.replace("stages/shared/lib.rs", "\"+\"", "\"*\"");
     let said = workspace.ner_pipe(&["run"]);
-    assert!(said.contains("(code changed: ml/shared.rs)"), "{said}");
+    assert!(said.contains("(code changed: shared/lib.rs)"), "{said}");
     assert_eq!(workspace.trace()[3..], ["first"], "what one of the two uses");
 
-    workspace.replace("stages/ml/shared.rs", "fn sign()", "fn other() {}\npub fn sign()");
+    workspace.replace("stages/shared/lib.rs", "fn sign()", "fn other() {}\npub fn sign()");
     let said = workspace.ner_pipe(&["accept", "first"]);
-    assert!(said.contains("first  accepted: ") && said.contains("(code changed: ml/shared.rs)"), "{said}");
+    assert!(said.contains("first  accepted: ") && said.contains("(code changed: shared/lib.rs)"), "{said}");
     let said = workspace.ner_pipe(&["run"]);
     assert!(said.contains("2 reused"), "{said}");
 
-    workspace.replace("stages/ml/shared.rs", "pub fn other() {}\n", "");
+    workspace.replace("stages/shared/lib.rs", "pub fn other() {}\n", "");
     workspace.replace("stages/second.rs", "let calm = 2;", "let calm = 1;");
     let said = workspace.ner_pipe(&["run"]);
     assert!(!said.contains("executed"), "what was there before is taken again: {said}");
@@ -141,7 +143,7 @@ fn an_edit_and_a_build_make_exactly_the_users_of_the_code_stale() {
 
 const WORKSPACE: &str = r#"
 [workspace]
-members = ["stages"]
+members = ["stages", "stages/shared", "stages/lone"]
 resolver = "3"
 
 [workspace.dependencies]
@@ -181,6 +183,9 @@ schemars = "1"
 serde = { version = "1", features = ["derive"] }
 stage-contract = { path = "HERE/stages/contract" }
 
+shared = { path = "shared" }
+lone = { path = "lone" }
+
 [build-dependencies]
 blake3.workspace = true
 proc-macro2 = "1"
@@ -188,9 +193,18 @@ toml.workspace = true
 walkdir.workspace = true
 "#;
 
+const PACKAGE: &str = r#"
+[package]
+name = "NAME"
+version = "0.1.0"
+edition = "2024"
+
+[lib]
+path = "lib.rs"
+"#;
+
 const LIB: &str = r#"
 pub mod first;
-mod ml;
 pub mod second;
 
 use stage_contract::{Build, Device, Registry};
@@ -211,8 +225,6 @@ use std::{fs, io::Write, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Artifact, Context, Input, Kind, Output, Spec, Stage, StageError};
-
-use crate::ml::USES;
 
 pub struct Text(String);
 

@@ -19,11 +19,7 @@ impl Tree {
         tree.write("../Cargo.toml", "[workspace]\nmembers = [\"stages\"]\n");
         tree.write("../Cargo.lock", LOCK);
         tree.write("Cargo.toml", MANIFEST);
-        tree.write("lib.rs", "pub mod one;\npub mod two;\npub mod ml;\n");
-        tree.write("ml/mod.rs", "pub mod a;\npub mod b;\npub mod c;\n");
-        for (name, text) in [("a", "pub fn a() {}"), ("b", "pub fn b() {}"), ("c", "pub fn c() {}")] {
-            tree.write(&format!("ml/{name}.rs"), text);
-        }
+        tree.write("lib.rs", "pub mod one;\npub mod two;\n");
         tree.write("one.rs", "struct One; impl Stage for One {}");
         tree.write("two.rs", "struct Two; impl Stage for Two {}");
         for (path, text) in files {
@@ -41,11 +37,19 @@ impl Tree {
         fs::write(path, text).expect("writes");
     }
 
+    fn read(&self) -> Result<BTreeMap<String, Parts>, String> {
+        let variable = |name: &str| (name == "CARGO_PKG_VERSION").then(|| "1.2.3".to_owned());
+        code(&self.0.path().join("stages"), self.0.path(), &variable).map(|code| code.stages)
+    }
+
     /// The code of a stage.
     pub fn parts(&self, stage: &str) -> Parts {
-        let variable = |name: &str| (name == "CARGO_PKG_VERSION").then(|| "1.2.3".to_owned());
-        let code = code(&self.0.path().join("stages"), self.0.path(), &variable);
-        code.expect("is readable").stages.remove(stage).expect("is a stage")
+        self.read().expect("is readable").remove(stage).expect("is a stage")
+    }
+
+    /// Why there is none.
+    pub fn refusal(&self) -> String {
+        self.read().expect_err("is refused")
     }
 
     /// What the code of stage `one` consists of when its file says this.

@@ -1,6 +1,6 @@
 //! The language of gates: which number of a model.
 
-use crate::ml::bootstrap::Part;
+use measure::bootstrap::Part;
 
 /// All that can be said, for messages.
 pub(crate) const METRICS: &str = "`parameters`, `bytes`, `bytes_on_disk`, `flops`, `memory` (also `.ratio`), \

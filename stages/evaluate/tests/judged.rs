@@ -1,4 +1,4 @@
-//! Gates.
+//! Masks.
 
 use super::*;
 

@@ -9,13 +9,13 @@ use kernels::{
     adamw::{AdamW, squares},
     attention::Attention,
     float::F32,
-    frozen::{Layer, Parts},
     gelu::{gelu_backward, gelu_of},
     int8::Int8,
     linear::{self, Linear},
     matrix::Matrix,
     norm::Norm,
     packed::Packed,
+    prepacked::{Layer, Parts},
 };
 use pulp::{Arch, Simd, WithSimd};
 use rustix::time::{ClockId, clock_gettime};

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use stage_contract::StageError;
+use stage_contract::{Invalid, StageError};
 
-use super::{Training, fit::check_kept};
-use crate::ml::{
+use crate::params::Training;
+use encoder::{
     batch::{Batch, Encoded},
-    corpus::{Corpus, Gold, Provenance, Record},
     infer::{encode, word_logits},
-    labels::{Labels, Scheme, Span, spans},
     logits::Logits,
-    losses::Misc,
     model::{Model, ModelFolder},
+};
+use text::{
+    corpus::{Corpus, Gold, Provenance, Record},
+    labels::{Labels, Misc, Scheme, Span, spans},
 };
 
 /// Tokens at once where the teacher reads gold.
@@ -21,14 +22,16 @@ const READ: usize = 2048;
 
 /// Texts with what each word should be.
 pub struct Examples {
-    pub(super) encoded: Vec<Encoded>,
+    /// In the student's sub-words.
+    pub encoded: Vec<Encoded>,
     /// The same texts in the teacher's sub-words, where those are not the student's.
     teacher: Option<Vec<Encoded>>,
     /// Column of each word's tag; none = out of every loss.
-    pub(super) tags: Vec<Vec<Option<usize>>>,
+    pub tags: Vec<Vec<Option<usize>>>,
     /// Weight of each word in CE.
-    pub(super) weight: Vec<Vec<f64>>,
-    pub(super) gold: Vec<Vec<Span>>,
+    pub weight: Vec<Vec<f64>>,
+    /// Entities of each text.
+    pub gold: Vec<Vec<Span>>,
     /// Whether a model tagged it.
     silver: Vec<bool>,
     ids: Vec<String>,
@@ -63,12 +66,13 @@ impl Examples {
     /// The texts of a batch as the teacher reads them; none when it reads them as the student does. Word by word the two
     /// are parallel.
     #[must_use]
-    pub(super) fn as_taught(&self, members: &[usize]) -> Option<Batch> {
+    pub fn as_taught(&self, members: &[usize]) -> Option<Batch> {
         self.teacher.as_ref().map(|texts| Batch::pack(texts, members))
     }
 
     /// Texts that the teacher annotated and of which no word is out of every loss.
-    pub(super) fn known(&self) -> Vec<usize> {
+    #[must_use]
+    pub fn known(&self) -> Vec<usize> {
         let whole = |text: &usize| self.silver[*text] && self.tags[*text].iter().all(Option::is_some);
         (0..self.len()).filter(whole).collect()
     }
@@ -131,12 +135,14 @@ impl Examples {
     }
 
     /// `[words, teacher labels]` of each text, where the teacher need not be asked.
-    pub(super) fn logits(&self) -> Option<&[Vec<f32>]> {
+    #[must_use]
+    pub fn logits(&self) -> Option<&[Vec<f32>]> {
         self.logits.as_deref()
     }
 
     /// `[words, teacher labels]` of a batch, where the teacher need not be asked.
-    pub(super) fn recalled(&self, members: &[usize]) -> Option<Vec<f32>> {
+    #[must_use]
+    pub fn recalled(&self, members: &[usize]) -> Option<Vec<f32>> {
         let logits = self.logits.as_ref()?;
         Some(members.iter().flat_map(|&member| &logits[member]).copied().collect())
     }
@@ -176,7 +182,7 @@ impl Examples {
     ///
     /// # Errors
     /// A tag that is neither the student's nor MISC, by record id.
-    pub(super) fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
+    pub fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
         let labels = &model.config.labels;
         let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
         let mut examples = Self {
@@ -217,11 +223,7 @@ impl Examples {
 ///
 /// # Errors
 /// A tag that is neither the student's nor MISC.
-pub(super) fn columns(
-    record: &Record,
-    labels: &Labels,
-    misc: Misc,
-) -> Result<Vec<Option<usize>>, StageError> {
+pub fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<usize>>, StageError> {
     let column = |tag: &String| match labels.column(tag) {
         Some(column) => Ok(Some(column)),
         None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
@@ -232,4 +234,18 @@ pub(super) fn columns(
         .help(format!("write one of {} in its place", labels.names().join(", ")))),
     };
     record.tags.iter().map(column).collect()
+}
+
+/// Checks that a MISC to be kept is there: else the tags would say O of words of which the teacher says MISC.
+///
+/// # Errors
+/// `keep`, and no annotation says MISC.
+pub fn check_kept(train: &Corpus, misc: Misc) -> Result<(), Invalid> {
+    let annotated = train.records.iter().filter(|record| record.provenance != Provenance::Gold);
+    if misc == Misc::Keep && !annotated.flat_map(|record| &record.tags).any(|tag| tag.ends_with("-MISC")) {
+        return Err(Invalid::new("`misc` is keep, but no annotated sentence has MISC")
+            .at("misc")
+            .help("give `annotate` the same `misc = \"keep\"`, or leave `misc` out here too"));
+    }
+    Ok(())
 }

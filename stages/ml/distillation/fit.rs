@@ -5,15 +5,16 @@ use std::{collections::BTreeSet, path::Path};
 
 use stage_contract::{Artifact, Invalid};
 
-use super::{Training, Weights, examples::columns};
-use crate::ml::{
-    config::Config,
-    corpus::{Corpus, Gold, Provenance},
-    labels::Labels,
-    logits::Origin,
-    losses::Misc,
-    model::ModelFolder,
+use crate::{
+    examples::{check_kept, columns},
+    losses::Weights,
+    params::Training,
     student::columns_of,
+};
+use encoder::{config::Config, logits::Origin, model::ModelFolder};
+use text::{
+    corpus::{Corpus, Gold},
+    labels::{Labels, Misc},
 };
 
 /// The student's labels under a MISC policy.
@@ -55,20 +56,6 @@ pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(),
     if let (Some(logits), Some(teacher)) = (logits, teacher) {
         let origin = Origin::load(logits).map_err(|e| Invalid::of(&e).at("logits"))?;
         origin.check(&ModelFolder { path: teacher.to_owned() })?;
-    }
-    Ok(())
-}
-
-/// Checks that a MISC to be kept is there: else the tags would say O of words of which the teacher says MISC.
-///
-/// # Errors
-/// `keep`, and no annotation says MISC.
-pub(super) fn check_kept(train: &Corpus, misc: Misc) -> Result<(), Invalid> {
-    let annotated = train.records.iter().filter(|record| record.provenance != Provenance::Gold);
-    if misc == Misc::Keep && !annotated.flat_map(|record| &record.tags).any(|tag| tag.ends_with("-MISC")) {
-        return Err(Invalid::new("`misc` is keep, but no annotated sentence has MISC")
-            .at("misc")
-            .help("give `annotate` the same `misc = \"keep\"`, or leave `misc` out here too"));
     }
     Ok(())
 }
@@ -209,15 +196,18 @@ fn check_pairs(pairs: &[(usize, usize)], student: &Config, teacher: &Config) -> 
 
 #[cfg(test)]
 mod tests {
+    use text::corpus::Provenance;
+
     use std::fs;
 
     use super::{relation_pair as relation_pair_of, *};
-    use crate::ml::{corpus::Record, model::tests::tiny};
+    use encoder::testing::tiny;
+    use text::corpus::Record;
 
     fn teacher(layers: usize) -> Config {
         let mut config = tiny();
         config.layers = (0..layers)
-            .map(|i| crate::ml::config::LayerShape { from_teacher_layer: i, ..config.layers[0] })
+            .map(|i| encoder::config::LayerShape { from_teacher_layer: i, ..config.layers[0] })
             .collect();
         config
     }
@@ -272,7 +262,8 @@ mod tests {
         check_labels(&Labels::student(true), Misc::Keep).expect("nine");
         let other = check_labels(&Labels::student(true), Misc::Outside).expect_err("nine, not seven");
         assert_eq!(other.at.as_deref(), Some("misc"));
-        let none = check_labels(&crate::ml::fixture::teacher_labels(), Misc::Outside).expect_err("a teacher");
+        let none =
+            check_labels(&encoder::testing::fixture::teacher_labels(), Misc::Outside).expect_err("a teacher");
         assert_eq!(none.at.as_deref(), Some("model"));
     }
 

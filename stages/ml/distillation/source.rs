@@ -3,13 +3,17 @@
 use burn::tensor::Device;
 use stage_contract::{Context, StageError};
 
-use super::{CrfTeacher, Examples, Training};
-use crate::ml::{
-    infer::word_logits,
-    labels::Labels,
-    losses::{self, Emitted, Transitions},
-    model::Model,
+use crate::{
+    crf::{
+        fitted::{Emitted, fitted},
+        transitions::{Transitions, bigram},
+    },
+    examples::Examples,
+    params::{CrfTeacher, Training},
+    projection::project,
 };
+use encoder::{infer::word_logits, model::Model};
+use text::labels::Labels;
 
 /// Texts that a fit looks at, at most: some tens of thousands of words for some tens of weights.
 const FIT: usize = 2000;
@@ -32,11 +36,11 @@ impl Training {
         device: &Device,
     ) -> Result<Transitions, StageError> {
         if self.crf_teacher != CrfTeacher::Fitted {
-            return Ok(losses::bigram(student, &train.annotations()));
+            return Ok(bigram(student, &train.annotations()));
         }
         let texts = self.emitted(cx, student, teacher, train, device)?;
         cx.show(format!("fitting the CRF teacher's transitions on {} annotated sentences", texts.len()));
-        Ok(losses::fitted(student, &texts))
+        Ok(fitted(student, &texts))
     }
 
     /// Some annotated texts without a masked word, each word with log q at T = 1 beside its tag.
@@ -64,7 +68,7 @@ impl Training {
         let emissions = |values: &[f32]| {
             let words = u32::try_from(values.len() / teacher.config.labels.len()).unwrap_or(u32::MAX);
             let labels = &teacher.config.labels;
-            let q = losses::project(labels, student, values, &[0, words], 1.0, self.misc).q;
+            let q = project(labels, student, values, &[0, words], 1.0, self.misc).q;
             q.into_iter().map(|q| q.max(LEAST).ln()).collect()
         };
         Ok(logits

@@ -1,10 +1,10 @@
 //! Which words of a batch the losses look at.
 
-use super::Examples;
-use crate::ml::batch::Batch;
+use crate::examples::Examples;
+use encoder::batch::Batch;
 
 /// The words of a batch that count: owned, by the teacher's sub-words too, and with a tag.
-pub(super) struct Targets {
+pub struct Targets {
     /// Rows `[N]` of the batch.
     pub rows: Vec<u32>,
     /// Rows `[N]` of the batch as the teacher reads it.
@@ -20,6 +20,8 @@ pub(super) struct Targets {
 }
 
 impl Targets {
+    /// Of a batch, beside the same texts as the teacher reads them.
+    #[must_use]
     pub fn new(batch: &Batch, taught: &Batch, examples: &Examples) -> Self {
         let mut targets = Self {
             rows: vec![],
@@ -46,6 +48,7 @@ impl Targets {
     }
 
     /// `[N, columns]` the rows of these words out of those of all words of the batch.
+    #[must_use]
     pub fn of_words(&self, all: &[f32], columns: usize) -> Vec<f32> {
         self.words.iter().flat_map(|&word| &all[word as usize * columns..][..columns]).copied().collect()
     }

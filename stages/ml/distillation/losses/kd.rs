@@ -1,0 +1,110 @@
+//! Soft targets (Hinton et al. 2015), projected to the student's labels.
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+use super::loss::{Lesson, Loss, Pass, Said, Wants};
+use crate::{
+    numbers::{count, matrix},
+    projection::{partners, project},
+    soft,
+};
+use encoder::backend::grid::indices;
+use text::labels::Labels;
+
+/// Soft targets.
+pub struct Kd;
+
+impl Loss for Kd {
+    fn name(&self) -> &'static str {
+        "kd"
+    }
+
+    fn doc(&self) -> &'static str {
+        "KL divergence from the teacher's soft targets at `temperature`"
+    }
+
+    fn wants(&self, _: &Lesson<'_>) -> Wants {
+        Wants { logits: true, ..Wants::default() }
+    }
+
+    fn terms(&self, pass: &Pass<'_>) -> Vec<(&'static str, Tensor<1>)> {
+        let (from, labels, training) =
+            (pass.lesson.teacher_labels(), pass.lesson.labels(), pass.lesson.training);
+        let (temperature, boundary, misc) = (training.temperature, training.boundary, training.misc);
+        let (logits, texts) = (pass.logits.clone(), &pass.batch.texts);
+        let loss = match pass.said {
+            Said::Host(said) => {
+                let q = project(from, labels, said, texts, temperature, misc).q;
+                let q = pass.targets.of_words(&q, labels.len());
+                distillation(logits, &q, labels, temperature, boundary)
+            }
+            Said::Device(said) => {
+                let q = soft::project(from, labels, said.as_ref().clone(), texts, temperature, misc);
+                let q = q.select(0, indices(&pass.targets.words, &pass.device()));
+                soft::distillation(logits, q, labels, temperature, boundary)
+            }
+        };
+        vec![(self.name(), loss)]
+    }
+}
+
+/// KD: T² (1/N) Σ (`kl_io` + boundary · `kl_boundary`). `logits [N, labels]` of the student, `q [N, labels]` the
+/// projection at the same temperature. -> `[1]`
+///
+/// With Q(k) = q(B-k) + q(I-k) and S(k) likewise, KL(q || s) splits exactly into
+/// `kl_io` = Σ Q(k) log Q(k)/S(k) over O and the types, and `kl_boundary` = Σ q log (q/Q)/(s/S) over B and I.
+/// Entries with q = 0 cost nothing.
+///
+/// # Panics
+/// When `q` is not `[N, labels]`.
+#[must_use]
+pub fn distillation(
+    logits: Tensor<2>,
+    q: &[f32],
+    labels: &Labels,
+    temperature: f64,
+    boundary: f64,
+) -> Tensor<1> {
+    let [words, columns] = logits.dims();
+    assert_eq!((q.len(), columns), (words * columns, labels.len()), "one row of q for each word");
+    let device = logits.device();
+    if words == 0 {
+        return Tensor::zeros([1], &device);
+    }
+    let partner = partners(labels);
+    let entropy = negative_entropy(q, labels, &partner, boundary);
+
+    // With log S(type of l) = log s(l) + softplus(z(partner of l) - z(l)), all that depends on the student is
+    // Σ_l q(l) [log s(l) + (1 - boundary) softplus(..)]: no division, no log of a small sum.
+    let of_entities =
+        q.iter().enumerate().map(|(i, &q)| if partner[i % columns].is_some() { q } else { 0.0 });
+    let of_entities = matrix(of_entities.collect(), [words, columns], &device) * (1.0 - boundary);
+    let q = matrix(q.to_vec(), [words, columns], &device);
+    let swap: Vec<i64> =
+        partner.iter().enumerate().map(|(l, p)| i64::try_from(p.unwrap_or(l)).unwrap_or(i64::MAX)).collect();
+    let swap = Tensor::<1, Int>::from_data(TensorData::new(swap, [columns]), &device);
+
+    let z = logits / temperature;
+    let log_s = activation::log_softmax(z.clone(), 1);
+    // softplus(x) = -log σ(-x), stable on both sides.
+    let log_own_share = activation::log_sigmoid(z.clone() - z.select(1, swap));
+    let student = (q * log_s).sum() - (of_entities * log_own_share).sum();
+    (student.neg() + entropy) * (temperature * temperature / count(words))
+}
+
+/// Σ Q log Q + boundary (Σ q log q - Σ Q log Q): what [`distillation`] owes to the teacher alone, so that it is 0 where
+/// student and teacher agree.
+fn negative_entropy(q: &[f32], labels: &Labels, partner: &[Option<usize>], boundary: f64) -> f64 {
+    let log = |p: f64| if p > 0.0 { p.ln() } else { 0.0 };
+    let row = |row: &[f32]| -> f64 {
+        row.iter()
+            .zip(partner)
+            .map(|(&own, partner)| {
+                let own = f64::from(own);
+                let both = own + partner.map_or(0.0, |p| f64::from(row[p]));
+                own * ((1.0 - boundary) * log(both) + boundary * log(own))
+            })
+            .sum()
+    };
+    q.chunks_exact(labels.len()).map(row).sum()
+}

@@ -1,0 +1,208 @@
+//! Patient knowledge distillation (Sun et al. 2019) on words: the part that `distill` and `finetune` share.
+
+use burn::tensor::{Bool, Tensor, TensorData};
+use stage_contract::{Context, StageError};
+
+use crate::{
+    examples::Examples,
+    losses::{
+        LOSSES, Weights,
+        loss::{Lesson, Loss, Pass, Said, Wants},
+    },
+    targets::Targets,
+};
+use encoder::{
+    backend::{fused, grid::indices, host::host, precision::Precision},
+    batch::Batch,
+    decode::decode,
+    infer::{absent, word_logits},
+    inputs::Inputs,
+    model::Model,
+    network::Network,
+};
+use measure::scores::score;
+use text::labels::{Scheme, Span, spans};
+use train::{
+    checkpoint::Dev,
+    objective::{At, Objective, Term},
+    trainer::{Trained, train},
+};
+
+/// A student on its way, its teacher, and what it learns from.
+pub struct Distillation<'a> {
+    /// Both models (the student's network is handed to the loop, the teacher's is frozen and without autodiff), and how
+    /// one learns from the other.
+    pub lesson: Lesson<'a>,
+    /// What to learn.
+    pub train: &'a Examples,
+    /// What to be measured on.
+    pub dev: &'a Examples,
+    /// Weights of the losses at a step.
+    pub weights: &'a (dyn Fn(At) -> Weights + Sync),
+}
+
+impl Distillation<'_> {
+    /// Runs the loop for `epochs`; `pruned` is the share of heads that are gone, for the curves.
+    ///
+    /// # Errors
+    /// See [`train`].
+    pub fn run(&self, cx: &Context<'_>, epochs: u32, pruned: f64) -> Result<Trained, StageError> {
+        let Lesson { student, training, .. } = self.lesson;
+        let plan = training.plan(epochs, pruned);
+        let network = student.network.clone().at(training.precision);
+        if network.precision != Precision::F32 && fused::runs_on(&network.device()) {
+            cx.show("bf16 is slower than f32 on the CPU: it is meant for a GPU");
+        }
+        let trained = train(cx, &plan, network, &self.train.encoded, self)?;
+        Ok(Trained { network: trained.network.at(Precision::F32), ..trained })
+    }
+
+    /// What the teacher's `network` says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch
+    /// only where nothing is known of it or states are wanted.
+    fn teach(
+        &self,
+        network: &Network,
+        batch: &Batch,
+        packed: &Inputs,
+        wanted: &[usize],
+    ) -> (Said, Vec<Tensor<2>>) {
+        let from = self.lesson.teacher_labels();
+        let device = network.device();
+        let here = fused::runs_on(&device);
+        let known = self.train.recalled(&batch.members);
+        let read = known.is_none() || !wanted.is_empty();
+        let output = read.then(|| network.forward(packed, wanted));
+        let said = match (known, &output) {
+            (Some(values), _) if here => Said::Host(values),
+            (Some(values), _) => {
+                let shape = [values.len() / from.len(), from.len()];
+                Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), &device)))
+            }
+            (None, Some(output)) => {
+                let logits = output.logits.clone().select(0, packed.rows.clone());
+                // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
+                let absent = absent(from);
+                if here {
+                    let mut logits = host(logits);
+                    let rows = logits.chunks_exact_mut(from.len()).zip(&batch.covered);
+                    rows.filter(|(_, covered)| !**covered).for_each(|(row, _)| row.copy_from_slice(&absent));
+                    Said::Host(logits)
+                } else {
+                    Said::Device(Box::new(replaced(logits, &batch.covered, absent)))
+                }
+            }
+            (None, None) => Said::Host(Vec::new()),
+        };
+        (said, output.map(|output| output.hidden).unwrap_or_default())
+    }
+}
+
+/// `[words, columns]` with the same row for each word that is not `covered`.
+fn replaced(rows: Tensor<2>, covered: &[bool], row: Vec<f32>) -> Tensor<2> {
+    let (shape, device) = (rows.dims(), rows.device());
+    let bare = covered.iter().map(|covered| !covered).collect::<Vec<_>>();
+    let bare = Tensor::<2, Bool>::from_data(TensorData::new(bare, [shape[0], 1]), &device);
+    let row = Tensor::<2>::from_data(TensorData::new(row, [1, shape[1]]), &device);
+    rows.mask_where(bare.expand(shape), row.expand(shape))
+}
+
+impl Objective for Distillation<'_> {
+    fn terms(
+        &self,
+        network: &Network,
+        read: Option<&Network>,
+        members: &[usize],
+        at: At,
+    ) -> Result<Vec<Term>, StageError> {
+        let lesson = self.lesson;
+        let teacher = read.unwrap_or(&lesson.teacher.network);
+        let device = &teacher.device();
+        let weights = (self.weights)(at);
+        let batch = Batch::pack(&self.train.encoded, members);
+        let theirs = self.train.as_taught(members);
+        let taught = theirs.as_ref().unwrap_or(&batch);
+        let targets = Targets::new(&batch, taught, self.train);
+
+        let losses = LOSSES.into_iter().filter(|loss| weights.get(loss.name()) > 0.0);
+        let losses: Vec<(&dyn Loss, Wants)> = losses.map(|loss| (loss, loss.wants(&lesson))).collect();
+        let wanted = losses.iter().flat_map(|(_, wants)| wants.states.iter().copied());
+        let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.unzip();
+        let their_packed = Inputs::new(taught, &lesson.teacher.config, device);
+        let (said, their_states) = if losses.iter().any(|(_, wants)| wants.logits) || !theirs.is_empty() {
+            self.teach(teacher, taught, &their_packed, &theirs)
+        } else {
+            (Said::Host(Vec::new()), Vec::new())
+        };
+        let packed = Inputs::new(&batch, &lesson.student.config, &network.device());
+        let output = network.forward(&packed, &ours);
+        let rows = indices(&targets.rows, &network.device());
+        let their_rows = indices(&targets.taught, device);
+        let mut states = output.hidden.into_iter().zip(their_states).map(|(student, teacher)| {
+            (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()))
+        });
+        let mut pass = Pass {
+            lesson,
+            network,
+            teacher,
+            batch: &batch,
+            packed: [&packed, &their_packed],
+            targets: &targets,
+            logits: output.logits.select(0, rows.clone()),
+            said: &said,
+            states: Vec::new(),
+        };
+        let mut terms = Vec::new();
+        for (loss, wants) in losses {
+            pass.states = states.by_ref().take(wants.states.len()).collect();
+            let weight = weights.get(loss.name());
+            terms.extend(loss.terms(&pass).into_iter().map(|(name, loss)| Term { name, weight, loss }));
+        }
+        Ok(terms)
+    }
+
+    fn words(&self, members: &[usize]) -> usize {
+        let batch = Batch::pack(&self.train.encoded, members);
+        let taught = self.train.as_taught(members);
+        Targets::new(&batch, taught.as_ref().unwrap_or(&batch), self.train).words.len()
+    }
+
+    fn reads(&self) -> Option<&Network> {
+        Some(&self.lesson.teacher.network)
+    }
+
+    fn dev(&self, network: &Network) -> Result<Dev, StageError> {
+        // In f32, as whoever reads the student's file will run it.
+        let network = network.clone().at(Precision::F32);
+        let model = Model { network, ..self.lesson.student.clone() };
+        let labels = self.lesson.labels();
+        let crf = model.crf();
+        let budget = 2 * self.lesson.training.batch_tokens;
+        let logits = word_logits(&model, &self.dev.encoded, budget, &model.network.device(), None)?;
+        let found: Vec<Vec<Span>> = logits
+            .iter()
+            .map(|text| spans(&decode(labels, crf.as_ref(), text, &[]).tags, Scheme::Bio))
+            .collect();
+        let loss = mean_cross_entropy(&self.dev.tags, &logits);
+        Ok(Dev { score: score(&self.dev.gold, &found).micro, loss })
+    }
+}
+
+/// Mean over owned words with a tag of -log softmax.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[encoder::infer::WordLogits]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0_usize);
+    for (tags, text) in tags.iter().zip(logits) {
+        for (word, tag) in tags.iter().enumerate() {
+            if let (true, Some(tag)) = (text.owned[word], *tag) {
+                let row: Vec<f64> = text.word(word).iter().map(|&x| f64::from(x)).collect();
+                let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                sum += top + row.iter().map(|x| (x - top).exp()).sum::<f64>().ln() - row[tag];
+                count += 1;
+            }
+        }
+    }
+    sum / count.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests;

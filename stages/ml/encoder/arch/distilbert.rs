@@ -1,0 +1,86 @@
+//! `DistilBERT` (Sanh et al. 2019): BERT without token types, under names of its own.
+
+use burn::{nn::Linear, tensor::Tensor};
+
+use super::{
+    architecture::{Architecture, Family, Keys, Tensors},
+    post_norm,
+};
+use crate::{
+    backend::{
+        fused::Rows,
+        prepacked::{PrepackedLayer, WeightFormat},
+    },
+    layer::{Layer, Probe},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct DistilBert;
+
+impl Architecture for DistilBert {
+    fn families(&self) -> &'static [Family] {
+        &[Family { model_type: "distilbert", class: "DistilBertForTokenClassification" }]
+    }
+
+    fn keys(&self) -> &'static Keys {
+        &Keys {
+            hidden: "dim",
+            layers: "n_layers",
+            heads: "n_heads",
+            neurons: "hidden_dim",
+            activation: "activation",
+            epsilon: None,
+            types: None,
+            default_epsilon: 1e-12,
+            default_types: 0,
+            default_pad: 0,
+        }
+    }
+
+    fn tensors(&self) -> &'static Tensors {
+        &Tensors {
+            word: "distilbert.embeddings.word_embeddings",
+            positions: Some("distilbert.embeddings.position_embeddings"),
+            types: None,
+            norm: "distilbert.embeddings.LayerNorm",
+            layers: "distilbert.transformer.layer",
+            parts: &const {
+                post_norm::parts([
+                    "attention.q_lin",
+                    "attention.k_lin",
+                    "attention.v_lin",
+                    "attention.out_lin",
+                    "sa_layer_norm",
+                    "ffn.lin1",
+                    "ffn.lin2",
+                    "output_layer_norm",
+                ])
+            },
+            head: "classifier",
+            unused: &["vocab_", "distilbert.embeddings.position_ids"],
+        }
+    }
+
+    fn first_position(&self, _pad: u32) -> u32 {
+        0
+    }
+
+    fn forward(
+        &self,
+        layer: &Layer,
+        x: Tensor<2>,
+        rows: &Rows,
+        probe: Option<(usize, &dyn Probe)>,
+    ) -> Tensor<2> {
+        post_norm::forward(layer, x, rows, probe)
+    }
+
+    fn attention<'l>(&self, layer: &'l Layer) -> [&'l Linear; 3] {
+        post_norm::attention(layer)
+    }
+
+    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> PrepackedLayer {
+        post_norm::prepack(layer, epsilon, format)
+    }
+}

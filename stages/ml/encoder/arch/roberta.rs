@@ -1,0 +1,86 @@
+//! `RoBERTa` (Liu et al. 2019) and its children `CamemBERT` (Martin et al. 2020) and XLM-`RoBERTa` (Conneau et al. 2020).
+
+use burn::{nn::Linear, tensor::Tensor};
+
+use super::{
+    architecture::{Architecture, Family, Keys, Tensors},
+    post_norm,
+};
+use crate::{
+    backend::{
+        fused::Rows,
+        prepacked::{PrepackedLayer, WeightFormat},
+    },
+    layer::{Layer, Probe},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Roberta;
+
+impl Architecture for Roberta {
+    fn families(&self) -> &'static [Family] {
+        &[
+            Family { model_type: "camembert", class: "CamembertForTokenClassification" },
+            Family { model_type: "roberta", class: "RobertaForTokenClassification" },
+            Family { model_type: "xlm-roberta", class: "XLMRobertaForTokenClassification" },
+        ]
+    }
+
+    fn keys(&self) -> &'static Keys {
+        &Keys {
+            hidden: "hidden_size",
+            layers: "num_hidden_layers",
+            heads: "num_attention_heads",
+            neurons: "intermediate_size",
+            activation: "hidden_act",
+            epsilon: Some("layer_norm_eps"),
+            types: Some("type_vocab_size"),
+            default_epsilon: 1e-12,
+            // `RobertaConfig` says 2; every CamemBERT and RoBERTa checkpoint says 1 itself, and so does a new model.
+            default_types: 1,
+            default_pad: 1,
+        }
+    }
+
+    fn tensors(&self) -> &'static Tensors {
+        &Tensors {
+            word: "roberta.embeddings.word_embeddings",
+            positions: Some("roberta.embeddings.position_embeddings"),
+            types: Some("roberta.embeddings.token_type_embeddings"),
+            norm: "roberta.embeddings.LayerNorm",
+            layers: "roberta.encoder.layer",
+            parts: &const { post_norm::parts(post_norm::NAMES) },
+            head: "classifier",
+            unused: &[
+                "lm_head.",
+                "roberta.pooler.",
+                "roberta.embeddings.position_ids",
+                "roberta.embeddings.token_type_ids",
+            ],
+        }
+    }
+
+    /// The rows up to padding's are unused (fairseq).
+    fn first_position(&self, pad: u32) -> u32 {
+        pad + 1
+    }
+
+    fn forward(
+        &self,
+        layer: &Layer,
+        x: Tensor<2>,
+        rows: &Rows,
+        probe: Option<(usize, &dyn Probe)>,
+    ) -> Tensor<2> {
+        post_norm::forward(layer, x, rows, probe)
+    }
+
+    fn attention<'l>(&self, layer: &'l Layer) -> [&'l Linear; 3] {
+        post_norm::attention(layer)
+    }
+
+    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> PrepackedLayer {
+        post_norm::prepack(layer, epsilon, format)
+    }
+}

@@ -1,0 +1,146 @@
+//! Against transformers: `testdata/parity.json`, which `testdata/parity.py` wrote.
+
+use std::collections::BTreeMap;
+
+use burn::{module::Module, tensor::Device};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    backend::{host::host, prepacked::WeightFormat},
+    batch::Batch,
+    config::Config,
+    inputs::Inputs,
+    layout,
+    network::Network,
+    testing::{elsewhere, furthest},
+    weights::{Array, Weights},
+};
+
+#[derive(Deserialize)]
+struct Case {
+    config: Value,
+    parameters: usize,
+    tensors: BTreeMap<String, Vec<usize>>,
+    texts: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    ids: Vec<u32>,
+    /// `[tokens, labels]`
+    logits: Vec<Vec<f32>>,
+    /// `[layers + 1][tokens][4]`: the first columns of each hidden state.
+    hidden_first_4: Vec<Vec<Vec<f32>>>,
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("../../../testdata/parity.json")).expect("cases of transformers")
+}
+
+/// The weights that parity.py gives a tensor of this name.
+fn weights(case: &Case) -> Weights {
+    let mut weights = Weights::default();
+    for (name, shape) in &case.tensors {
+        let size: usize = shape.iter().product();
+        let values = uniform(name).take(size);
+        let values = match name.as_str() {
+            bias if bias.ends_with("bias") => values.map(|u| u * 0.5).collect(),
+            norm if norm.to_lowercase().contains("norm") => values.map(|u| 1.0 + u * 0.5).collect(),
+            _ => values.collect(),
+        };
+        weights.insert(name, Array { shape: shape.clone(), values });
+    }
+    weights
+}
+
+/// splitmix64 from the name's FNV-1a hash on, in [-0.5, 0.5).
+fn uniform(name: &str) -> impl Iterator<Item = f32> {
+    let seed = text::random::stream(name);
+    (0_u64..).map(move |index| {
+        let mut z = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        #[expect(clippy::cast_precision_loss, reason = "24 bits")]
+        let share = (z >> 40) as f32 / 16_777_216.0;
+        share - 0.5
+    })
+}
+
+/// All texts in one ragged batch: packing must not show.
+fn batch(case: &Case) -> Batch {
+    let mut batch = Batch { starts: vec![0], ..Batch::default() };
+    for text in &case.texts {
+        batch.ids.extend(&text.ids);
+        batch.starts.push(u32::try_from(batch.ids.len()).expect("small"));
+    }
+    batch
+}
+
+fn near(found: &[f32], right: &[f32], what: &str) {
+    let distance = furthest(found, right);
+    assert!(distance < 2e-5, "{what}: {distance}");
+}
+
+#[test]
+fn every_encoder_computes_what_transformers_computes() {
+    let device = Device::flex();
+    let mut seen = Vec::new();
+    for case in cases() {
+        let config = Config::parse(case.config.clone()).expect("a configuration that transformers wrote");
+        assert_eq!(config.parameters(), case.parameters);
+        layout::check(&config, &case.tensors).expect("the shapes that it names");
+        let network =
+            Network::from_weights(&config, weights(&case), &device).expect("all tensors, and no other");
+        let name = config.architecture.families()[0].model_type;
+        seen.push(name);
+        let batch = batch(&case);
+        let states: Vec<usize> = (0..=config.layers.len()).collect();
+        let check = |network: &Network, device: &Device, form: &str| {
+            let output = network.forward(&Inputs::new(&batch, &config, device), &states);
+            let right: Vec<f32> = case.texts.iter().flat_map(|text| text.logits.concat()).collect();
+            near(&host(output.logits), &right, &format!("{name}, {form}: logits"));
+            for (state, found) in output.hidden.into_iter().enumerate() {
+                let found: Vec<f32> =
+                    host(found).chunks_exact(config.hidden).flat_map(|row| row[..4].to_vec()).collect();
+                let right: Vec<f32> =
+                    case.texts.iter().flat_map(|text| text.hidden_first_4[state].concat()).collect();
+                near(&found, &right, &format!("{name}, {form}: state {state}"));
+            }
+        };
+        check(&network, &device, "kernels");
+        check(&network.clone().train(), &device.clone().autodiff(), "kernels under autodiff");
+        elsewhere(|| check(&network, &device, "Burn's operations"));
+        check(&network.clone().prepack(&config, WeightFormat::F32), &device, "prepacked");
+    }
+    assert_eq!(seen, ["camembert", "bert", "distilbert"], "every encoder has a case");
+    assert_eq!(seen.len(), super::ARCHITECTURES.len());
+}
+
+#[test]
+fn a_student_of_every_encoder_is_written_as_it_was_read() {
+    let device = Device::flex();
+    for case in cases() {
+        let config = Config::parse(case.config.clone()).expect("a configuration");
+        let network = Network::from_weights(&config, weights(&case), &device).expect("a network");
+        let again: Config =
+            Config::parse(serde_json::from_str(&config.json()).expect("JSON")).expect("what we wrote");
+        assert_eq!((again.hidden, &again.layers, again.pad), (config.hidden, &config.layers, config.pad));
+        assert_eq!(again.architecture, config.architecture);
+        let written = network.weights(&config);
+        assert_eq!(written.parameters(), config.parameters());
+        let network = Network::from_weights(&again, written, &device).expect("all tensors, and no other");
+        let output = network.forward(&Inputs::new(&batch(&case), &again, &device), &[]);
+        let right: Vec<f32> = case.texts.iter().flat_map(|text| text.logits.concat()).collect();
+        near(&host(output.logits), &right, "after a round trip");
+    }
+}
+
+#[test]
+fn an_encoder_that_is_not_known_is_refused_with_those_that_are() {
+    let error = Config::parse(serde_json::json!({"model_type": "t5"})).expect_err("no encoder");
+    let message = error.to_string();
+    assert!(message.contains("model_type is t5") && message.contains("camembert, roberta"), "{message}");
+    assert!(message.contains("bert, distilbert"), "{message}");
+}

@@ -1,0 +1,8 @@
+//! What an encoder is computed with: the CPU's kernels, or Burn's operations on any device.
+
+pub mod device;
+pub mod fused;
+pub mod grid;
+pub mod host;
+pub mod precision;
+pub mod prepacked;

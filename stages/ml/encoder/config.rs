@@ -1,0 +1,332 @@
+//! `config.json` of a token classifier: the stock keys, and `ner_pipe` for pruned shapes (docs/formats.md, "Student
+//! folder").
+
+mod keys;
+
+use std::{fs, path::Path};
+
+use serde_json::{Map, Value, json};
+use stage_contract::StageError;
+
+use self::keys::Keys;
+use crate::{arch::Architecture, layer::Widths};
+use text::{
+    labels::{Labels, Scheme},
+    tokenizer::Special,
+};
+
+/// Width of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerShape {
+    /// Attention heads kept.
+    pub heads: usize,
+    /// FFN neurons kept.
+    pub ffn: usize,
+    /// 0-based layer of the teacher that it was copied from; for a stock model, itself.
+    pub from_teacher_layer: usize,
+}
+
+/// Everything about a model's shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Which encoder it is.
+    pub architecture: &'static dyn Architecture,
+    /// Entries of the word embedding.
+    pub vocab: usize,
+    /// Hidden width.
+    pub hidden: usize,
+    /// Width of one head; explicit because hidden / heads no longer gives it after pruning.
+    pub head_dim: usize,
+    /// Layers, first to last.
+    pub layers: Vec<LayerShape>,
+    /// Entries of the position embedding, those before the encoder's first position unused.
+    pub positions: usize,
+    /// Padding's id, from which some encoders count positions.
+    pub pad: u32,
+    /// `LayerNorm` epsilon.
+    pub eps: f64,
+    /// Output columns.
+    pub labels: Labels,
+    /// Whether the checkpoint has CRF tensors.
+    pub crf: bool,
+    /// The config.json it came from, so that keys we do not use survive a round trip. Null for a new model.
+    pub stock: Value,
+}
+
+/// Version of the `ner_pipe` key that this code reads and writes.
+const FORMAT: u64 = 1;
+
+/// What helps a file that is broken.
+const COPY: &str = "copy config.json from the model's own repository, where transformers saves it";
+
+/// The only activation, as config.json calls it.
+const ACTIVATION: &str = "gelu";
+
+impl Config {
+    /// Reads config.json of a model folder.
+    ///
+    /// # Errors
+    /// Unreadable, a key missing or senseless, an architecture that is not known, an activation other than
+    /// gelu.
+    pub fn load(model: &Path) -> Result<Self, StageError> {
+        let path = model.join("config.json");
+        let text = fs::read_to_string(&path).map_err(|e| {
+            StageError::io("read", &path, e)
+                .help("name a folder that holds config.json, model.safetensors and tokenizer.json")
+        })?;
+        let value = serde_json::from_str(&text)
+            .map_err(|e| StageError::because(format!("{} is not JSON", path.display()), e).help(COPY))?;
+        Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
+    }
+
+    /// Understands config.json.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(stock: Value) -> Result<Self, StageError> {
+        let keys = Keys::of(&stock)?;
+        let architecture = keys.architecture()?;
+        let names = architecture.keys();
+        if let Some(types) = names.types {
+            // Read where it is used, but what it is must be known now.
+            keys.number(types)?;
+        }
+        let hidden = keys.positive(names.hidden)?;
+        let heads = keys.positive(names.heads)?;
+        let labels = keys.labels()?;
+        let (head_dim, layers, crf) = match keys.object("ner_pipe")? {
+            Some(own) => pruned(&own, &labels)?,
+            None if !hidden.is_multiple_of(heads) => {
+                return Err(StageError::new(format!(
+                    "{} {hidden} is not a multiple of {} {heads}",
+                    names.hidden, names.heads
+                ))
+                .help(COPY));
+            }
+            None => {
+                let ffn = keys.positive(names.neurons)?;
+                let layers = (0..keys.positive(names.layers)?)
+                    .map(|layer| LayerShape { heads, ffn, from_teacher_layer: layer })
+                    .collect();
+                (hidden / heads, layers, false)
+            }
+        };
+        let epsilon = match names.epsilon {
+            Some(key) => {
+                keys.get(key, |value| value.as_f64().filter(|eps| *eps > 0.0), "a positive number")?
+            }
+            None => None,
+        };
+        let config = Self {
+            architecture,
+            vocab: keys.positive("vocab_size")?,
+            hidden,
+            head_dim,
+            layers,
+            positions: keys.positive("max_position_embeddings")?,
+            pad: u32::try_from(keys.number("pad_token_id")?.unwrap_or(names.default_pad))
+                .map_err(|e| StageError::because("pad_token_id is too large", e))?,
+            eps: epsilon.unwrap_or(names.default_epsilon),
+            labels,
+            crf,
+            stock,
+        };
+        if config.positions <= config.first_position() {
+            return Err(StageError::new(format!(
+                "max_position_embeddings {} leaves no position after pad_token_id {}",
+                config.positions, config.pad
+            )));
+        }
+        Ok(config)
+    }
+
+    /// Compares `pad_token_id`, where positions count from it, with the tokenizer's. An encoder reads no other special id of
+    /// config.json: whole families of models have a wrong `bos_token_id` and `eos_token_id` there.
+    ///
+    /// # Errors
+    /// They disagree.
+    pub fn check_special(&self, special: Special) -> Result<(), StageError> {
+        let first = |pad| self.architecture.first_position(pad);
+        if first(self.pad) == first(special.pad) {
+            return Ok(());
+        }
+        Err(StageError::new(format!(
+            "config.json says pad_token_id = {}, but the tokenizer gives it {}",
+            self.pad, special.pad
+        ))
+        .help("use config.json and the tokenizer of one and the same model"))
+    }
+
+    /// Writes down the special ids that the tokenizer gives.
+    pub fn name_special(&mut self, special: Special) {
+        if !self.stock.is_object() {
+            self.stock = Value::Object(Map::new());
+        }
+        if let Some(stock) = self.stock.as_object_mut() {
+            for (key, id) in [("bos_token_id", special.bos), ("eos_token_id", special.eos)] {
+                stock.insert(key.to_owned(), id.into());
+            }
+        }
+    }
+
+    /// config.json's text: the stock keys in their order, those that we know brought up to date, `ner_pipe` last.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut keys = match &self.stock {
+            Value::Object(keys) => keys.clone(),
+            _ => Map::new(),
+        };
+        let names = self.architecture.keys();
+        if let Some(family) = self.architecture.families().first() {
+            keys.entry("architectures").or_insert_with(|| json!([family.class]));
+            keys.entry("model_type").or_insert_with(|| json!(family.model_type));
+        }
+        keys.entry(names.activation).or_insert_with(|| json!(ACTIVATION));
+        if let Some(types) = names.types {
+            keys.entry(types).or_insert_with(|| json!(names.default_types));
+        }
+        let mut set = |key: &str, value: Value| {
+            keys.insert(key.to_owned(), value);
+        };
+        set("vocab_size", json!(self.vocab));
+        set(names.hidden, json!(self.hidden));
+        set(names.layers, json!(self.layers.len()));
+        set("max_position_embeddings", json!(self.positions));
+        set("pad_token_id", json!(self.pad));
+        if let Some(epsilon) = names.epsilon {
+            set(epsilon, json!(self.eps));
+        }
+        set(
+            "id2label",
+            self.labels.names().iter().enumerate().map(|(i, n)| (i.to_string(), n.clone())).collect(),
+        );
+        set("label2id", self.labels.names().iter().enumerate().map(|(i, n)| (n.clone(), i)).collect());
+        // Transformers before 4.56 reads torch_dtype; weights are always saved in f32.
+        for key in ["dtype", "torch_dtype"] {
+            if keys.contains_key(key) {
+                keys.insert(key.to_owned(), json!("float32"));
+            }
+        }
+        // Layers of different widths cannot be told in stock keys: those then keep what they said.
+        for (key, width) in [
+            (names.heads, (|layer| layer.heads) as fn(&LayerShape) -> usize),
+            (names.neurons, |layer| layer.ffn),
+        ] {
+            let first = self.layers.first().map_or(0, width);
+            if self.layers.iter().all(|layer| width(layer) == first) || !keys.contains_key(key) {
+                keys.insert(key.to_owned(), json!(first));
+            }
+        }
+        let layers: Vec<_> = self
+            .layers
+            .iter()
+            .map(|l| json!({"heads": l.heads, "ffn": l.ffn, "from_teacher_layer": l.from_teacher_layer}))
+            .collect();
+        let scheme = scheme_name(self.labels.scheme());
+        keys.shift_remove("ner_pipe");
+        keys.insert(
+            "ner_pipe".to_owned(),
+            json!({
+                "format": FORMAT, "head_dim": self.head_dim, "layers": layers, "scheme": scheme, "crf": self.crf
+            }),
+        );
+        format!("{:#}\n", Value::Object(keys))
+    }
+
+    /// Rows of the token-type embedding in the checkpoint; folded into the positions on loading.
+    #[must_use]
+    pub fn types(&self) -> usize {
+        let names = self.architecture.keys();
+        let said = names.types.and_then(|key| self.stock.get(key)).and_then(Value::as_u64);
+        let said = said.and_then(|types| usize::try_from(types).ok()).filter(|types| *types > 0);
+        said.unwrap_or(names.default_types)
+    }
+
+    /// The sizes of each layer, first to last.
+    pub fn widths(&self) -> impl Iterator<Item = Widths> {
+        self.layers.iter().map(|layer| Widths {
+            hidden: self.hidden,
+            heads: layer.heads,
+            attention: layer.heads * self.head_dim,
+            neurons: layer.ffn,
+            origin: layer.from_teacher_layer,
+        })
+    }
+
+    /// Encoder and head parameters in closed form, token types included, CRF not (docs/math.md).
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        let (h, tensors) = (self.hidden, self.architecture.tensors());
+        let positions = if tensors.positions.is_some() { self.positions } else { 0 };
+        let embeddings = (self.vocab + positions + self.types()) * h + 2 * h;
+        let layer = |widths: Widths| tensors.parts.iter().map(|part| part.parameters(&widths)).sum::<usize>();
+        embeddings + self.widths().map(layer).sum::<usize>() + h * self.labels.len() + self.labels.len()
+    }
+
+    /// Parameters of the CRF: transitions, start and end; 0 without one.
+    #[must_use]
+    pub fn crf_parameters(&self) -> usize {
+        if self.crf { self.labels.len() * (self.labels.len() + 2) } else { 0 }
+    }
+
+    /// All parameters, the CRF's included: how many a model has, wherever it is said.
+    #[must_use]
+    pub fn all_parameters(&self) -> usize {
+        self.parameters() + self.crf_parameters()
+    }
+
+    /// Longest window with specials: 512, or less when there are fewer positions.
+    #[must_use]
+    pub fn max_pieces(&self) -> usize {
+        (self.positions - self.first_position()).min(512)
+    }
+
+    fn first_position(&self) -> usize {
+        self.architecture.first_position(self.pad) as usize
+    }
+}
+
+fn scheme_name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Io => "io",
+        Scheme::Bio => "bio",
+    }
+}
+
+/// The `ner_pipe` key: head width, layers, CRF.
+fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool), StageError> {
+    let format = own.positive("format")?;
+    if format as u64 != FORMAT {
+        return Err(StageError::new(format!("ner_pipe.format is {format}, and this build reads {FORMAT}"))
+            .help("use the ner-pipe that wrote this model"));
+    }
+    let scheme = own.text("scheme")?;
+    if scheme != Some(scheme_name(labels.scheme())) {
+        return Err(StageError::new(format!(
+            "ner_pipe.scheme is {}, but id2label is {}",
+            scheme.unwrap_or("missing"),
+            scheme_name(labels.scheme())
+        )));
+    }
+    let layers = own.get("layers", Value::as_array, "a list")?.map_or(&[][..], Vec::as_slice);
+    if layers.is_empty() {
+        return Err(StageError::new("ner_pipe.layers is missing or empty"));
+    }
+    let layers = layers
+        .iter()
+        .map(|layer| {
+            let keys = Keys::of(layer)?;
+            Ok(LayerShape {
+                heads: keys.positive("heads")?,
+                ffn: keys.positive("ffn")?,
+                from_teacher_layer: keys
+                    .number("from_teacher_layer")?
+                    .ok_or_else(|| StageError::new("ner_pipe.layers names no from_teacher_layer"))?,
+            })
+        })
+        .collect::<Result<Vec<_>, StageError>>()?;
+    Ok((own.positive("head_dim")?, layers, own.flag("crf")?))
+}
+
+#[cfg(test)]
+mod tests;

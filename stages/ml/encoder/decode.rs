@@ -1,0 +1,186 @@
+//! From word logits to tags and entities: Viterbi for a student's CRF, else argmax over types.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::{crf::Crf, infer::WordLogits};
+use text::labels::{Labels, Scheme, Tag, spans};
+
+/// Decoded words of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// BIO tag of each word, with types as the model has them.
+    pub tags: Vec<String>,
+    /// Probability at T = 1 (CRF: marginal) of each word's type (docs/formats.md, "Words, labels and windows").
+    pub score: Vec<f64>,
+}
+
+/// An entity over the words of a text, with how sure the model is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    /// Type name: `PER`.
+    pub kind: String,
+    /// First word.
+    pub start_word: usize,
+    /// One past the last word.
+    pub end_word: usize,
+    /// Mean over its words of the probability (CRF: marginal) of its type.
+    pub score: f64,
+}
+
+impl Decoded {
+    /// The entities, first to last.
+    #[must_use]
+    pub fn entities(&self) -> Vec<Entity> {
+        spans(&self.tags, Scheme::Bio)
+            .into_iter()
+            .map(|span| Entity {
+                score: mean(&self.score[span.start..span.end]),
+                kind: span.kind,
+                start_word: span.start,
+                end_word: span.end,
+            })
+            .collect()
+    }
+}
+
+/// Decodes one text. With a CRF: Viterbi, marginals. Without: argmax over types at T = 1, a type's probability being that of
+/// all its labels, then B- where the type differs from the previous word's, else I-; a BIO model may begin an
+/// entity beside another of its type, and does where it holds B- more probable than I-.
+/// `outside` names types that become O before the argmax decides (the MISC policy): their probability joins O's.
+///
+/// With a CRF a label's worth depends on its neighbours, so there `outside` applies to the path that Viterbi found; the
+/// score of an O is then the marginal of O and of those types together. Ties go to O, then to the first type, then to I-.
+#[must_use]
+pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: &[&str]) -> Decoded {
+    let decoder = Decoder {
+        labels,
+        dropped: labels.types().iter().map(|name| outside.contains(&name.as_str())).collect(),
+    };
+    if let Some(crf) = crf {
+        let path = crf.viterbi(&logits.values);
+        let marginals = crf.marginals(&logits.values);
+        return decoder.of_path(&path, marginals.chunks_exact(labels.len()));
+    }
+    let rows: Vec<Vec<f64>> = (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect();
+    decoder.of_rows(&rows)
+}
+
+/// How many entities of each type in `outside` decoding makes O.
+#[must_use]
+pub fn made_outside(
+    labels: &Labels,
+    crf: Option<&Crf>,
+    logits: &[WordLogits],
+    outside: &[&str],
+) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> = outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();
+    if counts.is_empty() {
+        return counts;
+    }
+    let kinds = logits.par_iter().flat_map_iter(|logits| {
+        decode(labels, crf, logits, &[]).entities().into_iter().map(|entity| entity.kind)
+    });
+    for kind in kinds.collect::<Vec<_>>() {
+        if let Some(count) = counts.get_mut(&kind) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+struct Decoder<'a> {
+    labels: &'a Labels,
+    /// By type: becomes O.
+    dropped: Vec<bool>,
+}
+
+impl Decoder<'_> {
+    /// The type that a tag stands for after the MISC policy.
+    fn kind(&self, tag: Tag) -> Option<usize> {
+        match tag {
+            Tag::Outside => None,
+            Tag::Begin(kind) | Tag::Inside(kind) => (!self.dropped[kind]).then_some(kind),
+        }
+    }
+
+    /// Probability of a type (`None`: O) in a row of label probabilities.
+    fn probability(&self, row: &[f64], kind: Option<usize>) -> f64 {
+        row.iter().zip(self.labels.tags()).filter(|(_, tag)| self.kind(**tag) == kind).map(|(p, _)| p).sum()
+    }
+
+    fn most_probable_kind(&self, row: &[f64]) -> Option<usize> {
+        let kinds = (0..self.dropped.len()).filter(|kind| !self.dropped[*kind]).map(Some);
+        let outside = (None, self.probability(row, None));
+        kinds
+            .map(|kind| (kind, self.probability(row, kind)))
+            .fold(outside, |best, next| if next.1 > best.1 { next } else { best })
+            .0
+    }
+
+    /// Whether a word begins an entity of `kind`, whatever stands before it. Never in an IO model, which has no B-.
+    fn begins(&self, row: &[f64], kind: usize) -> bool {
+        let of = |wanted| {
+            row.iter().zip(self.labels.tags()).filter(|(_, tag)| **tag == wanted).map(|(p, _)| p).sum::<f64>()
+        };
+        of(Tag::Begin(kind)) > of(Tag::Inside(kind))
+    }
+
+    /// Tags for words that were classified one by one.
+    fn of_rows(&self, rows: &[Vec<f64>]) -> Decoded {
+        let kinds: Vec<_> = rows.iter().map(|row| self.most_probable_kind(row)).collect();
+        let mut before = None;
+        let tag = |(&kind, row): (&Option<usize>, &Vec<f64>)| {
+            let tag = match kind {
+                None => "O".to_owned(),
+                Some(kind) if before == Some(kind) && !self.begins(row, kind) => {
+                    format!("I-{}", self.labels.types()[kind])
+                }
+                Some(kind) => format!("B-{}", self.labels.types()[kind]),
+            };
+            before = kind;
+            tag
+        };
+        Decoded {
+            tags: kinds.iter().zip(rows).map(tag).collect(),
+            score: rows.iter().zip(&kinds).map(|(row, kind)| self.probability(row, *kind)).collect(),
+        }
+    }
+
+    /// Tags for a path of labels.
+    fn of_path<'r>(&self, path: &[usize], rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
+        let kinds = path.iter().map(|label| self.kind(self.labels.tags()[*label]));
+        let score = rows.zip(kinds.clone()).map(|(row, kind)| self.probability(row, kind)).collect();
+        let tags = path
+            .iter()
+            .zip(kinds)
+            .map(|(label, kind)| match (kind, self.labels.tags()[*label]) {
+                (None, _) | (_, Tag::Outside) => "O".to_owned(),
+                (Some(kind), Tag::Begin(_)) => format!("B-{}", self.labels.types()[kind]),
+                (Some(kind), Tag::Inside(_)) => format!("I-{}", self.labels.types()[kind]),
+            })
+            .collect();
+        Decoded { tags, score }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an entity has far fewer than 2^52 words")]
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// softmax(z / T) in f64.
+pub fn softmax(row: &[f32], temperature: f64) -> Vec<f64> {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut p: Vec<f64> =
+        row.iter().map(|z| ((f64::from(*z) - f64::from(max)) / temperature).exp()).collect();
+    let sum: f64 = p.iter().sum();
+    for p in &mut p {
+        *p /= sum;
+    }
+    p
+}
+
+#[cfg(test)]
+mod tests;

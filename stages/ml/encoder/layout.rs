@@ -1,0 +1,320 @@
+//! Between a network's parameters and a checkpoint's tensors: Hugging Face's names, `[out, in]` matrices.
+
+use std::{collections::BTreeMap, convert::Infallible};
+
+use burn::{
+    module::{Param, ParamId},
+    nn::{Embedding, LayerNorm, LayerNormConfig, Linear},
+    tensor::{Device, Tensor, TensorData},
+};
+use rand::Rng;
+use stage_contract::StageError;
+
+use crate::{
+    arch::Part,
+    backend::{host::host, precision::Precision},
+    config::Config,
+    layer::{Component, Layer},
+    network::{CrfParameters, Network},
+    weights::{Array, Weights},
+};
+use text::random;
+
+/// What a checkpoint calls the CRF, which is ours.
+pub mod crf {
+    /// `[labels, labels]` as [from, to]
+    pub const TRANSITIONS: &str = "crf.transitions";
+    /// `[labels]`
+    pub const START: &str = "crf.start";
+    /// `[labels]`
+    pub const END: &str = "crf.end";
+}
+
+/// Standard deviation of new weights: `initializer_range` of BERT (Devlin et al. 2018, appendix A).
+const INITIALIZER_RANGE: f64 = 0.02;
+
+/// Checks the shapes of a checkpoint's matrices against its config, before any work.
+///
+/// # Errors
+/// The first that is missing or of another shape, or a layer too many.
+pub fn check(config: &Config, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(), StageError> {
+    let (hidden, labels) = (config.hidden, config.labels.len());
+    let tensors = config.architecture.tensors();
+    let mut expected =
+        vec![(tensors.word.to_owned(), [config.vocab, hidden]), (tensors.head.to_owned(), [labels, hidden])];
+    for (index, widths) in config.widths().enumerate() {
+        for (part, output, input) in tensors.matrices() {
+            expected.push((tensors.part(index, part), [output.len(&widths), input.len(&widths)]));
+        }
+    }
+    let wrong = |message: String| {
+        Err(StageError::new(format!("weights and config.json disagree: {message}"))
+            .help("use a checkpoint and a config.json of one and the same model, fine-tuned for token classification"))
+    };
+    for (name, shape) in expected {
+        match shapes.get(&format!("{name}.weight")) {
+            None => return wrong(format!("there is no tensor {name}.weight")),
+            Some(found) if *found != shape => {
+                return wrong(format!("{name}.weight is {found:?} and not {shape:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let more = format!("{}.{}.", tensors.layers, config.layers.len());
+    if shapes.keys().any(|name| name.starts_with(&more)) {
+        return wrong(format!("the checkpoint has more than {} layers", config.layers.len()));
+    }
+    Ok(())
+}
+
+impl Network {
+    /// Builds a network from a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// A tensor is missing, of another shape, or left over.
+    pub fn from_weights(config: &Config, mut weights: Weights, device: &Device) -> Result<Self, StageError> {
+        let network = Self::build(config, device, &mut |name, shape, _| weights.take(name, shape))?;
+        weights.finish()?;
+        Ok(network)
+    }
+
+    /// A new network: matrices and embeddings drawn from N(0, 0.02), biases and CRF 0, `LayerNorm` 1 and 0. Each tensor
+    /// has a stream of its own, so that the draws depend on nothing but `seed` and the tensor's name and size.
+    #[must_use]
+    pub fn init(config: &Config, seed: u64, device: &Device) -> Self {
+        let Ok(network) = Self::build(config, device, &mut |name, shape, start| -> Result<_, Infallible> {
+            let size = shape.iter().product();
+            Ok(match start {
+                Start::Normal => normal(seed, name, size),
+                Start::One => vec![1.0; size],
+                Start::Zero => vec![0.0; size],
+            })
+        });
+        network
+    }
+
+    fn build<E>(
+        config: &Config,
+        device: &Device,
+        source: &mut impl FnMut(&str, &[usize], Start) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let (hidden, labels) = (config.hidden, config.labels.len());
+        let mut builder = Builder { device, eps: config.eps, source };
+        let tensors = config.architecture.tensors();
+        let layers = config
+            .widths()
+            .enumerate()
+            .map(|(index, widths)| {
+                let part = |part: &Part| {
+                    let name = tensors.part(index, *part);
+                    Ok(match part {
+                        Part::Linear { output, input, .. } => Component::Linear(builder.linear(
+                            &name,
+                            input.len(&widths),
+                            output.len(&widths),
+                        )?),
+                        Part::Norm { .. } => Component::Norm(builder.norm(&name, hidden)?),
+                    })
+                };
+                Ok(Layer::new(tensors.parts.iter().map(part).collect::<Result<_, E>>()?, widths))
+            })
+            .collect::<Result<_, E>>()?;
+        let crf = if config.crf {
+            Some(CrfParameters {
+                transitions: builder.tensor(crf::TRANSITIONS, [labels, labels], Start::Zero)?,
+                start: builder.tensor(crf::START, [labels], Start::Zero)?,
+                end: builder.tensor(crf::END, [labels], Start::Zero)?,
+            })
+        } else {
+            None
+        };
+        Ok(Self {
+            word: Embedding {
+                weight: builder.tensor(
+                    &format!("{}.weight", tensors.word),
+                    [config.vocab, hidden],
+                    Start::Normal,
+                )?,
+            },
+            position: builder.positions(config)?,
+            norm: builder.norm(tensors.norm, hidden)?,
+            layers,
+            head: builder.linear(tensors.head, hidden, labels)?,
+            crf,
+            precision: Precision::F32,
+            architecture: config.architecture,
+        })
+    }
+
+    /// The network's parameters as a checkpoint's tensors. The token types are part of the positions: they come as zeros.
+    ///
+    /// # Panics
+    /// Of a prepacked network, which has given its layers' matrices up.
+    #[must_use]
+    pub fn weights(&self, config: &Config) -> Weights {
+        let mut writer = Writer(Weights::default());
+        let tensors = self.architecture.tensors();
+        writer.tensor(&format!("{}.weight", tensors.word), self.word.weight.val());
+        if let (Some(name), Some(position)) = (tensors.positions, &self.position) {
+            writer.tensor(&format!("{name}.weight"), position.weight.val());
+        }
+        if let Some(name) = tensors.types {
+            let types = vec![config.types(), config.hidden];
+            let zeros = vec![0.0; types.iter().product()];
+            writer.0.insert(format!("{name}.weight"), Array { shape: types, values: zeros });
+        }
+        writer.norm(tensors.norm, &self.norm);
+        for (index, layer) in self.layers.iter().enumerate() {
+            assert!(layer.prepacked.is_none(), "a prepacked layer has no matrices");
+            for (part, component) in tensors.parts.iter().zip(layer.parts()) {
+                let name = tensors.part(index, *part);
+                match component {
+                    Component::Linear(linear) => writer.linear(&name, linear),
+                    Component::Norm(norm) => writer.norm(&name, norm),
+                }
+            }
+        }
+        writer.linear(tensors.head, &self.head);
+        if let Some(own) = &self.crf {
+            writer.tensor(crf::TRANSITIONS, own.transitions.val());
+            writer.tensor(crf::START, own.start.val());
+            writer.tensor(crf::END, own.end.val());
+        }
+        writer.0
+    }
+}
+
+/// The id of the parameter that a checkpoint's tensor becomes: the same in every process, so that the state of an
+/// optimizer finds its parameters again.
+#[must_use]
+pub fn parameter_id(name: &str) -> ParamId {
+    random::stream(name).into()
+}
+
+/// What a new tensor holds.
+#[derive(Clone, Copy)]
+enum Start {
+    /// Draws from N(0, 0.02).
+    Normal,
+    One,
+    Zero,
+}
+
+struct Builder<'a, F> {
+    device: &'a Device,
+    eps: f64,
+    source: &'a mut F,
+}
+
+impl<E, F: FnMut(&str, &[usize], Start) -> Result<Vec<f32>, E>> Builder<'_, F> {
+    fn tensor<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        start: Start,
+    ) -> Result<Param<Tensor<D>>, E> {
+        let values = (self.source)(name, &shape, start)?;
+        Ok(self.parameter(name, values, shape))
+    }
+
+    fn parameter<const D: usize>(&self, name: &str, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+        let mut parameter = Param::from_data(TensorData::new(values, shape), self.device);
+        parameter.id = parameter_id(name);
+        parameter
+    }
+
+    fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Linear, E> {
+        let weight = format!("{name}.weight");
+        let values = (self.source)(&weight, &[outputs, inputs], Start::Normal)?;
+        Ok(Linear {
+            weight: self.parameter(&weight, transposed(&values, outputs, inputs), [inputs, outputs]),
+            bias: Some(self.tensor(&format!("{name}.bias"), [outputs], Start::Zero)?),
+        })
+    }
+
+    fn norm(&mut self, name: &str, width: usize) -> Result<LayerNorm, E> {
+        let mut norm = LayerNormConfig::new(width).with_epsilon(self.eps).init(self.device);
+        norm.gamma = self.tensor(&format!("{name}.weight"), [width], Start::One)?;
+        norm.beta = Some(self.tensor(&format!("{name}.bias"), [width], Start::Zero)?);
+        Ok(norm)
+    }
+
+    fn positions(&mut self, config: &Config) -> Result<Option<Embedding>, E> {
+        let tensors = config.architecture.tensors();
+        let Some(name) = tensors.positions else { return Ok(None) };
+        let name = format!("{name}.weight");
+        let (rows, width) = (config.positions, config.hidden);
+        let mut values = (self.source)(&name, &[rows, width], Start::Normal)?;
+        let types = match tensors.types {
+            Some(name) => (self.source)(&format!("{name}.weight"), &[config.types(), width], Start::Zero)?,
+            None => vec![0.0; width],
+        };
+        let first = &types[..width];
+        // Adding zeros would turn -0 into +0, and a checkpoint must survive any number of round trips bit by bit.
+        if first.iter().any(|value| *value != 0.0) {
+            for row in values.chunks_exact_mut(width) {
+                for (value, kind) in row.iter_mut().zip(first) {
+                    *value += kind;
+                }
+            }
+        }
+        Ok(Some(Embedding { weight: self.parameter(&name, values, [rows, width]) }))
+    }
+}
+
+struct Writer(Weights);
+
+impl Writer {
+    fn tensor<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        self.0.insert(name, Array { shape, values: host(tensor) });
+    }
+
+    fn linear(&mut self, name: &str, linear: &Linear) {
+        let weight = linear.weight.val();
+        let [inputs, outputs] = weight.dims();
+        let values = transposed(&host(weight), inputs, outputs);
+        self.0.insert(format!("{name}.weight"), Array { shape: vec![outputs, inputs], values });
+        if let Some(bias) = &linear.bias {
+            self.tensor(&format!("{name}.bias"), bias.val());
+        }
+    }
+
+    fn norm(&mut self, name: &str, norm: &LayerNorm) {
+        self.tensor(&format!("{name}.weight"), norm.gamma.val());
+        if let Some(beta) = &norm.beta {
+            self.tensor(&format!("{name}.bias"), beta.val());
+        }
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, in blocks that stay in the cache.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const BLOCK: usize = 32;
+    let mut result = vec![0.0; values.len()];
+    for top in (0..rows).step_by(BLOCK) {
+        for left in (0..columns).step_by(BLOCK) {
+            for row in top..rows.min(top + BLOCK) {
+                for column in left..columns.min(left + BLOCK) {
+                    result[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    result
+}
+
+/// `size` draws from N(0, 0.02) by Box and Muller (1958).
+fn normal(seed: u64, name: &str, size: usize) -> Vec<f32> {
+    let mut rng = random::rng(seed, name);
+    let mut values = Vec::with_capacity(size + 1);
+    while values.len() < size {
+        // 1 - [0, 1) is never 0, whose logarithm would be infinite.
+        let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt() * INITIALIZER_RANGE;
+        let (sin, cos) = (std::f64::consts::TAU * rng.random::<f64>()).sin_cos();
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+        values.extend([(radius * cos) as f32, (radius * sin) as f32]);
+    }
+    values.truncate(size);
+    values
+}

@@ -1,0 +1,173 @@
+//! A model folder: configuration, weights and tokenizer, as Hugging Face lays them out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::Device;
+use stage_contract::{Artifact, Invalid, Kind, StageError};
+
+use crate::{
+    backend::{host::host, precision::Precision, prepacked::WeightFormat},
+    config::Config,
+    crf::Crf,
+    layout,
+    network::Network,
+    weights::Weights,
+};
+use text::{folder, tokenizer::Tokenizer};
+
+/// A model as a folder holds it.
+#[derive(Clone)]
+pub struct Model {
+    /// Shape.
+    pub config: Config,
+    /// Weights.
+    pub network: Network,
+    /// Sub-words.
+    pub tokenizer: Tokenizer,
+}
+
+impl Model {
+    /// The same model, whose network computes in `precision` from now on.
+    #[must_use]
+    pub fn at(self, precision: Precision) -> Self {
+        Self { network: self.network.at(precision), ..self }
+    }
+
+    /// The same model for inference alone ([`Network::prepack`]).
+    #[must_use]
+    pub fn prepack(self, format: WeightFormat) -> Self {
+        Self { network: self.network.prepack(&self.config, format), ..self }
+    }
+
+    /// Reads config, weights (f32, f16, bf16) and tokenizer; the padding's id must agree.
+    ///
+    /// # Errors
+    /// Names the file and tensor that is missing, of another shape, or unused.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, StageError> {
+        let (config, tokenizer) = outside(folder)?;
+        let weights = Weights::load(folder, config.architecture.tensors().unused)?;
+        let network = Network::from_weights(&config, weights, device)?;
+        Ok(Self { config, network, tokenizer })
+    }
+
+    /// Writes config.json, model.safetensors (f32, Hugging Face's names, CRF as `crf.*`), tokenizer.json, and beside it what
+    /// transformers reads of special tokens and the longest text. The folder may exist.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, folder: &Path) -> Result<(), StageError> {
+        fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
+        let mut config = self.config.clone();
+        config.name_special(self.tokenizer.special());
+        let [roles, special] = self.tokenizer.files(config.max_pieces());
+        for (name, bytes) in [
+            (folder::CONFIG, config.json().as_bytes()),
+            (folder::TOKENIZER, self.tokenizer.json()),
+            (roles.0, roles.1.as_bytes()),
+            (special.0, special.1.as_bytes()),
+        ] {
+            let path = folder.join(name);
+            fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
+        }
+        self.network.weights(&self.config).save(&folder.join(folder::WEIGHTS))
+    }
+
+    /// The CRF on the host, when there is one.
+    #[must_use]
+    pub fn crf(&self) -> Option<Crf> {
+        let weights = self.network.crf_weights()?;
+        let (transitions, start, end) = (host(weights.transitions), host(weights.start), host(weights.end));
+        Some(Crf::new(&self.config.labels, &transitions, &start, &end))
+    }
+}
+
+/// A model that a stage writes; one that it reads is a [`ModelFolder`], because only the stage knows on which device.
+impl Artifact for Model {
+    const KIND: Kind = Kind::MODEL;
+
+    /// On the CPU.
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Self::load(path, &Device::flex())
+    }
+
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        self.save(path)
+    }
+}
+
+/// What a model folder says apart from its weights' values: quick to read, so that mistakes show before any work.
+///
+/// # Errors
+/// A file is unreadable, or the two disagree about the special ids or the vocabulary.
+pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
+    let config = Config::load(folder)?;
+    let tokenizer = Tokenizer::load(folder, config.vocab)?;
+    config.check_special(tokenizer.special())?;
+    layout::check(&config, &Weights::shapes(folder, config.architecture.tensors().unused)?)?;
+    Ok((config, tokenizer))
+}
+
+/// Looks at a model folder before it is used.
+///
+/// # Errors
+/// As [`outside`].
+pub fn look(folder: &Path) -> Result<(), Invalid> {
+    outside(folder).map(drop).map_err(|e| Invalid::of(&e))
+}
+
+/// A model on the edge of the graph: where it lies, so that a stage reads as much of it as it needs, on its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFolder {
+    /// The folder.
+    pub path: PathBuf,
+}
+
+impl ModelFolder {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn open(&self, device: &Device) -> Result<Model, StageError> {
+        Model::load(&self.path, device)
+    }
+
+    /// blake3 of the weights (of all shards, one after another), in hex: whose word a silver tag is.
+    ///
+    /// # Errors
+    /// When they are unreadable.
+    pub fn digest(&self) -> Result<String, StageError> {
+        let mut hasher = blake3::Hasher::new();
+        for path in folder::weights(&self.path)? {
+            let file = fs::File::open(&path).map_err(|e| StageError::io("read", &path, e))?;
+            hasher.update_reader(file).map_err(|e| StageError::io("read", &path, e))?;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+impl Artifact for ModelFolder {
+    const KIND: Kind = Kind::MODEL;
+
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Ok(Self { path: path.to_owned() })
+    }
+
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        fs::create_dir_all(path).map_err(|e| StageError::io("create", path, e))?;
+        let beside = [folder::INDEX, folder::TOKENIZER_CONFIG, folder::SPECIAL_TOKENS, folder::ADDED_TOKENS];
+        let beside = beside.map(|name| self.path.join(name)).into_iter().filter(|path| path.exists());
+        for from in folder::files(&self.path)?.into_iter().chain(beside) {
+            let to = path.join(from.strip_prefix(&self.path).unwrap_or(&from));
+            let parent = to.parent().unwrap_or(path);
+            fs::create_dir_all(parent).map_err(|e| StageError::io("create", parent, e))?;
+            fs::copy(&from, &to).map_err(|e| StageError::io("copy", &from, e))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

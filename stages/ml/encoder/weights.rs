@@ -1,0 +1,423 @@
+//! Weights on the host, under Hugging Face's names: safetensors in and out.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    error::Error,
+    path::{Path, PathBuf},
+};
+
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors, View, serialize_to_file, tensor::TensorView};
+use stage_contract::StageError;
+
+use text::folder;
+
+/// A tensor on the host, row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Length of each axis, outermost first.
+    pub shape: Vec<usize>,
+    /// `shape` multiplied out.
+    pub values: Vec<f32>,
+}
+
+/// Named tensors. Linear weights are `[out, in]`, as `PyTorch` has them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    origin: PathBuf,
+    arrays: BTreeMap<String, Array>,
+}
+
+impl Weights {
+    /// Reads the weights of a model folder, in one file or in shards, in f32, f16 or bf16; everything becomes f32. Tensors
+    /// whose names begin as one of `unused` are left out.
+    ///
+    /// # Errors
+    /// Unreadable, damaged, of another number type, or with a value that is no number; names the file and the tensor.
+    pub fn load(model: &Path, unused: &[&str]) -> Result<Self, StageError> {
+        let arrays = each(model, unused, |path, name, view| {
+            let values = floats(view.dtype(), view.data());
+            if values.iter().all(|value| value.is_finite()) {
+                return Ok(Array { shape: view.shape().to_vec(), values });
+            }
+            Err(StageError::new(format!("{}: {name} holds values that are not finite", path.display()))
+                .help("use another checkpoint of this model: the training that made this one went wrong"))
+        })?;
+        Ok(Self { origin: model.to_owned(), arrays })
+    }
+
+    /// Reads the shape of each tensor of a model folder, so that a damaged or foreign file shows before any work.
+    ///
+    /// # Errors
+    /// Unreadable, not whole, or of another number type.
+    pub fn shapes(model: &Path, unused: &[&str]) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
+        each(model, unused, |_, _, view| Ok(view.shape().to_vec()))
+    }
+
+    /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, path: &Path) -> Result<(), StageError> {
+        // transformers refuses a file without this entry.
+        let information = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        serialize_to_file(&self.arrays, Some(information), path)
+            .map_err(|e| StageError::because(format!("cannot write {}", path.display()), e))
+    }
+
+    /// Adds a tensor or replaces it.
+    pub fn insert(&mut self, name: impl Into<String>, array: Array) {
+        self.arrays.insert(name.into(), array);
+    }
+
+    /// The tensor of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.get(name)
+    }
+
+    /// The tensor of this name, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Array> {
+        self.arrays.get_mut(name)
+    }
+
+    /// Takes a tensor out.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, StageError> {
+        let array = self.arrays.remove(name).ok_or_else(|| {
+            let error = StageError::new(format!("{}has no tensor {name}, expected {shape:?}", self.place()));
+            if name.starts_with("classifier.") {
+                error.help("use a model fine-tuned for token classification")
+            } else {
+                error.help("use a checkpoint and a config.json of one and the same model")
+            }
+        })?;
+        if array.shape != shape {
+            let found = array.shape;
+            return Err(StageError::new(format!(
+                "{}tensor {name} is {found:?}, but config.json makes it {shape:?}",
+                self.place()
+            ))
+            .help("use a checkpoint and a config.json of one and the same model"));
+        }
+        Ok(array.values)
+    }
+
+    /// Checks that every tensor was taken.
+    ///
+    /// # Errors
+    /// Names those that are left.
+    pub fn finish(self) -> Result<(), StageError> {
+        if self.arrays.is_empty() {
+            return Ok(());
+        }
+        let mut names: Vec<_> = self.arrays.keys().map(String::as_str).take(5).collect();
+        if self.arrays.len() > names.len() {
+            names.push("..");
+        }
+        let (count, names) = (self.arrays.len(), names.join(", "));
+        Err(StageError::new(format!("{}config.json has no place for {count} tensors: {names}", self.place()))
+            .help("use a checkpoint and a config.json of one and the same model"))
+    }
+
+    /// Numbers in all tensors.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.arrays.values().map(|array| array.values.len()).sum()
+    }
+
+    fn place(&self) -> String {
+        if self.origin.as_os_str().is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", self.origin.display())
+        }
+    }
+}
+
+/// Reads every tensor of a model folder that a token classifier uses, under the name that it has without wrappers.
+fn each<T>(
+    model: &Path,
+    unused: &[&str],
+    mut read: impl FnMut(&Path, &str, &TensorView<'_>) -> Result<T, StageError>,
+) -> Result<BTreeMap<String, T>, StageError> {
+    let mut found = BTreeMap::new();
+    for path in folder::weights(model)? {
+        let bytes = folder::read(&path)?;
+        for (name, view) in tensors(&path, &bytes, unused)? {
+            let value = read(&path, &name, &view)?;
+            if found.insert(name.clone(), value).is_some() {
+                return Err(StageError::new(format!("{}: there are two tensors {name}", path.display()))
+                    .help("use a checkpoint as transformers saves it"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What training with several GPUs (`DataParallel`) and `torch.compile` put before the names of all tensors.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+fn unwrapped(mut name: &str) -> &str {
+    while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+        name = inner;
+    }
+    name
+}
+
+/// The tensors of a file that a token classifier uses, all of a type that [`floats`] knows.
+fn tensors<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    unused: &[&str],
+) -> Result<Vec<(String, TensorView<'a>)>, StageError> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
+    let mut tensors: Vec<_> =
+        tensors.into_iter().map(|(name, view)| (unwrapped(&name).to_owned(), view)).collect();
+    // In the order of a hash until now, and the first mistake should be the same every time.
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let used = tensors.into_iter().filter(|(name, _)| !unused.iter().any(|unused| name.starts_with(unused)));
+    used.map(|(name, view)| match view.dtype() {
+        Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok((name, view)),
+        other => Err(StageError::new(format!("{}: {name} is {other:?}", path.display()))
+            .help("save the model in float32, float16 or bfloat16")),
+    })
+    .collect()
+}
+
+/// Little-endian numbers as f32; none for a type that [`tensors`] refuses.
+#[must_use]
+pub fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    let half = |convert: fn([u8; 2]) -> f32| {
+        let (numbers, _) = bytes.as_chunks::<2>();
+        numbers.iter().map(|n| convert(*n)).collect()
+    };
+    match dtype {
+        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect(),
+        Dtype::F16 => half(|n| f16::from_le_bytes(n).to_f32()),
+        Dtype::BF16 => half(|n| bf16::from_le_bytes(n).to_f32()),
+        _ => Vec::new(),
+    }
+}
+
+fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
+    StageError::because(format!("{} is truncated or no safetensors file", path.display()), source)
+        .help("copy it again from the model's own repository")
+}
+
+impl View for &Array {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * size_of::<f32>()
+    }
+}
+
+/// One of the two axes of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Of a vector: its entries.
+    Rows,
+    /// Not of a vector.
+    Columns,
+}
+
+impl Array {
+    /// The given rows or columns of a matrix, or entries of a vector.
+    #[must_use]
+    pub fn keep(&self, indices: &[usize], axis: Along) -> Self {
+        let rows = self.shape[0];
+        let columns = self.values.len() / rows;
+        let row = |row: usize| &self.values[row * columns..][..columns];
+        let mut shape = self.shape.clone();
+        let values = match axis {
+            Along::Rows => {
+                shape[0] = indices.len();
+                indices.iter().flat_map(|index| row(*index)).copied().collect()
+            }
+            Along::Columns => {
+                shape[1] = indices.len();
+                (0..rows).flat_map(|r| indices.iter().map(move |index| row(r)[*index])).collect()
+            }
+        };
+        Self { shape, values }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const UNUSED: &[&str] = &["lm_head.", "roberta.pooler.", "roberta.embeddings.position_ids"];
+    use text::folder::{INDEX, WEIGHTS as FILE};
+
+    fn weights() -> Weights {
+        let mut weights = Weights::default();
+        weights
+            .insert("b", Array { shape: vec![2, 3], values: vec![0.5, -0.0, 1e-38, f32::MAX, -2.0, 3.25] });
+        weights.insert("a", Array { shape: vec![1], values: vec![1.0] });
+        weights
+    }
+
+    #[test]
+    fn a_round_trip_keeps_every_bit_and_equal_weights_give_equal_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (first, second) = (folder.path().join(FILE), folder.path().join("2"));
+        weights().save(&first).expect("written");
+        let read = Weights::load(folder.path(), UNUSED).expect("read");
+        let bits = |array: &Array| array.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(read.get("b").map(bits), weights().get("b").map(bits));
+        read.save(&second).expect("written");
+        assert_eq!(fs::read(first).expect("bytes"), fs::read(second).expect("bytes"));
+    }
+
+    #[test]
+    fn half_precision_is_read_exactly() {
+        let halves: Vec<u8> = [1.5_f32, -0.25].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        assert_eq!(floats(Dtype::F16, &halves), [1.5, -0.25]);
+        let halves: Vec<u8> =
+            [1.5_f32, -0.25].iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
+        assert_eq!(floats(Dtype::BF16, &halves), [1.5, -0.25]);
+    }
+
+    #[test]
+    fn double_precision_is_refused_before_any_work_unless_nobody_reads_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let write = |name| {
+            let tensor = TensorView::new(Dtype::F64, vec![1], &[0; 8]).expect("one number");
+            serialize_to_file([(name, tensor)], None, &path).expect("written");
+        };
+        write("classifier.weight");
+        for error in [
+            Weights::shapes(folder.path(), UNUSED).expect_err("F64"),
+            Weights::load(folder.path(), UNUSED).expect_err("F64"),
+        ] {
+            assert!(error.to_string().ends_with("classifier.weight is F64"), "{error}");
+        }
+        write("lm_head.bias");
+        assert_eq!(Weights::shapes(folder.path(), UNUSED).expect("nothing used"), BTreeMap::new());
+    }
+
+    #[test]
+    fn weights_that_are_not_finite_are_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        for value in [f32::NAN, f32::INFINITY] {
+            let mut weights = weights();
+            weights.insert("c", Array { shape: vec![2], values: vec![0.0, value] });
+            weights.save(&path).expect("written");
+            let error = Weights::load(folder.path(), UNUSED).expect_err("not finite").to_string();
+            assert!(error.ends_with(": c holds values that are not finite"), "{error}");
+        }
+    }
+
+    #[test]
+    fn errors_name_file_tensor_and_shapes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        weights().save(&path).expect("written");
+        let mut read = Weights::load(folder.path(), UNUSED).expect("read");
+        let place = folder.path().display();
+        let error = read.take("classifier.weight", &[7, 4]).expect_err("missing").to_string();
+        assert_eq!(error, format!("{place}: has no tensor classifier.weight, expected [7, 4]"));
+        let error = read.clone().take("b", &[3, 2]).expect_err("transposed").to_string();
+        assert_eq!(error, format!("{place}: tensor b is [2, 3], but config.json makes it [3, 2]"));
+        read.take("b", &[2, 3]).expect("there");
+        let error = read.finish().expect_err("a is left").to_string();
+        assert_eq!(error, format!("{place}: config.json has no place for 1 tensors: a"));
+        fs::write(&path, "no").expect("written");
+        assert!(
+            Weights::load(folder.path(), UNUSED)
+                .expect_err("damaged")
+                .to_string()
+                .ends_with("is truncated or no safetensors file")
+        );
+    }
+
+    #[test]
+    fn what_checkpoints_carry_along_is_ignored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let mut weights = weights();
+        for name in ["roberta.pooler.dense.weight", "lm_head.bias", "roberta.embeddings.position_ids"] {
+            weights.insert(name, Array { shape: vec![1], values: vec![0.0] });
+        }
+        weights.save(&path).expect("written");
+        let mut read = Weights::load(folder.path(), UNUSED).expect("read");
+        read.take("a", &[1]).expect("there");
+        read.take("b", &[2, 3]).expect("there");
+        read.finish().expect("nothing else counts");
+    }
+
+    #[test]
+    fn shapes_are_read_and_a_file_that_is_cut_off_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let mut weights = Weights::default();
+        weights.insert("a.weight", Array { shape: vec![2, 3], values: vec![0.5; 6] });
+        weights.save(&path).expect("saved");
+        assert_eq!(
+            Weights::shapes(folder.path(), UNUSED).expect("read"),
+            BTreeMap::from([("a.weight".to_owned(), vec![2, 3])])
+        );
+        let bytes = fs::read(&path).expect("read");
+        for length in [0, 7, 8, 20, bytes.len() - 1] {
+            fs::write(&path, &bytes[..length]).expect("written");
+            let error = Weights::shapes(folder.path(), UNUSED).expect_err("is cut off");
+            assert!(error.to_string().contains("is truncated or no safetensors file"), "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn shards_are_read_as_one_and_a_tensor_in_two_of_them_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let part = |name: &str| {
+            let mut part = Weights::default();
+            part.insert(name, weights().get(name).expect("there").clone());
+            part
+        };
+        let path = |number: usize| folder.path().join(format!("model-{number}.safetensors"));
+        let index = |map: serde_json::Value| {
+            fs::write(folder.path().join(INDEX), serde_json::json!({"weight_map": map}).to_string())
+                .expect("written");
+        };
+        part("a").save(&path(1)).expect("saved");
+        part("b").save(&path(2)).expect("saved");
+        index(serde_json::json!({"a": "model-1.safetensors", "b": "model-2.safetensors"}));
+        let read = Weights::load(folder.path(), UNUSED).expect("both");
+        assert_eq!(read.arrays, weights().arrays);
+        let shapes = Weights::shapes(folder.path(), UNUSED).expect("both");
+        assert_eq!(shapes.keys().collect::<Vec<_>>(), ["a", "b"]);
+        weights().save(&path(2)).expect("saved");
+        let error = Weights::load(folder.path(), UNUSED).expect_err("`a` is in both").to_string();
+        assert!(error.ends_with("model-2.safetensors: there are two tensors a"), "{error}");
+    }
+
+    #[test]
+    fn what_wrappers_put_before_names_is_taken_off() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut wrapped = Weights::default();
+        for (name, array) in weights().arrays {
+            wrapped.insert(format!("_orig_mod.module.{name}"), array);
+        }
+        wrapped.insert("module.lm_head.bias", Array { shape: vec![1], values: vec![0.0] });
+        wrapped.save(&folder.path().join(FILE)).expect("saved");
+        assert_eq!(Weights::load(folder.path(), UNUSED).expect("read").arrays, weights().arrays);
+    }
+}

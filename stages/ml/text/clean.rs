@@ -1,0 +1,391 @@
+//! Cleaning of raw lines, each filter counted: encoding repaired, NFC, invisible characters and white space,
+//! length, share of letters, exact and near duplicates. What remains is kept with its source and line number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use crate::{
+    corpus::{Line, Text},
+    mojibake,
+};
+
+/// What a line must be to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Characters a line has at least.
+    pub shortest: usize,
+    /// Characters a line has at most.
+    pub longest: usize,
+    /// Share of letters among the characters that are no spaces, at least.
+    pub letters: f64,
+    /// Whether of lines that differ in case, digits and punctuation alone only the first is kept.
+    pub near_duplicates: bool,
+}
+
+impl Default for Rules {
+    /// 15 to 350 characters are a sentence's. Two fifths of letters drop formulas and rows of figures, and keep the
+    /// heads of clinical notes: names among dates and telephone numbers are what the model is for.
+    fn default() -> Self {
+        Self { shortest: 15, longest: 350, letters: 0.4, near_duplicates: true }
+    }
+}
+
+/// What happened to the lines of a source. `lines` = `blank` + `short` + `long` + `letters` + `exact` + `near` + `kept`;
+/// the changes before them are counted by line and may overlap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Lines read.
+    pub lines: usize,
+    /// Changed: double-encoded UTF-8 repaired.
+    pub repaired: usize,
+    /// Changed: soft hyphens, zero-width and control characters removed.
+    pub invisible: usize,
+    /// Changed: composed to NFC.
+    pub composed: usize,
+    /// Changed: runs of white space folded.
+    pub folded: usize,
+    /// Dropped: nothing but white space.
+    pub blank: usize,
+    /// Dropped: shorter than [`Rules::shortest`].
+    pub short: usize,
+    /// Dropped: longer than [`Rules::longest`].
+    pub long: usize,
+    /// Dropped: less than [`Rules::letters`].
+    pub letters: usize,
+    /// Dropped: the same line was kept before.
+    pub exact: usize,
+    /// Dropped: the same line but for case, digits and punctuation was kept before.
+    pub near: usize,
+    /// What remains.
+    pub kept: usize,
+    /// Characters of all lines, after the changes.
+    pub characters: usize,
+    /// Characters of the lines that remain.
+    pub characters_kept: usize,
+}
+
+impl Counts {
+    /// Sums over sources.
+    #[must_use]
+    pub fn total<'a>(counts: impl IntoIterator<Item = &'a Self>) -> Self {
+        counts.into_iter().fold(Self::default(), |sum, one| Self {
+            lines: sum.lines + one.lines,
+            repaired: sum.repaired + one.repaired,
+            composed: sum.composed + one.composed,
+            invisible: sum.invisible + one.invisible,
+            folded: sum.folded + one.folded,
+            blank: sum.blank + one.blank,
+            short: sum.short + one.short,
+            long: sum.long + one.long,
+            letters: sum.letters + one.letters,
+            exact: sum.exact + one.exact,
+            near: sum.near + one.near,
+            kept: sum.kept + one.kept,
+            characters: sum.characters + one.characters,
+            characters_kept: sum.characters_kept + one.characters_kept,
+        })
+    }
+
+    /// How many lines were dropped, what share of the characters that is, and why, in one line; `None` when none was but
+    /// blank ones.
+    #[must_use]
+    pub fn dropped(&self, rules: &Rules) -> Option<String> {
+        let reasons = [
+            (self.long, format!("longer than {} characters", rules.longest)),
+            (self.short, format!("shorter than {} characters", rules.shortest)),
+            (self.letters, format!("of less than {} % letters", (100.0 * rules.letters).round())),
+            (self.exact, "exact duplicates".to_owned()),
+            (self.near, "near-duplicates".to_owned()),
+        ];
+        let dropped: usize = reasons.iter().map(|(count, _)| count).sum();
+        if dropped == 0 {
+            return None;
+        }
+        let why = reasons.iter().filter(|(count, _)| *count > 0);
+        let why: Vec<_> = why.map(|(count, reason)| format!("{count} {reason}")).collect();
+        Some(format!(
+            "cleaning dropped {dropped} of {} lines ({} of the characters): {}",
+            self.lines - self.blank,
+            share(self.characters - self.characters_kept, self.characters),
+            why.join(", ")
+        ))
+    }
+
+    /// What to do when no line remains, by what dropped most.
+    #[must_use]
+    pub fn way_out(&self) -> &'static str {
+        let most = self.long.max(self.short).max(self.letters);
+        if most == self.long {
+            "put one sentence a line, or raise the limit: `clean = { longest = 5000 }`"
+        } else if most == self.short {
+            "check the text, or lower the limit: `clean = { shortest = 1 }`"
+        } else {
+            "check the text, or lower the share of letters: `clean = { letters = 0.0 }`"
+        }
+    }
+}
+
+/// A share in whole per cent, never rounded to nothing or to all.
+fn share(part: usize, whole: usize) -> String {
+    match (200 * part + whole) / (2 * whole).max(1) {
+        0 if part > 0 => "under 1 %".to_owned(),
+        100 if part < whole => "over 99 %".to_owned(),
+        percent => format!("{percent} %"),
+    }
+}
+
+/// Lines that were kept, as they read now, and the counts by source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// In the order of the text.
+    pub lines: Vec<Line>,
+    /// By source name.
+    pub counts: BTreeMap<String, Counts>,
+}
+
+/// Applies every filter, in the order of [`Counts`]. Duplicates are looked for across sources; the first is kept.
+/// Lines without entities are as welcome as others.
+#[must_use]
+pub fn clean(text: &Text, rules: &Rules) -> Cleaned {
+    let mut cleaned = Cleaned::default();
+    let mut exact = BTreeSet::new();
+    let mut near = BTreeSet::new();
+    for line in &text.lines {
+        let counts = cleaned.counts.entry(line.source.clone()).or_default();
+        counts.lines += 1;
+        let text = tidy(&line.text, counts);
+        let length = text.chars().count();
+        counts.characters += length;
+        let dropped = if text.is_empty() {
+            &mut counts.blank
+        } else if length < rules.shortest {
+            &mut counts.short
+        } else if length > rules.longest {
+            &mut counts.long
+        } else if share_of_letters(&text) < rules.letters {
+            &mut counts.letters
+        } else if !exact.insert(text.clone()) {
+            &mut counts.exact
+        } else if rules.near_duplicates && !near.insert(key(&text)) {
+            &mut counts.near
+        } else {
+            counts.kept += 1;
+            counts.characters_kept += length;
+            cleaned.lines.push(Line { text, ..line.clone() });
+            continue;
+        };
+        *dropped += 1;
+    }
+    cleaned
+}
+
+/// The changes that keep a line's meaning, counted.
+fn tidy(line: &str, counts: &mut Counts) -> String {
+    let mut text = line.to_owned();
+    let (mut repaired, mut invisible) = (0, 0);
+    loop {
+        // Half of a double-encoded letter may be a soft hyphen, and an invisible character may stand between the halves.
+        if let Some(better) = mojibake::repair(&text) {
+            repaired = 1;
+            text = better;
+        } else if text.contains(is_invisible) {
+            invisible = 1;
+            text.retain(|c| !is_invisible(c));
+        } else {
+            break;
+        }
+    }
+    counts.repaired += repaired;
+    counts.invisible += invisible;
+    if is_nfc_quick(text.chars()) != IsNormalized::Yes {
+        let composed: String = text.nfc().collect();
+        if composed != text {
+            counts.composed += 1;
+            text = composed;
+        }
+    }
+    let folded = fold(&text);
+    if folded != text {
+        counts.folded += 1;
+    }
+    folded
+}
+
+/// Soft hyphen, zero-width and direction marks, control characters that are no white space.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+        || (c.is_control() && !c.is_whitespace())
+}
+
+fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    folded
+}
+
+/// Share of letters among the characters that are no spaces; 0 when there are none.
+#[must_use]
+pub fn share_of_letters(text: &str) -> f64 {
+    let (mut letters, mut all) = (0_u32, 0_u32);
+    for c in text.chars().filter(|c| !c.is_whitespace()) {
+        all += 1;
+        letters += u32::from(c.is_alphabetic());
+    }
+    if all == 0 { 0.0 } else { f64::from(letters) / f64::from(all) }
+}
+
+/// What two texts share that say the same: NFKC, case folded, every number as one `0` (also 12/03/2024 and 1 200,50),
+/// punctuation dropped, one space between words. A text without letters and digits is its own key.
+#[must_use]
+pub fn key(text: &str) -> String {
+    let mut key = String::with_capacity(text.len());
+    // What stands between the last kept character and this one: nothing, or something dropped.
+    let mut gap = false;
+    let mut number = false;
+    for c in text.nfkc().flat_map(char::to_lowercase) {
+        if c.is_numeric() {
+            if !number {
+                if gap && !key.is_empty() {
+                    key.push(' ');
+                }
+                key.push('0');
+            }
+            number = true;
+            gap = false;
+        } else if c.is_alphabetic() || unicode_normalization::char::is_combining_mark(c) {
+            if gap && !key.is_empty() {
+                key.push(' ');
+            }
+            match c {
+                'ß' => key.push_str("ss"),
+                'ς' => key.push('σ'),
+                c => key.push(c),
+            }
+            number = false;
+            gap = false;
+        } else {
+            gap = true;
+        }
+    }
+    if key.is_empty() { text.trim().to_owned() } else { key.nfc().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(lines: &[&str]) -> Text {
+        let lines = lines
+            .iter()
+            .enumerate()
+            .map(|(i, line)| Line { source: "a".into(), number: i + 1, text: (*line).into() })
+            .collect();
+        Text { lines }
+    }
+
+    #[test]
+    fn every_filter_counts_what_it_did() {
+        let long = "mot ".repeat(100);
+        let cleaned = clean(
+            &text(&[
+                "Le patient rentre chez lui le 12/03/2024.",
+                "Le patient est rÃ©hospitalisÃ© demain.",
+                "Une coo\u{ad}pération   étroite avec la famille.",
+                "Un e\u{301}tat stable depuis hier soir.",
+                "",
+                " \u{a0} ",
+                "Trop court.",
+                &long,
+                "12,5 mg - 13:30 - 0,25 / 7",
+                "Le patient rentre chez lui le 12/03/2024.",
+                "le patient rentre chez lui, le 1/4/2025 !",
+                "Le patient rentre chez elle le 12/03/2024.",
+            ]),
+            &Rules::default(),
+        );
+        let expected = Counts {
+            lines: 12,
+            repaired: 1,
+            composed: 1,
+            invisible: 1,
+            // also the two lines that were nothing but spaces or ended with one
+            folded: 3,
+            blank: 2,
+            short: 1,
+            long: 1,
+            letters: 1,
+            exact: 1,
+            near: 1,
+            kept: 5,
+            characters: 709,
+            characters_kept: 191,
+        };
+        assert_eq!(cleaned.counts["a"], expected);
+        let kept: Vec<_> = cleaned.lines.iter().map(|line| (line.number, line.text.as_str())).collect();
+        assert_eq!(
+            kept,
+            [
+                (1, "Le patient rentre chez lui le 12/03/2024."),
+                (2, "Le patient est réhospitalisé demain."),
+                (3, "Une coopération étroite avec la famille."),
+                (4, "Un état stable depuis hier soir."),
+                (12, "Le patient rentre chez elle le 12/03/2024."),
+            ]
+        );
+        assert_eq!(Counts::total([&expected, &expected]).kept, 10);
+        assert_eq!(
+            expected.dropped(&Rules::default()).as_deref(),
+            Some(
+                "cleaning dropped 5 of 10 lines (73 % of the characters): 1 longer than 350 characters, 1 shorter than 15 \
+                 characters, 1 of less than 40 % letters, 1 exact duplicates, 1 near-duplicates"
+            )
+        );
+        assert_eq!(
+            Counts { lines: 3, blank: 1, kept: 2, ..Counts::default() }.dropped(&Rules::default()),
+            None
+        );
+    }
+
+    #[test]
+    fn near_duplicates_are_kept_when_asked() {
+        let lines = text(&["Article 12 du code de la santé", "Article 13 du code de la santé"]);
+        assert_eq!(clean(&lines, &Rules::default()).lines.len(), 1);
+        let rules = Rules { near_duplicates: false, ..Rules::default() };
+        assert_eq!(clean(&lines, &rules).lines.len(), 2);
+    }
+
+    #[test]
+    fn keys_fold_case_digits_and_punctuation() {
+        assert_eq!(key("L’ÉTÉ, à 12,5 °C le 12/03/2024 !"), "l été à 0 c le 0");
+        assert_eq!(key("Jean-Baptiste"), key("jean baptiste"));
+        assert_eq!(key("e\u{301}"), key("É"));
+        assert_eq!(key("x2 y 10 000 €"), "x0 y 0");
+        assert_eq!(key("ﬁn"), "fin");
+        assert_ne!(key("!!"), key("??"));
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_twice_changes_nothing_more(lines in prop::collection::vec("[ a-zé\u{ad}\u{301}Ã©0-9]{0,40}", 0..20)) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let rules = Rules { shortest: 3, ..Rules::default() };
+            let once = clean(&text(&lines), &rules);
+            let again = clean(&Text { lines: once.lines.clone() }, &rules);
+            prop_assert_eq!(&again.lines, &once.lines);
+            let c = once.counts.get("a").copied().unwrap_or_default();
+            prop_assert_eq!(c.lines, c.blank + c.short + c.long + c.letters + c.exact + c.near + c.kept);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What steps cost, kept on the device until enough of them are there to be read at once.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+use stage_contract::StageError;
+
+use crate::{
+    checkpoint::State,
+    history::{Step, Term},
+    optimizer::Norm,
+};
+use encoder::backend::host::hosts;
+
+/// One batch of a step: its share of the step's words, what its loss summed to, and its terms with their weights; out of any
+/// graph of gradients.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Of the step's words.
+    pub share: f64,
+    /// `[1]`
+    pub sum: Tensor<1>,
+    /// Name, weight, `[1]`.
+    pub terms: Vec<(&'static str, f64, Tensor<1>)>,
+}
+
+impl Part {
+    /// The same, on a device.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        let terms = self.terms.into_iter();
+        let terms = terms.map(|(name, weight, loss)| (name, weight, loss.to_device(device)));
+        Self { share: self.share, sum: self.sum.to_device(device), terms: terms.collect() }
+    }
+}
+
+/// A step that is done or under way, and not read yet.
+#[derive(Debug)]
+struct Entry {
+    step: u64,
+    epoch: u32,
+    rate: f64,
+    /// Of each batch.
+    parts: Vec<(f64, Vec<(&'static str, f64)>)>,
+    /// `[values]` squared norm, then each batch's sum and terms.
+    values: Tensor<1>,
+}
+
+/// Steps not read yet.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    open: Vec<Entry>,
+}
+
+impl Ledger {
+    /// Enters the step that `state` is about to take, and counts it.
+    pub fn enter(&mut self, state: &mut State, rate: f64, norm: &Norm, parts: Vec<Part>) {
+        let mut values = vec![norm.squares()];
+        let mut names = Vec::with_capacity(parts.len());
+        for part in parts {
+            values.push(part.sum);
+            let terms = part.terms.into_iter().map(|(name, weight, loss)| {
+                values.push(loss);
+                (name, weight)
+            });
+            names.push((part.share, terms.collect()));
+        }
+        let values = Tensor::cat(values, 0);
+        self.open.push(Entry { step: state.step as u64 + 1, epoch: state.epoch, rate, parts: names, values });
+        state.advance();
+    }
+
+    /// How many steps wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Reads all that waits, in one transfer, into the history of `state`.
+    ///
+    /// # Errors
+    /// A loss or a norm is no number.
+    pub fn read(&mut self, state: &mut State) -> Result<(), StageError> {
+        let open = std::mem::take(&mut self.open);
+        let values = hosts(open.iter().map(|entry| entry.values.clone()));
+        for (entry, values) in open.into_iter().zip(values) {
+            state.record(entry.line(&values)?);
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// A line of the history: each term raw and weighted, over all batches of the step.
+    fn line(self, values: &[f32]) -> Result<Step, StageError> {
+        let (norm, mut rest) = values.split_first().map_or((0.0, values), |(norm, rest)| (*norm, rest));
+        let mut next = || {
+            let (value, after) =
+                rest.split_first().map_or((f32::NAN, rest), |(value, after)| (*value, after));
+            rest = after;
+            f64::from(value)
+        };
+        let (norm, mut loss, mut terms) = (Norm::from_squares(norm), 0.0, BTreeMap::new());
+        for (share, names) in self.parts {
+            loss += next();
+            for (name, weight) in names {
+                let raw = share * next();
+                let all: &mut Term = terms.entry(name.to_owned()).or_insert(Term { raw: 0.0, weighted: 0.0 });
+                all.raw += raw;
+                all.weighted += weight * raw;
+            }
+        }
+        let (step, epoch) = (self.step, self.epoch);
+        if !(loss.is_finite() && norm.is_finite()) {
+            let message = format!("the loss is {loss} and its gradient {norm} at epoch {epoch}, step {step}");
+            return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
+        }
+        Ok(Step { step, epoch, lr: self.rate, grad_norm: norm, loss, terms })
+    }
+}

@@ -1,0 +1,82 @@
+"""Writes what transformers computes for small encoders whose weights follow from their tensors' names:
+`python parity.py`, with torch and transformers; results in parity.json, which the tests of `encoder` read.
+
+A weight is (splitmix64(fnv1a(name) + index) >> 40) / 2^24 - 0.5 times a factor, exact in float32 everywhere.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import torch
+from transformers import (
+    BertConfig,
+    BertForTokenClassification,
+    DistilBertConfig,
+    DistilBertForTokenClassification,
+    RobertaConfig,
+    RobertaForTokenClassification,
+)
+
+LABELS = {i: name for i, name in enumerate(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])}
+IDS = [[2, 7, 9, 30, 41, 3], [2, 11, 3], [2, 5, 6, 7, 8, 9, 10, 11, 12, 49, 3]]
+
+
+def uniform(name, count):
+    h = 0xCBF29CE484222325
+    for byte in name.encode():
+        h = ((h ^ byte) * 0x100000001B3) & (2**64 - 1)
+    with np.errstate(over="ignore"):
+        z = np.uint64(h) + np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return (z >> np.uint64(40)).astype(np.float32) / np.float32(2**24) - np.float32(0.5)
+
+
+def value(name, shape):
+    u = uniform(name, int(np.prod(shape))).reshape(shape)
+    if name.endswith("bias"):
+        return u * np.float32(0.5)
+    return np.float32(1) + u * np.float32(0.5) if "norm" in name.lower() else u
+
+
+def case(kind, config):
+    model = kind(config).eval()
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+    state = {name: torch.from_numpy(value(name, shape)) for name, shape in shapes.items()}
+    model.load_state_dict(state, strict=False)
+    texts = []
+    for ids in IDS:
+        with torch.no_grad():
+            out = model(torch.tensor([ids]), output_hidden_states=True)
+        hidden = [[[round(float(x), 6) for x in row[:4]] for row in state[0]] for state in out.hidden_states]
+        logits = [[round(float(x), 6) for x in row] for row in out.logits[0]]
+        texts.append({"ids": ids, "logits": logits, "hidden_first_4": hidden})
+    config = config.to_dict() | {"architectures": [kind.__name__]}
+    keep = (
+        "architectures model_type vocab_size hidden_size dim num_hidden_layers n_layers num_attention_heads n_heads "
+        "intermediate_size hidden_dim max_position_embeddings type_vocab_size pad_token_id layer_norm_eps hidden_act "
+        "activation id2label label2id"
+    ).split()
+    return {
+        "config": {key: config[key] for key in keep if key in config},
+        "parameters": sum(int(np.prod(shape)) for shape in shapes.values()),
+        "tensors": shapes,
+        "texts": texts,
+    }
+
+
+torch.set_default_dtype(torch.float32)
+common = dict(vocab_size=50, max_position_embeddings=20, id2label=LABELS, label2id={v: k for k, v in LABELS.items()})
+wide = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24)
+cases = [
+    case(RobertaForTokenClassification, RobertaConfig(**common, **wide, type_vocab_size=1, layer_norm_eps=1e-5)),
+    case(BertForTokenClassification, BertConfig(**common, **wide, type_vocab_size=2)),
+    case(
+        DistilBertForTokenClassification,
+        DistilBertConfig(**common, dim=16, n_layers=2, n_heads=4, hidden_dim=24),
+    ),
+]
+text = json.dumps(cases, separators=(",", ":"))
+pathlib.Path(__file__).with_name("parity.json").write_text(text + "\n")
