@@ -8,7 +8,7 @@ use stage_contract::{Registry, StageError};
 
 use super::{Exit, Setting, count, emit, find_all, open};
 use crate::{
-    executor::{Cancel, Patience},
+    executor::{Cancel, OnRepeat},
     pipeline::{Override, Pipeline},
     runner::{self, Finished, Order, Stop},
     watch::{Format, Outcome, refusal, watch},
@@ -75,7 +75,7 @@ fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), 
     if args.dry_run {
         return Ok((announce::announce(&mut project, &order, args.setting.format)?, None));
     }
-    let cancel = Cancel::listen(Patience::Three)?;
+    let cancel = Cancel::listen(OnRepeat::Exit)?;
     let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;

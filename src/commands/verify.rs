@@ -11,7 +11,7 @@ use stage_contract::Registry;
 
 use super::{Exit, Setting, emit, find, gc::lock_files, gone, is_called, working_folder};
 use crate::{
-    executor::{Cancel, Patience},
+    executor::{Cancel, OnRepeat},
     fingerprint::Key,
     lock::Lock,
     pipeline::{self, Pipeline},
@@ -127,7 +127,7 @@ impl Args {
         let mut project = self.setting.open(registry)?;
         let nodes = find(&project.pipeline, stage)?;
         let ids: Vec<_> = nodes.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
-        let cancel = Cancel::listen(Patience::Three)?;
+        let cancel = Cancel::listen(OnRepeat::Exit)?;
         let mut watch = watch(self.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
         let mut exit = Exit::Ok;
         for (&node, id) in nodes.iter().zip(&ids) {

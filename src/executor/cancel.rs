@@ -13,14 +13,13 @@ use signal_hook::{
 };
 use stage_contract::StageError;
 
-/// What a process does that is asked again and again.
+/// What a process does that is asked to stop again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// The runner: the first time stops the stage, the second kills it, the third ends this process
-    /// where it stands.
-    Three,
-    /// The child: it has its own children to see to, and the runner to kill it.
-    Endless,
+pub enum OnRepeat {
+    /// The runner: the first time stops the stages, the second kills them, the third ends this process at once.
+    Exit,
+    /// A job: it has its own child processes to stop, and the runner to kill it.
+    Ignore,
 }
 
 /// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
@@ -35,7 +34,7 @@ impl Cancel {
     ///
     /// # Errors
     /// When the system refuses a handler.
-    pub fn listen(patience: Patience) -> Result<Self, StageError> {
+    pub fn listen(on_repeat: OnRepeat) -> Result<Self, StageError> {
         let cancel = Self::default();
         let ignored = ignored_signals();
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored(*signal));
@@ -47,7 +46,7 @@ impl Cancel {
                 told.ask();
                 // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
                 // a child notices that we are gone.
-                if patience == Patience::Three && told.times() >= 3 {
+                if on_repeat == OnRepeat::Exit && told.times() >= 3 {
                     process::exit(130);
                 }
             }

@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::{Devices, StageError};
 
+/// Where a job lies, beside its answer.
+pub const JOB: &str = "job.json";
+
+/// Where a job says how it ended.
+pub const ANSWER: &str = "answer.json";
+
+/// Where it says what it took, beside its answer.
+pub const USAGE: &str = "usage.json";
+
+/// All that the runner and a job exchange; no part of a result.
+pub const EXCHANGED: [&str; 3] = [JOB, ANSWER, USAGE];
+
 /// All that a child process needs to execute one node. Paths are absolute.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
@@ -89,6 +101,13 @@ impl Answer {
         let help = error.advice().map(str::to_owned);
         Self::Failed { message: message.clone(), causes: causes(error), help }
     }
+}
+
+/// What a job took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The most bytes of memory that one of its processes held.
+    pub memory: u64,
 }
 
 /// What lies below an error, from the general to the particular.

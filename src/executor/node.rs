@@ -1,4 +1,8 @@
-//! What happens in the child process.
+//! What happens in the job: `ner-pipe exec-node`.
+
+mod command;
+mod orphans;
+mod usage;
 
 use std::{
     any::Any,
@@ -16,17 +20,14 @@ use rustix::process::{
 use stage_contract::{Context, Event, Registry, Sink, StageError};
 
 use super::{
-    Cancel, Patience, command,
+    cancel::{Cancel, OnRepeat},
     job::{Answer, Job, Task, causes, read, write},
-    strays, usage,
+    termination::UNHEARD,
 };
 use crate::{
     failpoint::{Point, reach},
     store::Flock,
 };
-
-/// The exit code of a child that cannot write its answer, mostly because the disk is full (`EX_IOERR`).
-pub const UNHEARD: u8 = 74;
 
 /// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
 /// pipe that the runner holds, and its end is the end of this process and all that it started.
@@ -34,7 +35,7 @@ pub const UNHEARD: u8 = 74;
 /// # Errors
 /// When the job cannot be read or the answer cannot be written.
 pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
-    let cancel = Cancel::listen(Patience::Endless)?;
+    let cancel = Cancel::listen(OnRepeat::Ignore)?;
     let job: Job = read(job_file)?;
     if tied {
         tie(&job)?;
@@ -73,7 +74,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
     thread::spawn(|| {
         let mut byte = [0];
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
-        strays::end();
+        orphans::end();
         // Only a group of our own: started by hand, the group is the user's shell.
         if getpgrp() == getpid() {
             let _ = kill_current_process_group(Signal::KILL);

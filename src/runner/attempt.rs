@@ -1,27 +1,24 @@
-//! Executing one node, once, in a thread of its own: the child process, what it told, the check of what
-//! it left, the commit. All that is needed comes with the attempt; the run learns of it by messages.
+//! Executing one node, once, in a thread of its own: the job, what it told, the check of what it left,
+//! the commit. All that is needed comes with the attempt; the run learns of it by messages.
 
 use std::{
     collections::BTreeMap,
     fs,
     io::Write,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use stage_contract::{Event, Shape, StageError};
 
 use super::{Loss, home::Home};
 use crate::{
-    executor::{Answer, Cancel, Job, Limits, Local, Task, UNHEARD, Verdict, killed, used_memory},
+    executor::{Answer, Cancel, EXCHANGED, Ended, Executor, Job, Limits, Task, execute},
     failpoint::{Point, reach},
     fingerprint::{Manifest, Observed, Writes, file_name, observe},
     store::{Entry, Record, Slot, Stored, leave_alone, make_private, private_folder, remove},
     watch::Fault,
 };
-
-/// What travels between the two processes; removed from the slot before it becomes an entry.
-pub(super) const ASIDE: [&str; 3] = ["job.json", "answer.json", "usage.json"];
 
 /// An input as it was before the stage ran.
 pub(super) struct Given {
@@ -65,11 +62,11 @@ impl Attempt {
     /// Executes the node and commits its result.
     pub fn make(
         self,
-        local: &Local,
+        executor: &dyn Executor,
         cancel: &Cancel,
         tell: impl FnMut(Event),
     ) -> Result<Box<Entry>, Box<Failed>> {
-        let record = match self.record(local, cancel, tell) {
+        let record = match self.record(executor, cancel, tell) {
             Ok(record) => record,
             Err(loss) => return Err(Box::new(Failed { slot: Some(self.slot), loss })),
         };
@@ -78,7 +75,7 @@ impl Attempt {
             return Err(Box::new(Failed { slot: Some(self.slot), loss: moved.into() }));
         }
         let gone = |error: StageError| Box::new(Failed { slot: None, loss: error.into() });
-        let entry = self.slot.commit(&self.manifest, &record, &ASIDE).map_err(gone)?;
+        let entry = self.slot.commit(&self.manifest, &record, &EXCHANGED).map_err(gone)?;
         let checkpoint = &self.job.checkpoint;
         if checkpoint.exists() {
             reach(Point::CheckpointRemove)
@@ -92,7 +89,7 @@ impl Attempt {
     /// Executes the node, and says what it left in the slot.
     pub fn record(
         &self,
-        local: &Local,
+        executor: &dyn Executor,
         cancel: &Cancel,
         mut tell: impl FnMut(Event),
     ) -> Result<Record, Loss> {
@@ -109,13 +106,14 @@ impl Attempt {
         }
         let mut said = Said::default();
         let mut log = self.slot.open_log()?;
-        let (file, child_log) = (self.slot.aside(ASIDE[0]), self.slot.open_log()?);
         let writes = Writes::to(&job.root, self.given.iter().map(|given| (&*given.path, &given.seen)));
-        let verdict = local.execute(job, &file, child_log, self.limits, cancel, |event| {
+        let on_event = |event| {
             said.take(&event, &mut log);
             tell(event);
-        })?;
-        judge(verdict, &job.node, self.limits.timeout, cancel.is_asked())?;
+        };
+        let Ended { answer, usage } =
+            execute(executor, job, &self.slot.log(), self.limits, cancel, on_event)?;
+        judge(answer)?;
         if writes.as_ref().is_some_and(Writes::led_elsewhere) {
             return Err(StageError::new("the path of an input led elsewhere while the stage ran")
                 .help("leave links to inputs, and folders of inputs, alone while stages run; this result was not recorded")
@@ -156,7 +154,7 @@ impl Attempt {
             measured: said.measured,
             gates: said.gates,
             seconds: begun.elapsed().as_secs_f64(),
-            memory: used_memory(&self.slot.aside(ASIDE[2])),
+            memory: usage.map(|usage| usage.memory),
             device: job.devices.to_string(),
             threads: job.threads,
             finished,
@@ -182,50 +180,20 @@ impl Said {
     }
 }
 
-/// What a child's end means.
-fn judge(verdict: Verdict, node: &str, timeout: Option<Duration>, cancelled: bool) -> Result<(), Loss> {
+/// Whether a job gave a result.
+fn judge(answer: Answer) -> Result<(), Loss> {
     let fault = |message, causes, help: Option<String>| {
         Box::new(Fault { message, causes, help: help.into_iter().collect(), ..Fault::default() })
     };
-    let report = "this is a fault of ner-pipe: report it with the log".to_owned();
-    Err(match verdict {
-        // Finished in spite of a wish to stop: its result is as good as any.
-        Verdict::Answered(Answer::Done) => return Ok(()),
-        Verdict::Answered(Answer::Panicked { message }) => {
-            Loss::Panicked(fault(format!("the stage's code is wrong: {message}"), Vec::new(), Some(report)))
+    match answer {
+        Answer::Done => Ok(()),
+        Answer::Cancelled => Err(Loss::Cancelled),
+        Answer::Failed { message, causes, help } => Err(Loss::Process(fault(message, causes, help))),
+        Answer::Panicked { message } => {
+            let help = "this is an internal error of ner-pipe: please report it with the log".to_owned();
+            Err(Loss::Panicked(fault(message, Vec::new(), Some(help))))
         }
-        _ if cancelled => Loss::Cancelled,
-        Verdict::Answered(Answer::Cancelled) => Loss::Cancelled,
-        Verdict::Answered(Answer::Failed { message, causes, help }) => {
-            Loss::Process(fault(message, causes, help))
-        }
-        // Even when it says that it is done: asked to stop, a script may end well with half a result.
-        Verdict::TimedOut => {
-            let time = humantime::format_duration(timeout.unwrap_or_default());
-            Loss::Process(fault(
-                format!("`{node}` took longer than its timeout of {time}, and was stopped"),
-                Vec::new(),
-                Some("raise its `timeout`, or give it less to do".to_owned()),
-            ))
-        }
-        Verdict::Killed(signal) => match killed("its process", signal).into() {
-            Loss::Fault(fault) => Loss::Process(fault),
-            loss => loss,
-        },
-        Verdict::Silent(Some(code)) if code == i32::from(UNHEARD) => {
-            let message = "its process could not write down how it ended".to_owned();
-            let help = "read its log; free some space on the disk, then type `ner-pipe run`".to_owned();
-            Loss::Process(fault(message, Vec::new(), Some(help)))
-        }
-        Verdict::Silent(code) => {
-            let code = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-            Loss::Panicked(fault(
-                format!("its process ended{code} without saying why"),
-                Vec::new(),
-                Some(report),
-            ))
-        }
-    })
+    }
 }
 
 /// A result made from something that moved meanwhile belongs to no key. Decided: a write counts also when the

@@ -1,11 +1,14 @@
 //! How much there is of each resource, and what a node takes of it.
 
-use std::{collections::BTreeMap, env, fs, num::NonZero, thread};
+use std::collections::BTreeMap;
 
 use stage_contract::{Device, DeviceRequest, Devices};
 
 use super::schedule::Need;
-use crate::pipeline::{Node, Pipeline, Work};
+use crate::{
+    executor::Resources,
+    pipeline::{Node, Pipeline, Work},
+};
 
 /// What a run may occupy.
 #[derive(Clone, Debug)]
@@ -17,10 +20,10 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// What the pipeline file says, and for the rest what this machine has. `--device cuda:N,N` leaves those GPUs.
+    /// What the pipeline file says, and for the rest what there is. `--device cuda:N,N` leaves those GPUs.
     #[must_use]
-    pub fn of(pipeline: &Pipeline, request: &DeviceRequest) -> Self {
-        let mut gpus: Vec<_> = visible_gpus().into_iter().enumerate().collect();
+    pub fn of(pipeline: &Pipeline, request: &DeviceRequest, there: Resources) -> Self {
+        let mut gpus: Vec<_> = there.gpus.into_iter().enumerate().collect();
         if let DeviceRequest::Exactly(devices) = request
             && devices.first != Device::Cpu
         {
@@ -28,11 +31,9 @@ impl Capacity {
             let seen = |wanted: usize| gpus.get(wanted).cloned().unwrap_or((wanted, wanted.to_string()));
             gpus = devices.gpus().map(seen).collect();
         }
-        let mut totals = BTreeMap::from([
-            ("cpu".to_owned(), thread::available_parallelism().map_or(1, NonZero::get) as u64),
-            ("gpu".to_owned(), gpus.len() as u64),
-        ]);
-        totals.extend(memory().map(|bytes| ("memory".to_owned(), bytes)));
+        let mut totals =
+            BTreeMap::from([("cpu".to_owned(), there.cpus as u64), ("gpu".to_owned(), gpus.len() as u64)]);
+        totals.extend(there.memory.map(|bytes| ("memory".to_owned(), bytes)));
         totals.extend(pipeline.totals.clone());
         Self { totals, gpus }
     }
@@ -82,35 +83,6 @@ impl Capacity {
     }
 }
 
-/// As this process sees them, without asking CUDA: that takes time and memory.
-fn visible_gpus() -> Vec<String> {
-    if let Ok(visible) = env::var("CUDA_VISIBLE_DEVICES") {
-        return listed(&visible);
-    }
-    let devices = fs::read_dir("/dev").into_iter().flatten().flatten();
-    let names = devices.filter_map(|device| device.file_name().into_string().ok());
-    let mut numbers: Vec<u32> = names.filter_map(|name| name.strip_prefix("nvidia")?.parse().ok()).collect();
-    numbers.sort_unstable();
-    (0..numbers.len()).map(|index| index.to_string()).collect()
-}
-
-/// CUDA reads the list up to the first entry that names none.
-fn listed(visible: &str) -> Vec<String> {
-    let names = visible.split(',').map(str::trim);
-    names.take_while(|name| !name.is_empty() && *name != "-1").map(str::to_owned).collect()
-}
-
-/// The machine's memory, or what its control group allows, in bytes.
-fn memory() -> Option<u64> {
-    const KIB: u64 = 1024;
-    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let total = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(KIB);
-    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
-    Some(total.min(limit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,13 +95,6 @@ mod tests {
             (0..3).filter_map(|unit| capacity.gpu(unit)).map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["2", "5", "2"]);
         assert_eq!(Capacity { totals: BTreeMap::new(), gpus: Vec::new() }.gpu(0), None);
-    }
-
-    #[test]
-    fn a_list_of_gpus_ends_where_cuda_ends_it() {
-        assert_eq!(listed("3, GPU-9f"), ["3", "GPU-9f"]);
-        assert_eq!(listed("1,-1,2"), ["1"]);
-        assert!(listed("").is_empty());
     }
 
     #[test]

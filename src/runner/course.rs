@@ -24,7 +24,7 @@ use super::{
     survey,
 };
 use crate::{
-    executor::{Cancel, Local},
+    executor::{Cancel, Executor},
     fingerprint::{Fingerprint, Key},
     pipeline::Work,
     store::{Entry, Lookup, LookupError, Patience, Slot},
@@ -66,7 +66,6 @@ pub(super) struct Run<'a, 'r> {
     /// Results so far, by node.
     pub(super) results: Vec<Option<Entry>>,
     pub(super) cancel: &'a Cancel,
-    pub(super) local: Local,
     pub(super) expected: Survey,
     pub(super) schedule: Schedule,
     pub(super) pending: BTreeMap<usize, Pending>,
@@ -114,7 +113,6 @@ impl<'a, 'r> Run<'a, 'r> {
             watch,
             capacity,
             cancel,
-            local: Local::new(),
             expected,
             schedule,
             pending: BTreeMap::new(),
@@ -329,9 +327,9 @@ impl<'a, 'r> Run<'a, 'r> {
             Err(failed) => return self.fail(node, *failed),
         };
         self.executed = true;
-        let (local, cancel) = (self.local.clone(), self.cancel.clone());
+        let (executor, cancel) = (self.project.executor.clone(), self.cancel.clone());
         self.spawn(node, move |sender| {
-            Message::Done(node, run_guarded(attempt, &local, &cancel, node, sender))
+            Message::Done(node, run_guarded(attempt, executor.as_ref(), &cancel, node, sender))
         });
     }
 
@@ -363,15 +361,15 @@ impl<'a, 'r> Run<'a, 'r> {
 /// A fault of ours in a thread must not leave the run waiting for it.
 fn run_guarded(
     attempt: Attempt,
-    local: &Local,
+    executor: &dyn Executor,
     cancel: &Cancel,
     node: usize,
     sender: &Sender<Message>,
 ) -> Result<Box<Entry>, Box<Failed>> {
     let tell = |event| drop(sender.send(Message::Event(node, event)));
-    catch_unwind(AssertUnwindSafe(|| attempt.make(local, cancel, tell))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| attempt.make(executor, cancel, tell))).unwrap_or_else(|_| {
         let message = "ner-pipe itself failed while it executed the stage".to_owned();
-        let help = vec!["this is a fault of ner-pipe: report it".to_owned()];
+        let help = vec!["this is an internal error of ner-pipe: please report it".to_owned()];
         let fault = Box::new(Fault { message, help, ..Fault::default() });
         Err(Box::new(Failed { slot: None, loss: Loss::Panicked(fault) }))
     })

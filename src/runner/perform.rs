@@ -11,11 +11,11 @@ use stage_contract::{Device, StageError};
 
 use super::{
     Loss,
-    attempt::{ASIDE, Attempt, Failed, Given},
+    attempt::{Attempt, Failed, Given},
     course::Run,
 };
 use crate::{
-    executor::{Job, Limits, Task},
+    executor::{ANSWER, Job, Limits, Task},
     fingerprint::{Fingerprint, file_name, node_seed},
     pipeline::{Origin, Work},
     publish::{Standing, standing},
@@ -119,7 +119,7 @@ impl Run<'_, '_> {
             environment,
             show_text: self.order.show_text,
             lock: self.project.store.exec_lock(&slot.key()),
-            answer: slot.aside(ASIDE[1]),
+            answer: slot.aside(ANSWER),
         })
     }
 

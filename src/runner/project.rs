@@ -3,6 +3,7 @@ use std::{
     fs,
     num::NonZero,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -10,6 +11,7 @@ use stage_contract::{Device, DeviceRequest, Devices, Invalid, Kind, Registry, Sh
 
 use super::{Stop, capacity::Capacity, home::Home};
 use crate::{
+    executor::{Executor, default_executor},
     fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
@@ -48,6 +50,8 @@ pub struct Project<'r> {
     pub memo: Memo,
     /// What is worth saying, but no mistake: the device that `auto` took.
     pub notes: Vec<String>,
+    /// Where stages are executed.
+    pub executor: Arc<dyn Executor>,
     wish: Wish,
     devices: Option<Devices>,
     pub(super) home: Home,
@@ -79,7 +83,8 @@ impl<'r> Project<'r> {
         let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
         let (notes, devices, home) = (Vec::new(), None, Home::of(&pipeline.root));
-        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, devices, home })
+        let executor = default_executor();
+        Ok(Self { registry, pipeline, store, lock, memo, notes, executor, wish, devices, home })
     }
 
     /// The devices, looked for at the first call: a run in which nothing executes needs none.
@@ -120,7 +125,7 @@ impl<'r> Project<'r> {
     /// How much a run may occupy.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        Capacity::of(&self.pipeline, &self.wish.device)
+        Capacity::of(&self.pipeline, &self.wish.device, self.executor.resources())
     }
 
     /// CPU threads for a node: as many as the cpus that it asks for, else all; never more than `--threads`.

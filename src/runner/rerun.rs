@@ -53,8 +53,9 @@ pub fn rerun(
     let mut attempt = run.attempt(node, &fingerprint, &[], slot).map_err(|gone| failed(gone.loss))?;
     // Nothing of an earlier attempt, and nothing for a later one.
     attempt.job.checkpoint = attempt.slot.aside("checkpoint");
-    let (local, watch) = (run.local.clone(), &mut *run.watch);
-    let record = attempt.record(&local, cancel, |event| watch.event(&id, &event)).map_err(failed)?;
+    let (executor, watch) = (run.project.executor.clone(), &mut *run.watch);
+    let record =
+        attempt.record(executor.as_ref(), cancel, |event| watch.event(&id, &event)).map_err(failed)?;
     let slot = attempt.slot;
     let mut outputs = BTreeMap::new();
     for (name, digest) in &recorded.outputs {
