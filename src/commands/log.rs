@@ -11,7 +11,7 @@ use std::{
 use stage_contract::{Registry, StageError};
 
 use super::{Exit, PipelineFile, emit, find, forgive, gone, open};
-use crate::runner::{Project, Stop, Wish, survey};
+use crate::runner::{Project, Stop, Wish, plan};
 
 /// Show what a stage printed: in its last attempt if that failed, else when its result was made
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,7 @@ fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<
     let entry = match (recorded, node) {
         (None, Some(node)) => {
             let wanted = project.pipeline.closure(&[node]);
-            survey(project, &wanted, &BTreeSet::new())?.results[node].take()
+            plan(project, &wanted, &BTreeSet::new())?.results[node].take()
         }
         (recorded, _) => recorded,
     };

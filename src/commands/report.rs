@@ -12,7 +12,7 @@ use stage_contract::{Registry, StageError};
 use super::{Exit, Machine, PipelineFile, emit, open, print};
 use crate::{
     page::{GENERATOR, page},
-    runner::{Stop, survey},
+    runner::{Stop, plan},
     store::{write_shared, write_whole},
 };
 
@@ -38,8 +38,8 @@ pub struct Args {
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let mut project = open(registry, &args.pipeline.file, &[], args.machine.wish())?;
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
-    let survey = survey(&mut project, &all, &BTreeSet::new())?;
-    let page = page(&project, &survey, args.show_text);
+    let plan = plan(&mut project, &all, &BTreeSet::new())?;
+    let page = page(&project, &plan, args.show_text);
     let usual = project.pipeline.artifacts.join("report.html");
     let path = args.output.as_deref().unwrap_or(&usual);
     if path == Path::new("-") {

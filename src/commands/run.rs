@@ -10,7 +10,7 @@ use super::{Exit, Setting, count, emit, find_all, open};
 use crate::{
     executor::{Cancel, OnRepeat},
     pipeline::{Override, Pipeline},
-    runner::{self, Finished, Order, Stop},
+    runner::{self, Finished, RunOptions, Stop},
     watch::{Format, Outcome, refusal, watch},
 };
 
@@ -71,19 +71,20 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 /// How a run ended, and why not all of it reached standard output.
 fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), Stop> {
     let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.wish())?;
-    let order = args.order(&project.pipeline)?;
+    let options = args.options(&project.pipeline)?;
     if args.dry_run {
-        return Ok((announce::announce(&mut project, &order, args.setting.format)?, None));
+        return Ok((announce::announce(&mut project, &options, args.setting.format)?, None));
     }
     let cancel = Cancel::listen(OnRepeat::Exit)?;
-    let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
+    let ids: Vec<String> =
+        options.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
-    let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
+    let finished = runner::run(&mut project, &options, &cancel, watch.as_mut())?;
     Ok((args.exit(&finished, &cancel), watch.trouble()))
 }
 
 impl Args {
-    fn order(&self, pipeline: &Pipeline) -> Result<Order, Stop> {
+    fn options(&self, pipeline: &Pipeline) -> Result<RunOptions, Stop> {
         let named = find_all(pipeline, &self.stages)?;
         let forced: BTreeSet<_> = find_all(pipeline, &self.force)?.into_iter().collect();
         let all = (0..pipeline.nodes.len()).collect();
@@ -98,7 +99,7 @@ impl Args {
                 ),
             ));
         }
-        Ok(Order { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
+        Ok(RunOptions { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
     }
 
     fn exit(&self, finished: &Finished, cancel: &Cancel) -> Exit {

@@ -1,17 +1,18 @@
-//! Executing one node, once, in a thread of its own: the job, what it told, the check of what it left,
+//! Executing one node, once, in a thread of its own: the job, what it reported, the check of what it left,
 //! the commit. All that is needed comes with the attempt; the run learns of it by messages.
 
 use std::{
     collections::BTreeMap,
     fs,
     io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::{Instant, SystemTime},
 };
 
 use stage_contract::{Event, Shape, StageError};
 
-use super::{Loss, home::Home};
+use super::{failure::Failure, folder::ProjectFolder};
 use crate::{
     executor::{Answer, Cancel, EXCHANGED, Ended, Executor, Job, Limits, Task, execute},
     failpoint::{Point, reach},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// An input as it was before the stage ran.
-pub(super) struct Given {
+pub(super) struct Input {
     pub port: String,
     /// As the pipeline file calls it.
     pub origin: String,
@@ -31,10 +32,10 @@ pub(super) struct Given {
 
 /// All that it takes to execute a node.
 pub(super) struct Attempt {
-    pub home: Home,
+    pub folder: ProjectFolder,
     pub slot: Slot,
     pub job: Job,
-    pub given: Vec<Given>,
+    pub inputs: Vec<Input>,
     /// Name and shape.
     pub outputs: Vec<(String, Shape)>,
     pub manifest: Manifest,
@@ -47,34 +48,48 @@ pub(super) struct Attempt {
 /// An attempt that gave no result, with its slot, where that is still there: the log is in it.
 pub(super) struct Failed {
     pub slot: Option<Slot>,
-    pub loss: Loss,
+    pub failure: Failure,
 }
 
-/// What a stage said about its result.
+/// What a stage reported about its result.
 #[derive(Default)]
-struct Said {
+struct Reported {
     metrics: BTreeMap<String, f64>,
     measured: BTreeMap<String, f64>,
     gates: BTreeMap<String, String>,
 }
 
 impl Attempt {
-    /// Executes the node and commits its result.
+    /// Executes the node and commits its result. A panic of ours must not leave the run waiting for it.
     pub fn make(
         self,
         executor: &dyn Executor,
         cancel: &Cancel,
-        tell: impl FnMut(Event),
+        on_event: impl FnMut(Event),
     ) -> Result<Box<Entry>, Box<Failed>> {
-        let record = match self.record(executor, cancel, tell) {
+        catch_unwind(AssertUnwindSafe(|| self.commit(executor, cancel, on_event))).unwrap_or_else(|_| {
+            let message = "ner-pipe itself failed while it executed the stage".to_owned();
+            let help = vec!["this is an internal error of ner-pipe: please report it".to_owned()];
+            let fault = Box::new(Fault { message, help, ..Fault::default() });
+            Err(Box::new(Failed { slot: None, failure: Failure::Panicked(fault) }))
+        })
+    }
+
+    fn commit(
+        self,
+        executor: &dyn Executor,
+        cancel: &Cancel,
+        on_event: impl FnMut(Event),
+    ) -> Result<Box<Entry>, Box<Failed>> {
+        let record = match self.record(executor, cancel, on_event) {
             Ok(record) => record,
-            Err(loss) => return Err(Box::new(Failed { slot: Some(self.slot), loss })),
+            Err(failure) => return Err(Box::new(Failed { slot: Some(self.slot), failure })),
         };
         // What lies under the names of the slot may be half of a copy.
-        if let Err(moved) = self.home.expect_here() {
-            return Err(Box::new(Failed { slot: Some(self.slot), loss: moved.into() }));
+        if let Err(moved) = self.folder.expect_unmoved() {
+            return Err(Box::new(Failed { slot: Some(self.slot), failure: moved.into() }));
         }
-        let gone = |error: StageError| Box::new(Failed { slot: None, loss: error.into() });
+        let gone = |error: StageError| Box::new(Failed { slot: None, failure: error.into() });
         let entry = self.slot.commit(&self.manifest, &record, &EXCHANGED).map_err(gone)?;
         let checkpoint = &self.job.checkpoint;
         if checkpoint.exists() {
@@ -91,8 +106,8 @@ impl Attempt {
         &self,
         executor: &dyn Executor,
         cancel: &Cancel,
-        mut tell: impl FnMut(Event),
-    ) -> Result<Record, Loss> {
+        mut on_event: impl FnMut(Event),
+    ) -> Result<Record, Failure> {
         let begun = Instant::now();
         let job = &self.job;
         // What an attempt before this one left, also beside the outputs.
@@ -104,15 +119,14 @@ impl Attempt {
         if let Task::Stage { .. } = job.task {
             private_folder(&job.checkpoint)?;
         }
-        let mut said = Said::default();
+        let mut reported = Reported::default();
         let mut log = self.slot.open_log()?;
-        let writes = Writes::to(&job.root, self.given.iter().map(|given| (&*given.path, &given.seen)));
-        let on_event = |event| {
-            said.take(&event, &mut log);
-            tell(event);
+        let writes = Writes::to(&job.root, self.inputs.iter().map(|input| (&*input.path, &input.seen)));
+        let listen = |event| {
+            reported.take(&event, &mut log);
+            on_event(event);
         };
-        let Ended { answer, usage } =
-            execute(executor, job, &self.slot.log(), self.limits, cancel, on_event)?;
+        let Ended { answer, usage } = execute(executor, job, &self.slot.log(), self.limits, cancel, listen)?;
         judge(answer)?;
         if writes.as_ref().is_some_and(Writes::led_elsewhere) {
             return Err(StageError::new("the path of an input led elsewhere while the stage ran")
@@ -120,16 +134,16 @@ impl Attempt {
                 .into());
         }
         let quiet = writes.is_some_and(|writes| !writes.happened());
-        expect_unmoved(&job.root, &self.given, quiet)?;
+        expect_unmoved(&job.root, &self.inputs, quiet)?;
         let mut outputs = BTreeMap::new();
         for (name, shape) in &self.outputs {
             let path = &job.outputs[name];
             expect_shape(path, name, *shape)?;
             if leave_alone(path)? {
-                let said = format!(
+                let reported = format!(
                     "ner-pipe: what was written beside output `{name}` is no output, and was removed"
                 );
-                drop(writeln!(log, "{said}"));
+                drop(writeln!(log, "{reported}"));
             }
             reach(Point::Observe).map_err(|e| StageError::io("read", path, e))?;
             make_private(path)?;
@@ -148,11 +162,11 @@ impl Attempt {
         Ok(Record {
             key: self.slot.key(),
             stage: job.node.clone(),
-            origins: self.given.iter().map(|given| (given.port.clone(), given.origin.clone())).collect(),
+            origins: self.inputs.iter().map(|input| (input.port.clone(), input.origin.clone())).collect(),
             outputs,
-            metrics: said.metrics,
-            measured: said.measured,
-            gates: said.gates,
+            metrics: reported.metrics,
+            measured: reported.measured,
+            gates: reported.gates,
             seconds: begun.elapsed().as_secs_f64(),
             memory: usage.map(|usage| usage.memory),
             device: job.devices.to_string(),
@@ -165,7 +179,7 @@ impl Attempt {
     }
 }
 
-impl Said {
+impl Reported {
     fn take(&mut self, event: &Event, log: &mut impl Write) {
         match event {
             Event::Metric { name, value, measured } => {
@@ -181,25 +195,25 @@ impl Said {
 }
 
 /// Whether a job gave a result.
-fn judge(answer: Answer) -> Result<(), Loss> {
+fn judge(answer: Answer) -> Result<(), Failure> {
     let fault = |message, causes, help: Option<String>| {
         Box::new(Fault { message, causes, help: help.into_iter().collect(), ..Fault::default() })
     };
     match answer {
         Answer::Done => Ok(()),
-        Answer::Cancelled => Err(Loss::Cancelled),
-        Answer::Failed { message, causes, help } => Err(Loss::Process(fault(message, causes, help))),
+        Answer::Cancelled => Err(Failure::Cancelled),
+        Answer::Failed { message, causes, help } => Err(Failure::Retryable(fault(message, causes, help))),
         Answer::Panicked { message } => {
             let help = "this is an internal error of ner-pipe: please report it with the log".to_owned();
-            Err(Loss::Panicked(fault(message, Vec::new(), Some(help))))
+            Err(Failure::Panicked(fault(message, Vec::new(), Some(help))))
         }
     }
 }
 
 /// A result made from something that moved meanwhile belongs to no key. Decided: a write counts also when the
 /// bytes are put back, as the stage may have read others; new times or modes alone (`quiet`) do not.
-fn expect_unmoved(root: &Path, given: &[Given], quiet: bool) -> Result<(), StageError> {
-    for Given { port, path, seen, .. } in given {
+fn expect_unmoved(root: &Path, inputs: &[Input], quiet: bool) -> Result<(), StageError> {
+    for Input { port, path, seen, .. } in inputs {
         if let Some(moved) = if quiet { seen.edited(path) } else { seen.moved(path) } {
             let moved = moved.strip_prefix(root).unwrap_or(&moved).display().to_string();
             return Err(StageError::new(format!("input `{port}` changed while the stage ran: {moved}"))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stage_contract::{Device, DeviceRequest, Devices};
 
-use super::schedule::Need;
+use super::schedule::Request;
 use crate::{
     executor::Resources,
     pipeline::{Node, Pipeline, Work},
@@ -43,7 +43,7 @@ impl Capacity {
     /// A command that says nothing takes one cpu, a stage of the registry all of them, as it uses all
     /// threads; and on CUDA its GPUs to itself, while elsewhere it needs none whatever it says.
     #[must_use]
-    pub fn need(&self, node: &Node, devices: Option<&Devices>) -> Need {
+    pub fn request(&self, node: &Node, devices: Option<&Devices>) -> Request {
         let mut resources = node.terms.resources.clone();
         let cpus = self.totals.get("cpu").copied().unwrap_or(1);
         resources.entry("cpu".to_owned()).or_insert(match node.work {
@@ -59,14 +59,14 @@ impl Capacity {
             }
             None => {}
         }
-        Need { resources, mutexes: node.terms.mutexes.clone() }
+        Request { resources, mutexes: node.terms.mutexes.clone() }
     }
 
     /// The first resource of which there can never be enough, how much is needed, and how much there is.
     #[must_use]
-    pub fn lacks<'n>(&self, need: &'n Need) -> Option<(&'n str, u64, u64)> {
+    pub fn lacks<'n>(&self, request: &'n Request) -> Option<(&'n str, u64, u64)> {
         let found =
-            need.resources.iter().map(|(name, wanted)| Some((name, *wanted, *self.totals.get(name)?)));
+            request.resources.iter().map(|(name, wanted)| Some((name, *wanted, *self.totals.get(name)?)));
         found
             .flatten()
             .find(|(_, wanted, total)| wanted > total)
@@ -100,9 +100,11 @@ mod tests {
     #[test]
     fn what_can_never_be_met_is_named() {
         let capacity = Capacity { totals: [("cpu".to_owned(), 2)].into(), gpus: Vec::new() };
-        let need =
-            |name: &str, amount| Need { resources: [(name.to_owned(), amount)].into(), ..Need::default() };
-        assert_eq!(capacity.lacks(&need("cpu", 3)), Some(("cpu", 3, 2)));
-        assert_eq!(capacity.lacks(&need("cpu", 2)), None);
+        let request = |name: &str, amount| Request {
+            resources: [(name.to_owned(), amount)].into(),
+            ..Request::default()
+        };
+        assert_eq!(capacity.lacks(&request("cpu", 3)), Some(("cpu", 3, 2)));
+        assert_eq!(capacity.lacks(&request("cpu", 2)), None);
     }
 }

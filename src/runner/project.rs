@@ -1,4 +1,5 @@
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     fs,
     num::NonZero,
@@ -9,7 +10,7 @@ use std::{
 
 use stage_contract::{Device, DeviceRequest, Devices, Invalid, Kind, Registry, Shape, StageError};
 
-use super::{Stop, capacity::Capacity, home::Home};
+use super::{capacity::Capacity, folder::ProjectFolder, stop::Stop};
 use crate::{
     executor::{Executor, default_executor},
     fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
@@ -54,7 +55,10 @@ pub struct Project<'r> {
     pub executor: Arc<dyn Executor>,
     wish: Wish,
     devices: Option<Devices>,
-    pub(super) home: Home,
+    capacity: OnceCell<Capacity>,
+    pub(super) folder: ProjectFolder,
+    /// Files may have changed since they were hashed: a stage executes, or another run was waited for.
+    pub(super) recheck: bool,
 }
 
 impl<'r> Project<'r> {
@@ -82,9 +86,22 @@ impl<'r> Project<'r> {
     pub fn of(registry: &'r Registry, pipeline: Pipeline, lock: Lock, wish: Wish) -> Result<Self, Stop> {
         let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
-        let (notes, devices, home) = (Vec::new(), None, Home::of(&pipeline.root));
+        let (notes, devices, folder) = (Vec::new(), None, ProjectFolder::of(&pipeline.root));
         let executor = default_executor();
-        Ok(Self { registry, pipeline, store, lock, memo, notes, executor, wish, devices, home })
+        Ok(Self {
+            registry,
+            pipeline,
+            store,
+            lock,
+            memo,
+            notes,
+            executor,
+            wish,
+            devices,
+            capacity: OnceCell::new(),
+            folder,
+            recheck: false,
+        })
     }
 
     /// The devices, looked for at the first call: a run in which nothing executes needs none.
@@ -124,8 +141,9 @@ impl<'r> Project<'r> {
 
     /// How much a run may occupy.
     #[must_use]
-    pub fn capacity(&self) -> Capacity {
-        Capacity::of(&self.pipeline, &self.wish.device, self.executor.resources())
+    pub fn capacity(&self) -> &Capacity {
+        let of = || Capacity::of(&self.pipeline, &self.wish.device, self.executor.resources());
+        self.capacity.get_or_init(of)
     }
 
     /// CPU threads for a node: as many as the cpus that it asks for, else all; never more than `--threads`.
@@ -181,6 +199,12 @@ impl<'r> Project<'r> {
         self.lock.save(&known)
     }
 
+    /// A path as people type it.
+    #[must_use]
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.pipeline.root).unwrap_or(path).display().to_string()
+    }
+
     /// Where an output is published, absolute.
     #[must_use]
     pub fn published(&self, out: &Out) -> PathBuf {
@@ -213,6 +237,14 @@ impl<'r> Project<'r> {
     /// # Errors
     /// When a source cannot be read, or the device is not there for a stage that measures it.
     pub fn fingerprint(&mut self, node: usize, results: &[Option<Entry>]) -> Result<Fingerprint, Problems> {
+        if self.recheck {
+            let node = &self.pipeline.nodes[node];
+            let inputs = node.inputs.iter().map(|wire| self.input_path(wire));
+            let outputs = node.outputs.iter().map(|out| self.published(out));
+            for path in inputs.chain(outputs).collect::<Vec<_>>() {
+                self.memo.recheck(&path);
+            }
+        }
         let mut inputs = Vec::new();
         for wire in 0..self.pipeline.nodes[node].inputs.len() {
             inputs.push(self.content(node, wire, results)?);

@@ -8,7 +8,10 @@ use std::{
 
 use stage_contract::{Shape, StageError};
 
-use super::{Loss, Next, Order, Project, Stop, Survey, course::Run, reasons, survey};
+use super::{
+    Next, Plan, Project, Stop, failure::Failure, hydrate::Hydrate, lock_writer::LockWriter, plan,
+    prepare::Preparation, reasons,
+};
 use crate::{
     executor::Cancel,
     fingerprint::{Fingerprint, Key, observe},
@@ -41,19 +44,19 @@ pub fn rerun(
 ) -> Result<Comparison, Stop> {
     let _used = project.store.prepare()?;
     let wanted = project.pipeline.closure(&[node]);
-    let survey = survey(project, &wanted, &BTreeSet::new())?;
+    let plan = plan(project, &wanted, &BTreeSet::new())?;
     let id = project.pipeline.nodes[node].id.clone();
-    let (fingerprint, recorded) = expect_comparable(project, node, &survey)?;
+    let (fingerprint, recorded) = expect_comparable(project, node, &plan)?;
     let slot = slot(project, &fingerprint.manifest.key(), cancel)?;
-    let order = Order { wanted, ..Order::default() };
-    let mut run = Run::new(project, &order, cancel, watch, survey);
-    run.results = run.expected.results.clone();
-    run.watch.started(&id, &["to compare with its result".to_owned()]);
-    let failed = |loss| Stop::Failed(fault(&id, loss));
-    let mut attempt = run.attempt(node, &fingerprint, &[], slot).map_err(|gone| failed(gone.loss))?;
+    watch.started(&id, &["to compare with its result".to_owned()]);
+    let failed = |failure| Stop::Failed(without_result(&id, failure));
+    let preparation =
+        Preparation { node, fingerprint: &fingerprint, gpus: &[], results: &plan.results, show_text: false };
+    let mut hydrate = Hydrate { project, watch, lock: &mut LockWriter::new() };
+    let mut attempt = preparation.attempt(&mut hydrate, slot).map_err(|gone| failed(gone.failure))?;
     // Nothing of an earlier attempt, and nothing for a later one.
     attempt.job.checkpoint = attempt.slot.aside("checkpoint");
-    let (executor, watch) = (run.project.executor.clone(), &mut *run.watch);
+    let executor = project.executor.clone();
     let record =
         attempt.record(executor.as_ref(), cancel, |event| watch.event(&id, &event)).map_err(failed)?;
     let slot = attempt.slot;
@@ -63,7 +66,7 @@ pub fn rerun(
             Some(stored) if stored.digest == *digest => Vec::new(),
             Some(stored) => {
                 let new = slot.output(name, &stored.file)?;
-                let old = before(run.project, node, name, &recorded);
+                let old = before(project, node, name, &recorded);
                 old.map_or_else(|| vec![stored.file.clone()], |old| differences(&old, &new, stored))
             }
             None => vec![format!("{name}: no longer an output")],
@@ -80,7 +83,7 @@ pub fn rerun(
 fn expect_comparable(
     project: &mut Project<'_>,
     node: usize,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Result<(Fingerprint, Locked), Stop> {
     let id = project.pipeline.nodes[node].id.clone();
     let run = project.pipeline.typed(&format!("run {id}"));
@@ -90,14 +93,14 @@ fn expect_comparable(
     };
     let locked = project.lock.get(&id).cloned().ok_or_else(|| other("it has none".to_owned()))?;
     for upstream in project.pipeline.upstream(node) {
-        let outlook = &survey.outlooks[&upstream];
-        if outlook.next != Next::Reuse {
+        let planned = &plan.nodes[&upstream];
+        if planned.next != Next::Reuse {
             let before = &project.pipeline.nodes[upstream].id;
             return Err(other(format!("`{before}`, which it reads, is not as it was published")));
         }
     }
     let fingerprint =
-        project.fingerprint(node, &survey.results).map_err(|found: Problems| Stop::from(found))?;
+        project.fingerprint(node, &plan.results).map_err(|found: Problems| Stop::from(found))?;
     if fingerprint.manifest.machine.is_some() {
         let message = format!("`{id}` measures this machine, and gives other values each time");
         return Err(Stop::wrong(message, "compare what it says: `ner-pipe metrics --against REV`"));
@@ -175,11 +178,11 @@ fn differences(old: &Path, new: &Path, stored: &Stored) -> Vec<String> {
     different
 }
 
-fn fault(id: &str, loss: Loss) -> StageError {
-    match loss {
-        Loss::Cancelled => StageError::Cancelled,
-        Loss::Busy => StageError::new("another run is making this result"),
-        Loss::Fault(fault) | Loss::Process(fault) | Loss::Panicked(fault) => {
+fn without_result(id: &str, failure: Failure) -> StageError {
+    match failure {
+        Failure::Skipped | Failure::Cancelled => StageError::Cancelled,
+        Failure::Busy => StageError::new("another run is making this result"),
+        Failure::Failed(fault) | Failure::Retryable(fault) | Failure::Panicked(fault) => {
             let why = [vec![fault.message], fault.causes].concat().join(": ");
             let message = format!("`{id}` gave no result to compare: {why}");
             match fault.help.first() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Project, Stop, Survey, reasons, survey};
+use super::{Plan, Project, Stop, plan, reasons};
 use crate::{
     fingerprint::file_name,
     lock::{Conflict, Lock, Locked},
@@ -39,11 +39,11 @@ pub struct Resolution {
 /// When a source cannot be read.
 pub fn resolve(project: &mut Project<'_>, conflict: &Conflict) -> Result<Resolution, Stop> {
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
-    let survey = survey(project, &all, &BTreeSet::new())?;
+    let plan = plan(project, &all, &BTreeSet::new())?;
     let mut resolution = Resolution::default();
     for node in all {
         let id = project.pipeline.nodes[node].id.clone();
-        let (locked, taken) = decide(project, node, conflict, &survey, &resolution.stages)?;
+        let (locked, taken) = decide(project, node, conflict, &plan, &resolution.stages)?;
         if let Some(locked) = locked {
             resolution.stages.insert(id.clone(), locked);
         }
@@ -56,7 +56,7 @@ fn decide(
     project: &mut Project<'_>,
     node: usize,
     conflict: &Conflict,
-    survey: &Survey,
+    plan: &Plan,
     before: &BTreeMap<String, Locked>,
 ) -> Result<(Option<Locked>, Taken), Stop> {
     let id = project.pipeline.nodes[node].id.clone();
@@ -75,11 +75,11 @@ fn decide(
             return Ok((ours, Taken::Agreed));
         }
     }
-    let (cached, seed) = (survey.results[node].as_ref(), project.pipeline.nodes[node].seed);
+    let (cached, seed) = (plan.results[node].as_ref(), project.pipeline.nodes[node].seed);
     let cached = cached.map(|entry| Locked::new(&entry.manifest, &entry.record, seed));
     for (side, taken) in [(ours, Taken::Ours), (theirs, Taken::Theirs)] {
         if let Some(side) = side
-            && fits(project, node, &side, survey, before)?
+            && fits(project, node, &side, plan, before)?
         {
             // Git may have merged the lines around the key from both sides: the cache's own record is whole.
             return Ok((Some(cached.unwrap_or(side)), taken));
@@ -95,10 +95,10 @@ fn fits(
     project: &mut Project<'_>,
     node: usize,
     side: &Locked,
-    survey: &Survey,
+    plan: &Plan,
     before: &BTreeMap<String, Locked>,
 ) -> Result<bool, Stop> {
-    let fingerprint = project.fingerprint(node, &survey.results)?;
+    let fingerprint = project.fingerprint(node, &plan.results)?;
     if let Some(key) = fingerprint.key() {
         return Ok(key == side.key);
     }

@@ -85,7 +85,7 @@ impl Next {
 
 /// What is to be expected of a node.
 #[derive(Clone, Debug)]
-pub struct Outlook {
+pub struct PlannedNode {
     /// Its place in [`crate::pipeline::Pipeline::nodes`].
     pub node: usize,
     /// How its last good state relates to now.
@@ -106,28 +106,28 @@ pub struct Outlook {
 ///
 /// # Errors
 /// When a source cannot be read.
-pub fn survey(
+pub fn plan(
     project: &mut Project<'_>,
     wanted: &BTreeSet<usize>,
     forced: &BTreeSet<usize>,
-) -> Result<Survey, Problems> {
+) -> Result<Plan, Problems> {
     observe_everything(project, wanted);
-    let mut survey = Survey { outlooks: BTreeMap::new(), results: vec![None; project.pipeline.nodes.len()] };
+    let mut plan = Plan { nodes: BTreeMap::new(), results: vec![None; project.pipeline.nodes.len()] };
     let mut manifests = None;
     for &node in wanted {
-        let fingerprint = project.fingerprint(node, &survey.results)?;
-        let (outlook, entry) =
-            look(project, node, &fingerprint, forced.contains(&node), &survey, &mut manifests);
-        survey.results[node] = entry.filter(|_| outlook.next != Next::Execute);
-        survey.outlooks.insert(node, outlook);
+        let fingerprint = project.fingerprint(node, &plan.results)?;
+        let (planned, entry) =
+            look(project, node, &fingerprint, forced.contains(&node), &plan, &mut manifests);
+        plan.results[node] = entry.filter(|_| planned.next != Next::Execute);
+        plan.nodes.insert(node, planned);
     }
-    Ok(survey)
+    Ok(plan)
 }
 
 /// What is to be expected of some nodes.
-pub struct Survey {
+pub struct Plan {
     /// By node.
-    pub outlooks: BTreeMap<usize, Outlook>,
+    pub nodes: BTreeMap<usize, PlannedNode>,
     /// Results that are in the cache and will be taken, by node.
     pub results: Vec<Option<Entry>>,
 }
@@ -150,9 +150,9 @@ fn look(
     node: usize,
     fingerprint: &Fingerprint,
     forced: bool,
-    survey: &Survey,
+    plan: &Plan,
     manifests: &mut Option<Vec<Manifest>>,
-) -> (Outlook, Option<Entry>) {
+) -> (PlannedNode, Option<Entry>) {
     let key = fingerprint.key();
     let found = key.and_then(|key| project.store.peek(&key));
     let entry = found.filter(|entry| entry.is_whole() && !forced);
@@ -172,7 +172,7 @@ fn look(
             }
         }
     };
-    let mut reasons = explain(project, node, fingerprint, forced, survey);
+    let mut reasons = explain(project, node, fingerprint, forced, plan);
     let state = match (project.lock.get(&project.pipeline.nodes[node].id), key) {
         (None, _) => State::NeverRun,
         (Some(locked), Some(key)) if key == locked.key && next == Next::Reuse => State::Fresh,
@@ -181,10 +181,10 @@ fn look(
     };
     reasons.extend(misplaced.into_iter().flatten().map(Reason::own));
     if let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) {
-        reasons.extend(uncertainties(project, node, locked, fingerprint, survey));
+        reasons.extend(uncertainties(project, node, locked, fingerprint, plan));
     }
     let accepted_from = entry.as_ref().and_then(|entry| entry.record.accepted_from);
-    (Outlook { node, state, next, key, reasons, accepted_from }, entry)
+    (PlannedNode { node, state, next, key, reasons, accepted_from }, entry)
 }
 
 /// What differs from the last good state for certain, the root cause first.
@@ -193,7 +193,7 @@ pub fn explain(
     node: usize,
     fingerprint: &Fingerprint,
     forced: bool,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if forced {
@@ -213,7 +213,7 @@ pub fn explain(
     };
     let key = fingerprint.key();
     let before = project.store.peek(&locked.key);
-    let differences = differences(project, node, locked, before.as_ref(), fingerprint, survey);
+    let differences = differences(project, node, locked, before.as_ref(), fingerprint, plan);
     let unexplained = differences.is_empty();
     reasons.extend(differences);
     if key.is_none_or(|key| key == locked.key) {
@@ -252,7 +252,7 @@ fn differences(
     locked: &Locked,
     before: Option<&Entry>,
     fingerprint: &Fingerprint,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Vec<Reason> {
     let nothing = Parts::new();
     let code = (before.map_or(&nothing, |entry| &entry.record.code), &project.code_parts(node));
@@ -272,12 +272,12 @@ fn differences(
                 reasons.push(Reason::own(format!("input `{}` {was} -> {origin}", wire.port)));
             }
             (Some(before), Some(now)) if before != now => {
-                let root = Some(origin_changed(project, &wire.from, *before, survey));
+                let root = Some(origin_changed(project, &wire.from, *before, plan));
                 let what = format!("input {origin} {} -> {}", before.short(), now.short());
                 reasons.push(Reason { what, root, certain: true });
             }
             (None, _) => {
-                let (what, root) = (format!("input {origin} is new"), cause_of(project, &wire.from, survey));
+                let (what, root) = (format!("input {origin} is new"), cause_of(project, &wire.from, plan));
                 reasons.push(Reason { what, root, certain: true });
             }
             _ => {}
@@ -307,21 +307,21 @@ fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> S
 }
 
 /// Why what an input reads is not what it was, where that is another stage's doing.
-fn cause_of(project: &Project<'_>, from: &Origin, survey: &Survey) -> Option<String> {
+fn cause_of(project: &Project<'_>, from: &Origin, plan: &Plan) -> Option<String> {
     match from {
-        Origin::Output { node, .. } => cause(project, *node, survey),
+        Origin::Output { node, .. } => cause(project, *node, plan),
         Origin::Source(_) => None,
     }
 }
 
 /// Why an input is not what it was.
-fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, survey: &Survey) -> String {
+fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, plan: &Plan) -> String {
     match from {
         Origin::Source(source) => format!("{} changed", project.pipeline.sources[*source].path.display()),
-        Origin::Output { node, output } => cause(project, *node, survey).unwrap_or_else(|| {
+        Origin::Output { node, output } => cause(project, *node, plan).unwrap_or_else(|| {
             let id = &project.pipeline.nodes[*node].id;
-            let now = survey.results[*node].as_ref();
-            let why = now.and_then(|now| rerun(project, *node, output, before, now, survey));
+            let now = plan.results[*node].as_ref();
+            let why = now.and_then(|now| rerun(project, *node, output, before, now, plan));
             why.map_or_else(|| format!("{id} re-ran"), |why| format!("{id} re-ran: {why}"))
         }),
     }
@@ -335,7 +335,7 @@ fn rerun(
     output: &str,
     before: Digest,
     now: &Entry,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Option<String> {
     let item = &project.pipeline.nodes[node];
     let gave = |entry: &Entry| {
@@ -360,7 +360,7 @@ fn rerun(
     let Some((wire, was, is)) = given else {
         return reasons::hidden(Some(&old.manifest), &now.manifest).into_iter().next();
     };
-    let root = origin_changed(project, &wire.from, was, survey);
+    let root = origin_changed(project, &wire.from, was, plan);
     Some(format!("input {} {} -> {}, {root}", project.origin(wire), was.short(), is.short()))
 }
 
@@ -370,21 +370,21 @@ fn uncertainties(
     node: usize,
     locked: &Locked,
     fingerprint: &Fingerprint,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Vec<Reason> {
     let wires = project.pipeline.nodes[node].inputs.iter();
     let unknown = wires
         .filter(|wire| fingerprint.unknown.contains(&wire.port) && locked.inputs.contains_key(&wire.port));
     unknown
         .map(|wire| {
-            let root = cause_of(project, &wire.from, survey);
+            let root = cause_of(project, &wire.from, plan);
             Reason { what: format!("input {} may change", project.origin(wire)), root, certain: false }
         })
         .collect()
 }
 
 /// Why a node before this one is not what it was: its first reason, or what that comes from.
-fn cause(project: &Project<'_>, node: usize, survey: &Survey) -> Option<String> {
-    let reason = survey.outlooks.get(&node)?.reasons.first()?;
+fn cause(project: &Project<'_>, node: usize, plan: &Plan) -> Option<String> {
+    let reason = plan.nodes.get(&node)?.reasons.first()?;
     Some(reason.root_for_others(&project.pipeline.nodes[node].id))
 }

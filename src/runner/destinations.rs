@@ -8,7 +8,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Next, Project, State, Stop, Survey};
+use super::{Next, Plan, Project, State, Stop};
 use crate::{
     pipeline::{Links, Out, is_pipeline},
     problem::{Code, Problem, Problems},
@@ -20,14 +20,14 @@ use crate::{
 ///
 /// # Errors
 /// All that is in the way, at once.
-pub fn expect_room(project: &mut Project<'_>, expected: &Survey) -> Result<(), Problems> {
+pub fn expect_room(project: &mut Project<'_>, expected: &Plan) -> Result<(), Problems> {
     expect_unshared(project, &unsettled(expected))?;
     let mut problems = Problems::new();
     let others = others(project);
     // Where nothing is placed, nothing is lost.
-    for outlook in expected.outlooks.values().filter(|outlook| outlook.next != Next::Reuse) {
-        for out in 0..project.pipeline.nodes[outlook.node].outputs.len() {
-            problems.extend(obstacle(project, outlook.node, out, &others));
+    for planned in expected.nodes.values().filter(|planned| planned.next != Next::Reuse) {
+        for out in 0..project.pipeline.nodes[planned.node].outputs.len() {
+            problems.extend(obstacle(project, planned.node, out, &others));
         }
     }
     problems.into_result()
@@ -38,7 +38,7 @@ pub fn expect_room(project: &mut Project<'_>, expected: &Survey) -> Result<(), P
 ///
 /// # Errors
 /// When another pipeline file was faster, or the disk refuses.
-pub(super) fn claim(project: &Project<'_>, expected: &Survey) -> Result<(), Stop> {
+pub(super) fn claim(project: &Project<'_>, expected: &Plan) -> Result<(), Stop> {
     let nodes = unsettled(expected);
     if nodes.is_empty() {
         return Ok(());
@@ -66,9 +66,9 @@ pub(super) fn claim(project: &Project<'_>, expected: &Survey) -> Result<(), Stop
     Ok(())
 }
 
-fn unsettled(expected: &Survey) -> Vec<usize> {
-    let unsettled = expected.outlooks.values().filter(|outlook| outlook.state != State::Fresh);
-    unsettled.map(|outlook| outlook.node).collect()
+fn unsettled(expected: &Plan) -> Vec<usize> {
+    let unsettled = expected.nodes.values().filter(|planned| planned.state != State::Fresh);
+    unsettled.map(|planned| planned.node).collect()
 }
 
 fn expect_unshared(project: &Project<'_>, nodes: &[usize]) -> Result<(), Problems> {
