@@ -26,7 +26,9 @@ mod entry;
 mod failure;
 mod flock;
 mod gc;
+mod lookup;
 mod published;
+mod remote;
 mod slot;
 mod sweep;
 mod tree;
@@ -35,8 +37,7 @@ use std::{
     fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
+    sync::Arc,
 };
 
 use stage_contract::StageError;
@@ -45,17 +46,16 @@ pub use check::{Checked, Damage};
 pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
-pub use gc::{Item, Limits, Plan, Sort};
+pub use gc::{CacheItem, Limits, Plan, Sort};
+pub use lookup::{Lookup, LookupError, Patience};
 pub use published::{Mark, Recorder};
+pub use remote::Remote;
 pub use slot::Slot;
 pub use tree::{
     beside, copy_tree, leave_alone, make_private, private_folder, remove, write_shared, write_whole,
 };
 
-use crate::{
-    failpoint::{Point, reach},
-    fingerprint::{Digest, Key, Manifest},
-};
+use crate::fingerprint::{Digest, Key, Manifest};
 
 /// What the layout of `cache/` means; raised when an older ner-pipe could misread it.
 const FORMAT: &str = "1";
@@ -64,39 +64,7 @@ const FORMAT: &str = "1";
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-}
-
-/// What a key finds.
-pub enum Lookup {
-    /// The result.
-    Hit(Box<Entry>),
-    /// The right to make it.
-    Miss(Slot),
-}
-
-/// What to do while another run makes the same result.
-pub struct Patience<'a> {
-    /// False: do not wait.
-    pub wait: bool,
-    /// Whether the user wants to stop.
-    pub cancelled: &'a dyn Fn() -> bool,
-    /// Called once when waiting begins.
-    pub waiting: &'a mut dyn FnMut(),
-}
-
-/// Why a lookup gave nothing.
-#[derive(Debug)]
-pub enum LookupError {
-    /// Another run makes this result, and waiting was not wanted.
-    Busy,
-    /// Something failed, or the user stopped waiting.
-    Failed(StageError),
-}
-
-impl From<StageError> for LookupError {
-    fn from(error: StageError) -> Self {
-        Self::Failed(error)
-    }
+    remote: Option<Arc<dyn Remote>>,
 }
 
 impl Store {
@@ -105,7 +73,7 @@ impl Store {
     /// # Errors
     /// When a newer ner-pipe wrote it, or what is called so is no folder.
     pub fn at(root: &Path) -> Result<Self, StageError> {
-        let store = Self { root: root.join("cache") };
+        let store = Self { root: root.join("cache"), remote: None };
         let path = store.root.join("version");
         match fs::read_to_string(&path) {
             Ok(version) if version.trim() == FORMAT => Ok(store),
@@ -135,28 +103,11 @@ impl Store {
         }
     }
 
-    /// Makes the folders, and sweeps what dead runs left. The cache is in use until what this gives is dropped:
-    /// nobody takes it away meanwhile.
-    ///
-    /// # Errors
-    /// When the disk refuses. A run that makes and places nothing can do without.
-    pub fn prepare(&self) -> Result<Flock, StageError> {
-        let write = || -> Result<Flock, StageError> {
-            reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
-            let held = self.occupy()?;
-            for name in ["entries", "tmp"] {
-                private_folder(&self.root.join(name))?;
-            }
-            let version = self.root.join("version");
-            if !version.exists() {
-                let _held = self.publishing()?;
-                write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
-            }
-            Ok(held)
-        };
-        let held = write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
-        self.sweep();
-        Ok(held)
+    /// With a second store behind it: a lookup that finds nothing here asks that, and what is committed here is
+    /// pushed there.
+    #[must_use]
+    pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {
+        Self { remote: Some(remote), ..self }
     }
 
     /// Where it lies.
@@ -175,60 +126,6 @@ impl Store {
     #[must_use]
     pub fn peek(&self, key: &Key) -> Option<Entry> {
         Entry::read(&self.entry_folder(key)).ok()
-    }
-
-    /// The result of a key, or the right to make it: then other runs wait for the slot.
-    ///
-    /// # Errors
-    /// When another run makes it and `patience` does not wait or was cancelled, or the disk refuses.
-    pub fn lookup(&self, key: &Key, mut patience: Patience<'_>) -> Result<Lookup, LookupError> {
-        if let Some(entry) = self.peek(key) {
-            return Ok(Lookup::Hit(Box::new(entry)));
-        }
-        let lock = self.lock_key(key, &mut patience)?;
-        let home = self.entry_folder(key);
-        // Whoever held the lock may have committed meanwhile.
-        let damaged = match Entry::read(&home) {
-            Ok(entry) => return Ok(Lookup::Hit(Box::new(entry))),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let error = StageError::io("read", &home, error);
-                return Err(error.help("make `cache/` readable: `chmod -R u+rwX cache`").into());
-            }
-            Err(_) => self.move_aside(key)?,
-        };
-        Ok(Lookup::Miss(Slot::create(self, *key, lock, damaged)?))
-    }
-
-    /// The right to make a result again though it is there.
-    ///
-    /// # Errors
-    /// As [`Store::lookup`].
-    pub fn renew(&self, key: &Key, mut patience: Patience<'_>) -> Result<Slot, LookupError> {
-        let lock = self.lock_key(key, &mut patience)?;
-        Ok(Slot::create(self, *key, lock, None)?)
-    }
-
-    fn lock_key(&self, key: &Key, patience: &mut Patience<'_>) -> Result<Flock, LookupError> {
-        const POLL: Duration = Duration::from_millis(20);
-        let path = self.lock_path(key);
-        let mut told = false;
-        loop {
-            if let Some(lock) = Flock::try_exclusive(&path)? {
-                reach(Point::KeyLocked).map_err(|e| StageError::io("lock", &path, e))?;
-                return Ok(lock);
-            }
-            if !patience.wait {
-                return Err(LookupError::Busy);
-            }
-            if (patience.cancelled)() {
-                return Err(LookupError::Failed(StageError::Cancelled));
-            }
-            if !told {
-                (patience.waiting)();
-                told = true;
-            }
-            thread::sleep(POLL);
-        }
     }
 
     /// Every result, in no particular order; what is unreadable is left out.

@@ -18,7 +18,7 @@ use crate::{
     lock::keys_in,
     revision::keys_in_branches,
     runner::Stop,
-    store::{Item, Limits, Sort, Store},
+    store::{CacheItem, Limits, Sort, Store},
     watch::{Format, size},
 };
 
@@ -160,11 +160,11 @@ pub(super) fn lock_files(root: &Path, store: &Store) -> BTreeSet<PathBuf> {
     found.chain(store.known_locks(root)).collect()
 }
 
-fn bytes(items: &[Item]) -> u64 {
+fn bytes(items: &[CacheItem]) -> u64 {
     items.iter().map(|item| item.bytes).sum()
 }
 
-fn text(args: &Args, waste: &[Item], kept: &[Item], needed: &BTreeSet<Key>) -> Vec<String> {
+fn text(args: &Args, waste: &[CacheItem], kept: &[CacheItem], needed: &BTreeSet<Key>) -> Vec<String> {
     let mut lines: Vec<_> = waste
         .iter()
         .map(|item| {
@@ -214,8 +214,8 @@ fn ago(idle: Duration) -> String {
     }
 }
 
-fn as_json(dry_run: bool, waste: &[Item], kept: &[Item]) -> serde_json::Value {
-    let items = |items: &[Item]| {
+fn as_json(dry_run: bool, waste: &[CacheItem], kept: &[CacheItem]) -> serde_json::Value {
+    let items = |items: &[CacheItem]| {
         let items = items.iter().map(|item| {
             json!({
                 "sort": item.sort.name(),

@@ -61,7 +61,7 @@ impl Sort {
 
 /// Something in the cache.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct CacheItem {
     /// What it is.
     pub sort: Sort,
     /// Its key, where it belongs to one.
@@ -80,9 +80,9 @@ pub struct Item {
 #[derive(Debug, Default)]
 pub struct Plan {
     /// In the order in which it goes.
-    pub waste: Vec<Item>,
+    pub waste: Vec<CacheItem>,
     /// All else.
-    pub kept: Vec<Item>,
+    pub kept: Vec<CacheItem>,
 }
 
 impl Store {
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Whether nobody needs a result.
-    fn is_free(&self, item: &Item, needed: &BTreeSet<Key>) -> bool {
+    fn is_free(&self, item: &CacheItem, needed: &BTreeSet<Key>) -> bool {
         item.idle >= RECENT && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key))
     }
 
@@ -136,7 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn discard(&self, item: &Item, needed: impl Fn(&Key) -> bool) -> Result<bool, StageError> {
+    pub fn discard(&self, item: &CacheItem, needed: impl Fn(&Key) -> bool) -> Result<bool, StageError> {
         let lock = match &item.key {
             None => None,
             Some(key) => match Flock::try_exclusive(&self.lock_path(key))? {
@@ -182,7 +182,7 @@ impl Store {
     }
 
     /// Everything but the locks.
-    fn items(&self) -> Vec<Item> {
+    fn items(&self) -> Vec<CacheItem> {
         let sorts = [
             ("tmp", Sort::Slot),
             ("damaged", Sort::Damaged),
@@ -199,7 +199,7 @@ impl Store {
     }
 }
 
-fn item(sort: Sort, path: PathBuf) -> Item {
+fn item(sort: Sort, path: PathBuf) -> CacheItem {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut key: Option<Key> = name.split('.').next().and_then(|name| name.parse().ok());
     let mut stage = String::new();
@@ -224,7 +224,7 @@ fn item(sort: Sort, path: PathBuf) -> Item {
     // A clock that was set back makes nothing old.
     let age = SystemTime::now().duration_since(newest).unwrap_or_default();
     let idle = idle(&path).filter(|_| sort == Sort::Result).unwrap_or(age);
-    Item { sort, key, stage, path, bytes, idle }
+    CacheItem { sort, key, stage, path, bytes, idle }
 }
 
 /// How long ago a result was used: see [`Entry::mark_used`].

@@ -1,3 +1,5 @@
+mod remote;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::fs::PermissionsExt,
