@@ -1,6 +1,6 @@
 //! Where one node is executed. An [`Executor`] starts `ner-pipe exec-node <job.json>` somewhere, so that a crash,
 //! the kernel's out-of-memory killer or a leak of GPU memory ends that stage and not the runner; [`execute`] waits
-//! for the job, with its timeout and a cancellation, whatever the executor. [`serve`] is what happens in the job.
+//! for the job, with its timeout and a cancellation, whatever the executor. [`exec_node`] is what happens in the job.
 //!
 //! A job's standard output carries [`Event`]s, one JSON line each; its standard error is the stage's log. How it
 //! ended stands in `answer.json`.
@@ -17,11 +17,11 @@ use std::{fmt, path::Path, time::Duration};
 
 use stage_contract::{Event, StageError};
 
-pub use cancel::{Cancel, OnRepeat};
+pub use cancel::{CancelToken, OnRepeat};
 pub use execute::{Ended, Limits, execute};
 pub use job::{ANSWER, Answer, EXCHANGED, Job, Task, Usage, causes};
 pub use local::Local;
-pub use node::serve;
+pub use node::exec_node;
 pub use registered::{EXECUTORS, default_executor};
 pub use termination::Termination;
 

@@ -37,14 +37,14 @@ mod workers;
 
 pub use accept::{Accepted, accept, acceptable};
 pub use capacity::Capacity;
-pub use destinations::expect_room;
+pub use destinations::expect_free_destinations;
 pub use options::RunOptions;
 pub use plan::{Next, Plan, PlannedNode, State, plan};
 pub use preflight::preflight;
-pub use project::{Project, Wish};
+pub use project::{MachineOptions, Project};
 pub use reasons::{Reason, told};
 pub use rerun::{Comparison, rerun};
-pub use resolve::{Resolution, Taken, resolve};
+pub use resolve::{Resolution, Side, resolve};
 pub use run::{Finished, run};
 pub use schedule::Request;
 pub use stop::Stop;

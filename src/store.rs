@@ -19,7 +19,6 @@
 //!
 //! The text is medical: folders are 0700 and files 0600.
 
-mod aside;
 mod check;
 mod clear;
 mod entry;
@@ -28,6 +27,7 @@ mod flock;
 mod gc;
 mod lookup;
 mod published;
+mod quarantine;
 mod remote;
 mod slot;
 mod sweep;
@@ -46,13 +46,14 @@ pub use check::{Checked, Damage};
 pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
-pub use gc::{CacheItem, Limits, Plan, Sort};
-pub use lookup::{Lookup, LookupError, Patience};
-pub use published::{Mark, Recorder};
+pub use gc::{CacheItem, GcLimits, GcPlan, ItemKind};
+pub use lookup::{Lookup, LookupError, WaitPolicy};
+pub use published::{GcRoot, PublishRecord};
 pub use remote::Remote;
 pub use slot::Slot;
 pub use tree::{
-    beside, copy_tree, leave_alone, make_private, private_folder, remove, write_shared, write_whole,
+    copy_tree, make_private, private_folder, remove, remove_siblings, staging_path, write_atomic,
+    write_atomic_shared,
 };
 
 use crate::fingerprint::{Digest, Key, Manifest};
@@ -136,7 +137,7 @@ impl Store {
 
     /// Keys of results that begin with these digits, sorted.
     #[must_use]
-    pub fn beginning(&self, start: &str) -> Vec<Key> {
+    pub fn keys_with_prefix(&self, start: &str) -> Vec<Key> {
         let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
         let names = folders.filter_map(|folder| folder.file_name().into_string().ok());
         let start = start.to_lowercase();
@@ -157,7 +158,7 @@ impl Store {
     pub fn holds(&self, digest: Digest) -> bool {
         self.entries().any(|entry| {
             let mut outputs = entry.record.outputs.values();
-            outputs.any(|stored| stored.digest == digest) && entry.is_whole()
+            outputs.any(|stored| stored.digest == digest) && entry.is_complete()
         })
     }
 
@@ -178,12 +179,12 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn publishing(&self) -> Result<Flock, StageError> {
+    pub fn publish_lock(&self) -> Result<Flock, StageError> {
         Flock::exclusive(&self.root.join("locks/publish"))
     }
 
     /// A path of the project's as it is told from other projects' where they may share the cache, by a link.
-    fn own(&self, path: &Path) -> PathBuf {
+    fn qualified(&self, path: &Path) -> PathBuf {
         match self.root.parent() {
             Some(project) if self.root.is_symlink() => project.join(path),
             _ => path.to_owned(),

@@ -75,7 +75,7 @@ pub struct Fault {
 
 /// The end of one node in a run.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub struct NodeSummary {
     /// The node's id.
     pub stage: String,
     /// What happened.
@@ -92,7 +92,7 @@ pub struct Ending {
     pub fault: Option<Fault>,
 }
 
-impl Ending {
+impl NodeSummary {
     /// A node that has not begun.
     #[must_use]
     pub fn new(stage: &str) -> Self {
@@ -112,7 +112,7 @@ impl Ending {
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Every node of the run, in the order of work.
-    pub endings: Vec<Ending>,
+    pub nodes: Vec<NodeSummary>,
     /// How long it all took.
     pub seconds: f64,
     /// What to type to read what was said of gates, where that was not shown now.
@@ -123,7 +123,7 @@ impl Summary {
     /// How many nodes ended so.
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.endings.iter().filter(|ending| ending.outcome == outcome).count()
+        self.nodes.iter().filter(|node| node.outcome == outcome).count()
     }
 
     /// Whether every node has its result.
@@ -136,8 +136,8 @@ impl Summary {
     /// Gates with this verdict, as `stage.gate`.
     #[must_use]
     pub fn gates(&self, verdict: &str) -> Vec<String> {
-        let gates = self.endings.iter().flat_map(|ending| {
-            ending.gates.iter().map(|(gate, outcome)| (format!("{}.{gate}", ending.stage), outcome))
+        let gates = self.nodes.iter().flat_map(|node| {
+            node.gates.iter().map(|(gate, outcome)| (format!("{}.{gate}", node.stage), outcome))
         });
         gates.filter(|(_, outcome)| *outcome == verdict).map(|(name, _)| name).collect()
     }
@@ -153,7 +153,7 @@ pub trait Watch {
     /// The runner has something to say.
     fn note(&mut self, text: &str);
     /// A node is done with.
-    fn ended(&mut self, ending: &Ending);
+    fn ended(&mut self, node: &NodeSummary);
     /// The run is over.
     fn finished(&mut self, summary: &Summary);
     /// Why not all of it reached standard output: a full disk, but not a reader that has seen enough.

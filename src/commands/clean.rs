@@ -13,8 +13,8 @@ use super::{Exit, emit, open, working_folder};
 use crate::{
     fingerprint::{Digest, observe},
     pipeline::{Links, Out},
-    runner::{Project, Stop, Wish},
-    store::{Limits, Mark, Sort, Store, remove},
+    runner::{MachineOptions, Project, Stop},
+    store::{GcLimits, ItemKind, PublishRecord, Store, remove},
     watch::size,
 };
 
@@ -43,10 +43,10 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if args.cache {
         return clean_cache(args);
     }
-    let project = open(registry, &args.file, &[], Wish::default())?;
+    let project = open(registry, &args.file, &[], MachineOptions::default())?;
     // A running stage may be reading what lies there.
     let held = if project.store.is_there() {
-        let Some(closed) = project.store.close()? else { return busy() };
+        let Some(closed) = project.store.lock_exclusive()? else { return busy() };
         Some(closed)
     } else {
         None
@@ -71,7 +71,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
             lines.push(format!("{shown} stays: the cache does not have it"));
         } else {
             remove(&target)?;
-            project.store.forget_mark(&place)?;
+            project.store.forget_publish_record(&place)?;
             lines.push(format!("{shown} removed"));
             removed += 1;
             remove_empty(&project, target.parent());
@@ -103,7 +103,7 @@ fn placed(project: &Project<'_>) -> Vec<Placed> {
     let declared: Vec<_> = outputs.map(placed).collect();
     let known: BTreeSet<_> = declared.iter().map(|placed| placed.place.clone()).collect();
     let mut links = Links::of(&project.pipeline.root);
-    let marks = project.store.marks().filter(|mark| {
+    let marks = project.store.publish_records().filter(|mark| {
         mark.by.as_ref() == Some(&project.pipeline.file)
             && mark.digest.is_some()
             && !known.contains(&mark.place)
@@ -111,14 +111,14 @@ fn placed(project: &Project<'_>) -> Vec<Placed> {
             && links.place(&mark.path) == mark.place
     });
     let mut gone: Vec<_> =
-        marks.map(|Mark { path, place, digest, .. }| Placed { path, place, digest }).collect();
+        marks.map(|PublishRecord { path, place, digest, .. }| Placed { path, place, digest }).collect();
     gone.sort_by(|a, b| a.path.cmp(&b.path));
     declared.into_iter().chain(gone).collect()
 }
 
 /// Another pipeline file that placed what lies there.
 fn other_owner(project: &Project<'_>, place: &Path) -> Option<PathBuf> {
-    let owner = project.store.mark(place)?.by?;
+    let owner = project.store.publish_record(place)?.by?;
     (owner != project.pipeline.file && project.pipeline.root.join(&owner).is_file()).then_some(owner)
 }
 
@@ -170,11 +170,11 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
-    let items = store.plan(&BTreeSet::new(), &Limits::default());
-    let all = || items.waste.iter().chain(&items.kept);
-    let results = all().filter(|item| item.sort == Sort::Result).count();
-    let checkpoints = all().filter(|item| item.sort == Sort::Checkpoint).count();
-    let displaced = all().filter(|item| item.sort == Sort::Displaced).count();
+    let items = store.gc_plan(&BTreeSet::new(), &GcLimits::default());
+    let all = || items.garbage.iter().chain(&items.kept);
+    let results = all().filter(|item| item.kind == ItemKind::Result).count();
+    let checkpoints = all().filter(|item| item.kind == ItemKind::Checkpoint).count();
+    let displaced = all().filter(|item| item.kind == ItemKind::Displaced).count();
     let bytes: u64 = all().map(|item| item.bytes).sum();
     let what = format!("{results} results and {checkpoints} checkpoints, {} in all", size(bytes));
     let mine = match (displaced, args.displaced) {
@@ -185,7 +185,7 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     if !args.yes && !confirmed(&format!("remove {what}{mine}?"))? {
         return Ok(Exit::Ok);
     }
-    let Some(held) = store.close()? else { return busy() };
+    let Some(held) = store.lock_exclusive()? else { return busy() };
     store.clear(held, !args.displaced)?;
     emit(&mut io::stdout(), [format!("removed {what}{mine}")])?;
     Ok(Exit::Ok)

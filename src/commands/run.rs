@@ -8,7 +8,7 @@ use stage_contract::{Registry, StageError};
 
 use super::{Exit, Setting, count, emit, find_all, open};
 use crate::{
-    executor::{Cancel, OnRepeat},
+    executor::{CancelToken, OnRepeat},
     pipeline::{Override, Pipeline},
     runner::{self, Finished, RunOptions, Stop},
     watch::{Format, Outcome, refusal, watch},
@@ -70,12 +70,12 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 
 /// How a run ended, and why not all of it reached standard output.
 fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), Stop> {
-    let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.wish())?;
+    let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.options())?;
     let options = args.options(&project.pipeline)?;
     if args.dry_run {
         return Ok((announce::announce(&mut project, &options, args.setting.format)?, None));
     }
-    let cancel = Cancel::listen(OnRepeat::Exit)?;
+    let cancel = CancelToken::listen(OnRepeat::Exit)?;
     let ids: Vec<String> =
         options.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
@@ -102,13 +102,13 @@ impl Args {
         Ok(RunOptions { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
     }
 
-    fn exit(&self, finished: &Finished, cancel: &Cancel) -> Exit {
+    fn exit(&self, finished: &Finished, cancel: &CancelToken) -> Exit {
         let summary = &finished.summary;
         let cancelled = summary.count(Outcome::Cancelled) > 0;
         let missed =
             !summary.gates("fail").is_empty() || (self.strict && !summary.gates("inconclusive").is_empty());
         match () {
-            () if cancelled && cancel.is_asked() => Exit::Cancelled,
+            () if cancelled && cancel.is_cancelled() => Exit::Cancelled,
             () if finished.panicked => Exit::Internal,
             () if summary.count(Outcome::Failed) > 0 => Exit::Failed,
             () if finished.busy => Exit::WouldWait,

@@ -9,7 +9,7 @@ use stage_contract::Registry;
 use super::{Exit, Machine, PipelineFile, emit, open, wrapped};
 use crate::{
     pipeline::{Origin, Pipeline},
-    runner::{Next, PlannedNode, Project, State, Stop, expect_room, plan, told},
+    runner::{Next, PlannedNode, Project, State, Stop, expect_free_destinations, plan, told},
 };
 
 /// Show every stage: whether its result is up to date, and if not, why
@@ -49,10 +49,10 @@ enum Shape {
 /// # Errors
 /// When the pipeline file is wrong, or a source cannot be read.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.pipeline.file, &[], args.machine.wish())?;
+    let mut project = open(registry, &args.pipeline.file, &[], args.machine.options())?;
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
     let plan = plan(&mut project, &all, &BTreeSet::new())?;
-    let refused = expect_room(&mut project, &plan).map_err(Stop::from).err();
+    let refused = expect_free_destinations(&mut project, &plan).map_err(Stop::from).err();
     let refused = refused.map(|stop| stop.messages()).unwrap_or_default();
     let plan: Vec<&PlannedNode> = plan.nodes.values().collect();
     let lines = match args.format {

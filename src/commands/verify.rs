@@ -11,7 +11,7 @@ use stage_contract::Registry;
 
 use super::{Exit, Setting, emit, find, gc::lock_files, gone, is_called, working_folder};
 use crate::{
-    executor::{Cancel, OnRepeat},
+    executor::{CancelToken, OnRepeat},
     fingerprint::Key,
     lock::Lock,
     pipeline::{self, Pipeline},
@@ -58,8 +58,8 @@ impl Args {
         if self.set_aside {
             for damage in &damaged {
                 if let Ok(key) = damage.key.parse::<Key>() {
-                    let patience = store::Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
-                    aside.insert(damage.key.clone(), store.set_aside(&key, None, patience)?);
+                    let policy = store::WaitPolicy { wait: true, cancelled: &|| false, waiting: &mut || {} };
+                    aside.insert(damage.key.clone(), store.quarantine(&key, None, policy)?);
                 }
             }
         }
@@ -127,7 +127,7 @@ impl Args {
         let mut project = self.setting.open(registry)?;
         let nodes = find(&project.pipeline, stage)?;
         let ids: Vec<_> = nodes.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
-        let cancel = Cancel::listen(OnRepeat::Exit)?;
+        let cancel = CancelToken::listen(OnRepeat::Exit)?;
         let mut watch = watch(self.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
         let mut exit = Exit::Ok;
         for (&node, id) in nodes.iter().zip(&ids) {

@@ -24,12 +24,12 @@ pub enum OnRepeat {
 
 /// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel {
+pub struct CancelToken {
     asked: Arc<AtomicUsize>,
     flag: Arc<AtomicBool>,
 }
 
-impl Cancel {
+impl CancelToken {
     /// Listens to the signals of this process. What `nohup` or a shell's `&` ignores stays ignored.
     ///
     /// # Errors
@@ -43,10 +43,10 @@ impl Cancel {
         let told = cancel.clone();
         thread::spawn(move || {
             for _ in signals.forever() {
-                told.ask();
+                told.cancel();
                 // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
                 // a child notices that we are gone.
-                if on_repeat == OnRepeat::Exit && told.times() >= 3 {
+                if on_repeat == OnRepeat::Exit && told.requests() >= 3 {
                     process::exit(130);
                 }
             }
@@ -55,20 +55,20 @@ impl Cancel {
     }
 
     /// Asks once more.
-    pub fn ask(&self) {
+    pub fn cancel(&self) {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.flag.store(true, Ordering::SeqCst);
     }
 
     /// Whether it was asked for.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.times() > 0
+    pub fn is_cancelled(&self) -> bool {
+        self.requests() > 0
     }
 
-    /// How often; from the second time on the user is out of patience.
+    /// How often it was asked for; from the second time on there is no grace.
     #[must_use]
-    pub fn times(&self) -> usize {
+    pub fn requests(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 

@@ -6,7 +6,7 @@ use std::{
 use stage_contract::{Event, StageError};
 
 use super::{
-    Cancel, Execution, Executor, Progress, Submission,
+    CancelToken, Execution, Executor, Progress, Submission,
     job::{Answer, JOB, Job, Usage, write},
 };
 use crate::failpoint::{Point, reach};
@@ -47,7 +47,7 @@ pub fn execute(
     job: &Job,
     log: &Path,
     limits: Limits,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     on_event: impl FnMut(Event),
 ) -> Result<Ended, StageError> {
     let job_file = job.answer.with_file_name(JOB);
@@ -56,7 +56,7 @@ pub fn execute(
     let mut execution = executor.submit(&Submission { job, job_file: &job_file, log })?;
     let late = attend(execution.as_mut(), limits, cancel, on_event);
     let (termination, usage) = execution.wait()?;
-    let answer = termination.answer(&job.node, limits.timeout.filter(|_| late), cancel.is_asked());
+    let answer = termination.answer(&job.node, limits.timeout.filter(|_| late), cancel.is_cancelled());
     Ok(Ended { answer, usage })
 }
 
@@ -65,7 +65,7 @@ pub fn execute(
 fn attend(
     execution: &mut dyn Execution,
     limits: Limits,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     mut on_event: impl FnMut(Event),
 ) -> bool {
     let begun = Instant::now();
@@ -79,10 +79,10 @@ fn attend(
         }
         // What the user stopped is not late.
         late |= deadline.is_none() && limits.timeout.is_some_and(|timeout| begun.elapsed() >= timeout);
-        if !late && !cancel.is_asked() {
+        if !late && !cancel.is_cancelled() {
             continue;
         }
-        let impatient = cancel.times() > 1 || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let impatient = cancel.requests() > 1 || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if impatient {
             execution.kill();
         } else if deadline.is_none() {

@@ -20,9 +20,9 @@ use rustix::process::{
 use stage_contract::{Context, Event, Registry, Sink, StageError};
 
 use super::{
-    cancel::{Cancel, OnRepeat},
+    cancel::{CancelToken, OnRepeat},
     job::{Answer, Job, Task, causes, read, write},
-    termination::UNHEARD,
+    termination::UNREPORTED,
 };
 use crate::{
     failpoint::{Point, reach},
@@ -34,8 +34,8 @@ use crate::{
 ///
 /// # Errors
 /// When the job cannot be read or the answer cannot be written.
-pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
-    let cancel = Cancel::listen(OnRepeat::Ignore)?;
+pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
+    let cancel = CancelToken::listen(OnRepeat::Ignore)?;
     let job: Job = read(job_file)?;
     if tied {
         tie(&job)?;
@@ -53,7 +53,7 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
     if let Err(error) = written.and_then(|()| write(&job.answer, &answer)) {
         // The last thing that can be told is told by the exit code; the rest stands in the log.
         eprintln!("{error}: {}", causes(&error).join(": "));
-        return Ok(UNHEARD);
+        return Ok(UNREPORTED);
     }
     Ok(match answer {
         Answer::Done => 0,
@@ -86,14 +86,14 @@ fn tie(job: &Job) -> Result<(), StageError> {
 }
 
 /// The child of a run that was killed may take a moment to die, and must not meet us in the checkpoint.
-fn wait_for_turn(job: &Job, cancel: &Cancel) -> Result<Flock, StageError> {
+fn wait_for_turn(job: &Job, cancel: &CancelToken) -> Result<Flock, StageError> {
     const POLL: Duration = Duration::from_millis(20);
     loop {
         if let Some(lock) = Flock::try_exclusive(&job.lock)? {
             reach(Point::ChildLocked).map_err(|e| StageError::io("lock", &job.lock, e))?;
             return Ok(lock);
         }
-        if cancel.is_asked() {
+        if cancel.is_cancelled() {
             return Err(StageError::Cancelled);
         }
         thread::sleep(POLL);
@@ -113,7 +113,7 @@ fn keep_panics_quiet() {
     }));
 }
 
-fn execute(registry: &Registry, job: &Job, cancel: &Cancel) -> Answer {
+fn execute(registry: &Registry, job: &Job, cancel: &CancelToken) -> Answer {
     if !job.show_text {
         keep_panics_quiet();
     }

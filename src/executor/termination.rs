@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::job::Answer;
 
 /// The exit code of a job that cannot write its answer, mostly because the disk is full (`EX_IOERR`).
-pub const UNHEARD: u8 = 74;
+pub const UNREPORTED: u8 = 74;
 
 /// How a job ended, as its executor saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Termination {
                 "it needed more memory than it was given".to_owned(),
                 "raise its `resources.memory`, or give it less to hold at once, then type `ner-pipe run`",
             ),
-            (Self::Exited(Some(code)), None) if code == i32::from(UNHEARD) => failed(
+            (Self::Exited(Some(code)), None) if code == i32::from(UNREPORTED) => failed(
                 "its process could not write down how it ended".to_owned(),
                 "read its log; free some space on the disk, then type `ner-pipe run`",
             ),

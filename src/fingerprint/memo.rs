@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     known::Known,
-    tree::{Observed, Unreadable, observe_knowing},
+    tree::{Observed, Unreadable, observe_with},
 };
 
 /// What was observed during this process, so that nothing is hashed twice.
@@ -30,7 +30,7 @@ impl Memo {
     }
 
     fn look(&self, path: &Path, flush: bool) -> Result<Observed, Unreadable> {
-        observe_knowing(path, flush, &|stat, proven| self.known.digest(stat, proven))
+        observe_with(path, flush, &|stat, proven| self.known.digest(stat, proven))
     }
 
     /// Observes all paths at once on all cores, such that it can be saved. What cannot be read is left

@@ -8,7 +8,7 @@ use super::{Project, Stop, reasons};
 use crate::{
     fingerprint::{Fingerprint, observe},
     lock::Locked,
-    store::{Entry, Lookup, Patience, Record, copy_tree},
+    store::{Entry, Lookup, Record, WaitPolicy, copy_tree},
 };
 
 /// A result that can be taken over.
@@ -38,7 +38,7 @@ pub fn acceptable(
     let mut plan = Vec::new();
     for node in wanted {
         let fingerprint = project.fingerprint(node, &results)?;
-        results[node] = fingerprint.key().and_then(|key| project.store.peek(&key)).filter(Entry::is_whole);
+        results[node] = fingerprint.key().and_then(|key| project.store.peek(&key)).filter(Entry::is_complete);
         let locked = project.lock.get(&project.pipeline.nodes[node].id).map(|locked| locked.key);
         let is_fresh = locked.is_some() && locked == fingerprint.key() && results[node].is_some();
         if !chosen.contains(&node) || is_fresh && lenient {
@@ -111,15 +111,15 @@ pub fn accept(project: &mut Project<'_>, plan: &[Accepted]) -> Result<(), Stop> 
         Ok(())
     });
     // What was taken over before one could not be is recorded all the same.
-    let _held = project.store.publishing()?;
+    let _held = project.store.publish_lock()?;
     project.save()?;
     taken
 }
 
 fn take_over(project: &Project<'_>, accepted: &Accepted) -> Result<Entry, Stop> {
     let Accepted { node, from, fingerprint, .. } = accepted;
-    let patience = Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
-    let slot = match project.store.lookup(&fingerprint.manifest.key(), patience)? {
+    let policy = WaitPolicy { wait: true, cancelled: &|| false, waiting: &mut || {} };
+    let slot = match project.store.lookup(&fingerprint.manifest.key(), policy)? {
         // Made, or accepted, before.
         Lookup::Hit(entry) => return Ok(*entry),
         Lookup::Miss(slot) => slot,

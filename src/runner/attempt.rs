@@ -14,10 +14,10 @@ use stage_contract::{Event, Shape, StageError};
 
 use super::{failure::Failure, folder::ProjectFolder};
 use crate::{
-    executor::{Answer, Cancel, EXCHANGED, Ended, Executor, Job, Limits, Task, execute},
+    executor::{Answer, CancelToken, EXCHANGED, Ended, Executor, Job, Limits, Task, execute},
     failpoint::{Point, reach},
     fingerprint::{Manifest, Observed, Writes, file_name, observe},
-    store::{Entry, Record, Slot, Stored, leave_alone, make_private, private_folder, remove},
+    store::{Entry, Record, Slot, Stored, make_private, private_folder, remove, remove_siblings},
     watch::Fault,
 };
 
@@ -64,7 +64,7 @@ impl Attempt {
     pub fn make(
         self,
         executor: &dyn Executor,
-        cancel: &Cancel,
+        cancel: &CancelToken,
         on_event: impl FnMut(Event),
     ) -> Result<Box<Entry>, Box<Failed>> {
         catch_unwind(AssertUnwindSafe(|| self.commit(executor, cancel, on_event))).unwrap_or_else(|_| {
@@ -78,7 +78,7 @@ impl Attempt {
     fn commit(
         self,
         executor: &dyn Executor,
-        cancel: &Cancel,
+        cancel: &CancelToken,
         on_event: impl FnMut(Event),
     ) -> Result<Box<Entry>, Box<Failed>> {
         let record = match self.record(executor, cancel, on_event) {
@@ -105,7 +105,7 @@ impl Attempt {
     pub fn record(
         &self,
         executor: &dyn Executor,
-        cancel: &Cancel,
+        cancel: &CancelToken,
         mut on_event: impl FnMut(Event),
     ) -> Result<Record, Failure> {
         let begun = Instant::now();
@@ -128,7 +128,7 @@ impl Attempt {
         };
         let Ended { answer, usage } = execute(executor, job, &self.slot.log(), self.limits, cancel, listen)?;
         judge(answer)?;
-        if writes.as_ref().is_some_and(Writes::led_elsewhere) {
+        if writes.as_ref().is_some_and(Writes::path_changed) {
             return Err(StageError::new("the path of an input led elsewhere while the stage ran")
                 .help("leave links to inputs, and folders of inputs, alone while stages run; this result was not recorded")
                 .into());
@@ -139,7 +139,7 @@ impl Attempt {
         for (name, shape) in &self.outputs {
             let path = &job.outputs[name];
             expect_shape(path, name, *shape)?;
-            if leave_alone(path)? {
+            if remove_siblings(path)? {
                 let reported = format!(
                     "ner-pipe: what was written beside output `{name}` is no output, and was removed"
                 );

@@ -12,16 +12,16 @@ use super::{Next, Plan, Project, State, Stop};
 use crate::{
     pipeline::{Links, Out, is_pipeline},
     problem::{Code, Problem, Problems},
-    publish::{above, is_in_the_way, is_ours},
-    store::{Mark, Recorder},
+    publish::{blocking_file, is_published_result, would_overwrite},
+    store::{GcRoot, PublishRecord},
 };
 
 /// Looks at every output that is not known to be right and this file's.
 ///
 /// # Errors
 /// All that is in the way, at once.
-pub fn expect_room(project: &mut Project<'_>, expected: &Plan) -> Result<(), Problems> {
-    expect_unshared(project, &unsettled(expected))?;
+pub fn expect_free_destinations(project: &mut Project<'_>, expected: &Plan) -> Result<(), Problems> {
+    expect_unshared(project, &not_fresh(expected))?;
     let mut problems = Problems::new();
     let others = others(project);
     // Where nothing is placed, nothing is lost.
@@ -38,24 +38,24 @@ pub fn expect_room(project: &mut Project<'_>, expected: &Plan) -> Result<(), Pro
 ///
 /// # Errors
 /// When another pipeline file was faster, or the disk refuses.
-pub(super) fn claim(project: &Project<'_>, expected: &Plan) -> Result<(), Stop> {
-    let nodes = unsettled(expected);
+pub(super) fn claim_destinations(project: &Project<'_>, expected: &Plan) -> Result<(), Stop> {
+    let nodes = not_fresh(expected);
     if nodes.is_empty() {
         return Ok(());
     }
-    let _held = project.store.publishing()?;
+    let _held = project.store.publish_lock()?;
     expect_unshared(project, &nodes)?;
     project.pipeline.expect_unclaimed().map_err(Problems::from)?;
     let pipeline = &project.pipeline;
     let outputs = || nodes.iter().flat_map(|&node| &pipeline.nodes[node].outputs);
     for out in outputs() {
-        let before = project.store.mark(&out.place);
-        project.store.set_mark(&Mark {
+        let before = project.store.publish_record(&out.place);
+        project.store.set_publish_record(&PublishRecord {
             path: out.published.clone(),
             place: out.place.clone(),
             by: Some(pipeline.file.clone()),
-            digest: before.as_ref().and_then(|mark| mark.digest),
-            claimed: before.is_none_or(|mark| mark.claimed),
+            digest: before.as_ref().and_then(|record| record.digest),
+            claimed: before.is_none_or(|record| record.claimed),
         })?;
     }
     if outputs().any(|out| out.published.starts_with(&pipeline.artifacts)) {
@@ -66,25 +66,25 @@ pub(super) fn claim(project: &Project<'_>, expected: &Plan) -> Result<(), Stop> 
     Ok(())
 }
 
-fn unsettled(expected: &Plan) -> Vec<usize> {
-    let unsettled = expected.nodes.values().filter(|planned| planned.state != State::Fresh);
-    unsettled.map(|planned| planned.node).collect()
+fn not_fresh(expected: &Plan) -> Vec<usize> {
+    let not_fresh = expected.nodes.values().filter(|planned| planned.state != State::Fresh);
+    not_fresh.map(|planned| planned.node).collect()
 }
 
 fn expect_unshared(project: &Project<'_>, nodes: &[usize]) -> Result<(), Problems> {
     if nodes.is_empty() {
         return Ok(());
     }
-    let claims = project.store.marks().filter_map(|mark| Some((mark.place, mark.by?)));
+    let claims = project.store.publish_records().filter_map(|record| Some((record.place, record.by?)));
     project.pipeline.expect_unshared(nodes, project.registry, &claims.collect())
 }
 
 /// Other pipeline files and their locks, by where they lie.
 fn others(project: &Project<'_>) -> Vec<(PathBuf, &'static str)> {
     let mut links = Links::of(&project.pipeline.root);
-    let others = project.store.recorders().filter(|recorder| recorder.file != project.pipeline.file);
+    let others = project.store.gc_roots().filter(|gc_root| gc_root.file != project.pipeline.file);
     let files =
-        others.flat_map(|Recorder { file, lock, .. }| [(file, "a pipeline file"), (lock, "a lock file")]);
+        others.flat_map(|GcRoot { file, lock, .. }| [(file, "a pipeline file"), (lock, "a lock file")]);
     files.map(|(file, what)| (links.place(&file), what)).collect()
 }
 
@@ -100,7 +100,7 @@ fn obstacle(
     let item = &pipeline.nodes[node];
     let (out, before) = (&item.outputs[out], lock.get(&item.id));
     if let Some((whose, path)) = pipeline_file(&pipeline.root, out, others)
-        && !is_ours(store, memo, &pipeline.root, out, before)
+        && !is_published_result(store, memo, &pipeline.root, out, before)
     {
         let message = format!("output `{}` would take the place of {whose}, `{}`", out.name, path.display());
         let problem = pipeline.misplaced(node, &out.name, Code::ProtectedPath, message);
@@ -108,8 +108,8 @@ fn obstacle(
     }
     let folder = &pipeline.artifacts_place;
     let published = !folder.as_os_str().is_empty() && out.place.starts_with(folder);
-    let found = above(&pipeline.root, out).or_else(|| {
-        let free = published || !is_in_the_way(store, memo, &pipeline.root, out, before);
+    let found = blocking_file(&pipeline.root, out).or_else(|| {
+        let free = published || !would_overwrite(store, memo, &pipeline.root, out, before);
         (!free).then(|| out.published.clone())
     })?;
     let shown = found.display();

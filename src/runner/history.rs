@@ -12,14 +12,14 @@ use stage_contract::StageError;
 use super::{failure::Failure, project::Project};
 use crate::{
     store::{self, Entry, Slot},
-    watch::{Ending, Fault, Outcome, Watch},
+    watch::{Fault, NodeSummary, Outcome, Watch},
 };
 
 /// The nodes of a run that ended, and how.
 pub(super) struct History {
     /// Results so far, by node.
     pub results: Vec<Option<Entry>>,
-    endings: BTreeMap<usize, Ending>,
+    nodes: BTreeMap<usize, NodeSummary>,
     /// A stage's code is wrong.
     pub panicked: bool,
     /// Another run makes a result that is needed, and waiting was not wanted.
@@ -29,7 +29,7 @@ pub(super) struct History {
 impl History {
     /// Of a run of which no node has ended, in a pipeline of so many.
     pub fn new(nodes: usize) -> Self {
-        Self { results: vec![None; nodes], endings: BTreeMap::new(), panicked: false, busy: false }
+        Self { results: vec![None; nodes], nodes: BTreeMap::new(), panicked: false, busy: false }
     }
 
     /// A node has ended; it is told.
@@ -38,52 +38,52 @@ impl History {
         project: &mut Project<'_>,
         watch: &mut dyn Watch,
         node: usize,
-        mut ending: Ending,
+        mut summary: NodeSummary,
         result: Result<(Outcome, Box<Entry>), Failure>,
     ) {
         match result {
             Ok((outcome, entry)) => {
-                if let Err(error) = project.store.forget_failure(&project.pipeline.file, &ending.stage) {
+                if let Err(error) = project.store.forget_failure(&project.pipeline.file, &summary.stage) {
                     watch.note(&format!("an old log stays: {error}"));
                 }
-                ending.outcome = outcome;
-                ending.gates.clone_from(&entry.record.gates);
+                summary.outcome = outcome;
+                summary.gates.clone_from(&entry.record.gates);
                 self.results[node] = Some(*entry);
             }
             Err(failure @ (Failure::Skipped | Failure::Cancelled | Failure::Busy)) => {
-                self.failed(&mut ending, failure);
+                self.failed(&mut summary, failure);
             }
             Err(failure) => {
                 // Whatever else is told follows from that.
                 let moved = project.folder.expect_unmoved().err();
-                self.failed(&mut ending, moved.map_or(failure, Failure::from));
+                self.failed(&mut summary, moved.map_or(failure, Failure::from));
             }
         }
         for note in project.notes.drain(..) {
             watch.note(&note);
         }
-        watch.ended(&ending);
-        self.endings.insert(node, ending);
+        watch.ended(&summary);
+        self.nodes.insert(node, summary);
     }
 
-    fn failed(&mut self, ending: &mut Ending, failure: Failure) {
+    fn failed(&mut self, summary: &mut NodeSummary, failure: Failure) {
         match failure {
             Failure::Skipped => {}
-            Failure::Cancelled => ending.outcome = Outcome::Cancelled,
+            Failure::Cancelled => summary.outcome = Outcome::Cancelled,
             Failure::Busy => {
                 self.busy = true;
                 let message = "another run is making this result".to_owned();
                 let help = vec!["leave out `--no-wait` to wait for it and take it".to_owned()];
-                ending.fault = Some(Fault { message, help, ..Fault::default() });
+                summary.fault = Some(Fault { message, help, ..Fault::default() });
             }
             Failure::Failed(fault) | Failure::Retryable(fault) => {
-                ending.outcome = Outcome::Failed;
-                ending.fault = Some(*fault);
+                summary.outcome = Outcome::Failed;
+                summary.fault = Some(*fault);
             }
             Failure::Panicked(fault) => {
                 self.panicked = true;
-                ending.outcome = Outcome::Failed;
-                ending.fault = Some(*fault);
+                summary.outcome = Outcome::Failed;
+                summary.fault = Some(*fault);
             }
         }
     }
@@ -92,16 +92,16 @@ impl History {
     pub fn unrecorded(&mut self, nodes: &BTreeSet<usize>, error: StageError, watch: &mut dyn Watch) {
         let Failure::Failed(fault) = error.into() else { return };
         for node in nodes {
-            let Some(ending) = self.endings.get_mut(node) else { continue };
-            ending.outcome = Outcome::Failed;
-            ending.fault = Some((*fault).clone());
-            watch.ended(ending);
+            let Some(summary) = self.nodes.get_mut(node) else { continue };
+            summary.outcome = Outcome::Failed;
+            summary.fault = Some((*fault).clone());
+            watch.ended(summary);
         }
     }
 
     /// How all nodes ended, in the order of work.
-    pub fn into_endings(self) -> Vec<Ending> {
-        self.endings.into_values().collect()
+    pub fn into_nodes(self) -> Vec<NodeSummary> {
+        self.nodes.into_values().collect()
     }
 }
 

@@ -10,13 +10,13 @@ use stage_contract::StageError;
 
 use super::{attempt::Input, failure::Failure, lock_writer::LockWriter, project::Project};
 use crate::{
-    executor::Cancel,
+    executor::CancelToken,
     failpoint::{Point, reach},
     fingerprint::{file_name, observe},
     lock::Locked,
     pipeline::Origin,
-    publish::{PublishError, Site, Standing, is_untidy, publish, standing},
-    store::{Entry, Patience, Slot},
+    publish::{ArtifactState, PublishError, PublishTarget, artifact_state, has_leftover, publish},
+    store::{Entry, Slot, WaitPolicy},
     watch::{Outcome, Watch},
 };
 
@@ -34,16 +34,17 @@ impl Hydrate<'_, '_> {
         node: usize,
         entry: &Entry,
         wait: bool,
-        cancel: &Cancel,
+        cancel: &CancelToken,
     ) -> Result<Option<Outcome>, Failure> {
         entry.mark_used();
-        let placed = if entry.is_whole() { self.publish(node, entry)? } else { None };
+        let placed = if entry.is_complete() { self.publish(node, entry)? } else { None };
         if let Some(placed) = placed {
             return Ok(Some(if placed == 0 { Outcome::Reused } else { Outcome::Restored }));
         }
         let mut waited = false;
-        let patience = Patience { wait, cancelled: &|| cancel.is_asked(), waiting: &mut || waited = true };
-        let aside = self.project.store.set_aside(&entry.key(), Some(&entry.record), patience);
+        let policy =
+            WaitPolicy { wait, cancelled: &|| cancel.is_cancelled(), waiting: &mut || waited = true };
+        let aside = self.project.store.quarantine(&entry.key(), Some(&entry.record), policy);
         self.project.recheck |= waited;
         if let Some(aside) = aside? {
             self.note_damage(node, &aside);
@@ -68,19 +69,19 @@ impl Hydrate<'_, '_> {
         let right = item.outputs.iter().all(|out| {
             let path = project.pipeline.root.join(&out.published);
             let stored = entry.record.outputs.get(&out.name);
-            stored.is_some_and(|s| standing(&mut project.memo, &path, s) == Standing::Right)
-                && !is_untidy(&path)
+            stored.is_some_and(|s| artifact_state(&mut project.memo, &path, s) == ArtifactState::Current)
+                && !has_leftover(&path)
         });
         // A run with nothing to do writes nothing and takes no lock.
         if right && project.lock.get(&item.id) == Some(&locked) {
             return Ok(Some(0));
         }
         project.folder.expect_unmoved()?;
-        let held = project.store.publishing()?;
+        let held = project.store.publish_lock()?;
         for out in &item.outputs {
             project.memo.recheck(&project.pipeline.root.join(&out.published));
         }
-        let site = Site {
+        let site = PublishTarget {
             root: &project.pipeline.root,
             file: &project.pipeline.file,
             outputs: &item.outputs,
@@ -114,7 +115,9 @@ impl Hydrate<'_, '_> {
                 let Some(entry) = &results[upstream] else { continue };
                 let right = |hydrate: &mut Self| {
                     let stored = entry.record.outputs.get(&output);
-                    stored.is_some_and(|s| standing(&mut hydrate.project.memo, &path, s) == Standing::Right)
+                    stored.is_some_and(|s| {
+                        artifact_state(&mut hydrate.project.memo, &path, s) == ArtifactState::Current
+                    })
                 };
                 // Changed since it was published: back to the result.
                 if !right(self) {

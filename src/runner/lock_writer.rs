@@ -26,7 +26,7 @@ impl LockWriter {
         Self { unwritten: BTreeSet::new(), due: Instant::now() }
     }
 
-    /// Records a result that is published. The caller holds [`crate::store::Store::publishing`].
+    /// Records a result that is published. The caller holds [`crate::store::Store::publish_lock`].
     pub fn record(&mut self, project: &mut Project<'_>, node: usize, locked: Locked) {
         project.lock.record(&project.pipeline.nodes[node].id, locked);
         self.unwritten.insert(node);
@@ -43,7 +43,7 @@ impl LockWriter {
     /// Writes what has waited long enough.
     pub fn write_due(&mut self, project: &mut Project<'_>) {
         // Who holds the cache's lock now may hold it for long, and the end of the run is soon enough.
-        if let Ok(_held) = project.store.publishing() {
+        if let Ok(_held) = project.store.publish_lock() {
             self.write(project);
         }
     }
@@ -71,7 +71,7 @@ impl LockWriter {
             return Ok(());
         }
         let here = project.folder.expect_unmoved();
-        let written = here.and_then(|()| project.store.publishing()).and_then(|_held| project.save());
+        let written = here.and_then(|()| project.store.publish_lock()).and_then(|_held| project.save());
         written.map_err(|error| (nodes, error))
     }
 }

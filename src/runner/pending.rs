@@ -10,13 +10,13 @@ use crate::{
     fingerprint::{Fingerprint, Key},
     pipeline::Terms,
     store::Slot,
-    watch::{Ending, Fault, Watch},
+    watch::{Fault, NodeSummary, Watch},
 };
 
 /// A node that has to execute and has not ended, however many attempts that takes.
 pub(super) struct Pending {
     pub begun: Instant,
-    pub ending: Ending,
+    pub summary: NodeSummary,
     pub fingerprint: Fingerprint,
     pub key: Key,
     pub request: Request,
@@ -29,9 +29,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub fn new(begun: Instant, ending: Ending, fingerprint: Fingerprint, request: Request) -> Self {
+    pub fn new(begun: Instant, summary: NodeSummary, fingerprint: Fingerprint, request: Request) -> Self {
         let key = fingerprint.manifest.key();
-        Self { begun, ending, fingerprint, key, request, gpus: Vec::new(), failed: 0, slot: None }
+        Self { begun, summary, fingerprint, key, request, gpus: Vec::new(), failed: 0, slot: None }
     }
 
     /// Says why there is another attempt, also in the log, and how long it is to wait.
@@ -45,7 +45,7 @@ impl Pending {
             fault.message,
             humantime::format_duration(wait),
         );
-        watch.note(&format!("{}: {said}", self.ending.stage));
+        watch.note(&format!("{}: {said}", self.summary.stage));
         if let Err(error) = slot.open_log().and_then(|mut log| {
             writeln!(log, "ner-pipe: {said}").map_err(|e| StageError::io("write", &slot.log(), e))
         }) {

@@ -14,7 +14,7 @@ use crate::{
     lock::Locked,
     pipeline::{Origin, Wire},
     problem::Problems,
-    publish::{Standing, standing},
+    publish::{ArtifactState, artifact_state},
     store::Entry,
 };
 
@@ -155,7 +155,7 @@ fn look(
 ) -> (PlannedNode, Option<Entry>) {
     let key = fingerprint.key();
     let found = key.and_then(|key| project.store.peek(&key));
-    let entry = found.filter(|entry| entry.is_whole() && !forced);
+    let entry = found.filter(|entry| entry.is_complete() && !forced);
     let misplaced = entry.as_ref().map(|entry| misplaced(project, node, entry));
     let next = match (&key, &misplaced) {
         _ if forced => Next::Execute,
@@ -219,7 +219,7 @@ pub fn explain(
     if key.is_none_or(|key| key == locked.key) {
         match before {
             None => reasons.push(Reason::own("result not in the cache")),
-            Some(entry) if !entry.is_whole() => reasons.push(Reason::own("result damaged in the cache")),
+            Some(entry) if !entry.is_complete() => reasons.push(Reason::own("result damaged in the cache")),
             Some(_) => {}
         }
     } else if unexplained {
@@ -235,10 +235,10 @@ fn misplaced(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<Strin
     for out in &project.pipeline.nodes[node].outputs {
         let Some(stored) = entry.record.outputs.get(&out.name) else { continue };
         let path = project.pipeline.root.join(&out.published);
-        match standing(&mut project.memo, &path, stored) {
-            Standing::Right => {}
-            Standing::Missing => wrong.push(format!("{} is missing", out.published.display())),
-            Standing::Other => wrong.push(format!("{} was modified", out.published.display())),
+        match artifact_state(&mut project.memo, &path, stored) {
+            ArtifactState::Current => {}
+            ArtifactState::Missing => wrong.push(format!("{} is missing", out.published.display())),
+            ArtifactState::Modified => wrong.push(format!("{} was modified", out.published.display())),
         }
     }
     wrong

@@ -8,11 +8,11 @@ use std::{
 
 use stage_contract::{Available, StageError};
 
-use super::{Next, Plan, Project, Stop, destinations::expect_room};
+use super::{Next, Plan, Project, Stop, destinations::expect_free_destinations};
 use crate::{
     pipeline::{Origin, Work},
     problem::Problems,
-    publish::{Standing, standing},
+    publish::{ArtifactState, artifact_state},
     store::free_bytes,
 };
 
@@ -25,7 +25,7 @@ const LEAST_FREE: u64 = 10_000_000;
 /// # Errors
 /// All that would stop a stage later, at once.
 pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop> {
-    expect_room(project, expected)?;
+    expect_free_destinations(project, expected)?;
     let executing = |next| matches!(next, Next::Execute | Next::Unknown);
     let nodes: Vec<_> = expected.nodes.values().filter(|planned| executing(planned.next)).collect();
     if nodes.is_empty() {
@@ -89,7 +89,7 @@ fn available(project: &mut Project<'_>, node: usize, expected: &Plan) -> BTreeMa
             Origin::Output { node, output } => {
                 let Some(entry) = &expected.results[*node] else { continue };
                 let Some(stored) = entry.record.outputs.get(output) else { continue };
-                let right = standing(&mut project.memo, &path, stored) == Standing::Right;
+                let right = artifact_state(&mut project.memo, &path, stored) == ArtifactState::Current;
                 paths.insert(wire.port.clone(), if right { path } else { entry.path(output, stored) });
             }
         }

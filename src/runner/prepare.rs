@@ -90,7 +90,7 @@ impl Preparation<'_> {
             environment,
             show_text: self.show_text,
             lock: project.store.exec_lock(&slot.key()),
-            answer: slot.aside(ANSWER),
+            answer: slot.scratch(ANSWER),
         })
     }
 

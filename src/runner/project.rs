@@ -17,19 +17,19 @@ use crate::{
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
     problem::Problems,
-    store::{Entry, Recorder, Store, Stored, write_whole},
+    store::{Entry, GcRoot, Store, Stored, write_atomic},
 };
 
 /// What `--device` and `--threads` say.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct MachineOptions {
     /// Where tensors are to live.
     pub device: DeviceRequest,
     /// CPU threads; all of them when not said.
     pub threads: Option<NonZero<usize>>,
 }
 
-impl Wish {
+impl MachineOptions {
     /// CPU threads to use.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -53,7 +53,7 @@ pub struct Project<'r> {
     pub notes: Vec<String>,
     /// Where stages are executed.
     pub executor: Arc<dyn Executor>,
-    wish: Wish,
+    machine: MachineOptions,
     devices: Option<Devices>,
     capacity: OnceCell<Capacity>,
     pub(super) folder: ProjectFolder,
@@ -71,19 +71,24 @@ impl<'r> Project<'r> {
         root: &Path,
         file: &Path,
         overrides: &[Override],
-        wish: Wish,
+        machine: MachineOptions,
     ) -> Result<Self, Stop> {
         let pipeline = Pipeline::load(root, file, registry, overrides)?;
         let lock =
             Lock::read(&root.join(&pipeline.lock)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
-        Self::of(registry, pipeline, lock, wish)
+        Self::of(registry, pipeline, lock, machine)
     }
 
     /// Of what was read already; looks at the cache, and writes nothing.
     ///
     /// # Errors
     /// When this ner-pipe cannot read the cache.
-    pub fn of(registry: &'r Registry, pipeline: Pipeline, lock: Lock, wish: Wish) -> Result<Self, Stop> {
+    pub fn of(
+        registry: &'r Registry,
+        pipeline: Pipeline,
+        lock: Lock,
+        machine: MachineOptions,
+    ) -> Result<Self, Stop> {
         let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
         let (notes, devices, folder) = (Vec::new(), None, ProjectFolder::of(&pipeline.root));
@@ -96,7 +101,7 @@ impl<'r> Project<'r> {
             memo,
             notes,
             executor,
-            wish,
+            machine,
             devices,
             capacity: OnceCell::new(),
             folder,
@@ -112,7 +117,7 @@ impl<'r> Project<'r> {
         if let Some(devices) = &self.devices {
             return Ok(devices.clone());
         }
-        let (devices, note) = (self.registry.build.device)(self.wish.device.clone())?;
+        let (devices, note) = (self.registry.build.device)(self.machine.device.clone())?;
         self.notes.extend(note);
         self.devices = Some(devices.clone());
         Ok(devices)
@@ -142,7 +147,7 @@ impl<'r> Project<'r> {
     /// How much a run may occupy.
     #[must_use]
     pub fn capacity(&self) -> &Capacity {
-        let of = || Capacity::of(&self.pipeline, &self.wish.device, self.executor.resources());
+        let of = || Capacity::of(&self.pipeline, &self.machine.device, self.executor.resources());
         self.capacity.get_or_init(of)
     }
 
@@ -150,10 +155,10 @@ impl<'r> Project<'r> {
     #[must_use]
     pub fn share(&self, node: usize) -> usize {
         let Some(cpus) = self.pipeline.nodes[node].terms.resources.get("cpu") else {
-            return self.wish.threads();
+            return self.machine.threads();
         };
         let cpus = usize::try_from(*cpus).unwrap_or(usize::MAX).max(1);
-        self.wish.threads.map_or(cpus, |limit| cpus.min(limit.get()))
+        self.machine.threads.map_or(cpus, |limit| cpus.min(limit.get()))
     }
 
     /// Marks the folder of artifacts as this pipeline file's, unless it is the usual one.
@@ -168,33 +173,33 @@ impl<'r> Project<'r> {
         if is_ours || folder.is_none() || self.pipeline.artifacts == Path::new("artifacts") {
             return Ok(());
         }
-        write_whole(&path, text.as_bytes())
+        write_atomic(&path, text.as_bytes())
     }
 
     /// Who this is to those who look after the cache.
     #[must_use]
-    pub fn recorder(&self) -> Recorder {
+    pub fn gc_root(&self) -> GcRoot {
         let Pipeline { root, file, lock, .. } = &self.pipeline;
-        Recorder { root: root.clone(), file: file.clone(), lock: lock.clone() }
+        GcRoot { root: root.clone(), file: file.clone(), lock: lock.clone() }
     }
 
     /// Remembers the lock that is there, should an older ner-pipe have written it, or another cache been used.
-    pub(super) fn remember(&self) {
-        let recorder = self.recorder();
-        let known = self.store.remembers(&recorder) || !self.pipeline.root.join(&recorder.lock).is_file();
-        let remembered = || self.store.publishing().and_then(|_held| self.store.remember(&recorder));
+    pub(super) fn register(&self) {
+        let gc_root = self.gc_root();
+        let known = self.store.has_gc_root(&gc_root) || !self.pipeline.root.join(&gc_root.lock).is_file();
+        let remembered = || self.store.publish_lock().and_then(|_held| self.store.add_gc_root(&gc_root));
         // A cache that may only be read loses nothing to `gc`.
         if !known && let Err(error) = remembered() {
             tracing::debug!(%error, "the lock is not remembered");
         }
     }
 
-    /// Writes the lock. The caller holds [`Store::publishing`].
+    /// Writes the lock. The caller holds [`Store::publish_lock`].
     ///
     /// # Errors
     /// When the file became unreadable meanwhile, or the disk refuses.
     pub fn save(&mut self) -> Result<(), StageError> {
-        self.store.remember(&self.recorder())?;
+        self.store.add_gc_root(&self.gc_root())?;
         let known = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
         self.lock.save(&known)
     }

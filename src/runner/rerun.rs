@@ -13,12 +13,12 @@ use super::{
     prepare::Preparation, reasons,
 };
 use crate::{
-    executor::Cancel,
+    executor::CancelToken,
     fingerprint::{Fingerprint, Key, observe},
     lock::Locked,
     problem::Problems,
-    publish::{Standing, standing},
-    store::{Patience, Slot, Stored},
+    publish::{ArtifactState, artifact_state},
+    store::{Slot, Stored, WaitPolicy},
     watch::Watch,
 };
 
@@ -39,7 +39,7 @@ pub struct Comparison {
 pub fn rerun(
     project: &mut Project<'_>,
     node: usize,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     watch: &mut dyn Watch,
 ) -> Result<Comparison, Stop> {
     let _used = project.store.prepare()?;
@@ -55,7 +55,7 @@ pub fn rerun(
     let mut hydrate = Hydrate { project, watch, lock: &mut LockWriter::new() };
     let mut attempt = preparation.attempt(&mut hydrate, slot).map_err(|gone| failed(gone.failure))?;
     // Nothing of an earlier attempt, and nothing for a later one.
-    attempt.job.checkpoint = attempt.slot.aside("checkpoint");
+    attempt.job.checkpoint = attempt.slot.scratch("checkpoint");
     let executor = project.executor.clone();
     let record =
         attempt.record(executor.as_ref(), cancel, |event| watch.event(&id, &event)).map_err(failed)?;
@@ -118,18 +118,18 @@ fn expect_comparable(
     Ok((fingerprint, locked))
 }
 
-fn slot(project: &Project<'_>, key: &Key, cancel: &Cancel) -> Result<Slot, Stop> {
-    let cancelled = || cancel.is_asked();
+fn slot(project: &Project<'_>, key: &Key, cancel: &CancelToken) -> Result<Slot, Stop> {
+    let cancelled = || cancel.is_cancelled();
     let mut waiting = || {};
-    let patience = Patience { wait: true, cancelled: &cancelled, waiting: &mut waiting };
-    Ok(project.store.renew(key, patience)?)
+    let policy = WaitPolicy { wait: true, cancelled: &cancelled, waiting: &mut waiting };
+    Ok(project.store.reserve(key, policy)?)
 }
 
 /// Where the recorded bytes of an output lie: in the cache, else where they are published.
 fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked) -> Option<PathBuf> {
     if let Some(entry) = project.store.peek(&recorded.key)
         && let Some(stored) = entry.record.outputs.get(name)
-        && entry.is_whole()
+        && entry.is_complete()
     {
         return Some(entry.path(name, stored));
     }
@@ -142,7 +142,7 @@ fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked)
         bytes: 0,
         folder: seen.shape == Shape::Folder,
     };
-    (standing(&mut project.memo, &path, &stored) == Standing::Right).then_some(path)
+    (artifact_state(&mut project.memo, &path, &stored) == ArtifactState::Current).then_some(path)
 }
 
 /// The files of a folder that differ; a file is named itself.

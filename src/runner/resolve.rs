@@ -11,7 +11,7 @@ use crate::{
 
 /// What became of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum Side {
     /// Both sides say the same, or only one of them touched it.
     Agreed,
     /// This branch's result fits the working tree.
@@ -30,7 +30,7 @@ pub struct Resolution {
     /// Its content.
     pub stages: BTreeMap<String, Locked>,
     /// What became of each stage, in the order of work.
-    pub taken: Vec<(String, Taken)>,
+    pub sides: Vec<(String, Side)>,
 }
 
 /// Decides for every stage of the pipeline, in the order of work.
@@ -43,11 +43,11 @@ pub fn resolve(project: &mut Project<'_>, conflict: &Conflict) -> Result<Resolut
     let mut resolution = Resolution::default();
     for node in all {
         let id = project.pipeline.nodes[node].id.clone();
-        let (locked, taken) = decide(project, node, conflict, &plan, &resolution.stages)?;
+        let (locked, sides) = decide(project, node, conflict, &plan, &resolution.stages)?;
         if let Some(locked) = locked {
             resolution.stages.insert(id.clone(), locked);
         }
-        resolution.taken.push((id, taken));
+        resolution.sides.push((id, sides));
     }
     Ok(resolution)
 }
@@ -58,35 +58,35 @@ fn decide(
     conflict: &Conflict,
     plan: &Plan,
     before: &BTreeMap<String, Locked>,
-) -> Result<(Option<Locked>, Taken), Stop> {
+) -> Result<(Option<Locked>, Side), Stop> {
     let id = project.pipeline.nodes[node].id.clone();
     let of = |lock: &Lock| lock.get(&id).cloned();
     let (ours, theirs) = (of(&conflict.ours), of(&conflict.theirs));
     if ours == theirs {
-        return Ok((ours, Taken::Agreed));
+        return Ok((ours, Side::Agreed));
     }
     if let Some(base) = &conflict.base {
         let base = of(base);
         // Only the other side touched it.
         if ours == base {
-            return Ok((theirs, Taken::Agreed));
+            return Ok((theirs, Side::Agreed));
         }
         if theirs == base {
-            return Ok((ours, Taken::Agreed));
+            return Ok((ours, Side::Agreed));
         }
     }
     let (cached, seed) = (plan.results[node].as_ref(), project.pipeline.nodes[node].seed);
     let cached = cached.map(|entry| Locked::new(&entry.manifest, &entry.record, seed));
-    for (side, taken) in [(ours, Taken::Ours), (theirs, Taken::Theirs)] {
+    for (side, sides) in [(ours, Side::Ours), (theirs, Side::Theirs)] {
         if let Some(side) = side
             && fits(project, node, &side, plan, before)?
         {
             // Git may have merged the lines around the key from both sides: the cache's own record is whole.
-            return Ok((Some(cached.unwrap_or(side)), taken));
+            return Ok((Some(cached.unwrap_or(side)), sides));
         }
     }
-    let taken = if cached.is_some() { Taken::Cache } else { Taken::Neither };
-    Ok((cached, taken))
+    let sides = if cached.is_some() { Side::Cache } else { Side::Neither };
+    Ok((cached, sides))
 }
 
 /// Whether a side is the result of this node as the working tree has it; `before` are the stages that were

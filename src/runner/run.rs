@@ -1,10 +1,11 @@
 use std::time::Instant;
 
 use super::{
-    Next, Project, RunOptions, Stop, destinations::claim, plan::plan, preflight::preflight, run_loop::RunLoop,
+    Next, Project, RunOptions, Stop, destinations::claim_destinations, plan::plan, preflight::preflight,
+    run_loop::RunLoop,
 };
 use crate::{
-    executor::Cancel,
+    executor::CancelToken,
     watch::{Outcome, Summary, Watch},
 };
 
@@ -26,7 +27,7 @@ pub struct Finished {
 pub fn run(
     project: &mut Project<'_>,
     options: &RunOptions,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     watch: &mut dyn Watch,
 ) -> Result<Finished, Stop> {
     let begun = Instant::now();
@@ -43,8 +44,8 @@ pub fn run(
         used => Some(used?),
     };
     preflight(project, &plan)?;
-    claim(project, &plan)?;
-    project.remember();
+    claim_destinations(project, &plan)?;
+    project.register();
     for note in project.notes.drain(..) {
         watch.note(&note);
     }
@@ -53,11 +54,11 @@ pub fn run(
         project.memo.save();
     }
     let (panicked, busy) = (history.panicked, history.busy);
-    let endings = history.into_endings();
-    let reused = endings.iter().filter(|ending| ending.outcome != Outcome::Executed);
-    let gated = reused.filter(|ending| ending.gates.values().any(|verdict| verdict != "pass"));
-    let logs = gated.map(|ending| project.pipeline.typed(&format!("log {}", ending.stage))).collect();
-    let summary = Summary { endings, seconds: begun.elapsed().as_secs_f64(), logs };
+    let nodes = history.into_nodes();
+    let reused = nodes.iter().filter(|node| node.outcome != Outcome::Executed);
+    let gated = reused.filter(|node| node.gates.values().any(|verdict| verdict != "pass"));
+    let logs = gated.map(|node| project.pipeline.typed(&format!("log {}", node.stage))).collect();
+    let summary = Summary { nodes, seconds: begun.elapsed().as_secs_f64(), logs };
     watch.finished(&summary);
     Ok(Finished { summary, panicked, busy })
 }

@@ -28,18 +28,18 @@ use super::{
     workers::{Message, Workers},
 };
 use crate::{
-    executor::Cancel,
+    executor::CancelToken,
     fingerprint::Fingerprint,
     pipeline::Work,
-    store::{Entry, Lookup, LookupError, Patience, Slot},
-    watch::{Ending, Outcome, Watch},
+    store::{Entry, Lookup, LookupError, Slot, WaitPolicy},
+    watch::{NodeSummary, Outcome, Watch},
 };
 
 /// A run under way.
 pub(super) struct RunLoop<'a, 'r> {
     project: &'a mut Project<'r>,
     options: &'a RunOptions,
-    cancel: &'a Cancel,
+    cancel: &'a CancelToken,
     watch: &'a mut dyn Watch,
     /// What was to be expected before it began.
     plan: Plan,
@@ -64,7 +64,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
     pub fn new(
         project: &'a mut Project<'r>,
         options: &'a RunOptions,
-        cancel: &'a Cancel,
+        cancel: &'a CancelToken,
         watch: &'a mut dyn Watch,
         plan: Plan,
     ) -> Self {
@@ -80,7 +80,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         loop {
             if let Some(node) = self.schedule.ready() {
                 self.check(node);
-            } else if self.cancel.is_asked() && self.drop_queue() {
+            } else if self.cancel.is_cancelled() && self.drop_queue() {
                 // What follows from these is ready now.
             } else if let Some(allocation) = self.schedule.allocate() {
                 self.start(&allocation);
@@ -105,7 +105,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
             }
             Message::LookedUp(node, Ok(found)) => self.go_on(node, *found),
             Message::LookedUp(node, Err(error)) => self.end_pending(node, Err(error.into())),
-            Message::BackedOff(node) if self.cancel.is_asked() => {
+            Message::BackedOff(node) if self.cancel.is_cancelled() => {
                 self.end_pending(node, Err(Failure::Cancelled));
             }
             Message::BackedOff(node) => {
@@ -130,40 +130,40 @@ impl<'a, 'r> RunLoop<'a, 'r> {
     /// What a ready node reads is there: takes its result from the cache, or queues it.
     fn check(&mut self, node: usize) {
         let begun = Instant::now();
-        let mut ending = Ending::new(&self.project.pipeline.nodes[node].id);
-        let result = match self.find(node, &mut ending) {
+        let mut summary = NodeSummary::new(&self.project.pipeline.nodes[node].id);
+        let result = match self.find(node, &mut summary) {
             Ok(Found::Duplicate) => return self.schedule.park(node),
             Ok(Found::Nothing(fingerprint, request)) => {
                 self.schedule.queue(node, request.clone());
-                self.pending.insert(node, Pending::new(begun, ending, *fingerprint, request));
+                self.pending.insert(node, Pending::new(begun, summary, *fingerprint, request));
                 return;
             }
             Ok(Found::Result(outcome, entry)) => {
-                ending.seconds = begun.elapsed().as_secs_f64();
+                summary.seconds = begun.elapsed().as_secs_f64();
                 Ok((outcome, entry))
             }
             Err(failure) => Err(failure),
         };
-        self.end(node, ending, result);
+        self.end(node, summary, result);
     }
 
     /// Looks into the cache, as far as that goes without the right to make the node's result.
-    fn find(&mut self, node: usize, ending: &mut Ending) -> Result<Found, Failure> {
+    fn find(&mut self, node: usize, summary: &mut NodeSummary) -> Result<Found, Failure> {
         let upstream = self.project.pipeline.upstream(node);
         if upstream.iter().any(|upstream| self.history.results[*upstream].is_none()) {
             return Err(Failure::Skipped);
         }
-        if self.cancel.is_asked() {
+        if self.cancel.is_cancelled() {
             return Err(Failure::Cancelled);
         }
         let fingerprint = self.project.fingerprint(node, &self.history.results)?;
         let key = fingerprint.manifest.key();
-        ending.key = Some(key);
+        summary.key = Some(key);
         if self.pending.values().any(|pending| pending.key == key) {
             return Ok(Found::Duplicate);
         }
         let forced = self.options.forced.contains(&node);
-        ending.reasons = told(&explain(self.project, node, &fingerprint, forced, &self.plan));
+        summary.reasons = told(&explain(self.project, node, &fingerprint, forced, &self.plan));
         if let Some(entry) = self.project.store.peek(&key).filter(|_| !forced)
             && let Some(outcome) = self.take(node, &entry)?
         {
@@ -217,10 +217,10 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         let Some(key) = self.pending.get(&node).map(|pending| pending.key) else { return };
         let forced = self.options.forced.contains(&node);
         let store = self.project.store.clone();
-        let find = move |patience: Patience<'_>| {
-            if forced { store.renew(&key, patience).map(Lookup::Miss) } else { store.lookup(&key, patience) }
+        let find = move |policy: WaitPolicy<'_>| {
+            if forced { store.reserve(&key, policy).map(Lookup::Miss) } else { store.lookup(&key, policy) }
         };
-        match find(Patience { wait: false, cancelled: &|| false, waiting: &mut || {} }) {
+        match find(WaitPolicy { wait: false, cancelled: &|| false, waiting: &mut || {} }) {
             Ok(found) => self.go_on(node, found),
             Err(LookupError::Busy) if !self.options.no_wait => {
                 let id = &self.project.pipeline.nodes[node].id;
@@ -228,8 +228,8 @@ impl<'a, 'r> RunLoop<'a, 'r> {
                 self.project.recheck = true;
                 let cancel = self.cancel.clone();
                 self.spawn(node, move || {
-                    let cancelled = || cancel.is_asked();
-                    let found = find(Patience { wait: true, cancelled: &cancelled, waiting: &mut || {} });
+                    let cancelled = || cancel.is_cancelled();
+                    let found = find(WaitPolicy { wait: true, cancelled: &cancelled, waiting: &mut || {} });
                     Message::LookedUp(node, found.map(Box::new))
                 });
             }
@@ -256,7 +256,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
             hydrate.note_damage(node, aside);
         }
         if pending.failed == 0 {
-            hydrate.watch.started(&pending.ending.stage, &pending.ending.reasons);
+            hydrate.watch.started(&pending.summary.stage, &pending.summary.reasons);
         }
         let preparation = Preparation {
             node,
@@ -284,7 +284,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         let terms = &self.project.pipeline.nodes[node].terms;
         let failed = self.pending.get(&node).map_or(0, |pending| pending.failed);
         let failure = match failure {
-            Failure::Retryable(fault) if failed < terms.retries && !self.cancel.is_asked() => {
+            Failure::Retryable(fault) if failed < terms.retries && !self.cancel.is_cancelled() => {
                 let Some(pending) = self.pending.get_mut(&node) else { return };
                 let wait = pending.back_off(terms, slot, &fault, self.watch);
                 return self.back_off(node, wait);
@@ -308,7 +308,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         let cancel = self.cancel.clone();
         self.spawn(node, move || {
             let due = Instant::now() + wait;
-            while !cancel.is_asked() && Instant::now() < due {
+            while !cancel.is_cancelled() && Instant::now() < due {
                 thread::sleep(POLL.min(due.saturating_duration_since(Instant::now())));
             }
             Message::BackedOff(node)
@@ -331,13 +331,13 @@ impl<'a, 'r> RunLoop<'a, 'r> {
     }
 
     fn end_pending(&mut self, node: usize, result: Result<(Outcome, Box<Entry>), Failure>) {
-        let Some(Pending { begun, mut ending, .. }) = self.pending.remove(&node) else { return };
-        ending.seconds = begun.elapsed().as_secs_f64();
-        self.end(node, ending, result);
+        let Some(Pending { begun, mut summary, .. }) = self.pending.remove(&node) else { return };
+        summary.seconds = begun.elapsed().as_secs_f64();
+        self.end(node, summary, result);
     }
 
-    fn end(&mut self, node: usize, ending: Ending, result: Result<(Outcome, Box<Entry>), Failure>) {
-        self.history.ended(self.project, self.watch, node, ending, result);
+    fn end(&mut self, node: usize, summary: NodeSummary, result: Result<(Outcome, Box<Entry>), Failure>) {
+        self.history.ended(self.project, self.watch, node, summary, result);
         self.schedule.done(node);
     }
 

@@ -7,8 +7,8 @@ use stage_contract::StageError;
 
 use super::{
     Flock, Store,
-    aside::free_name,
     gc::folders,
+    quarantine::free_name,
     remove,
     tree::{is_empty_folder, private_folder},
 };
@@ -19,7 +19,7 @@ pub(super) const REMOVED: &str = "removed.";
 
 impl Store {
     /// The cache is in use until this is dropped; waits while somebody takes it away.
-    pub(super) fn occupy(&self) -> Result<Flock, StageError> {
+    pub(super) fn lock_shared(&self) -> Result<Flock, StageError> {
         loop {
             private_folder(&self.root().join("locks"))?;
             // None: it was taken away between the two.
@@ -33,7 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn close(&self) -> Result<Option<Flock>, StageError> {
+    pub fn lock_exclusive(&self) -> Result<Option<Flock>, StageError> {
         private_folder(&self.root().join("locks"))?;
         let held = Flock::try_exclusive(&self.use_lock())?;
         let others = folders(&self.root().join("locks")).into_iter().filter(|path| *path != self.use_lock());

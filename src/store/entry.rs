@@ -111,7 +111,7 @@ impl Entry {
         self.record.outputs.values().map(|stored| stored.bytes).sum()
     }
 
-    /// Remembers that it was used now, for [`Store::plan`](super::Store::plan): as the folder's time, since
+    /// Remembers that it was used now, for [`Store::gc_plan`](super::Store::gc_plan): as the folder's time, since
     /// file systems note reading rarely or not at all.
     pub fn mark_used(&self) {
         /// A run with nothing to do is to write nothing, mostly; but what is in use is to be young for `gc` (its `RECENT`).
@@ -133,7 +133,7 @@ impl Entry {
 
     /// Whether every output is there in its size. The bytes themselves are verified when they are placed.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.record.outputs.iter().all(|(name, stored)| {
             let path = self.path(name, stored);
             match fs::symlink_metadata(&path) {
@@ -146,7 +146,7 @@ impl Entry {
 
     /// Whether the log is what the stage printed.
     #[must_use]
-    pub fn has_its_log(&self) -> bool {
+    pub fn log_matches(&self) -> bool {
         self.log.is_none_or(|digest| observe(&self.log()).is_ok_and(|seen| seen.digest == digest))
     }
 

@@ -74,7 +74,7 @@ impl Store {
 
     /// Hashed, because a node's id may hold any character and two pipeline files may share it.
     fn failure_folder(&self, pipeline: &Path, stage: &str) -> PathBuf {
-        let name = Digest::of(format!("{}\0{stage}", self.own(pipeline).display()).as_bytes());
+        let name = Digest::of(format!("{}\0{stage}", self.qualified(pipeline).display()).as_bytes());
         self.root.join("failed").join(name.short())
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Entry, Failure, Flock, Store, aside::free_name, entry::read_json, remove};
+use super::{Entry, Failure, Flock, Store, entry::read_json, quarantine::free_name, remove};
 use crate::fingerprint::Key;
 
 /// A result that was used so short a time ago may be about to be published by a run, which names it in the lock
@@ -18,7 +18,7 @@ const RECENT: Duration = Duration::from_mins(10);
 
 /// How much may stay.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Limits {
+pub struct GcLimits {
     /// What was used longer ago than this may go.
     pub age: Option<Duration>,
     /// Of the rest, what was not used for the longest time goes until no more bytes than this are left.
@@ -29,7 +29,7 @@ pub struct Limits {
 
 /// A sort of thing in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sort {
+pub enum ItemKind {
     /// What a run that died was making.
     Slot,
     /// A result whose bytes were not what was recorded.
@@ -44,7 +44,7 @@ pub enum Sort {
     Result,
 }
 
-impl Sort {
+impl ItemKind {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -63,7 +63,7 @@ impl Sort {
 #[derive(Clone, Debug)]
 pub struct CacheItem {
     /// What it is.
-    pub sort: Sort,
+    pub kind: ItemKind,
     /// Its key, where it belongs to one.
     pub key: Option<Key>,
     /// The node it was made for, where that is known.
@@ -78,9 +78,9 @@ pub struct CacheItem {
 
 /// What may go, and what stays.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct GcPlan {
     /// In the order in which it goes.
-    pub waste: Vec<CacheItem>,
+    pub garbage: Vec<CacheItem>,
     /// All else.
     pub kept: Vec<CacheItem>,
 }
@@ -88,22 +88,22 @@ pub struct Plan {
 impl Store {
     /// Divides what is in the cache into what stays and what may go; `needed` are the keys that a lock names.
     #[must_use]
-    pub fn plan(&self, needed: &BTreeSet<Key>, limits: &Limits) -> Plan {
-        let mut plan = Plan::default();
+    pub fn gc_plan(&self, needed: &BTreeSet<Key>, limits: &GcLimits) -> GcPlan {
+        let mut plan = GcPlan::default();
         for item in self.items() {
             let held = item.key.is_some_and(|key| self.is_held(&key));
             let old = limits.age.is_some_and(|age| item.idle >= age);
             let finished = || item.key.is_some_and(|key| self.peek(&key).is_some());
-            let goes = match item.sort {
-                Sort::Slot => !held,
-                Sort::Damaged => true,
+            let goes = match item.kind {
+                ItemKind::Slot => !held,
+                ItemKind::Damaged => true,
                 // Nobody resumes what is finished; all else may go on where it stopped.
-                Sort::Checkpoint => !held && (old || finished()),
-                Sort::Failure => !held && old,
-                Sort::Displaced => limits.displaced,
-                Sort::Result => old && self.is_free(&item, needed),
+                ItemKind::Checkpoint => !held && (old || finished()),
+                ItemKind::Failure => !held && old,
+                ItemKind::Displaced => limits.displaced,
+                ItemKind::Result => old && self.is_free(&item, needed),
             };
-            if goes { plan.waste.push(item) } else { plan.kept.push(item) }
+            if goes { plan.garbage.push(item) } else { plan.kept.push(item) }
         }
         if let Some(size) = limits.size {
             self.shrink(&mut plan, size, needed);
@@ -112,14 +112,14 @@ impl Store {
     }
 
     /// Lets results go, the one that was not used for the longest time first, until few enough bytes are left.
-    fn shrink(&self, plan: &mut Plan, size: u64, needed: &BTreeSet<Key>) {
+    fn shrink(&self, plan: &mut GcPlan, size: u64, needed: &BTreeSet<Key>) {
         let mut left: u64 = plan.kept.iter().map(|item| item.bytes).sum();
         plan.kept.sort_by_key(|item| std::cmp::Reverse(item.idle));
         let kept = std::mem::take(&mut plan.kept);
         for item in kept {
-            if left > size && item.sort == Sort::Result && self.is_free(&item, needed) {
+            if left > size && item.kind == ItemKind::Result && self.is_free(&item, needed) {
                 left -= item.bytes;
-                plan.waste.push(item);
+                plan.garbage.push(item);
             } else {
                 plan.kept.push(item);
             }
@@ -144,8 +144,8 @@ impl Store {
                 _ => return Ok(false),
             },
         };
-        let publishing = self.publishing()?;
-        let wanted = item.sort == Sort::Result
+        let held = self.publish_lock()?;
+        let wanted = item.kind == ItemKind::Result
             && (item.key.as_ref().is_some_and(needed) || idle(&item.path).is_some_and(|idle| idle < RECENT));
         // Under a name that a dead run's slot could have: whatever happens now, it is swept.
         let name = item.key.map_or_else(|| "gone".to_owned(), |key| key.to_string());
@@ -157,7 +157,7 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             result => result.map_err(|e| StageError::io("move away", &item.path, e))?,
         }
-        drop(publishing);
+        drop(held);
         remove(&away)?;
         if let Some(lock) = lock {
             lock.remove();
@@ -183,33 +183,33 @@ impl Store {
 
     /// Everything but the locks.
     fn items(&self) -> Vec<CacheItem> {
-        let sorts = [
-            ("tmp", Sort::Slot),
-            ("damaged", Sort::Damaged),
-            ("checkpoints", Sort::Checkpoint),
-            ("failed", Sort::Failure),
-            ("displaced", Sort::Displaced),
-            ("entries", Sort::Result),
+        let kinds = [
+            ("tmp", ItemKind::Slot),
+            ("damaged", ItemKind::Damaged),
+            ("checkpoints", ItemKind::Checkpoint),
+            ("failed", ItemKind::Failure),
+            ("displaced", ItemKind::Displaced),
+            ("entries", ItemKind::Result),
         ];
         let mut items = Vec::new();
-        for (folder, sort) in sorts {
-            items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(sort, path)));
+        for (folder, kind) in kinds {
+            items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(kind, path)));
         }
         items
     }
 }
 
-fn item(sort: Sort, path: PathBuf) -> CacheItem {
+fn item(kind: ItemKind, path: PathBuf) -> CacheItem {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut key: Option<Key> = name.split('.').next().and_then(|name| name.parse().ok());
     let mut stage = String::new();
-    match sort {
-        Sort::Failure => {
+    match kind {
+        ItemKind::Failure => {
             let failure: Option<Failure> = read_json(&path.join("failure.json")).ok();
             key = failure.as_ref().map(|failure| failure.key);
             stage = failure.map(|failure| failure.stage).unwrap_or_default();
         }
-        Sort::Result | Sort::Damaged => {
+        ItemKind::Result | ItemKind::Damaged => {
             stage = Entry::read(&path).map(|entry| entry.record.stage).unwrap_or_default();
         }
         _ => {}
@@ -223,8 +223,8 @@ fn item(sort: Sort, path: PathBuf) -> CacheItem {
     }
     // A clock that was set back makes nothing old.
     let age = SystemTime::now().duration_since(newest).unwrap_or_default();
-    let idle = idle(&path).filter(|_| sort == Sort::Result).unwrap_or(age);
-    CacheItem { sort, key, stage, path, bytes, idle }
+    let idle = idle(&path).filter(|_| kind == ItemKind::Result).unwrap_or(age);
+    CacheItem { kind, key, stage, path, bytes, idle }
 }
 
 /// How long ago a result was used: see [`Entry::mark_used`].

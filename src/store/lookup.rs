@@ -19,7 +19,7 @@ pub enum Lookup {
 }
 
 /// What to do while another run makes the same result.
-pub struct Patience<'a> {
+pub struct WaitPolicy<'a> {
     /// False: do not wait.
     pub wait: bool,
     /// Whether the user wants to stop.
@@ -47,12 +47,12 @@ impl Store {
     /// The result of a key, or the right to make it: then other runs wait for the slot.
     ///
     /// # Errors
-    /// When another run makes it and `patience` does not wait or was cancelled, or the disk refuses.
-    pub fn lookup(&self, key: &Key, mut patience: Patience<'_>) -> Result<Lookup, LookupError> {
+    /// When another run makes it and `policy` does not wait or was cancelled, or the disk refuses.
+    pub fn lookup(&self, key: &Key, mut policy: WaitPolicy<'_>) -> Result<Lookup, LookupError> {
         if let Some(entry) = self.peek(key) {
             return Ok(Lookup::Hit(Box::new(entry)));
         }
-        let lock = self.lock_key(key, &mut patience)?;
+        let lock = self.lock_key(key, &mut policy)?;
         let home = self.entry_folder(key);
         // Whoever held the lock may have committed meanwhile.
         let damaged = match Entry::read(&home) {
@@ -61,7 +61,7 @@ impl Store {
                 let error = StageError::io("read", &home, error);
                 return Err(error.help("make `cache/` readable: `chmod -R u+rwX cache`").into());
             }
-            Err(_) => self.move_aside(key)?,
+            Err(_) => self.quarantine_locked(key)?,
         };
         let slot = Slot::create(self, *key, lock, damaged)?;
         Ok(slot.fetch().map_or_else(|| Lookup::Miss(slot), |entry| Lookup::Hit(Box::new(entry))))
@@ -71,12 +71,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::lookup`].
-    pub fn renew(&self, key: &Key, mut patience: Patience<'_>) -> Result<Slot, LookupError> {
-        let lock = self.lock_key(key, &mut patience)?;
+    pub fn reserve(&self, key: &Key, mut policy: WaitPolicy<'_>) -> Result<Slot, LookupError> {
+        let lock = self.lock_key(key, &mut policy)?;
         Ok(Slot::create(self, *key, lock, None)?)
     }
 
-    pub(super) fn lock_key(&self, key: &Key, patience: &mut Patience<'_>) -> Result<Flock, LookupError> {
+    pub(super) fn lock_key(&self, key: &Key, policy: &mut WaitPolicy<'_>) -> Result<Flock, LookupError> {
         const POLL: Duration = Duration::from_millis(20);
         let path = self.lock_path(key);
         let mut told = false;
@@ -85,14 +85,14 @@ impl Store {
                 reach(Point::KeyLocked).map_err(|e| StageError::io("lock", &path, e))?;
                 return Ok(lock);
             }
-            if !patience.wait {
+            if !policy.wait {
                 return Err(LookupError::Busy);
             }
-            if (patience.cancelled)() {
+            if (policy.cancelled)() {
                 return Err(LookupError::Failed(StageError::Cancelled));
             }
             if !told {
-                (patience.waiting)();
+                (policy.waiting)();
                 told = true;
             }
             thread::sleep(POLL);

@@ -97,7 +97,7 @@ impl Slot {
 
     /// For what travels between the two processes; not part of the result.
     #[must_use]
-    pub fn aside(&self, name: &str) -> PathBuf {
+    pub fn scratch(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -116,14 +116,14 @@ impl Slot {
         at(Point::Commit)?;
         self.expect_room()?;
         for name in aside {
-            remove(&self.aside(name))?;
+            remove(&self.scratch(name))?;
         }
         drop(self.open_log()?);
         let log = observe(&self.log()).map_err(|e| StageError::because("cannot read the log", e))?.digest;
         at(Point::ManifestWrite)?;
-        write_private(&self.aside("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
+        write_private(&self.scratch("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
         at(Point::RecordWrite)?;
-        write_private(&self.aside("entry.json"), &entry::seal(record, log).map_err(json)?)?;
+        write_private(&self.scratch("entry.json"), &entry::seal(record, log).map_err(json)?)?;
         make_durable(&self.folder)?;
         self.rename_home(&self.folder)?;
         at(Point::Committed)?;
@@ -142,7 +142,7 @@ impl Slot {
     /// Takes the result from the remote store, if that has it and every byte is what its record says.
     pub(super) fn fetch(&self) -> Option<Entry> {
         let remote = self.remote.as_ref()?;
-        let folder = self.aside("fetched");
+        let folder = self.scratch("fetched");
         let fetched = self.fetch_into(&folder.join(self.key.to_string()), remote.as_ref());
         let removed = remove(&folder);
         fetched.and_then(|entry| removed.map(|()| entry)).unwrap_or_else(|error| {
@@ -159,7 +159,7 @@ impl Slot {
         make_private(folder)?;
         let read = |folder: &Path| Entry::read(folder).map_err(|e| StageError::io("read", folder, e));
         let entry = read(folder)?;
-        if entry.damage().is_some() || !entry.has_its_log() {
+        if entry.damage().is_some() || !entry.log_matches() {
             return Err(StageError::new("its bytes are not what was recorded"));
         }
         make_durable(folder)?;

@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs};
 
 use stage_contract::StageError;
 
-use super::{FORMAT, Flock, Store, clear::REMOVED, private_folder, remove, write_whole};
+use super::{FORMAT, Flock, Store, clear::REMOVED, private_folder, remove, write_atomic};
 use crate::{
     failpoint::{Point, reach},
     fingerprint::Key,
@@ -19,14 +19,14 @@ impl Store {
     pub fn prepare(&self) -> Result<Flock, StageError> {
         let write = || -> Result<Flock, StageError> {
             reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
-            let held = self.occupy()?;
+            let held = self.lock_shared()?;
             for name in ["entries", "tmp"] {
                 private_folder(&self.root.join(name))?;
             }
             let version = self.root.join("version");
             if !version.exists() {
-                let _held = self.publishing()?;
-                write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
+                let _held = self.publish_lock()?;
+                write_atomic(&version, format!("{FORMAT}\n").as_bytes())?;
             }
             Ok(held)
         };

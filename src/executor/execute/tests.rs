@@ -57,7 +57,7 @@ fn play(
     progress: Vec<Progress>,
     termination: Termination,
     timeout: Option<Duration>,
-    cancel: &Cancel,
+    cancel: &CancelToken,
 ) -> (Answer, usize, Vec<&'static str>) {
     let folder = tempfile::tempdir().expect("makes a folder");
     let job = Job {
@@ -96,18 +96,18 @@ fn message(answer: &Answer) -> &str {
 fn events_are_handed_on_until_the_job_is_over() {
     let said = || Progress::Event(Event::Show { text: "x".to_owned() });
     let progress = vec![said(), Progress::Silent, said()];
-    let ended = play(progress, Termination::Answered(Answer::Done), None, &Cancel::default());
+    let ended = play(progress, Termination::Answered(Answer::Done), None, &CancelToken::default());
     assert_eq!(ended, (Answer::Done, 2, vec![]));
 }
 
 #[test]
 fn a_cancelled_job_is_asked_to_stop_and_killed_after_its_grace() {
-    let cancel = Cancel::default();
-    cancel.ask();
+    let cancel = CancelToken::default();
+    cancel.cancel();
     let progress = vec![Progress::Silent, Progress::Silent];
     let ended = play(progress.clone(), Termination::Killed(9), None, &cancel);
     assert_eq!(ended, (Answer::Cancelled, 0, vec!["terminate", "kill"]));
-    cancel.ask();
+    cancel.cancel();
     let ended = play(progress, Termination::Answered(Answer::Done), None, &cancel);
     assert_eq!(ended, (Answer::Done, 0, vec!["kill", "kill"]), "asked twice, there is no grace");
 }
@@ -115,14 +115,15 @@ fn a_cancelled_job_is_asked_to_stop_and_killed_after_its_grace() {
 #[test]
 fn a_job_that_takes_too_long_is_stopped_and_has_no_result() {
     let answered = Termination::Answered(Answer::Done);
-    let (answer, _, asked) = play(vec![Progress::Silent], answered, Some(Duration::ZERO), &Cancel::default());
+    let (answer, _, asked) =
+        play(vec![Progress::Silent], answered, Some(Duration::ZERO), &CancelToken::default());
     assert_eq!(message(&answer), "`a` took longer than its timeout of 0s, and was stopped");
     assert_eq!(asked, ["terminate"]);
 }
 
 #[test]
 fn however_a_job_ends_it_is_said_plainly() {
-    let said = |termination| message(&play(vec![], termination, None, &Cancel::default()).0).to_owned();
+    let said = |termination| message(&play(vec![], termination, None, &CancelToken::default()).0).to_owned();
     assert_eq!(said(Termination::Killed(15)), "its process was killed by SIGTERM");
     assert_eq!(said(Termination::OutOfMemory), "it needed more memory than it was given");
     assert_eq!(said(Termination::Exited(Some(3))), "its process ended with exit code 3 without saying why");

@@ -12,12 +12,12 @@ use stage_contract::StageError;
 
 use super::orphans;
 use crate::{
-    executor::{cancel::Cancel, job::Job, termination},
+    executor::{cancel::CancelToken, job::Job, termination},
     pipeline::Template,
 };
 
 /// Runs the command line with the paths filled in. What it prints is the log; it reads nothing.
-pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> {
+pub fn execute(run: &str, job: &Job, cancel: &CancelToken) -> Result<(), StageError> {
     let line = fill(run, job)?;
     let failed = |e: io::Error| StageError::because("cannot start `sh`", e);
     orphans::adopt().map_err(failed)?;
@@ -42,7 +42,7 @@ pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> 
         .status()
         .map_err(failed)?;
     orphans::end();
-    if cancel.is_asked() {
+    if cancel.is_cancelled() {
         // Even when it says that it is done: asked to stop, a script may end well with half a result.
         Err(StageError::Cancelled)
     } else if status.success() {

@@ -94,7 +94,7 @@ fn a_remote_store_out_of_reach_stops_nothing() {
     let key = manifest().key();
     let (_dir, store) = machine(Unreachable);
     let slot = miss(&store, &key);
-    assert_eq!(fs::read_dir(slot.aside("")).expect("is there").count(), 1, "only `out` is in the slot");
+    assert_eq!(fs::read_dir(slot.scratch("")).expect("is there").count(), 1, "only `out` is in the slot");
     drop(commit(slot, "ok"));
     assert!(matches!(lookup(&store, &key), Ok(Lookup::Hit(_))));
 }

@@ -9,7 +9,7 @@ use std::{
 use stage_contract::StageError;
 
 use super::{
-    Entry, LookupError, Patience, Record, Store, copy_tree, private_folder, remove, tree::make_durable,
+    Entry, LookupError, Record, Store, WaitPolicy, copy_tree, private_folder, remove, tree::make_durable,
 };
 use crate::{
     failpoint::{Point, reach},
@@ -23,21 +23,21 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::lookup`].
-    pub fn set_aside(
+    pub fn quarantine(
         &self,
         key: &Key,
         found: Option<&Record>,
-        mut patience: Patience<'_>,
+        mut policy: WaitPolicy<'_>,
     ) -> Result<Option<PathBuf>, LookupError> {
-        let lock = self.lock_key(key, &mut patience)?;
-        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none() && now.has_its_log();
-        let moved = if self.peek(key).is_some_and(whole) { None } else { self.move_aside(key)? };
+        let lock = self.lock_key(key, &mut policy)?;
+        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none() && now.log_matches();
+        let moved = if self.peek(key).is_some_and(whole) { None } else { self.quarantine_locked(key)? };
         lock.remove();
         Ok(moved)
     }
 
     /// For whoever holds the key's lock. None when nothing lies there.
-    pub(super) fn move_aside(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
+    pub(super) fn quarantine_locked(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
         let from = self.entry_folder(key);
         if fs::symlink_metadata(&from).is_err() {
             return Ok(None);
