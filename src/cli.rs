@@ -194,7 +194,7 @@ fn complain(stop: &Stop) -> Exit {
         Stop::Failed(StageError::Cancelled) => ("cancelled\n".to_owned(), Exit::Cancelled),
         Stop::Failed(error) => (broken(&explain(error)), Exit::Failed),
     };
-    // Standard error is closed: nobody wants to know.
+    // Standard error is closed.
     drop(err.write_all(text.as_bytes()));
     exit
 }

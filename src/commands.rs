@@ -48,13 +48,13 @@ pub enum Exit {
     Wrong,
     /// Something is stale, under `--check`.
     Stale,
-    /// Another run makes a result, under `--no-wait`; or is at work where `clean` is to remove.
+    /// Another run makes a result, under `--no-wait`; or uses the cache that `clean` is to remove.
     WouldWait,
-    /// The cache has other bytes than were recorded, or a stage gives others; of `verify` alone.
+    /// `verify` found a damaged result, or a stage that does not reproduce its result.
     Damaged,
     /// A gate says fail.
     GateFailed,
-    /// We are wrong.
+    /// An internal error.
     Internal,
     /// The user stopped it.
     Cancelled,
@@ -86,7 +86,7 @@ pub struct PipelineFile {
     file: PathBuf,
 }
 
-/// Which pipeline, on what to compute, and how to speak of it.
+/// Which pipeline, on what to compute, and the output format.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Setting {
     #[command(flatten)]

@@ -63,7 +63,7 @@ pub trait Execution {
     /// Waits for its end; nothing that it started is left then.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     fn wait(self: Box<Self>) -> Result<(Termination, Option<Usage>), StageError>;
 }
 

@@ -187,7 +187,7 @@ impl Lock {
         Self::parse(path, &text)
     }
 
-    /// Understands the text of a lock file that lies, or lay, at `path`.
+    /// Parses the text of the lock file at `path`, now or in another revision.
     ///
     /// # Errors
     /// When it is not what ner-pipe writes.
@@ -262,7 +262,7 @@ impl Lock {
     /// # Errors
     /// When the disk refuses.
     pub fn write(path: &Path, stages: &BTreeMap<String, Locked>) -> Result<(), StageError> {
-        // Unlike what lies in the cache, it holds no text and is meant to be shared.
+        // Unlike the cache, it holds no text and is meant to be shared.
         // A link to it is the user's, and stays one.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         write_atomic_shared(&path, layout::render(stages)?.as_bytes())

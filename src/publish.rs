@@ -17,7 +17,7 @@ use crate::{
     store::{Entry, PublishRecord, Store, Stored, copy_tree, remove, staging_path},
 };
 
-/// What lies where an output is published.
+/// What is found where an output is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArtifactState {
     /// The output, byte for byte.
@@ -28,7 +28,7 @@ pub enum ArtifactState {
     Modified,
 }
 
-/// What lies at `path`, where `stored` should.
+/// What is found at `path`, where `stored` should be.
 pub fn artifact_state(memo: &mut Memo, path: &Path, stored: &Stored) -> ArtifactState {
     match memo.observe(path) {
         Ok(seen) if seen.digest == stored.digest && (seen.shape == Shape::Folder) == stored.folder => {
@@ -41,13 +41,13 @@ pub fn artifact_state(memo: &mut Memo, path: &Path, stored: &Stored) -> Artifact
     }
 }
 
-/// Whether a run died here before it could tidy up.
+/// Whether a killed run left a staged copy here.
 #[must_use]
 pub fn has_leftover(path: &Path) -> bool {
     fs::symlink_metadata(staging_path(path)).is_ok()
 }
 
-/// What lies above an output, relative to `root`, where a folder is needed.
+/// A file above an output, relative to `root`, where a folder is needed.
 #[must_use]
 pub fn blocking_file(root: &Path, out: &Out) -> Option<PathBuf> {
     let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
@@ -56,7 +56,7 @@ pub fn blocking_file(root: &Path, out: &Out) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
-/// Whether an output would take the place of what a user made: of something that is no result, at a place where
+/// Whether an output would overwrite what a user made: of something that is no result, at a place where
 /// none was published before. `before` is the node's last good state.
 #[must_use]
 pub fn would_overwrite(
@@ -67,11 +67,12 @@ pub fn would_overwrite(
     before: Option<&Locked>,
 ) -> bool {
     let target = root.join(&out.published);
-    let free = fs::symlink_metadata(&target).is_err() || store.was_published(&out.place) || is_empty(&target);
+    let free =
+        fs::symlink_metadata(&target).is_err() || store.was_published(&out.resolved) || is_empty(&target);
     !free && !is_published_result(store, memo, root, out, before)
 }
 
-/// Whether what lies where an output goes is a result, as it was placed.
+/// Whether what is found where an output goes is an unmodified result.
 #[must_use]
 pub fn is_published_result(
     store: &Store,
@@ -93,9 +94,9 @@ fn is_empty(path: &Path) -> bool {
 /// What placing an entry's outputs did.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Outputs that were not right before.
+    /// Outputs that were not current before.
     pub placed: usize,
-    /// What lay there and was in no cache: from where, to where.
+    /// What was there and in no cache: from where, to where.
     pub displaced: Vec<(PathBuf, PathBuf)>,
 }
 
@@ -127,7 +128,7 @@ pub struct PublishTarget<'a> {
     pub before: Option<&'a Locked>,
 }
 
-/// Places every output that is not right yet. The caller holds [`Store::publish_lock`].
+/// Places every output that is not current yet. The caller holds [`Store::publish_lock`].
 ///
 /// # Errors
 /// When the entry is damaged or the disk refuses.
@@ -146,7 +147,7 @@ pub fn publish(
         };
         let record = PublishRecord {
             path: out.published.clone(),
-            place: out.place.clone(),
+            resolved: out.resolved.clone(),
             by: Some(site.file.into()),
             digest: Some(stored.digest),
             claimed: false,
@@ -174,18 +175,20 @@ pub fn publish(
 
 /// Nobody looked whether an output may be placed where its path leads only now.
 fn expect_there(out: &Out, links: &mut Links) -> Result<(), StageError> {
-    let now = links.place(&out.published);
-    if now == out.place {
+    let now = links.resolve(&out.published);
+    if now == out.resolved {
         return Ok(());
     }
-    let (path, now, then) = (out.published.display(), links.shown(&now), links.shown(&out.place));
-    Err(StageError::new(format!("`{path}` leads to `{now}` now, and led to `{then}` when the run began"))
-        .help("leave links, and folders of outputs, alone while stages run; then type `ner-pipe run`"))
+    let (path, now, then) = (out.published.display(), links.shown(&now), links.shown(&out.resolved));
+    Err(StageError::new(format!(
+        "`{path}` resolves to `{now}` now, and resolved to `{then}` when the run began"
+    ))
+    .help("leave links, and folders of outputs, alone while stages run; then type `ner-pipe run`"))
 }
 
 /// What was published there before: the cache need not have it any more.
 fn placed(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
-    let last = store.publish_record(&out.place).and_then(|record| record.digest);
+    let last = store.publish_record(&out.resolved).and_then(|record| record.digest);
     let locked = before.and_then(|locked| locked.outputs.get(&out.name).copied());
     last.into_iter().chain(locked).collect()
 }

@@ -1,7 +1,7 @@
 //! Node after node: fingerprint, look up, execute, commit, publish, record.
 //!
 //! [`plan`] looks at everything before the first stage runs; [`run`] then goes through the nodes in the order of
-//! work, several at once where they fit. A node that gives no result takes those below it with it; the others
+//! work, several at once where they fit. Nodes downstream of one that has no result are skipped; the others
 //! still run. Each step has its role:
 //!
 //! - [`Plan`]: what is to be done, and why.

@@ -1,6 +1,6 @@
 //! `cache/`: results by key. [`Store::lookup`] gives a [`Hit`](Lookup::Hit) or a [`Miss`](Lookup::Miss);
-//! only a miss yields a [`Slot`], and only a slot can be committed, by one rename: a result is findable
-//! only when whole.
+//! only a miss yields a [`Slot`], and only a slot can be committed, by one rename: a result is visible
+//! only when complete.
 //!
 //! ```text
 //! cache/version             what the layout below means
@@ -12,7 +12,7 @@
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
-//! cache/displaced/<digest>/ what lay where an output is published and was not ours, or a command moved away
+//! cache/displaced/<digest>/ a user's file found where an output is published, or one that a command moved away
 //! cache/published/<place>   what was or will be placed there, and by which pipeline file: ours to replace
 //! cache/locked/<path>       a lock that names results, and its pipeline file
 //! ```
@@ -83,7 +83,7 @@ impl Store {
                 path.display(),
                 version.trim()
             ))
-            .help("use the newer ner-pipe, or move `cache/` away: everything is then computed anew")),
+            .help("use the newer ner-pipe, or move `cache/` away: everything is then recomputed")),
             Err(error) if error.kind() == ErrorKind::NotFound => match fs::read_link(&store.root) {
                 Ok(target) if !store.root.exists() => {
                     let (cache, target) = (store.root.display(), target.display());
@@ -111,7 +111,7 @@ impl Store {
         Self { remote: Some(remote), ..self }
     }
 
-    /// Where it lies.
+    /// Its folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// The lock that the process itself takes that makes a result: a dying child of a killed run and
-    /// the next run's child must not meet in one checkpoint folder.
+    /// the next run's child must not share one checkpoint folder.
     #[must_use]
     pub fn exec_lock(&self, key: &Key) -> PathBuf {
         self.root.join("locks").join(format!("{key}.exec"))
@@ -183,7 +183,7 @@ impl Store {
         Flock::exclusive(&self.root.join("locks/publish"))
     }
 
-    /// A path of the project's as it is told from other projects' where they may share the cache, by a link.
+    /// A path of the project, made absolute where other projects may share the cache by a link.
     fn qualified(&self, path: &Path) -> PathBuf {
         match self.root.parent() {
             Some(project) if self.root.is_symlink() => project.join(path),
@@ -203,7 +203,7 @@ impl Store {
 /// Bytes free for us on the file system of `path`.
 ///
 /// # Errors
-/// When the system does not tell.
+/// When the system does not report it.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

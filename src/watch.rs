@@ -1,4 +1,4 @@
-//! What a run tells: progress bars on a terminal, plain lines elsewhere, JSON lines for programs.
+//! Progress and results of a run: bars on a terminal, plain lines elsewhere, JSON lines for programs.
 
 mod json;
 mod lines;
@@ -26,13 +26,13 @@ pub use wrap::{columns, wrap};
 pub enum Outcome {
     /// The stage ran.
     Executed,
-    /// Its artifacts were right already.
+    /// Its artifacts were current already.
     Reused,
     /// Its artifacts were placed from the cache.
     Restored,
-    /// It gave no result.
+    /// It failed.
     Failed,
-    /// A stage that it needs gave no result.
+    /// A stage that it needs has no result.
     Skipped,
     /// The user stopped the run.
     Cancelled,
@@ -57,12 +57,12 @@ impl Outcome {
     }
 }
 
-/// Why a node gave no result, and what to do.
+/// Why a node has no result, and what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// A lower-case fragment.
     pub message: String,
-    /// What lies below, from the general to the particular.
+    /// The underlying causes, outermost first.
     pub causes: Vec<String>,
     /// What was kept.
     pub kept: Vec<String>,
@@ -73,7 +73,7 @@ pub struct Fault {
     pub log: Vec<String>,
 }
 
-/// The end of one node in a run.
+/// How one node of a run ended.
 #[derive(Clone, Debug)]
 pub struct NodeSummary {
     /// The node's id.
@@ -88,12 +88,12 @@ pub struct NodeSummary {
     pub reasons: Vec<String>,
     /// Verdicts of its gates, by name.
     pub gates: BTreeMap<String, String>,
-    /// Where it gave no result.
+    /// Where it has no result.
     pub fault: Option<Fault>,
 }
 
 impl NodeSummary {
-    /// A node that has not begun.
+    /// Of a node that has not started.
     #[must_use]
     pub fn new(stage: &str) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl NodeSummary {
     }
 }
 
-/// The end of a run.
+/// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Every node of the run, in the order of work.
@@ -143,8 +143,8 @@ impl Summary {
     }
 }
 
-/// Who is told about a run. Nothing in here can fail: a closed terminal stops no stage, and that not all
-/// could be told is said at the end.
+/// Reports a run. Nothing in here can fail: a closed terminal stops no stage, and that the output is
+/// incomplete is said at the end.
 pub trait Watch {
     /// A node begins to execute, for these reasons.
     fn started(&mut self, stage: &str, reasons: &[String]);
@@ -162,7 +162,7 @@ pub trait Watch {
     }
 }
 
-/// How a run speaks.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people.

@@ -65,7 +65,7 @@ fn find(store: &Store, start: &str) -> Result<Entry, Stop> {
         [key] => store.peek(key).ok_or_else(|| {
             Stop::wrong(
                 format!("the result {} in the cache is damaged", key.short()),
-                "type `ner-pipe run` to make it anew",
+                "type `ner-pipe run` to make it again",
             )
         }),
         [] => Err(Stop::wrong(

@@ -24,7 +24,7 @@ use crate::{
 
 /// Delete unused cache entries: never one that a lock names or a running stage needs
 ///
-/// Without a limit it takes only what dead runs left and what was damaged. Results go by their last use; one of
+/// Without a limit it takes only what killed runs left and what was damaged. Results go by their last use; one of
 /// the last ten minutes stays, as a run may be about to publish it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,7 +61,7 @@ fn bytes_of(text: &str) -> Result<ByteSize, String> {
 /// Does it.
 ///
 /// # Errors
-/// When git cannot tell the branches, or the disk refuses.
+/// When git cannot list the branches, or the disk refuses.
 pub fn run(args: &Args) -> Result<Exit, Stop> {
     let root = working_folder()?;
     let store = Store::at(&root)?;

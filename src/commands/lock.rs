@@ -25,7 +25,7 @@ enum Action {
     Resolve(Resolve),
 }
 
-/// After a merge that left conflicts in the lock file: take for each stage the side that is right for what is
+/// After a merge that left conflicts in the lock file: take for each stage the side that matches what is
 /// in the working tree
 #[derive(Debug, clap::Args)]
 struct Resolve {
@@ -81,7 +81,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         };
         Some(format!("{id:width$}  {what}"))
     });
-    let last = format!("{shown} is whole again: `git add {shown}`");
+    let last = format!("{shown} has no conflict any more: `git add {shown}`");
     emit(&mut io::stdout(), lines.chain([last]))?;
     Ok(Exit::Ok)
 }

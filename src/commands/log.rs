@@ -59,7 +59,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// Where the log of a stage lies, if it has one; `node` where the pipeline file has it still. What there is to say
+/// The path of a stage's log, if it has one; `node` where the pipeline file has it still. What there is to say
 /// of it goes to standard error.
 fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<Option<PathBuf>, Stop> {
     if let Some((failure, log)) = project.store.failure(&project.pipeline.file, id) {

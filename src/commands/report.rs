@@ -50,7 +50,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if path == usual {
         let folder = project.pipeline.root.join(&project.pipeline.artifacts);
         fs::create_dir_all(&folder).map_err(|e| StageError::io("create", &folder, e))?;
-        project.claim()?;
+        project.claim_artifacts()?;
     }
     // What has text in it is its owner's alone.
     let write = if args.show_text { write_atomic } else { write_atomic_shared };

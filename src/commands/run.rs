@@ -59,10 +59,10 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     match ended? {
         (exit, None) => Ok(exit),
         (Exit::Ok, Some(error)) => {
-            Err(StageError::because("all stages are done, but not all could be told", error).into())
+            Err(StageError::because("all stages are done, but the output is incomplete", error).into())
         }
         (exit, Some(error)) => {
-            emit(&mut io::stderr(), [format!("error: not all could be told: {error}")])?;
+            emit(&mut io::stderr(), [format!("error: the output is incomplete: {error}")])?;
             Ok(exit)
         }
     }

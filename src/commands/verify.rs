@@ -20,7 +20,7 @@ use crate::{
     watch::{Format, size, watch},
 };
 
-/// Read the whole cache and compare every byte with what was recorded; or execute a stage again and compare
+/// Read the whole cache and verify every digest; or execute a stage again and compare
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only the results that the lock names for these stages, and all instances of one that is expanded
@@ -39,7 +39,7 @@ pub struct Args {
 /// Does it.
 ///
 /// # Errors
-/// When a file of ner-pipe's cannot be read, or a stage that is executed again gives no result.
+/// When a file of ner-pipe's cannot be read, or a stage that is executed again produces no result.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     match &args.rerun {
         Some(stage) => args.again(stage, registry),
@@ -85,7 +85,7 @@ impl Args {
                 lines.extend(absent.iter().map(|(name, key)| {
                     format!("note: {name} is not in the cache ({}): `ner-pipe run` makes it", key.short())
                 }));
-                lines.push(format!("{whole} whole, {} damaged, {} read", damaged.len(), size(bytes)));
+                lines.push(format!("{whole} intact, {} damaged, {} read", damaged.len(), size(bytes)));
                 if !damaged.is_empty() {
                     lines.push(if self.set_aside {
                         "help: `ner-pipe run` makes again what is needed".to_owned()
@@ -161,9 +161,9 @@ impl Args {
                     }
                 }
                 lines.push(if same {
-                    format!("{stage} gives again what was recorded")
+                    format!("{stage} reproduces its recorded result")
                 } else {
-                    format!("{stage} gives something else than was recorded; the recorded result stays")
+                    format!("{stage} does not reproduce its recorded result, which is kept")
                 });
                 lines
             }

@@ -77,8 +77,8 @@ fn text(project: &Project<'_>, planned: &PlannedNode, since: Option<(&str, &str)
         lines.push(format!("its result was accepted from {}, not made by this code", key.short()));
     }
     if let Some(key) = &planned.key {
-        let place = if project.store.peek(key).is_some() { "in the cache" } else { "not in the cache" };
-        lines.push(format!("key {key} ({place})"));
+        let presence = if project.store.peek(key).is_some() { "in the cache" } else { "not in the cache" };
+        lines.push(format!("key {key} ({presence})"));
     }
     if since.is_some() {
         return lines;
@@ -87,7 +87,7 @@ fn text(project: &Project<'_>, planned: &PlannedNode, since: Option<(&str, &str)
         Next::Reuse => "leave it as it is",
         Next::Restore => "place its outputs from the cache",
         Next::Execute => "execute it",
-        Next::Unknown => "execute it if its inputs come out different",
+        Next::Unknown => "execute it if its inputs change",
     };
     lines.push(format!("{} would {what}", project.pipeline.typed("run")));
     if let Some((failure, _)) = project.store.failure(&project.pipeline.file, id) {

@@ -22,7 +22,7 @@ pub enum OnRepeat {
     Ignore,
 }
 
-/// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
+/// Whether the user asked to stop: Ctrl-C, SIGTERM, or a closed terminal.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
     asked: Arc<AtomicUsize>,
@@ -79,7 +79,7 @@ impl CancelToken {
     }
 }
 
-/// Which signals this process was started with as ignored; only Linux tells.
+/// Which signals this process was started with as ignored; only Linux reports that.
 fn ignored_signals() -> impl Fn(i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -51,7 +51,7 @@ pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8,
     usage::tell(&job);
     let written = reach(Point::AnswerWrite).map_err(|e| StageError::io("write", &job.answer, e));
     if let Err(error) = written.and_then(|()| write(&job.answer, &answer)) {
-        // The last thing that can be told is told by the exit code; the rest stands in the log.
+        // All that can still be reported is the exit code; the rest is in the log.
         eprintln!("{error}: {}", causes(&error).join(": "));
         return Ok(UNREPORTED);
     }
@@ -66,7 +66,7 @@ pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8,
 /// Makes sure that this process does not outlive the runner, however that ends.
 fn tie(job: &Job) -> Result<(), StageError> {
     // A stage has no children, so the kernel may kill it at once. A command has, and the kernel would
-    // leave them alone: then it is this process that must see to them, below.
+    // leave them alone: then it is this process that must end them, below.
     if matches!(job.task, Task::Stage { .. }) {
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|e| StageError::because("cannot tie to the runner", e))?;
@@ -85,7 +85,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
     Ok(())
 }
 
-/// The child of a run that was killed may take a moment to die, and must not meet us in the checkpoint.
+/// The child of a killed run may take a moment to die, and must not share the checkpoint with us.
 fn wait_for_turn(job: &Job, cancel: &CancelToken) -> Result<Flock, StageError> {
     const POLL: Duration = Duration::from_millis(20);
     loop {
@@ -100,16 +100,16 @@ fn wait_for_turn(job: &Job, cancel: &CancelToken) -> Result<Flock, StageError> {
     }
 }
 
-/// Where the first panic was, where nothing more of it is told.
+/// Where the first panic was, if nothing more of it is shown.
 static PANICKED: OnceLock<String> = OnceLock::new();
 
 /// What a panic says may quote the corpus: Rust's own words about a string do. So it goes neither into the log nor into
 /// the answer.
 fn keep_panics_quiet() {
     set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        eprintln!("panicked at {place}");
-        let _ = PANICKED.set(place);
+        let location = panic.location().map_or_else(|| "an unknown location".to_owned(), ToString::to_string);
+        eprintln!("panicked at {location}");
+        let _ = PANICKED.set(location);
     }));
 }
 
@@ -148,8 +148,8 @@ fn execute(registry: &Registry, job: &Job, cancel: &CancelToken) -> Answer {
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
-    if let Some(place) = PANICKED.get() {
-        return format!("it panicked at {place}; `--show-text` tells what it said");
+    if let Some(location) = PANICKED.get() {
+        return format!("it panicked at {location}; `--show-text` shows its message");
     }
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())

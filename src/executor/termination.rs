@@ -54,12 +54,12 @@ impl Termination {
                 "raise its `resources.memory`, or give it less to hold at once, then type `ner-pipe run`",
             ),
             (Self::Exited(Some(code)), None) if code == i32::from(UNREPORTED) => failed(
-                "its process could not write down how it ended".to_owned(),
+                "its process could not report how it ended".to_owned(),
                 "read its log; free some space on the disk, then type `ner-pipe run`",
             ),
             (Self::Exited(code), None) => {
                 let code = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-                Answer::Panicked { message: format!("its process ended{code} without saying why") }
+                Answer::Panicked { message: format!("its process ended{code} without reporting how") }
             }
             (Self::Lost(why), None) => failed(
                 format!("how its process ended is not known: {why}"),

@@ -15,10 +15,10 @@ use super::{
     stat::{Moment, Stat},
 };
 
-/// A file or folder whose content cannot be told.
+/// A file or folder whose content cannot be read.
 #[derive(Debug, Error)]
 pub enum Unreadable {
-    /// Nothing lies there.
+    /// It does not exist.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     /// A symbolic link leads back to a folder that contains it.

@@ -45,7 +45,7 @@ pub(super) struct Attempt {
     pub limits: Limits,
 }
 
-/// An attempt that gave no result, with its slot, where that is still there: the log is in it.
+/// A failed attempt, with its slot if that is still there: the log is in it.
 pub(super) struct Failed {
     pub slot: Option<Slot>,
     pub failure: Failure,
@@ -85,7 +85,7 @@ impl Attempt {
             Ok(record) => record,
             Err(failure) => return Err(Box::new(Failed { slot: Some(self.slot), failure })),
         };
-        // What lies under the names of the slot may be half of a copy.
+        // What the slot's paths lead to now may be half of a copy.
         if let Err(moved) = self.folder.expect_unmoved() {
             return Err(Box::new(Failed { slot: Some(self.slot), failure: moved.into() }));
         }
@@ -110,7 +110,7 @@ impl Attempt {
     ) -> Result<Record, Failure> {
         let begun = Instant::now();
         let job = &self.job;
-        // What an attempt before this one left, also beside the outputs.
+        // What an earlier attempt left, also beside the outputs.
         remove(&job.answer)?;
         for folder in job.outputs.values().filter_map(|path| path.parent()) {
             remove(folder)?;
@@ -123,13 +123,13 @@ impl Attempt {
         let mut log = self.slot.open_log()?;
         let writes = Writes::to(&job.root, self.inputs.iter().map(|input| (&*input.path, &input.seen)));
         let listen = |event| {
-            reported.take(&event, &mut log);
+            reported.add(&event, &mut log);
             on_event(event);
         };
         let Ended { answer, usage } = execute(executor, job, &self.slot.log(), self.limits, cancel, listen)?;
-        judge(answer)?;
+        expect_success(answer)?;
         if writes.as_ref().is_some_and(Writes::path_changed) {
-            return Err(StageError::new("the path of an input led elsewhere while the stage ran")
+            return Err(StageError::new("the path of an input pointed elsewhere while the stage ran")
                 .help("leave links to inputs, and folders of inputs, alone while stages run; this result was not recorded")
                 .into());
         }
@@ -141,7 +141,7 @@ impl Attempt {
             expect_shape(path, name, *shape)?;
             if remove_siblings(path)? {
                 let reported = format!(
-                    "ner-pipe: what was written beside output `{name}` is no output, and was removed"
+                    "ner-pipe: files beside output `{name}` are not declared as outputs, and were removed"
                 );
                 drop(writeln!(log, "{reported}"));
             }
@@ -180,7 +180,7 @@ impl Attempt {
 }
 
 impl Reported {
-    fn take(&mut self, event: &Event, log: &mut impl Write) {
+    fn add(&mut self, event: &Event, log: &mut impl Write) {
         match event {
             Event::Metric { name, value, measured } => {
                 let values = if *measured { &mut self.measured } else { &mut self.metrics };
@@ -194,8 +194,8 @@ impl Reported {
     }
 }
 
-/// Whether a job gave a result.
-fn judge(answer: Answer) -> Result<(), Failure> {
+/// Whether a job succeeded.
+fn expect_success(answer: Answer) -> Result<(), Failure> {
     let fault = |message, causes, help: Option<String>| {
         Box::new(Fault { message, causes, help: help.into_iter().collect(), ..Fault::default() })
     };

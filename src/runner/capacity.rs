@@ -1,4 +1,4 @@
-//! How much there is of each resource, and what a node takes of it.
+//! How much there is of each resource, and what a node requests of it.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use crate::{
 /// What a run may occupy.
 #[derive(Clone, Debug)]
 pub struct Capacity {
-    /// Of each resource that has an end. Memory in bytes; where the system does not tell it, none.
+    /// Of each limited resource. Memory in bytes; none where the system does not report it.
     pub totals: BTreeMap<String, u64>,
-    /// The GPUs that units of `gpu` stand for, as `CUDA_VISIBLE_DEVICES` names them, with their index.
+    /// The GPUs behind the units of `gpu`, as `CUDA_VISIBLE_DEVICES` names them, with their index.
     gpus: Vec<(usize, String)>,
 }
 
@@ -44,7 +44,7 @@ impl Capacity {
     /// threads; and on CUDA its GPUs to itself, while elsewhere it needs none whatever it says.
     #[must_use]
     pub fn request(&self, node: &Node, devices: Option<&Devices>) -> Request {
-        let mut resources = node.terms.resources.clone();
+        let mut resources = node.scheduling.resources.clone();
         let cpus = self.totals.get("cpu").copied().unwrap_or(1);
         resources.entry("cpu".to_owned()).or_insert(match node.work {
             Work::Stage { .. } => cpus,
@@ -59,7 +59,7 @@ impl Capacity {
             }
             None => {}
         }
-        Request { resources, mutexes: node.terms.mutexes.clone() }
+        Request { resources, mutexes: node.scheduling.mutexes.clone() }
     }
 
     /// The first resource of which there can never be enough, how much is needed, and how much there is.
@@ -73,13 +73,13 @@ impl Capacity {
             .map(|(name, wanted, total)| (name.as_str(), wanted, total))
     }
 
-    /// The GPU that a unit stands for: its index, and its name for `CUDA_VISIBLE_DEVICES`. With more units
+    /// The GPU behind a unit: its index, and its name for `CUDA_VISIBLE_DEVICES`. With more units
     /// than GPUs, several units are one GPU: the file says that it can be shared.
     #[must_use]
     pub fn gpu(&self, unit: u64) -> Option<&(usize, String)> {
         let count = self.gpus.len() as u64;
-        let place = unit.checked_rem(count)?;
-        self.gpus.get(usize::try_from(place).ok()?)
+        let index = unit.checked_rem(count)?;
+        self.gpus.get(usize::try_from(index).ok()?)
     }
 }
 

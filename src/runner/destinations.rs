@@ -16,7 +16,7 @@ use crate::{
     store::{GcRoot, PublishRecord},
 };
 
-/// Looks at every output that is not known to be right and this file's.
+/// Checks every output that is not known to be current and this file's.
 ///
 /// # Errors
 /// All that is in the way, at once.
@@ -49,10 +49,10 @@ pub(super) fn claim_destinations(project: &Project<'_>, expected: &Plan) -> Resu
     let pipeline = &project.pipeline;
     let outputs = || nodes.iter().flat_map(|&node| &pipeline.nodes[node].outputs);
     for out in outputs() {
-        let before = project.store.publish_record(&out.place);
+        let before = project.store.publish_record(&out.resolved);
         project.store.set_publish_record(&PublishRecord {
             path: out.published.clone(),
-            place: out.place.clone(),
+            resolved: out.resolved.clone(),
             by: Some(pipeline.file.clone()),
             digest: before.as_ref().and_then(|record| record.digest),
             claimed: before.is_none_or(|record| record.claimed),
@@ -61,7 +61,7 @@ pub(super) fn claim_destinations(project: &Project<'_>, expected: &Plan) -> Resu
     if outputs().any(|out| out.published.starts_with(&pipeline.artifacts)) {
         let folder = pipeline.root.join(&pipeline.artifacts);
         fs::create_dir_all(&folder).map_err(|e| StageError::io("create", &folder, e))?;
-        project.claim()?;
+        project.claim_artifacts()?;
     }
     Ok(())
 }
@@ -75,21 +75,21 @@ fn expect_unshared(project: &Project<'_>, nodes: &[usize]) -> Result<(), Problem
     if nodes.is_empty() {
         return Ok(());
     }
-    let claims = project.store.publish_records().filter_map(|record| Some((record.place, record.by?)));
+    let claims = project.store.publish_records().filter_map(|record| Some((record.resolved, record.by?)));
     project.pipeline.expect_unshared(nodes, project.registry, &claims.collect())
 }
 
-/// Other pipeline files and their locks, by where they lie.
+/// Other pipeline files and their locks, by their resolved paths.
 fn others(project: &Project<'_>) -> Vec<(PathBuf, &'static str)> {
     let mut links = Links::of(&project.pipeline.root);
     let others = project.store.gc_roots().filter(|gc_root| gc_root.file != project.pipeline.file);
     let files =
         others.flat_map(|GcRoot { file, lock, .. }| [(file, "a pipeline file"), (lock, "a lock file")]);
-    files.map(|(file, what)| (links.place(&file), what)).collect()
+    files.map(|(file, what)| (links.resolve(&file), what)).collect()
 }
 
 /// What must stay where an output is to go. Results go where results were before, or into the folder of
-/// artifacts; all else is somebody's work, and `cache/` is no place to look for it.
+/// artifacts; all else is a user's file, which must not end in `cache/`.
 fn obstacle(
     project: &mut Project<'_>,
     node: usize,
@@ -102,35 +102,34 @@ fn obstacle(
     if let Some((whose, path)) = pipeline_file(&pipeline.root, out, others)
         && !is_published_result(store, memo, &pipeline.root, out, before)
     {
-        let message = format!("output `{}` would take the place of {whose}, `{}`", out.name, path.display());
+        let message = format!("output `{}` would overwrite {whose}, `{}`", out.name, path.display());
         let problem = pipeline.misplaced(node, &out.name, Code::ProtectedPath, message);
         return Some(problem.help("publish the output elsewhere"));
     }
-    let folder = &pipeline.artifacts_place;
-    let published = !folder.as_os_str().is_empty() && out.place.starts_with(folder);
+    let folder = &pipeline.artifacts_resolved;
+    let published = !folder.as_os_str().is_empty() && out.resolved.starts_with(folder);
     let found = blocking_file(&pipeline.root, out).or_else(|| {
         let free = published || !would_overwrite(store, memo, &pipeline.root, out, before);
         (!free).then(|| out.published.clone())
     })?;
     let shown = found.display();
-    let mut message =
-        format!("output `{}` would take the place of `{shown}`, which ner-pipe did not make", out.name);
-    if out.place != out.published && found == out.published {
-        message = format!("{message}; by links, it is `{}`", out.place.display());
+    let mut message = format!("output `{}` would overwrite `{shown}`, which ner-pipe did not make", out.name);
+    if out.resolved != out.published && found == out.published {
+        message = format!("{message}; by links, it is `{}`", out.resolved.display());
     }
     let help = format!("move it away: `mv '{shown}' '{shown}.mine'`; or publish the output elsewhere");
     Some(pipeline.misplaced(node, &out.name, Code::Preflight, message).help(help))
 }
 
-/// Another pipeline file, or its lock, that lies where an output is to go.
+/// Another pipeline file, or its lock, at the output's destination.
 fn pipeline_file(
     root: &Path,
     out: &Out,
     others: &[(PathBuf, &'static str)],
 ) -> Option<(&'static str, PathBuf)> {
-    if is_pipeline(&root.join(&out.place)) {
-        return Some(("a pipeline file", out.place.clone()));
+    if is_pipeline(&root.join(&out.resolved)) {
+        return Some(("a pipeline file", out.resolved.clone()));
     }
-    let lies = |path: &Path| path.starts_with(&out.place) && root.join(path).is_file();
+    let lies = |path: &Path| path.starts_with(&out.resolved) && root.join(path).is_file();
     others.iter().find(|(path, _)| lies(path)).map(|(path, what)| (*what, path.clone()))
 }

@@ -46,6 +46,6 @@ impl From<LookupError> for Failure {
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         let messages: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        StageError::new(messages.join("; ")).help("see to the input, then type `ner-pipe run`").into()
+        StageError::new(messages.join("; ")).help("fix the input, then type `ner-pipe run`").into()
     }
 }

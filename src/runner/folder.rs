@@ -13,7 +13,7 @@ use stage_contract::StageError;
 #[derive(Clone, Debug)]
 pub(super) struct ProjectFolder {
     path: PathBuf,
-    /// Device and inode; none where the system did not tell.
+    /// Device and inode; none where the system did not report them.
     identity: Option<(u64, u64)>,
 }
 

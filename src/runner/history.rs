@@ -32,7 +32,7 @@ impl History {
         Self { results: vec![None; nodes], nodes: BTreeMap::new(), panicked: false, busy: false }
     }
 
-    /// A node has ended; it is told.
+    /// A node has ended; it is reported.
     pub fn ended(
         &mut self,
         project: &mut Project<'_>,
@@ -44,7 +44,7 @@ impl History {
         match result {
             Ok((outcome, entry)) => {
                 if let Err(error) = project.store.forget_failure(&project.pipeline.file, &summary.stage) {
-                    watch.note(&format!("an old log stays: {error}"));
+                    watch.note(&format!("the log of an earlier failure could not be removed: {error}"));
                 }
                 summary.outcome = outcome;
                 summary.gates.clone_from(&entry.record.gates);
@@ -54,7 +54,7 @@ impl History {
                 self.failed(&mut summary, failure);
             }
             Err(failure) => {
-                // Whatever else is told follows from that.
+                // Any other message is a consequence of that.
                 let moved = project.folder.expect_unmoved().err();
                 self.failed(&mut summary, moved.map_or(failure, Failure::from));
             }
@@ -118,7 +118,7 @@ pub(super) fn keep_log(
     let (mut fault, panicked) = match failure {
         Failure::Failed(fault) | Failure::Retryable(fault) => (fault, false),
         Failure::Panicked(fault) => (fault, true),
-        // Kept all the same, but nobody asks why.
+        // There is nothing to explain.
         Failure::Skipped | Failure::Cancelled | Failure::Busy => return failure,
     };
     let id = project.pipeline.nodes[node].id.clone();
@@ -130,13 +130,13 @@ pub(super) fn keep_log(
     }
     let checkpoint = project.store.checkpoint(&slot.key());
     if fs::read_dir(&checkpoint).is_ok_and(|mut entries| entries.next().is_some()) {
-        fault.kept.push("its checkpoint, from which the next run goes on".to_owned());
+        fault.kept.push("its checkpoint, from which the next run resumes".to_owned());
     }
     if fs::metadata(slot.log()).is_ok_and(|meta| meta.len() > 0) {
         let log = project.pipeline.typed(&format!("log {id}"));
         fault.help.push(format!("read its whole log: {log}"));
     }
-    fault.help.push(format!("go on from here: {}", project.pipeline.typed("run")));
+    fault.help.push(format!("resume with: {}", project.pipeline.typed("run")));
     let when = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let why = std::iter::once(fault.message.clone()).chain(fault.causes.clone()).collect();
     let record = store::Failure { stage: id, key: slot.key(), why, when };

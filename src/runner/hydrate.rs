@@ -60,7 +60,7 @@ impl Hydrate<'_, '_> {
         ));
     }
 
-    /// Publishes a result and records it in the lock; says how many outputs were not right, or none when
+    /// Publishes a result and records it in the lock; says how many outputs were not current, or none when
     /// the entry is damaged.
     pub fn publish(&mut self, node: usize, entry: &Entry) -> Result<Option<usize>, Failure> {
         let project = &mut *self.project;
@@ -93,7 +93,7 @@ impl Hydrate<'_, '_> {
             Err(PublishError::Failed(error)) => return Err(error.into()),
         };
         reach(Point::Published).map_err(|e| StageError::io("write", &project.pipeline.lock, e))?;
-        project.claim()?;
+        project.claim_artifacts()?;
         self.lock.record(project, node, locked);
         drop(held);
         for (path, home) in &published.displaced {
@@ -124,9 +124,11 @@ impl Hydrate<'_, '_> {
                     self.publish(upstream, entry)?;
                 }
                 if !right(self) {
-                    return Err(StageError::new(format!("input `{port}` is not the result it should be"))
-                        .help("let nothing else write to the published outputs, then type `ner-pipe run`")
-                        .into());
+                    return Err(StageError::new(format!(
+                        "input `{port}` was modified again after it was restored"
+                    ))
+                    .help("let nothing else write to the published outputs, then type `ner-pipe run`")
+                    .into());
                 }
             }
             let seen = self.project.memo.observe(&path);

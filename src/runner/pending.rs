@@ -8,7 +8,7 @@ use stage_contract::StageError;
 use super::schedule::Request;
 use crate::{
     fingerprint::{Fingerprint, Key},
-    pipeline::Terms,
+    pipeline::Scheduling,
     store::Slot,
     watch::{Fault, NodeSummary, Watch},
 };
@@ -35,13 +35,19 @@ impl Pending {
     }
 
     /// Says why there is another attempt, also in the log, and how long it is to wait.
-    pub fn back_off(&mut self, terms: &Terms, slot: Slot, fault: &Fault, watch: &mut dyn Watch) -> Duration {
+    pub fn back_off(
+        &mut self,
+        scheduling: &Scheduling,
+        slot: Slot,
+        fault: &Fault,
+        watch: &mut dyn Watch,
+    ) -> Duration {
         self.failed += 1;
-        let wait = backoff(terms.backoff, self.failed);
+        let wait = backoff(scheduling.backoff, self.failed);
         let said = format!(
-            "attempt {} of {} failed: {}; the next one begins in {}",
+            "attempt {} of {} failed: {}; the next one starts in {}",
             self.failed,
-            terms.retries + 1,
+            scheduling.retries + 1,
             fault.message,
             humantime::format_duration(wait),
         );

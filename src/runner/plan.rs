@@ -22,11 +22,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// The key is the lock's, and the entry and the artifacts are whole.
+    /// The key is the lock's, and the entry and the artifacts are intact.
     Fresh,
     /// Something differs for certain.
     Stale,
-    /// A stage before it is yet to give its result.
+    /// A stage before it has no result yet.
     Maybe,
     /// The lock does not know it.
     NeverRun,
@@ -36,13 +36,13 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Next {
-    /// Nothing: its artifacts are right.
+    /// Nothing: its artifacts are current.
     Reuse,
     /// Place its artifacts from the cache.
     Restore,
     /// Execute the stage.
     Execute,
-    /// That depends on what the stages before it give.
+    /// That depends on the results of the stages before it.
     Unknown,
 }
 
@@ -83,7 +83,7 @@ impl Next {
     }
 }
 
-/// What is to be expected of a node.
+/// What is to be done for a node.
 #[derive(Clone, Debug)]
 pub struct PlannedNode {
     /// Its place in [`crate::pipeline::Pipeline::nodes`].
@@ -97,11 +97,11 @@ pub struct PlannedNode {
     /// What differs; what is certain before what may be, the stage's own before what it is given.
     /// Empty when fresh.
     pub reasons: Vec<Reason>,
-    /// Its result was taken over (`ner-pipe accept`) from this key.
+    /// Its result was accepted (`ner-pipe accept`) from this key.
     pub accepted_from: Option<Key>,
 }
 
-/// Looks at nodes and at all that they need; `wanted` is closed under that. Executes nothing, and writes
+/// Plans nodes and all that they need; `wanted` is closed under that. Executes nothing, and writes
 /// nothing but what it learnt about files, if there is a cache.
 ///
 /// # Errors
@@ -117,14 +117,14 @@ pub fn plan(
     for &node in wanted {
         let fingerprint = project.fingerprint(node, &plan.results)?;
         let (planned, entry) =
-            look(project, node, &fingerprint, forced.contains(&node), &plan, &mut manifests);
+            plan_node(project, node, &fingerprint, forced.contains(&node), &plan, &mut manifests);
         plan.results[node] = entry.filter(|_| planned.next != Next::Execute);
         plan.nodes.insert(node, planned);
     }
     Ok(plan)
 }
 
-/// What is to be expected of some nodes.
+/// What is to be done for some nodes.
 pub struct Plan {
     /// By node.
     pub nodes: BTreeMap<usize, PlannedNode>,
@@ -145,7 +145,7 @@ fn observe_everything(project: &mut Project<'_>, wanted: &BTreeSet<usize>) {
     project.memo.save();
 }
 
-fn look(
+fn plan_node(
     project: &mut Project<'_>,
     node: usize,
     fingerprint: &Fingerprint,
@@ -156,8 +156,8 @@ fn look(
     let key = fingerprint.key();
     let found = key.and_then(|key| project.store.peek(&key));
     let entry = found.filter(|entry| entry.is_complete() && !forced);
-    let misplaced = entry.as_ref().map(|entry| misplaced(project, node, entry));
-    let next = match (&key, &misplaced) {
+    let modified_artifacts = entry.as_ref().map(|entry| modified_artifacts(project, node, entry));
+    let next = match (&key, &modified_artifacts) {
         _ if forced => Next::Execute,
         (Some(_), Some(wrong)) if wrong.is_empty() => Next::Reuse,
         (Some(_), Some(_)) => Next::Restore,
@@ -179,7 +179,7 @@ fn look(
         (Some(_), None) if reasons.is_empty() => State::Maybe,
         (Some(_), _) => State::Stale,
     };
-    reasons.extend(misplaced.into_iter().flatten().map(Reason::own));
+    reasons.extend(modified_artifacts.into_iter().flatten().map(Reason::own));
     if let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) {
         reasons.extend(uncertainties(project, node, locked, fingerprint, plan));
     }
@@ -223,14 +223,15 @@ pub fn explain(
             Some(_) => {}
         }
     } else if unexplained {
-        let hidden = reasons::hidden(before.map(|entry| entry.manifest).as_ref(), &fingerprint.manifest);
+        let hidden =
+            reasons::unrecorded_changes(before.map(|entry| entry.manifest).as_ref(), &fingerprint.manifest);
         reasons.extend(hidden.into_iter().map(Reason::own));
     }
     reasons
 }
 
 /// Which artifacts are not what the entry says.
-fn misplaced(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<String> {
+fn modified_artifacts(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<String> {
     let mut wrong = Vec::new();
     for out in &project.pipeline.nodes[node].outputs {
         let Some(stored) = entry.record.outputs.get(&out.name) else { continue };
@@ -256,7 +257,7 @@ fn differences(
 ) -> Vec<Reason> {
     let nothing = Parts::new();
     let code = (before.map_or(&nothing, |entry| &entry.record.code), &project.code_parts(node));
-    let own = reasons::own(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
+    let own = reasons::own_changes(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
     let mut reasons: Vec<Reason> = own.into_iter().map(Reason::own).collect();
     let wires = &project.pipeline.nodes[node].inputs;
     // A result of the same key may have been made for another stage.
@@ -284,7 +285,8 @@ fn differences(
         }
     }
     let gone = locked.inputs.iter().filter(|(port, _)| wires.iter().all(|wire| wire.port != **port));
-    let gone: BTreeSet<_> = gone.map(|(port, digest)| lost(project, wires, port, *digest)).collect();
+    let gone: BTreeSet<_> =
+        gone.map(|(port, digest)| name_of_removed(project, wires, port, *digest)).collect();
     reasons.extend(gone.into_iter().map(|input| Reason::own(format!("input {input} is no longer wired"))));
     reasons
 }
@@ -292,7 +294,7 @@ fn differences(
 /// What an input that is gone was called. A port with a key (`models@t2`, of `models = "prune@*.model"`) is no
 /// name of the file's: what it read is, where the lock still knows it; else the instance is, as the rest of the
 /// port may be wired still.
-fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
+fn name_of_removed(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
     let Some((name, key)) = port.split_once('@') else { return format!("`{port}`") };
     let is_read = wires.iter().any(|wire| wire.port.split_once('@').is_some_and(|(own, _)| own == name));
     if !is_read {
@@ -321,7 +323,7 @@ fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, plan: &P
         Origin::Output { node, output } => cause(project, *node, plan).unwrap_or_else(|| {
             let id = &project.pipeline.nodes[*node].id;
             let now = plan.results[*node].as_ref();
-            let why = now.and_then(|now| rerun(project, *node, output, before, now, plan));
+            let why = now.and_then(|now| why_rerun(project, *node, output, before, now, plan));
             why.map_or_else(|| format!("{id} re-ran"), |why| format!("{id} re-ran: {why}"))
         }),
     }
@@ -329,7 +331,7 @@ fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, plan: &P
 
 /// Why a stage before this one made something else than `before`: what differs between the result that
 /// gave that, where the cache still has it, and the one of now.
-fn rerun(
+fn why_rerun(
     project: &Project<'_>,
     node: usize,
     output: &str,
@@ -346,7 +348,7 @@ fn rerun(
     let old = project.store.entries().filter(gave).max_by_key(|entry| entry.record.finished)?;
     let seed = item.seed;
     let locked = Locked::new(&old.manifest, &old.record, seed);
-    let own = reasons::own(&locked, &now.manifest, seed, (&old.record.code, &now.record.code));
+    let own = reasons::own_changes(&locked, &now.manifest, seed, (&old.record.code, &now.record.code));
     if let Some(first) = own.into_iter().next() {
         return Some(first);
     }
@@ -358,7 +360,7 @@ fn rerun(
         (was != is).then_some((wire, *was, *is))
     });
     let Some((wire, was, is)) = given else {
-        return reasons::hidden(Some(&old.manifest), &now.manifest).into_iter().next();
+        return reasons::unrecorded_changes(Some(&old.manifest), &now.manifest).into_iter().next();
     };
     let root = origin_changed(project, &wire.from, was, plan);
     Some(format!("input {} {} -> {}, {root}", project.origin(wire), was.short(), is.short()))

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// With less than this, not even logs and records have room. What becomes too small later is found out then, and
-/// nothing cut is taken for whole.
+/// nothing truncated is taken for complete.
 const LEAST_FREE: u64 = 10_000_000;
 
 /// Looks at everything that will execute.
@@ -56,7 +56,7 @@ pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop>
         let looked = stage.preflight(&inputs, devices.first);
         project.notes.extend(inputs.into_notes());
         if let Err(invalid) = looked {
-            // What is wrong with a source is told once, however many stages read it.
+            // A problem with a source is reported once, however many stages read it.
             let wires = project.pipeline.nodes[planned.node].inputs.iter();
             let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));
             let source = about.find_map(|wire| match wire.from {
@@ -73,8 +73,8 @@ pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop>
     let largest = sizes.max().unwrap_or(0);
     // A dry run makes no cache.
     let root = project.store.root();
-    let place = if root.is_dir() { root } else { &project.pipeline.root };
-    let free = free_bytes(place).map_err(|e| StageError::io("ask for free space of", place, e))?;
+    let folder = if root.is_dir() { root } else { &project.pipeline.root };
+    let free = free_bytes(folder).map_err(|e| StageError::io("ask for free space of", folder, e))?;
     room(free, largest, &mut project.notes)?;
     Ok(())
 }

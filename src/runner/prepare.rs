@@ -47,9 +47,12 @@ impl Preparation<'_> {
             inputs,
             outputs: item.outputs.iter().map(|out| (out.name.clone(), out.kind.shape)).collect(),
             manifest: self.fingerprint.manifest.clone(),
-            made_by: project.maker(self.node),
+            made_by: project.made_by(self.node),
             code: project.code_parts(self.node),
-            limits: Limits { timeout: item.terms.timeout, grace: item.terms.grace.unwrap_or(Limits::GRACE) },
+            limits: Limits {
+                timeout: item.scheduling.timeout,
+                grace: item.scheduling.grace.unwrap_or(Limits::GRACE),
+            },
         })
     }
 
@@ -86,7 +89,7 @@ impl Preparation<'_> {
             checkpoint: project.store.checkpoint(&slot.key()),
             seed,
             devices,
-            threads: project.share(self.node),
+            threads: project.threads(self.node),
             environment,
             show_text: self.show_text,
             lock: project.store.exec_lock(&slot.key()),
@@ -97,8 +100,8 @@ impl Preparation<'_> {
     /// What a command may use of the machine, where the file says it, in the words that programs know.
     fn environment(&self, project: &Project<'_>, gpus: &[(usize, String)]) -> BTreeMap<String, String> {
         let mut environment = BTreeMap::new();
-        if project.pipeline.nodes[self.node].terms.resources.contains_key("cpu") {
-            let threads = project.share(self.node).to_string();
+        if project.pipeline.nodes[self.node].scheduling.resources.contains_key("cpu") {
+            let threads = project.threads(self.node).to_string();
             for name in ["NER_PIPE_THREADS", "OMP_NUM_THREADS"] {
                 environment.insert(name.to_owned(), threads.clone());
             }

@@ -153,8 +153,8 @@ impl<'r> Project<'r> {
 
     /// CPU threads for a node: as many as the cpus that it asks for, else all; never more than `--threads`.
     #[must_use]
-    pub fn share(&self, node: usize) -> usize {
-        let Some(cpus) = self.pipeline.nodes[node].terms.resources.get("cpu") else {
+    pub fn threads(&self, node: usize) -> usize {
+        let Some(cpus) = self.pipeline.nodes[node].scheduling.resources.get("cpu") else {
             return self.machine.threads();
         };
         let cpus = usize::try_from(*cpus).unwrap_or(usize::MAX).max(1);
@@ -165,7 +165,7 @@ impl<'r> Project<'r> {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn claim(&self) -> Result<(), StageError> {
+    pub fn claim_artifacts(&self) -> Result<(), StageError> {
         let (marker, text) = self.pipeline.marker();
         let path = self.pipeline.root.join(marker);
         let is_ours = fs::read_to_string(&path).is_ok_and(|there| there == text);
@@ -216,7 +216,7 @@ impl<'r> Project<'r> {
         self.pipeline.root.join(&out.published)
     }
 
-    /// Where an input lies while a stage reads it, absolute.
+    /// Where an input is while a stage reads it, absolute.
     #[must_use]
     pub fn input_path(&self, wire: &Wire) -> PathBuf {
         match &wire.from {
@@ -261,7 +261,7 @@ impl<'r> Project<'r> {
         } else {
             Device::Cpu
         };
-        let threads = self.share(node);
+        let threads = self.threads(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
         let code = code_digest(self.code(node));
         let node = &self.pipeline.nodes[node];
@@ -284,7 +284,7 @@ impl<'r> Project<'r> {
         }
     }
 
-    /// The same, as it is kept beside a result.
+    /// The same, as a result's record has it.
     #[must_use]
     pub fn code_parts(&self, node: usize) -> BTreeMap<String, String> {
         self.code(node).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect()
@@ -292,7 +292,7 @@ impl<'r> Project<'r> {
 
     /// The ner-pipe that makes a node's result, and what compiled it: no part of the key.
     #[must_use]
-    pub fn maker(&self, node: usize) -> String {
+    pub fn made_by(&self, node: usize) -> String {
         let own = format!("ner-pipe {}", env!("CARGO_PKG_VERSION"));
         let compiler = self.registry.build.compiler;
         if compiler.is_empty() || self.code(node).is_empty() { own } else { format!("{own}, {compiler}") }

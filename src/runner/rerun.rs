@@ -1,4 +1,4 @@
-//! A stage executed again beside its result, to see whether it gives the same bytes.
+//! A stage executed again beside its result, to see whether it reproduces the same bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ use crate::{
     watch::Watch,
 };
 
-/// What a second execution gave.
+/// How a second execution compares.
 #[derive(Debug)]
 pub struct Comparison {
     /// The key of the recorded result.
@@ -35,7 +35,7 @@ pub struct Comparison {
 /// lock and the published outputs stay as they are.
 ///
 /// # Errors
-/// When there is nothing to compare with, or the stage gives no result.
+/// When there is nothing to compare with, or the stage produces no result.
 pub fn rerun(
     project: &mut Project<'_>,
     node: usize,
@@ -96,19 +96,22 @@ fn expect_comparable(
         let planned = &plan.nodes[&upstream];
         if planned.next != Next::Reuse {
             let before = &project.pipeline.nodes[upstream].id;
-            return Err(other(format!("`{before}`, which it reads, is not as it was published")));
+            return Err(other(format!(
+                "the published outputs of `{before}`, which it reads, are missing or modified"
+            )));
         }
     }
     let fingerprint =
         project.fingerprint(node, &plan.results).map_err(|found: Problems| Stop::from(found))?;
     if fingerprint.manifest.machine.is_some() {
-        let message = format!("`{id}` measures this machine, and gives other values each time");
+        let message = format!("`{id}` measures this machine, and gives different values each time");
         return Err(Stop::wrong(message, "compare what it says: `ner-pipe metrics --against REV`"));
     }
     let mut same_code = fingerprint.manifest.clone();
     same_code.code.clone_from(&locked.code);
     let parts = project.code_parts(node);
-    let differences = reasons::own(&locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
+    let differences =
+        reasons::own_changes(&locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
     if let Some(first) = differences.first() {
         return Err(other(first.clone()));
     }
@@ -125,7 +128,7 @@ fn slot(project: &Project<'_>, key: &Key, cancel: &CancelToken) -> Result<Slot, 
     Ok(project.store.reserve(key, policy)?)
 }
 
-/// Where the recorded bytes of an output lie: in the cache, else where they are published.
+/// Where the recorded bytes of an output are: in the cache, else where it is published.
 fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked) -> Option<PathBuf> {
     if let Some(entry) = project.store.peek(&recorded.key)
         && let Some(stored) = entry.record.outputs.get(name)

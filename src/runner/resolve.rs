@@ -1,4 +1,4 @@
-//! A lock in conflict: for each stage the side that is right for what is in the working tree.
+//! A lock in conflict: for each stage the side that matches the working tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +81,7 @@ fn decide(
         if let Some(side) = side
             && fits(project, node, &side, plan, before)?
         {
-            // Git may have merged the lines around the key from both sides: the cache's own record is whole.
+            // Git may have merged the lines around the key from both sides: the cache's own record is intact.
             return Ok((Some(cached.unwrap_or(side)), sides));
         }
     }
@@ -90,7 +90,7 @@ fn decide(
 }
 
 /// Whether a side is the result of this node as the working tree has it; `before` are the stages that were
-/// decided, from which an input's content is known where no cache tells it.
+/// decided, from which an input's content is known where the cache does not have it.
 fn fits(
     project: &mut Project<'_>,
     node: usize,
@@ -103,7 +103,7 @@ fn fits(
         return Ok(key == side.key);
     }
     let (seed, parts) = (project.pipeline.nodes[node].seed, project.code_parts(node));
-    if !reasons::own(side, &fingerprint.manifest, seed, (&parts, &parts)).is_empty() {
+    if !reasons::own_changes(side, &fingerprint.manifest, seed, (&parts, &parts)).is_empty() {
         return Ok(false);
     }
     let wires = &project.pipeline.nodes[node].inputs;

@@ -1,5 +1,5 @@
 //! A run under way. One thread, this one, knows the project and decides; [`Workers`] execute, wait for other
-//! runs and let backoffs pass, and tell by [`Message`]s.
+//! runs and let backoffs pass, and report by [`Message`]s.
 //!
 //! A node is checked when what it reads is there: its result may be in the cache. Else it is queued, and starts
 //! when the [`Schedule`] allocates what it requests. It ends once, however that is.
@@ -80,7 +80,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         loop {
             if let Some(node) = self.schedule.ready() {
                 self.check(node);
-            } else if self.cancel.is_cancelled() && self.drop_queue() {
+            } else if self.cancel.is_cancelled() && self.cancel_queued() {
                 // What follows from these is ready now.
             } else if let Some(allocation) = self.schedule.allocate() {
                 self.start(&allocation);
@@ -103,7 +103,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
             Message::Event(node, event) => {
                 self.watch.event(&self.project.pipeline.nodes[node].id, &event);
             }
-            Message::LookedUp(node, Ok(found)) => self.go_on(node, *found),
+            Message::LookedUp(node, Ok(found)) => self.proceed(node, *found),
             Message::LookedUp(node, Err(error)) => self.end_pending(node, Err(error.into())),
             Message::BackedOff(node) if self.cancel.is_cancelled() => {
                 self.end_pending(node, Err(Failure::Cancelled));
@@ -147,7 +147,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         self.end(node, summary, result);
     }
 
-    /// Looks into the cache, as far as that goes without the right to make the node's result.
+    /// Looks into the cache, as far as that goes without the key's lock.
     fn find(&mut self, node: usize, summary: &mut NodeSummary) -> Result<Found, Failure> {
         let upstream = self.project.pipeline.upstream(node);
         if upstream.iter().any(|upstream| self.history.results[*upstream].is_none()) {
@@ -212,7 +212,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         }
     }
 
-    /// Asks for the right to make a node's result.
+    /// Asks for a slot to make a node's result in.
     fn look_up(&mut self, node: usize) {
         let Some(key) = self.pending.get(&node).map(|pending| pending.key) else { return };
         let forced = self.options.forced.contains(&node);
@@ -221,7 +221,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
             if forced { store.reserve(&key, policy).map(Lookup::Miss) } else { store.lookup(&key, policy) }
         };
         match find(WaitPolicy { wait: false, cancelled: &|| false, waiting: &mut || {} }) {
-            Ok(found) => self.go_on(node, found),
+            Ok(found) => self.proceed(node, found),
             Err(LookupError::Busy) if !self.options.no_wait => {
                 let id = &self.project.pipeline.nodes[node].id;
                 self.watch.note(&format!("{id}: waiting for another run that is making this result"));
@@ -238,7 +238,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
     }
 
     /// Another run made the result meanwhile, or it is ours to make.
-    fn go_on(&mut self, node: usize, found: Lookup) {
+    fn proceed(&mut self, node: usize, found: Lookup) {
         match found {
             Lookup::Miss(slot) => self.execute(node, slot),
             Lookup::Hit(entry) => match self.take(node, &entry) {
@@ -275,23 +275,23 @@ impl<'a, 'r> RunLoop<'a, 'r> {
         self.spawn(node, move || Message::Attempted(node, attempt.make(executor.as_ref(), &cancel, events)));
     }
 
-    /// An attempt gave no result: another one, or the end of the node.
+    /// An attempt failed: another one, or the end of the node.
     fn attempt_failed(&mut self, node: usize, Failed { slot, failure }: Failed) {
         let moved = self.project.folder.expect_unmoved().is_err();
         // Of a project that was moved no attempt will do better, and there is nowhere to keep its log.
         let Some(slot) = slot.filter(|_| !moved) else { return self.end_pending(node, Err(failure)) };
         self.hydrate().salvage(node, &slot);
-        let terms = &self.project.pipeline.nodes[node].terms;
+        let scheduling = &self.project.pipeline.nodes[node].scheduling;
         let failed = self.pending.get(&node).map_or(0, |pending| pending.failed);
         let failure = match failure {
-            Failure::Retryable(fault) if failed < terms.retries && !self.cancel.is_cancelled() => {
+            Failure::Retryable(fault) if failed < scheduling.retries && !self.cancel.is_cancelled() => {
                 let Some(pending) = self.pending.get_mut(&node) else { return };
-                let wait = pending.back_off(terms, slot, &fault, self.watch);
+                let wait = pending.back_off(scheduling, slot, &fault, self.watch);
                 return self.back_off(node, wait);
             }
-            Failure::Retryable(mut fault) if terms.retries > 0 => {
+            Failure::Retryable(mut fault) if scheduling.retries > 0 => {
                 fault.message =
-                    format!("{} (attempt {} of {})", fault.message, failed + 1, terms.retries + 1);
+                    format!("{} (attempt {} of {})", fault.message, failed + 1, scheduling.retries + 1);
                 Failure::Retryable(fault)
             }
             failure => failure,
@@ -322,7 +322,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
     }
 
     /// The user stopped the run: what is queued will not execute. Says whether there was something.
-    fn drop_queue(&mut self) -> bool {
+    fn cancel_queued(&mut self) -> bool {
         let queued = self.schedule.queued();
         for &node in &queued {
             self.end_pending(node, Err(Failure::Cancelled));

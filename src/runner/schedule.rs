@@ -1,5 +1,5 @@
-//! What to start next: which nodes have their inputs, and whether what they need is free. It knows no
-//! process and no clock, and the same calls give the same answers.
+//! What to start next: which nodes have their inputs, and whether what they request is free. It is pure: no
+//! threads, no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 

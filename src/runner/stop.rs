@@ -53,7 +53,7 @@ impl From<StageError> for Stop {
 impl From<LookupError> for Stop {
     fn from(error: LookupError) -> Self {
         match error {
-            LookupError::Busy => Self::wrong("another run is making this result", "wait for its end"),
+            LookupError::Busy => Self::wrong("another run is making this result", "wait until it ends"),
             LookupError::Failed(error) => error.into(),
         }
     }

@@ -9,7 +9,7 @@ use stage_contract::{Event, StageError};
 use super::attempt::Failed;
 use crate::store::{Entry, Lookup, LookupError};
 
-/// What a thread tells about a node.
+/// What a thread reports about a node.
 pub(super) enum Message {
     /// Its stage says something.
     Event(usize, Event),

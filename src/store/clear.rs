@@ -1,5 +1,5 @@
-//! The cache in use, and its end: who writes to it holds `locks/use` together with others, and who takes all of
-//! it away holds it alone.
+//! The cache in use, and its removal: writers hold `locks/use` shared, and `clean --cache` holds it
+//! exclusively.
 
 use std::{fs, path::PathBuf};
 
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::failpoint::{Point, reach};
 
-/// Begins the names of what is being taken away, in `tmp`; a dead process's is swept.
+/// Begins the names of what is being taken away, in `tmp`; a killed process's is swept.
 pub(super) const REMOVED: &str = "removed.";
 
 impl Store {
-    /// The cache is in use until this is dropped; waits while somebody takes it away.
+    /// The cache is in use until this is dropped; waits while another process removes it.
     pub(super) fn lock_shared(&self) -> Result<Flock, StageError> {
         loop {
             private_folder(&self.root().join("locks"))?;
@@ -29,7 +29,7 @@ impl Store {
         }
     }
 
-    /// The right to take the cache away; none while it is in use, also by what a killed run left running.
+    /// The exclusive right to remove the cache; none while it is in use, also by what a killed run left running.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -48,7 +48,7 @@ impl Store {
     pub fn clear(&self, held: Flock, keep_displaced: bool) -> Result<(), StageError> {
         let tmp = self.root().join("tmp");
         private_folder(&tmp)?;
-        // What else lies there is not ours.
+        // Anything else there is not ours.
         let mut ours = vec!["entries", "stats", "checkpoints", "failed", "damaged", "published", "locked"];
         ours.extend((!keep_displaced).then_some("displaced"));
         for name in ours {

@@ -20,7 +20,7 @@ pub struct Record {
     pub stage: String,
     /// Outputs by name.
     pub outputs: BTreeMap<String, Stored>,
-    /// What each input was wired to, by port; none in older records. It decides nothing, and tells a new wire
+    /// What each input was wired to, by port; none in older records. It decides nothing, and distinguishes a new wire
     /// from new content.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ pub struct Record {
     pub gates: BTreeMap<String, String>,
     /// How long it took.
     pub seconds: f64,
-    /// The most bytes of memory that one of its processes held; none where nobody looked.
+    /// The most bytes of memory that one of its processes held; none where it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// The device it was made on.
@@ -46,8 +46,8 @@ pub struct Record {
     /// The code that made it, part by part: the manifest has its digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub code: BTreeMap<String, String>,
-    /// The key that it was really made for, when it was taken over (`ner-pipe accept`) for code that
-    /// is said to give the same.
+    /// The key that it was really made for, when it was accepted (`ner-pipe accept`) for code that
+    /// is said to produce the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_from: Option<Key>,
 }
@@ -93,7 +93,7 @@ impl Entry {
         self.record.key
     }
 
-    /// Where an output lies in the cache.
+    /// An output's path in the cache.
     #[must_use]
     pub fn path(&self, output: &str, stored: &Stored) -> PathBuf {
         self.folder.join("out").join(output).join(&stored.file)

@@ -1,4 +1,4 @@
-//! What in `cache/` may go, and taking it away. Never what a lock names or a running stage needs.
+//! Garbage in `cache/`, and its collection. Never what a lock names or a running stage needs.
 
 use std::{
     collections::BTreeSet,
@@ -23,14 +23,14 @@ pub struct GcLimits {
     pub age: Option<Duration>,
     /// Of the rest, what was not used for the longest time goes until no more bytes than this are left.
     pub size: Option<u64>,
-    /// Also what lay in the way of a published output: it is the user's, and nowhere else.
+    /// Also displaced files: they are the user's, and nowhere else.
     pub displaced: bool,
 }
 
 /// A sort of thing in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
-    /// What a run that died was making.
+    /// What a killed run was making.
     Slot,
     /// A result whose bytes were not what was recorded.
     Damaged,
@@ -38,7 +38,7 @@ pub enum ItemKind {
     Checkpoint,
     /// The log of a failed attempt.
     Failure,
-    /// What lay where an output is published.
+    /// A user's file found where an output is published.
     Displaced,
     /// A result.
     Result,
@@ -68,7 +68,7 @@ pub struct CacheItem {
     pub key: Option<Key>,
     /// The node it was made for, where that is known.
     pub stage: String,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Bytes of its files.
     pub bytes: u64,
@@ -97,7 +97,7 @@ impl Store {
             let goes = match item.kind {
                 ItemKind::Slot => !held,
                 ItemKind::Damaged => true,
-                // Nobody resumes what is finished; all else may go on where it stopped.
+                // What is finished is not resumed; all else may be.
                 ItemKind::Checkpoint => !held && (old || finished()),
                 ItemKind::Failure => !held && old,
                 ItemKind::Displaced => limits.displaced,
@@ -126,7 +126,7 @@ impl Store {
         }
     }
 
-    /// Whether nobody needs a result.
+    /// Whether a result is unused.
     fn is_free(&self, item: &CacheItem, needed: &BTreeSet<Key>) -> bool {
         item.idle >= RECENT && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key))
     }
@@ -147,7 +147,7 @@ impl Store {
         let held = self.publish_lock()?;
         let wanted = item.kind == ItemKind::Result
             && (item.key.as_ref().is_some_and(needed) || idle(&item.path).is_some_and(|idle| idle < RECENT));
-        // Under a name that a dead run's slot could have: whatever happens now, it is swept.
+        // Under a name that a killed run's slot could have: whatever happens now, it is swept.
         let name = item.key.map_or_else(|| "gone".to_owned(), |key| key.to_string());
         let away = free_name(&self.root().join("tmp"), &name);
         if wanted {
@@ -233,7 +233,7 @@ fn idle(entry: &Path) -> Option<Duration> {
     Some(SystemTime::now().duration_since(used).unwrap_or_default())
 }
 
-/// What lies in a folder, sorted; nothing when it is not there.
+/// The entries of a folder, sorted; none when it is not there.
 pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();

@@ -1,4 +1,4 @@
-//! What a key finds: the result, or the right to make it.
+//! What a key finds: the result, or a slot to make it in.
 
 use std::{io::ErrorKind, thread, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 pub enum Lookup {
     /// The result.
     Hit(Box<Entry>),
-    /// The right to make it.
+    /// None; this is where it is to be made.
     Miss(Slot),
 }
 
@@ -22,13 +22,13 @@ pub enum Lookup {
 pub struct WaitPolicy<'a> {
     /// False: do not wait.
     pub wait: bool,
-    /// Whether the user wants to stop.
+    /// Whether the user asked to stop.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Called once when waiting begins.
     pub waiting: &'a mut dyn FnMut(),
 }
 
-/// Why a lookup gave nothing.
+/// Why a lookup failed.
 #[derive(Debug)]
 pub enum LookupError {
     /// Another run makes this result, and waiting was not wanted.
@@ -44,7 +44,7 @@ impl From<StageError> for LookupError {
 }
 
 impl Store {
-    /// The result of a key, or the right to make it: then other runs wait for the slot.
+    /// The result of a key, from here or the remote store, or a slot to make it in: then other runs wait.
     ///
     /// # Errors
     /// When another run makes it and `policy` does not wait or was cancelled, or the disk refuses.
@@ -67,7 +67,7 @@ impl Store {
         Ok(slot.fetch().map_or_else(|| Lookup::Miss(slot), |entry| Lookup::Hit(Box::new(entry))))
     }
 
-    /// The right to make a result again though it is there.
+    /// A slot to make a result in even if it is there.
     ///
     /// # Errors
     /// As [`Store::lookup`].

@@ -17,15 +17,14 @@ use crate::fingerprint::Digest;
 const PUBLISHED: &str = "published";
 const LOCKED: &str = "locked";
 
-/// What is remembered of a place at which an output is published: what lies there is a result, or was one
-/// until somebody edited it.
+/// What was published at a path: what is there is a result, or was one until somebody edited it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishRecord {
     /// The output's path, relative to the project's root.
     pub path: PathBuf,
-    /// Where that lay, links followed (`pipeline::Links`): two paths may lead to one place.
-    #[serde(default)]
-    pub place: PathBuf,
+    /// The same, links resolved (`pipeline::Links`): two paths may be one.
+    #[serde(default, rename = "place")]
+    pub resolved: PathBuf,
     /// The pipeline file whose place it is; none where an older ner-pipe placed something.
     pub by: Option<PathBuf>,
     /// What was placed.
@@ -35,7 +34,7 @@ pub struct PublishRecord {
     pub claimed: bool,
 }
 
-/// A pipeline file that records results of this cache in its lock.
+/// A pipeline file whose lock names results of this cache: `gc` keeps those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcRoot {
     /// The project's root; a cache may be shared.
@@ -47,7 +46,7 @@ pub struct GcRoot {
 }
 
 impl GcRoot {
-    /// Where its lock may lie: where it was, or in the root of now, should the project have been moved.
+    /// Where its lock may be: where it was, or in the root of now, should the project have been moved.
     fn locks(&self, root: &Path) -> [PathBuf; 2] {
         [self.root.join(&self.lock), root.join(&self.lock)]
     }
@@ -56,21 +55,21 @@ impl GcRoot {
 impl Store {
     /// What is remembered of a place.
     #[must_use]
-    pub fn publish_record(&self, place: &Path) -> Option<PublishRecord> {
-        read_publish_record(&self.named(PUBLISHED, &self.qualified(place)))
+    pub fn publish_record(&self, resolved: &Path) -> Option<PublishRecord> {
+        read_publish_record(&self.named(PUBLISHED, &self.qualified(resolved)))
     }
 
     /// Whether an output was placed there.
     #[must_use]
-    pub fn was_published(&self, place: &Path) -> bool {
-        self.publish_record(place).is_some_and(|record| !record.claimed)
+    pub fn was_published(&self, resolved: &Path) -> bool {
+        self.publish_record(resolved).is_some_and(|record| !record.claimed)
     }
 
     /// Every record of this project, in no particular order.
     pub fn publish_records(&self) -> impl Iterator<Item = PublishRecord> {
         files(&self.root().join(PUBLISHED)).filter_map(|path| {
             let record = read_publish_record(&path)?;
-            (self.named(PUBLISHED, &self.qualified(&record.place)) == path).then_some(record)
+            (self.named(PUBLISHED, &self.qualified(&record.resolved)) == path).then_some(record)
         })
     }
 
@@ -79,18 +78,18 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn set_publish_record(&self, record: &PublishRecord) -> Result<(), StageError> {
-        if self.publish_record(&record.place).as_ref() == Some(record) {
+        if self.publish_record(&record.resolved).as_ref() == Some(record) {
             return Ok(());
         }
-        self.write_named(PUBLISHED, &self.qualified(&record.place), record)
+        self.write_named(PUBLISHED, &self.qualified(&record.resolved), record)
     }
 
     /// Forgets that an output was placed: it was taken away.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn forget_publish_record(&self, place: &Path) -> Result<(), StageError> {
-        remove(&self.named(PUBLISHED, &self.qualified(place)))
+    pub fn forget_publish_record(&self, resolved: &Path) -> Result<(), StageError> {
+        remove(&self.named(PUBLISHED, &self.qualified(resolved)))
     }
 
     /// Remembers who records here: `gc` may not find its lock by looking around, as folders may be linked.
@@ -154,13 +153,13 @@ fn read_publish_record(file: &Path) -> Option<PublishRecord> {
     let text = fs::read_to_string(file).ok()?;
     let mut record = serde_json::from_str(&text).unwrap_or_else(|_| PublishRecord {
         path: text.trim_end_matches('\n').into(),
-        place: PathBuf::new(),
+        resolved: PathBuf::new(),
         by: None,
         digest: None,
         claimed: false,
     });
-    if record.place.as_os_str().is_empty() {
-        record.place.clone_from(&record.path);
+    if record.resolved.as_os_str().is_empty() {
+        record.resolved.clone_from(&record.path);
     }
     Some(record)
 }
@@ -169,7 +168,7 @@ fn read_json<T: DeserializeOwned>(file: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
-/// What lies in a folder; what is half-written begins with a dot.
+/// The files of a folder; half-written ones begin with a dot.
 fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| !entry.file_name().as_bytes().starts_with(b".")).map(|entry| entry.path())

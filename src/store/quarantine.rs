@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl Store {
-    /// Moves what lies under a key out of the way, and says where to; nothing is deleted. None when nothing
-    /// does, or what does is whole by now: another run has been faster. `found` is the record that was found
+    /// Moves a damaged entry out of the way, and says where to; nothing is deleted. None when there is
+    /// none, or what is there is intact by now: another run has been faster. `found` is the record that was found
     /// damaged, which a second look does not clear.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Store {
         Ok(moved)
     }
 
-    /// For whoever holds the key's lock. None when nothing lies there.
+    /// The caller holds the key's lock. None when there is no entry.
     pub(super) fn quarantine_locked(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
         let from = self.entry_folder(key);
         if fs::symlink_metadata(&from).is_err() {
@@ -52,7 +52,7 @@ impl Store {
     /// Moves a file or folder that is not ours into the store, and says where to.
     ///
     /// # Errors
-    /// When the disk refuses; then it lies where it was.
+    /// When the disk refuses; then it is where it was.
     pub fn displace(&self, path: &Path, digest: Option<Digest>) -> Result<PathBuf, StageError> {
         let folder = self.root.join("displaced");
         private_folder(&folder)?;

@@ -5,8 +5,8 @@ use stage_contract::StageError;
 use crate::fingerprint::Key;
 
 /// A second store behind `cache/`, shared by machines: registered by [`Store::with_remote`](super::Store::with_remote),
-/// asked by a lookup that finds nothing here, and told of every commit. What it gives counts only once every byte
-/// is what its record says; what it cannot do is said in the log, and stops no run.
+/// asked by a lookup that finds nothing here, and sent every commit. What it returns counts only once every byte
+/// is verified; what it cannot do is said in the log, and stops no run.
 ///
 /// An entry is a folder with `manifest.json`, `entry.json`, `log.txt` and `out/`.
 pub trait Remote: fmt::Debug + Send + Sync {
@@ -22,7 +22,7 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// When it cannot be reached or the disk refuses; then `folder` may hold anything.
     fn fetch(&self, key: &Key, folder: &Path) -> Result<bool, StageError>;
 
-    /// Takes the entry in `folder`. It is to be found only when whole.
+    /// Takes the entry in `folder`. It must become visible only when complete.
     ///
     /// # Errors
     /// When it cannot be reached.

@@ -22,7 +22,7 @@ use crate::{
 /// looks whether its writes succeed.
 const FULL: u64 = 1 << 20;
 
-/// A private folder in which a result is made, and the right to commit it: it holds the key's lock.
+/// A private folder in which a result is made, and with the key's lock the right to commit it.
 /// Dropped without a commit, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Slot {
@@ -55,7 +55,7 @@ impl Slot {
         Ok(slot)
     }
 
-    /// Where the result lies now that was there before, and cannot be read.
+    /// Where an unreadable earlier result was moved to.
     #[must_use]
     pub fn damaged(&self) -> Option<&Path> {
         self.damaged.as_deref()
@@ -192,7 +192,7 @@ impl Slot {
             // Not every file system can exchange.
             fs::rename(home, &old).and_then(|()| reach(Point::EntryMovedAway)).map_err(failed)?;
         }
-        // Should the power fail now, the result is there or not there, but whole.
+        // Should the power fail now, the result is there and complete, or not there.
         let placed = reach(Point::EntryRename).and_then(|()| fs::rename(new, home));
         if placed.is_ok() {
             // What stays is swept by the next run.

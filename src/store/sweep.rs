@@ -1,4 +1,4 @@
-//! The cache made ready for a run that writes: its folders, without what dead runs left.
+//! The cache made ready for a run that writes: its folders, without what killed runs left.
 
 use std::{ffi::OsString, fs};
 
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Store {
-    /// Makes the folders, and sweeps what dead runs left. The cache is in use until what this gives is dropped:
-    /// nobody takes it away meanwhile.
+    /// Makes the folders, and sweeps what killed runs left. The cache is in use until the returned lock is
+    /// dropped: `clean --cache` waits.
     ///
     /// # Errors
     /// When the disk refuses. A run that makes and places nothing can do without.
@@ -35,8 +35,8 @@ impl Store {
         Ok(held)
     }
 
-    /// Removes what dead runs left: slots, checkpoints of results that are there, lock files. All of it
-    /// belongs to a key, and whoever is alive and needs it holds the key's lock. What cannot be removed
+    /// Removes what killed runs left: slots, checkpoints of results that are there, lock files. All of it
+    /// belongs to a key, and a live run that needs it holds the key's lock. What cannot be removed
     /// now is so later.
     fn sweep(&self) {
         for (folder, name, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {

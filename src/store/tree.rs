@@ -39,7 +39,7 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StageError> {
 /// or the new one. For one writer at a time.
 ///
 /// # Errors
-/// When the disk refuses; then the old one lies there.
+/// When the disk refuses; then the old one is there.
 pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), StageError> {
     replace(path, content, 0o600, true)
 }
@@ -80,7 +80,7 @@ fn replace(path: &Path, content: &[u8], mode: u32, through: bool) -> Result<(), 
     })
 }
 
-/// Where what is to take a path's place first lies, so that one rename puts it there. Always the same name:
+/// Where the replacement of a path is staged, so that one rename puts it there. Always the same name:
 /// what a killed run left is found again and replaced.
 #[must_use]
 pub fn staging_path(path: &Path) -> PathBuf {
@@ -189,7 +189,7 @@ pub fn make_private(path: &Path) -> Result<(), StageError> {
     fs::set_permissions(path, private(&meta.permissions())).map_err(failed)
 }
 
-/// Removes all that lies beside a path in its folder, and says whether there was something.
+/// Removes a path's siblings, and says whether there were any.
 ///
 /// # Errors
 /// When the disk refuses.

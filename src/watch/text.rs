@@ -1,4 +1,4 @@
-//! The words that terminal and plain lines share.
+//! Text that terminal and plain lines share.
 
 use std::fmt::Write;
 
@@ -80,7 +80,7 @@ pub fn owned(stage: &str, text: &str) -> String {
     text.lines().map(|line| format!("{stage} | {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Why a node gave no result, as a paragraph below its closing line.
+/// Why a node has no result, as a paragraph below its closing line.
 #[must_use]
 pub fn paragraph(fault: &Fault) -> Vec<String> {
     let mut lines = vec![format!("  {}", fault.message)];
@@ -105,10 +105,10 @@ pub fn last(summary: &Summary) -> Vec<String> {
         .collect::<Vec<_>>();
     let stages = if total == 1 { "stage" } else { "stages" };
     let mut lines = vec![format!("{total} {stages}: {} in {}", counts.join(", "), duration(summary.seconds))];
-    for verdict in ["fail", "inconclusive"] {
+    for (verdict, label) in [("fail", "failed gates"), ("inconclusive", "inconclusive gates")] {
         let gates = summary.gates(verdict);
         if !gates.is_empty() {
-            lines.push(format!("gates that say {verdict}: {}", gates.join(", ")));
+            lines.push(format!("{label}: {}", gates.join(", ")));
         }
     }
     if !summary.logs.is_empty() {

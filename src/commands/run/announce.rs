@@ -133,14 +133,14 @@ fn text(project: &Project<'_>, plan: &[&PlannedNode], costs: &[Cost]) -> Vec<Str
     let unknown = match total.unknown.as_slice() {
         [] => String::new(),
         stages if stages.len() > NAMED => {
-            format!("; not known for {} of {} stages", stages.len(), costs.len())
+            format!("; unknown for {} of {} stages", stages.len(), costs.len())
         }
-        stages => format!("; not known for {}", stages.join(", ")),
+        stages => format!("; unknown for {}", stages.join(", ")),
     };
     let nothing = costs.iter().all(|cost| cost.seconds == Some(0.0));
     lines.push(match (nothing, total.unknown.len() == costs.len()) {
         (true, _) => "nothing to execute".to_owned(),
-        (_, true) => "what it takes is not known: no stage has run here yet".to_owned(),
+        (_, true) => "the costs are unknown: no stage has run here yet".to_owned(),
         _ => format!("expected: {}{unknown}", known.say()),
     });
     lines

@@ -126,8 +126,11 @@ fn however_a_job_ends_it_is_said_plainly() {
     let said = |termination| message(&play(vec![], termination, None, &CancelToken::default()).0).to_owned();
     assert_eq!(said(Termination::Killed(15)), "its process was killed by SIGTERM");
     assert_eq!(said(Termination::OutOfMemory), "it needed more memory than it was given");
-    assert_eq!(said(Termination::Exited(Some(3))), "its process ended with exit code 3 without saying why");
-    assert_eq!(said(Termination::Exited(Some(74))), "its process could not write down how it ended");
+    assert_eq!(
+        said(Termination::Exited(Some(3))),
+        "its process ended with exit code 3 without reporting how"
+    );
+    assert_eq!(said(Termination::Exited(Some(74))), "its process could not report how it ended");
     let lost = Termination::Lost("the node went down".to_owned());
     assert_eq!(said(lost), "how its process ended is not known: the node went down");
 }

@@ -1,4 +1,4 @@
-//! How much memory a job took: told by its own process, which alone knows that of the programs it ran.
+//! The peak memory of a job: reported by its own process, which alone knows that of the programs it ran.
 
 use nix::sys::resource::{UsageWho, getrusage};
 
