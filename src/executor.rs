@@ -1,5 +1,5 @@
 //! Where one node is executed. An [`Executor`] starts `ner-pipe exec-node <job.json>` somewhere, so that a crash,
-//! the kernel's out-of-memory killer or a leak of GPU memory ends that stage and not the runner; [`execute`] waits
+//! the kernel's out-of-memory killer or a leak of GPU memory ends that stage and not the runner; [`execute()`] waits
 //! for the job, with its timeout and a cancellation, whatever the executor. [`exec_node`] is what happens in the job.
 //!
 //! A job's standard output carries [`Event`]s, one JSON line each; its standard error is the stage's log. How it

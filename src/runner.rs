@@ -1,6 +1,6 @@
 //! Node after node: fingerprint, look up, execute, commit, publish, record.
 //!
-//! [`plan`] looks at everything before the first stage runs; [`run`] then goes through the nodes in the order of
+//! [`plan()`] looks at everything before the first stage runs; [`run()`] then goes through the nodes in the order of
 //! work, several at once where they fit. Nodes downstream of one that has no result are skipped; the others
 //! still run. Each step has its role:
 //!

@@ -47,7 +47,7 @@ impl Memo {
     /// Looks at a path unless that was done before.
     ///
     /// # Errors
-    /// As [`observe`].
+    /// As [`observe`](super::observe).
     pub fn observe(&mut self, path: &Path) -> Result<&Observed, Unreadable> {
         if !self.seen.contains_key(path) {
             self.seen.insert(path.to_owned(), self.look(path, false)?);
