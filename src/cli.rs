@@ -169,9 +169,9 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
 }
 
 fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
-    let wish = Machine::from_arg_matches(matches).unwrap_or_default().wish();
+    let machine = Machine::from_arg_matches(matches).unwrap_or_default().options();
     let terminal = io::stdout().is_terminal();
-    let context = ToolContext { threads: wish.threads(), device: wish.device, terminal };
+    let context = ToolContext { threads: machine.threads(), device: machine.device, terminal };
     (tool.run)(matches, &context).map_err(|error| match error {
         ToolError::Wrong(Invalid { message, help, .. }) => Stop::wrong(message, help.unwrap_or_default()),
         ToolError::Failed(error) => error.into(),
@@ -194,7 +194,7 @@ fn complain(stop: &Stop) -> Exit {
         Stop::Failed(StageError::Cancelled) => ("cancelled\n".to_owned(), Exit::Cancelled),
         Stop::Failed(error) => (broken(&explain(error)), Exit::Failed),
     };
-    // Standard error is closed: nobody wants to know.
+    // Standard error is closed.
     drop(err.write_all(text.as_bytes()));
     exit
 }

@@ -33,7 +33,7 @@ use stage_contract::{DeviceRequest, Registry, StageError};
 use crate::{
     lock::Lock,
     pipeline::{self, Override, Pipeline},
-    runner::{Project, Stop, Wish},
+    runner::{MachineOptions, Project, Stop},
     watch::{Format, columns, wrap},
 };
 
@@ -48,13 +48,13 @@ pub enum Exit {
     Wrong,
     /// Something is stale, under `--check`.
     Stale,
-    /// Another run makes a result, under `--no-wait`; or is at work where `clean` is to remove.
+    /// Another run makes a result, under `--no-wait`; or uses the cache that `clean` is to remove.
     WouldWait,
-    /// The cache has other bytes than were recorded, or a stage gives others; of `verify` alone.
+    /// `verify` found a damaged result, or a stage that does not reproduce its result.
     Damaged,
     /// A gate says fail.
     GateFailed,
-    /// We are wrong.
+    /// An internal error.
     Internal,
     /// The user stopped it.
     Cancelled,
@@ -86,7 +86,7 @@ pub struct PipelineFile {
     file: PathBuf,
 }
 
-/// Which pipeline, on what to compute, and how to speak of it.
+/// Which pipeline, on what to compute, and the output format.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Setting {
     #[command(flatten)]
@@ -100,7 +100,7 @@ pub struct Setting {
 
 impl Setting {
     fn open<'r>(&self, registry: &'r Registry) -> Result<Project<'r>, Stop> {
-        open(registry, &self.pipeline.file, &[], self.machine.wish())
+        open(registry, &self.pipeline.file, &[], self.machine.options())
     }
 }
 
@@ -118,8 +118,8 @@ pub struct Machine {
 impl Machine {
     /// For the runner.
     #[must_use]
-    pub fn wish(&self) -> Wish {
-        Wish { device: self.device.clone(), threads: self.threads }
+    pub fn options(&self) -> MachineOptions {
+        MachineOptions { device: self.device.clone(), threads: self.threads }
     }
 }
 
@@ -133,8 +133,13 @@ fn device(text: &str) -> Result<DeviceRequest, String> {
 }
 
 /// The project in the working folder.
-fn open<'r>(registry: &'r Registry, file: &Path, set: &[Override], wish: Wish) -> Result<Project<'r>, Stop> {
-    Project::open(registry, &working_folder()?, file, set, wish)
+fn open<'r>(
+    registry: &'r Registry,
+    file: &Path,
+    set: &[Override],
+    machine: MachineOptions,
+) -> Result<Project<'r>, Stop> {
+    Project::open(registry, &working_folder()?, file, set, machine)
 }
 
 /// The project's folder: `-C` has been followed.

@@ -1,5 +1,5 @@
-//! The places at which the runner writes, so that a test can stop it at each: killed, or refused by the
-//! disk. In ner-pipe itself nobody listens, and a point costs one load beside a call of the system.
+//! The points at which the runner writes, so that a test can stop it at each: killed, or by an I/O
+//! error. In ner-pipe itself nobody listens, and a point costs one load beside a call of the system.
 
 use std::{io, sync::OnceLock};
 
@@ -29,13 +29,13 @@ macro_rules! points {
 points! {
     /// The folders of the cache are to be made.
     Prepare = "prepare",
-    /// What a dead run left is to be removed.
+    /// What a killed run left is to be removed.
     Sweep = "sweep",
     /// A new file is there, and empty.
     FileBegun = "file-begun",
     /// The file that is to replace another is there, and empty.
     ReplacementBegun = "replacement-begun",
-    /// It is whole, and not yet in place.
+    /// It is complete, and not yet in place.
     ReplacementWhole = "replacement-whole",
     /// The next file of a copy is to be made.
     CopyFile = "copy-file",
@@ -87,7 +87,7 @@ points! {
     Displaced = "displaced",
     /// An output is to be copied beside its place.
     PlaceBeside = "place-beside",
-    /// It lies beside its place, whole.
+    /// It lies beside its place, complete.
     Swap = "swap",
     /// It changed places with what lay there, which is still to be removed.
     Swapped = "swapped",

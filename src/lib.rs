@@ -1,20 +1,20 @@
 //! The runner: it knows graphs, keys and folders, and no tensor. This is the path of `ner-pipe run`, in
 //! order; each module uses only those before it.
 //!
-//! Before all of them stands [`failpoint`]: the places at which a test can stop the runner.
+//! Before all of them comes [`failpoint`]: the points at which a test can stop the runner.
 //!
 //! 1. [`problem`] what is wrong in a pipeline file, where, and what to do.
-//! 2. [`manifest`] the file's text, parsed, with the place of everything kept.
+//! 2. [`manifest`] the file's text, parsed, with all spans kept.
 //! 3. [`pipeline`] the text understood: sources, nodes, wires, in the order of work.
 //! 4. [`fingerprint`] everything that a node's result depends on, and its hash: the key.
-//! 5. [`store`] `cache/`: a key finds a result (hit) or the right to make it (miss, a slot).
+//! 5. [`store`] `cache/`: a key finds a result (hit) or a slot to make it in (miss).
 //! 6. [`lock`] `pipeline.lock`: the committed record of the last good state.
 //! 7. [`revision`] the lock as a git revision has it.
 //! 8. [`publish`] `artifacts/` from the cache, verified.
-//! 9. [`executor`] one node in a child process.
-//! 10. [`watch`] what a run tells, to people and to programs.
-//! 11. [`runner`] node after node: fingerprint, look up, execute, commit, publish, record.
-//! 12. [`page`] what all of it came to, as HTML.
+//! 9. [`executor`] one node, as a job: a child process of this machine.
+//! 10. [`watch`] progress and results of a run, for people and programs.
+//! 11. [`runner`] plan, schedule, attempt, hydrate, record: node after node.
+//! 12. [`page`] the results, as HTML.
 //! 13. [`commands`] one file per subcommand.
 //! 14. [`cli`] the command line.
 

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::{
     fingerprint::{Digest, Key, Manifest},
-    store::{Record, write_shared},
+    store::{Record, write_atomic_shared},
 };
 
 /// What the file's fields mean; raised when an older ner-pipe could misread it.
@@ -187,7 +187,7 @@ impl Lock {
         Self::parse(path, &text)
     }
 
-    /// Understands the text of a lock file that lies, or lay, at `path`.
+    /// Parses the text of the lock file at `path`, now or in another revision.
     ///
     /// # Errors
     /// When it is not what ner-pipe writes.
@@ -232,7 +232,7 @@ impl Lock {
     }
 
     /// Writes what was recorded, drops nodes that the pipeline no longer has, and leaves the file alone when it
-    /// says so already. Call it while holding [`crate::store::Store::publishing`]: another run may write too,
+    /// says so already. Call it while holding [`crate::store::Store::publish_lock`]: another run may write too,
     /// and what it wrote stays.
     ///
     /// # Errors
@@ -262,10 +262,10 @@ impl Lock {
     /// # Errors
     /// When the disk refuses.
     pub fn write(path: &Path, stages: &BTreeMap<String, Locked>) -> Result<(), StageError> {
-        // Unlike what lies in the cache, it holds no text and is meant to be shared.
+        // Unlike the cache, it holds no text and is meant to be shared.
         // A link to it is the user's, and stays one.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        write_shared(&path, layout::render(stages)?.as_bytes())
+        write_atomic_shared(&path, layout::render(stages)?.as_bytes())
     }
 }
 

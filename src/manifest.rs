@@ -67,7 +67,7 @@ fn syntax(text: &Text, error: &toml::de::Error) -> Problem {
     };
     let problem = Problem::new(Code::Syntax, format!("not valid TOML: {}", what.replace('\n', ": ")));
     let problem = match error.span() {
-        Some(span) => problem.at(&text.place(span), "here"),
+        Some(span) => problem.at(&text.location(span), "here"),
         None => problem,
     };
     problem.help(match expected {
@@ -87,7 +87,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problem {
     let line = shown[..at].matches('\n').count() + 1;
     Problem::new(Code::NotUtf8, format!("`{name}` is not UTF-8: line {line} has the byte 0x{byte:02x}"))
         .at(
-            &Text::new(name, &shown).place(at..at + char::REPLACEMENT_CHARACTER.len_utf8()),
+            &Text::new(name, &shown).location(at..at + char::REPLACEMENT_CHARACTER.len_utf8()),
             "not UTF-8 from here on",
         )
         .help(format!("save it as UTF-8, for instance with `iconv -f WINDOWS-1252 -t UTF-8 {name} > {name}.utf8 && mv {name}.utf8 {name}`"))

@@ -19,7 +19,7 @@ mod sentences;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
-    runner::{Project, State, Survey, told},
+    runner::{Plan, Project, State, told},
     watch::tell,
 };
 
@@ -31,8 +31,8 @@ pub const GENERATOR: &str =
 
 /// The whole page. `text`: sentences of the corpus may be in it.
 #[must_use]
-pub fn page(project: &Project<'_>, survey: &Survey, text: bool) -> String {
-    let results = results::all(project, survey);
+pub fn page(project: &Project<'_>, plan: &Plan, text: bool) -> String {
+    let results = results::all(project, plan);
     let title = format!("ner-pipe: {}", project.pipeline.file.display());
     let sections = [
         ("gates", "Gates", gates(&results)),

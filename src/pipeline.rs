@@ -15,10 +15,10 @@ mod outputs;
 mod overrides;
 mod params;
 mod paths;
+mod scheduling;
 pub mod schema;
 mod sources;
 mod stages;
-mod terms;
 mod wires;
 
 use std::{
@@ -29,7 +29,7 @@ use std::{
 use serde_json::{Value, json};
 use stage_contract::{AnyStage, Invalid, Kind, StageKind};
 
-use crate::problem::{Code, Place, Problem};
+use crate::problem::{Code, Location, Problem};
 
 pub use claim::{MARKER, is_pipeline};
 pub use command::{Piece, Template};
@@ -39,7 +39,7 @@ pub(crate) use keys::offer;
 pub use links::Links;
 pub use load::lock_file;
 pub use overrides::Override;
-pub use terms::{MACHINE, Terms, too_much};
+pub use scheduling::{MACHINE, Scheduling, too_much};
 
 /// The pipeline file where `--file` names no other.
 pub const DEFAULT_FILE: &str = "pipeline.toml";
@@ -57,7 +57,7 @@ pub struct Pipeline {
     /// Where outputs are published, relative to the root: `artifacts`, or `artifacts/<name>`.
     pub artifacts: PathBuf,
     /// Where that leads to: see [`Links::end`].
-    pub artifacts_place: PathBuf,
+    pub artifacts_resolved: PathBuf,
     /// `[resources]`: how much there is of each, where the file says it.
     pub totals: BTreeMap<String, u64>,
     /// In file order.
@@ -65,16 +65,16 @@ pub struct Pipeline {
     /// In topological order, ties in file order.
     pub nodes: Vec<Node>,
     /// Where each node stands in its file, in the order of `nodes`.
-    places: Vec<NodePlace>,
+    locations: Vec<NodeLocations>,
 }
 
 /// Where to underline what is said about a node.
-struct NodePlace {
-    header: Place,
-    inputs: BTreeMap<String, Place>,
-    outputs: BTreeMap<String, Place>,
-    resources: BTreeMap<String, Place>,
-    parameters: params::Places,
+struct NodeLocations {
+    header: Location,
+    inputs: BTreeMap<String, Location>,
+    outputs: BTreeMap<String, Location>,
+    resources: BTreeMap<String, Location>,
+    parameters: params::ParameterLocations,
 }
 
 impl Pipeline {
@@ -127,7 +127,7 @@ impl Pipeline {
     #[must_use]
     pub fn problem(&self, node: usize, invalid: &Invalid) -> Problem {
         let id = &self.nodes[node].id;
-        self.places[node].blame(Code::Preflight, invalid, &format!("stage `{id}` will not start"))
+        self.locations[node].blame(Code::Preflight, invalid, &format!("stage `{id}` will not start"))
     }
 }
 
@@ -135,20 +135,21 @@ impl Pipeline {
     /// What keeps an output from its place, underlined where the file declares it.
     #[must_use]
     pub fn misplaced(&self, node: usize, output: &str, code: Code, message: String) -> Problem {
-        let place = &self.places[node];
-        Problem::new(code, message).at(place.outputs.get(output).unwrap_or(&place.header), "this output")
+        let locations = &self.locations[node];
+        Problem::new(code, message)
+            .at(locations.outputs.get(output).unwrap_or(&locations.header), "this output")
     }
 
     /// A node asks for more of a resource than this machine has.
     #[must_use]
     pub fn exceeded(&self, node: usize, resource: &str, wanted: u64, total: u64) -> Problem {
-        let place = &self.places[node];
+        let locations = &self.locations[node];
         too_much(resource, wanted, total)
-            .at(place.resources.get(resource).unwrap_or(&place.header), "more than this machine has")
+            .at(locations.resources.get(resource).unwrap_or(&locations.header), "more than this machine has")
     }
 }
 
-impl NodePlace {
+impl NodeLocations {
     /// Underlines the input, else the parameter that `invalid` names, else the stage's header.
     fn blame(&self, code: Code, invalid: &Invalid, otherwise: &str) -> Problem {
         let named = invalid.at.as_deref();
@@ -194,7 +195,7 @@ pub struct Node {
     /// Its own, else the pipeline's; what it draws from is mixed from this and the family.
     pub seed: u64,
     /// How it is executed; no part of its key.
-    pub terms: Terms,
+    pub scheduling: Scheduling,
     /// Wired inputs, by port name.
     pub inputs: Vec<Wire>,
     /// Outputs, in declared order.
@@ -258,6 +259,6 @@ pub struct Out {
     pub kind: Kind,
     /// Where it is published, relative to the root: `artifacts/<stage>/<name>[.ext]`, or as a command declares.
     pub published: PathBuf,
-    /// Where that lies, links followed: see [`Links::place`].
-    pub place: PathBuf,
+    /// The same, links resolved: see [`Links::resolve`].
+    pub resolved: PathBuf,
 }

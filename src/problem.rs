@@ -40,16 +40,16 @@ impl Text {
         self.0.inner()
     }
 
-    /// A place in it, in bytes.
+    /// A span of it, in bytes.
     #[must_use]
-    pub fn place(&self, span: Range<usize>) -> Place {
-        Place { text: self.clone(), span }
+    pub fn location(&self, span: Range<usize>) -> Location {
+        Location { text: self.clone(), span }
     }
 }
 
-/// A place to underline.
+/// A span of a text, to underline.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Location {
     /// Where it is.
     pub text: Text,
     /// From byte to byte.
@@ -86,11 +86,11 @@ impl Problem {
         }
     }
 
-    /// Underlines a place. All places of one problem lie in one text; the first decides its order.
+    /// Underlines a span. All spans of one problem are of one text; the first decides its order.
     #[must_use]
-    pub fn at(mut self, place: &Place, label: impl Into<String>) -> Self {
-        self.0.text.get_or_insert_with(|| place.text.clone());
-        self.0.labels.push(LabeledSpan::new(Some(label.into()), place.span.start, place.span.len()));
+    pub fn at(mut self, location: &Location, label: impl Into<String>) -> Self {
+        self.0.text.get_or_insert_with(|| location.text.clone());
+        self.0.labels.push(LabeledSpan::new(Some(label.into()), location.span.start, location.span.len()));
         self
     }
 

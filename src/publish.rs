@@ -14,52 +14,52 @@ use crate::{
     fingerprint::{Digest, Memo, Unreadable, observe},
     lock::Locked,
     pipeline::{Links, Out},
-    store::{Entry, Mark, Store, Stored, beside, copy_tree, remove},
+    store::{Entry, PublishRecord, Store, Stored, copy_tree, remove, staging_path},
 };
 
-/// What lies where an output is published.
+/// What is found where an output is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ArtifactState {
     /// The output, byte for byte.
-    Right,
+    Current,
     /// Nothing.
     Missing,
     /// Something else.
-    Other,
+    Modified,
 }
 
-/// What lies at `path`, where `stored` should.
-pub fn standing(memo: &mut Memo, path: &Path, stored: &Stored) -> Standing {
+/// What is found at `path`, where `stored` should be.
+pub fn artifact_state(memo: &mut Memo, path: &Path, stored: &Stored) -> ArtifactState {
     match memo.observe(path) {
         Ok(seen) if seen.digest == stored.digest && (seen.shape == Shape::Folder) == stored.folder => {
-            Standing::Right
+            ArtifactState::Current
         }
         Err(Unreadable::Missing(missing)) if missing == path && fs::symlink_metadata(path).is_err() => {
-            Standing::Missing
+            ArtifactState::Missing
         }
-        _ => Standing::Other,
+        _ => ArtifactState::Modified,
     }
 }
 
-/// Whether a run died here before it could tidy up.
+/// Whether a killed run left a staged copy here.
 #[must_use]
-pub fn is_untidy(path: &Path) -> bool {
-    fs::symlink_metadata(beside(path)).is_ok()
+pub fn has_leftover(path: &Path) -> bool {
+    fs::symlink_metadata(staging_path(path)).is_ok()
 }
 
-/// What lies above an output, relative to `root`, where a folder is needed.
+/// A file above an output, relative to `root`, where a folder is needed.
 #[must_use]
-pub fn above(root: &Path, out: &Out) -> Option<PathBuf> {
+pub fn blocking_file(root: &Path, out: &Out) -> Option<PathBuf> {
     let mut above = out.published.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
     above
         .find(|path| fs::symlink_metadata(root.join(path)).is_ok() && !root.join(path).is_dir())
         .map(Path::to_owned)
 }
 
-/// Whether an output would take the place of what a user made: of something that is no result, at a place where
+/// Whether an output would overwrite what a user made: of something that is no result, at a place where
 /// none was published before. `before` is the node's last good state.
 #[must_use]
-pub fn is_in_the_way(
+pub fn would_overwrite(
     store: &Store,
     memo: &mut Memo,
     root: &Path,
@@ -67,13 +67,20 @@ pub fn is_in_the_way(
     before: Option<&Locked>,
 ) -> bool {
     let target = root.join(&out.published);
-    let free = fs::symlink_metadata(&target).is_err() || store.has_placed(&out.place) || is_empty(&target);
-    !free && !is_ours(store, memo, root, out, before)
+    let free =
+        fs::symlink_metadata(&target).is_err() || store.was_published(&out.resolved) || is_empty(&target);
+    !free && !is_published_result(store, memo, root, out, before)
 }
 
-/// Whether what lies where an output goes is a result, as it was placed.
+/// Whether what is found where an output goes is an unmodified result.
 #[must_use]
-pub fn is_ours(store: &Store, memo: &mut Memo, root: &Path, out: &Out, before: Option<&Locked>) -> bool {
+pub fn is_published_result(
+    store: &Store,
+    memo: &mut Memo,
+    root: &Path,
+    out: &Out,
+    before: Option<&Locked>,
+) -> bool {
     let digest = memo.observe(&root.join(&out.published)).ok().map(|seen| seen.digest);
     digest.is_some_and(|digest| placed(store, out, before).contains(&digest) || store.holds(digest))
 }
@@ -87,9 +94,9 @@ fn is_empty(path: &Path) -> bool {
 /// What placing an entry's outputs did.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Outputs that were not right before.
+    /// Outputs that were not current before.
     pub placed: usize,
-    /// What lay there and was in no cache: from where, to where.
+    /// What was there and in no cache: from where, to where.
     pub displaced: Vec<(PathBuf, PathBuf)>,
 }
 
@@ -110,7 +117,7 @@ impl From<StageError> for PublishError {
 
 /// Where outputs are placed, and for whom.
 #[derive(Clone, Copy)]
-pub struct Site<'a> {
+pub struct PublishTarget<'a> {
     /// The project's root.
     pub root: &'a Path,
     /// The pipeline file, relative to it.
@@ -121,14 +128,14 @@ pub struct Site<'a> {
     pub before: Option<&'a Locked>,
 }
 
-/// Places every output that is not right yet. The caller holds [`Store::publishing`].
+/// Places every output that is not current yet. The caller holds [`Store::publish_lock`].
 ///
 /// # Errors
 /// When the entry is damaged or the disk refuses.
 pub fn publish(
     store: &Store,
     entry: &Entry,
-    site: &Site<'_>,
+    site: &PublishTarget<'_>,
     memo: &mut Memo,
 ) -> Result<Published, PublishError> {
     let mut published = Published::default();
@@ -138,28 +145,28 @@ pub fn publish(
         let Some(stored) = entry.record.outputs.get(&out.name) else {
             return Err(PublishError::Damaged(out.name.clone()));
         };
-        let mark = Mark {
+        let record = PublishRecord {
             path: out.published.clone(),
-            place: out.place.clone(),
+            resolved: out.resolved.clone(),
             by: Some(site.file.into()),
             digest: Some(stored.digest),
             claimed: false,
         };
         let target = site.root.join(&out.published);
-        let found = standing(memo, &target, stored);
-        if found == Standing::Right {
-            store.set_mark(&mark)?;
-            remove(&beside(&target))?;
+        let found = artifact_state(memo, &target, stored);
+        if found == ArtifactState::Current {
+            store.set_publish_record(&record)?;
+            remove(&staging_path(&target))?;
             continue;
         }
-        let beside = place_beside(entry, &out.name, stored, &target)?;
-        if found == Standing::Other
-            && let Some(home) = keep(store, &target, &placed(store, out, site.before))?
+        let staged = stage_copy(entry, &out.name, stored, &target)?;
+        if found == ArtifactState::Modified
+            && let Some(home) = displace_unknown(store, &target, &placed(store, out, site.before))?
         {
             published.displaced.push((out.published.clone(), home));
         }
-        store.set_mark(&mark)?;
-        swap(&beside, &target)?;
+        store.set_publish_record(&record)?;
+        swap(&staged, &target)?;
         memo.forget(&target);
         published.placed += 1;
     }
@@ -168,52 +175,54 @@ pub fn publish(
 
 /// Nobody looked whether an output may be placed where its path leads only now.
 fn expect_there(out: &Out, links: &mut Links) -> Result<(), StageError> {
-    let now = links.place(&out.published);
-    if now == out.place {
+    let now = links.resolve(&out.published);
+    if now == out.resolved {
         return Ok(());
     }
-    let (path, now, then) = (out.published.display(), links.shown(&now), links.shown(&out.place));
-    Err(StageError::new(format!("`{path}` leads to `{now}` now, and led to `{then}` when the run began"))
-        .help("leave links, and folders of outputs, alone while stages run; then type `ner-pipe run`"))
+    let (path, now, then) = (out.published.display(), links.shown(&now), links.shown(&out.resolved));
+    Err(StageError::new(format!(
+        "`{path}` resolves to `{now}` now, and resolved to `{then}` when the run began"
+    ))
+    .help("leave links, and folders of outputs, alone while stages run; then type `ner-pipe run`"))
 }
 
 /// What was published there before: the cache need not have it any more.
 fn placed(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
-    let last = store.mark(&out.place).and_then(|mark| mark.digest);
+    let last = store.publish_record(&out.resolved).and_then(|record| record.digest);
     let locked = before.and_then(|locked| locked.outputs.get(&out.name).copied());
     last.into_iter().chain(locked).collect()
 }
 
 /// Copies an output next to where it goes, and verifies every byte.
-fn place_beside(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Result<PathBuf, PublishError> {
+fn stage_copy(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Result<PathBuf, PublishError> {
     let parent = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|e| {
         StageError::io("create", parent, e).help("move away what lies in the way of a published output")
     })?;
-    let beside = beside(target);
+    let staged = staging_path(target);
     // From a run that died here; the name is ours.
-    remove(&beside)?;
+    remove(&staged)?;
     let source = entry.path(name, stored);
     let begun = reach(Point::PlaceBeside).map_err(|e| StageError::io("copy", &source, e));
-    let copied = begun.and_then(|()| copy_tree(&source, &beside));
-    let intact = copied.is_ok() && observe(&beside).is_ok_and(|seen| seen.digest == stored.digest);
+    let copied = begun.and_then(|()| copy_tree(&source, &staged));
+    let intact = copied.is_ok() && observe(&staged).is_ok_and(|seen| seen.digest == stored.digest);
     if intact {
-        return Ok(beside);
+        return Ok(staged);
     }
-    remove(&beside)?;
+    remove(&staged)?;
     // Damaged is what the cache has, not what a full disk made of it.
     let whole = observe(&source).is_ok_and(|seen| seen.digest == stored.digest);
     Err(match copied {
         Err(error) if whole => error.into(),
         Ok(()) if whole => {
-            StageError::new(format!("{} was changed while it was placed", beside.display())).into()
+            StageError::new(format!("{} was changed while it was placed", staged.display())).into()
         }
         _ => PublishError::Damaged(name.to_owned()),
     })
 }
 
 /// Moves what is no result into the store, and says where to. A link is never one.
-fn keep(store: &Store, target: &Path, ours: &[Digest]) -> Result<Option<PathBuf>, StageError> {
+fn displace_unknown(store: &Store, target: &Path, ours: &[Digest]) -> Result<Option<PathBuf>, StageError> {
     let digest = observe(target).ok().map(|seen| seen.digest);
     let known = |digest| ours.contains(&digest) || store.holds(digest);
     if !target.is_symlink() && digest.is_some_and(known) {
@@ -222,18 +231,18 @@ fn keep(store: &Store, target: &Path, ours: &[Digest]) -> Result<Option<PathBuf>
     store.displace(target, digest).map(Some)
 }
 
-/// Puts `beside` in the place of `target`: at no moment does half of it lie there.
-fn swap(beside: &Path, target: &Path) -> Result<(), StageError> {
+/// Puts `staged` in the place of `target`: at no moment does half of it lie there.
+fn swap(staged: &Path, target: &Path) -> Result<(), StageError> {
     let failed = |e: io::Error| StageError::io("publish", target, e);
     reach(Point::Swap).map_err(failed)?;
     if fs::symlink_metadata(target).is_ok() {
         let cwd = rustix::fs::CWD;
-        if rustix::fs::renameat_with(cwd, beside, cwd, target, RenameFlags::EXCHANGE).is_ok() {
+        if rustix::fs::renameat_with(cwd, staged, cwd, target, RenameFlags::EXCHANGE).is_ok() {
             reach(Point::Swapped).map_err(failed)?;
-            return remove(beside);
+            return remove(staged);
         }
         // Not every file system can exchange.
         remove(target)?;
     }
-    fs::rename(beside, target).map_err(failed)
+    fs::rename(staged, target).map_err(failed)
 }

@@ -14,7 +14,7 @@ use crate::{
     lock::{Conflict, Lock, LockError, keys_in},
 };
 
-/// Why a revision's lock cannot be told.
+/// Why a revision's lock cannot be read.
 #[derive(Debug, Error)]
 pub enum RevisionError {
     /// There is no git.
@@ -59,12 +59,12 @@ impl RevisionError {
                 "name a commit that has it: `git log --oneline -- {}` lists them",
                 path.file_name().unwrap_or_default().display()
             ),
-            Self::Lock { .. } => "name a commit whose lock is whole".to_owned(),
+            Self::Lock { .. } => "name a commit whose lock file is valid".to_owned(),
         }
     }
 }
 
-/// The lock that lies at `path` (in the working tree, whether it is there now or not), as `revision` has
+/// The lock at `path` (in the working tree, whether it is there now or not), as `revision` has
 /// it: a branch, tag or commit; and which commit that is.
 ///
 /// # Errors

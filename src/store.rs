@@ -1,6 +1,6 @@
 //! `cache/`: results by key. [`Store::lookup`] gives a [`Hit`](Lookup::Hit) or a [`Miss`](Lookup::Miss);
-//! only a miss yields a [`Slot`], and only a slot can be committed, by one rename: a result is findable
-//! only when whole.
+//! only a miss yields a [`Slot`], and only a slot can be committed, by one rename: a result is visible
+//! only when complete.
 //!
 //! ```text
 //! cache/version             what the layout below means
@@ -12,21 +12,23 @@
 //! cache/checkpoints/<key>/  what lets a stage resume
 //! cache/failed/<node>/      the last failed attempt of a node: failure.json  log.txt
 //! cache/damaged/<key>.<n>/  an entry whose bytes were not what was recorded
-//! cache/displaced/<digest>/ what lay where an output is published and was not ours, or a command moved away
+//! cache/displaced/<digest>/ a user's file found where an output is published, or one that a command moved away
 //! cache/published/<place>   what was or will be placed there, and by which pipeline file: ours to replace
 //! cache/locked/<path>       a lock that names results, and its pipeline file
 //! ```
 //!
 //! The text is medical: folders are 0700 and files 0600.
 
-mod aside;
 mod check;
 mod clear;
 mod entry;
 mod failure;
 mod flock;
 mod gc;
+mod lookup;
 mod published;
+mod quarantine;
+mod remote;
 mod slot;
 mod sweep;
 mod tree;
@@ -35,8 +37,7 @@ use std::{
     fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
+    sync::Arc,
 };
 
 use stage_contract::StageError;
@@ -45,17 +46,17 @@ pub use check::{Checked, Damage};
 pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
-pub use gc::{Item, Limits, Plan, Sort};
-pub use published::{Mark, Recorder};
+pub use gc::{CacheItem, GcLimits, GcPlan, ItemKind};
+pub use lookup::{Lookup, LookupError, WaitPolicy};
+pub use published::{GcRoot, PublishRecord};
+pub use remote::Remote;
 pub use slot::Slot;
 pub use tree::{
-    beside, copy_tree, leave_alone, make_private, private_folder, remove, write_shared, write_whole,
+    copy_tree, make_private, private_folder, remove, remove_siblings, staging_path, write_atomic,
+    write_atomic_shared,
 };
 
-use crate::{
-    failpoint::{Point, reach},
-    fingerprint::{Digest, Key, Manifest},
-};
+use crate::fingerprint::{Digest, Key, Manifest};
 
 /// What the layout of `cache/` means; raised when an older ner-pipe could misread it.
 const FORMAT: &str = "1";
@@ -64,39 +65,7 @@ const FORMAT: &str = "1";
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-}
-
-/// What a key finds.
-pub enum Lookup {
-    /// The result.
-    Hit(Box<Entry>),
-    /// The right to make it.
-    Miss(Slot),
-}
-
-/// What to do while another run makes the same result.
-pub struct Patience<'a> {
-    /// False: do not wait.
-    pub wait: bool,
-    /// Whether the user wants to stop.
-    pub cancelled: &'a dyn Fn() -> bool,
-    /// Called once when waiting begins.
-    pub waiting: &'a mut dyn FnMut(),
-}
-
-/// Why a lookup gave nothing.
-#[derive(Debug)]
-pub enum LookupError {
-    /// Another run makes this result, and waiting was not wanted.
-    Busy,
-    /// Something failed, or the user stopped waiting.
-    Failed(StageError),
-}
-
-impl From<StageError> for LookupError {
-    fn from(error: StageError) -> Self {
-        Self::Failed(error)
-    }
+    remote: Option<Arc<dyn Remote>>,
 }
 
 impl Store {
@@ -105,7 +74,7 @@ impl Store {
     /// # Errors
     /// When a newer ner-pipe wrote it, or what is called so is no folder.
     pub fn at(root: &Path) -> Result<Self, StageError> {
-        let store = Self { root: root.join("cache") };
+        let store = Self { root: root.join("cache"), remote: None };
         let path = store.root.join("version");
         match fs::read_to_string(&path) {
             Ok(version) if version.trim() == FORMAT => Ok(store),
@@ -114,7 +83,7 @@ impl Store {
                 path.display(),
                 version.trim()
             ))
-            .help("use the newer ner-pipe, or move `cache/` away: everything is then computed anew")),
+            .help("use the newer ner-pipe, or move `cache/` away: everything is then recomputed")),
             Err(error) if error.kind() == ErrorKind::NotFound => match fs::read_link(&store.root) {
                 Ok(target) if !store.root.exists() => {
                     let (cache, target) = (store.root.display(), target.display());
@@ -135,31 +104,14 @@ impl Store {
         }
     }
 
-    /// Makes the folders, and sweeps what dead runs left. The cache is in use until what this gives is dropped:
-    /// nobody takes it away meanwhile.
-    ///
-    /// # Errors
-    /// When the disk refuses. A run that makes and places nothing can do without.
-    pub fn prepare(&self) -> Result<Flock, StageError> {
-        let write = || -> Result<Flock, StageError> {
-            reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
-            let held = self.occupy()?;
-            for name in ["entries", "tmp"] {
-                private_folder(&self.root.join(name))?;
-            }
-            let version = self.root.join("version");
-            if !version.exists() {
-                let _held = self.publishing()?;
-                write_whole(&version, format!("{FORMAT}\n").as_bytes())?;
-            }
-            Ok(held)
-        };
-        let held = write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
-        self.sweep();
-        Ok(held)
+    /// With a second store behind it: a lookup that finds nothing here asks that, and what is committed here is
+    /// pushed there.
+    #[must_use]
+    pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {
+        Self { remote: Some(remote), ..self }
     }
 
-    /// Where it lies.
+    /// Its folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -177,60 +129,6 @@ impl Store {
         Entry::read(&self.entry_folder(key)).ok()
     }
 
-    /// The result of a key, or the right to make it: then other runs wait for the slot.
-    ///
-    /// # Errors
-    /// When another run makes it and `patience` does not wait or was cancelled, or the disk refuses.
-    pub fn lookup(&self, key: &Key, mut patience: Patience<'_>) -> Result<Lookup, LookupError> {
-        if let Some(entry) = self.peek(key) {
-            return Ok(Lookup::Hit(Box::new(entry)));
-        }
-        let lock = self.lock_key(key, &mut patience)?;
-        let home = self.entry_folder(key);
-        // Whoever held the lock may have committed meanwhile.
-        let damaged = match Entry::read(&home) {
-            Ok(entry) => return Ok(Lookup::Hit(Box::new(entry))),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let error = StageError::io("read", &home, error);
-                return Err(error.help("make `cache/` readable: `chmod -R u+rwX cache`").into());
-            }
-            Err(_) => self.move_aside(key)?,
-        };
-        Ok(Lookup::Miss(Slot::create(self, *key, lock, damaged)?))
-    }
-
-    /// The right to make a result again though it is there.
-    ///
-    /// # Errors
-    /// As [`Store::lookup`].
-    pub fn renew(&self, key: &Key, mut patience: Patience<'_>) -> Result<Slot, LookupError> {
-        let lock = self.lock_key(key, &mut patience)?;
-        Ok(Slot::create(self, *key, lock, None)?)
-    }
-
-    fn lock_key(&self, key: &Key, patience: &mut Patience<'_>) -> Result<Flock, LookupError> {
-        const POLL: Duration = Duration::from_millis(20);
-        let path = self.lock_path(key);
-        let mut told = false;
-        loop {
-            if let Some(lock) = Flock::try_exclusive(&path)? {
-                reach(Point::KeyLocked).map_err(|e| StageError::io("lock", &path, e))?;
-                return Ok(lock);
-            }
-            if !patience.wait {
-                return Err(LookupError::Busy);
-            }
-            if (patience.cancelled)() {
-                return Err(LookupError::Failed(StageError::Cancelled));
-            }
-            if !told {
-                (patience.waiting)();
-                told = true;
-            }
-            thread::sleep(POLL);
-        }
-    }
-
     /// Every result, in no particular order; what is unreadable is left out.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
@@ -239,7 +137,7 @@ impl Store {
 
     /// Keys of results that begin with these digits, sorted.
     #[must_use]
-    pub fn beginning(&self, start: &str) -> Vec<Key> {
+    pub fn keys_with_prefix(&self, start: &str) -> Vec<Key> {
         let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
         let names = folders.filter_map(|folder| folder.file_name().into_string().ok());
         let start = start.to_lowercase();
@@ -260,7 +158,7 @@ impl Store {
     pub fn holds(&self, digest: Digest) -> bool {
         self.entries().any(|entry| {
             let mut outputs = entry.record.outputs.values();
-            outputs.any(|stored| stored.digest == digest) && entry.is_whole()
+            outputs.any(|stored| stored.digest == digest) && entry.is_complete()
         })
     }
 
@@ -271,7 +169,7 @@ impl Store {
     }
 
     /// The lock that the process itself takes that makes a result: a dying child of a killed run and
-    /// the next run's child must not meet in one checkpoint folder.
+    /// the next run's child must not share one checkpoint folder.
     #[must_use]
     pub fn exec_lock(&self, key: &Key) -> PathBuf {
         self.root.join("locks").join(format!("{key}.exec"))
@@ -281,12 +179,12 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn publishing(&self) -> Result<Flock, StageError> {
+    pub fn publish_lock(&self) -> Result<Flock, StageError> {
         Flock::exclusive(&self.root.join("locks/publish"))
     }
 
-    /// A path of the project's as it is told from other projects' where they may share the cache, by a link.
-    fn own(&self, path: &Path) -> PathBuf {
+    /// A path of the project, made absolute where other projects may share the cache by a link.
+    fn qualified(&self, path: &Path) -> PathBuf {
         match self.root.parent() {
             Some(project) if self.root.is_symlink() => project.join(path),
             _ => path.to_owned(),
@@ -305,7 +203,7 @@ impl Store {
 /// Bytes free for us on the file system of `path`.
 ///
 /// # Errors
-/// When the system does not tell.
+/// When the system does not report it.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

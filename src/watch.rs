@@ -1,4 +1,4 @@
-//! What a run tells: progress bars on a terminal, plain lines elsewhere, JSON lines for programs.
+//! Progress and results of a run: bars on a terminal, plain lines elsewhere, JSON lines for programs.
 
 mod json;
 mod lines;
@@ -26,13 +26,13 @@ pub use wrap::{columns, wrap};
 pub enum Outcome {
     /// The stage ran.
     Executed,
-    /// Its artifacts were right already.
+    /// Its artifacts were current already.
     Reused,
     /// Its artifacts were placed from the cache.
     Restored,
-    /// It gave no result.
+    /// It failed.
     Failed,
-    /// A stage that it needs gave no result.
+    /// A stage that it needs has no result.
     Skipped,
     /// The user stopped the run.
     Cancelled,
@@ -57,12 +57,12 @@ impl Outcome {
     }
 }
 
-/// Why a node gave no result, and what to do.
+/// Why a node has no result, and what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// A lower-case fragment.
     pub message: String,
-    /// What lies below, from the general to the particular.
+    /// The underlying causes, outermost first.
     pub causes: Vec<String>,
     /// What was kept.
     pub kept: Vec<String>,
@@ -73,9 +73,9 @@ pub struct Fault {
     pub log: Vec<String>,
 }
 
-/// The end of one node in a run.
+/// How one node of a run ended.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub struct NodeSummary {
     /// The node's id.
     pub stage: String,
     /// What happened.
@@ -88,12 +88,12 @@ pub struct Ending {
     pub reasons: Vec<String>,
     /// Verdicts of its gates, by name.
     pub gates: BTreeMap<String, String>,
-    /// Where it gave no result.
+    /// Where it has no result.
     pub fault: Option<Fault>,
 }
 
-impl Ending {
-    /// A node that has not begun.
+impl NodeSummary {
+    /// Of a node that has not started.
     #[must_use]
     pub fn new(stage: &str) -> Self {
         Self {
@@ -108,11 +108,11 @@ impl Ending {
     }
 }
 
-/// The end of a run.
+/// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Every node of the run, in the order of work.
-    pub endings: Vec<Ending>,
+    pub nodes: Vec<NodeSummary>,
     /// How long it all took.
     pub seconds: f64,
     /// What to type to read what was said of gates, where that was not shown now.
@@ -123,7 +123,7 @@ impl Summary {
     /// How many nodes ended so.
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.endings.iter().filter(|ending| ending.outcome == outcome).count()
+        self.nodes.iter().filter(|node| node.outcome == outcome).count()
     }
 
     /// Whether every node has its result.
@@ -136,15 +136,15 @@ impl Summary {
     /// Gates with this verdict, as `stage.gate`.
     #[must_use]
     pub fn gates(&self, verdict: &str) -> Vec<String> {
-        let gates = self.endings.iter().flat_map(|ending| {
-            ending.gates.iter().map(|(gate, outcome)| (format!("{}.{gate}", ending.stage), outcome))
+        let gates = self.nodes.iter().flat_map(|node| {
+            node.gates.iter().map(|(gate, outcome)| (format!("{}.{gate}", node.stage), outcome))
         });
         gates.filter(|(_, outcome)| *outcome == verdict).map(|(name, _)| name).collect()
     }
 }
 
-/// Who is told about a run. Nothing in here can fail: a closed terminal stops no stage, and that not all
-/// could be told is said at the end.
+/// Reports a run. Nothing in here can fail: a closed terminal stops no stage, and that the output is
+/// incomplete is said at the end.
 pub trait Watch {
     /// A node begins to execute, for these reasons.
     fn started(&mut self, stage: &str, reasons: &[String]);
@@ -153,7 +153,7 @@ pub trait Watch {
     /// The runner has something to say.
     fn note(&mut self, text: &str);
     /// A node is done with.
-    fn ended(&mut self, ending: &Ending);
+    fn ended(&mut self, node: &NodeSummary);
     /// The run is over.
     fn finished(&mut self, summary: &Summary);
     /// Why not all of it reached standard output: a full disk, but not a reader that has seen enough.
@@ -162,7 +162,7 @@ pub trait Watch {
     }
 }
 
-/// How a run speaks.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people.

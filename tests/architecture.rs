@@ -3,6 +3,9 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+#[path = "architecture/arrows.rs"]
+mod arrows;
+
 /// The runner's modules; each imports only modules before it.
 const MODULES: [&str; 15] = [
     "failpoint",

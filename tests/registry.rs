@@ -115,7 +115,7 @@ fn a_stage_is_executed_again_and_compared() {
     let at = lock.find("code = \"").expect("has one");
     project.write("pipeline.lock", &format!("{}code = \"another{}", &lock[..at], &lock[at + 8..]));
     assert_eq!(project.stages()[0]["reasons"][0], "code changed");
-    assert!(project.ok(&["verify", "--rerun", "probe"]).contains("probe gives again what was recorded"));
+    assert!(project.ok(&["verify", "--rerun", "probe"]).contains("probe reproduces its recorded result"));
     assert!(
         !project.exists("cache/checkpoints")
             || std::fs::read_dir(project.path("cache/checkpoints")).expect("is there").next().is_none()

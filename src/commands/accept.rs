@@ -64,7 +64,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         accept(&mut project, &plan)?;
     }
     let none = if lines.is_empty() && args.setting.format == Format::Text {
-        vec!["nothing to accept: of no stage the code alone changed".to_owned()]
+        vec!["nothing to accept: no stage changed in its code alone".to_owned()]
     } else {
         Vec::new()
     };

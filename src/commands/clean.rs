@@ -13,15 +13,15 @@ use super::{Exit, emit, open, working_folder};
 use crate::{
     fingerprint::{Digest, observe},
     pipeline::{Links, Out},
-    runner::{Project, Stop, Wish},
-    store::{Limits, Mark, Sort, Store, remove},
+    runner::{MachineOptions, Project, Stop},
+    store::{GcLimits, ItemKind, PublishRecord, Store, remove},
     watch::size,
 };
 
-/// Remove the published outputs that are whole in the cache: `ner-pipe run` places them again
+/// Remove the published outputs that are intact in the cache: `ner-pipe run` places them again
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Remove the cache instead: every result is then computed anew
+    /// Remove the cache instead: every result is then recomputed
     #[arg(long)]
     cache: bool,
     /// With `--cache`: also what is in `cache/displaced`, which is yours, and nowhere else
@@ -43,10 +43,10 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if args.cache {
         return clean_cache(args);
     }
-    let project = open(registry, &args.file, &[], Wish::default())?;
-    // A running stage may be reading what lies there.
+    let project = open(registry, &args.file, &[], MachineOptions::default())?;
+    // A running stage may be reading it.
     let held = if project.store.is_there() {
-        let Some(closed) = project.store.close()? else { return busy() };
+        let Some(closed) = project.store.lock_exclusive()? else { return busy() };
         Some(closed)
     } else {
         None
@@ -54,13 +54,13 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let copies = Copies::of(&project.store);
     let mut removed = 0;
     let mut lines = Vec::new();
-    for Placed { path, place, digest } in placed(&project) {
+    for Placed { path, resolved, digest } in placed(&project) {
         let target = project.pipeline.root.join(&path);
         if fs::symlink_metadata(&target).is_err() {
             continue;
         }
         let shown = path.display();
-        if let Some(other) = other_owner(&project, &place) {
+        if let Some(other) = other_owner(&project, &resolved) {
             lines.push(format!("{shown} stays: {} placed it", other.display()));
             continue;
         }
@@ -71,7 +71,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
             lines.push(format!("{shown} stays: the cache does not have it"));
         } else {
             remove(&target)?;
-            project.store.forget_mark(&place)?;
+            project.store.forget_publish_record(&resolved)?;
             lines.push(format!("{shown} removed"));
             removed += 1;
             remove_empty(&project, target.parent());
@@ -90,35 +90,37 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 struct Placed {
     path: PathBuf,
     /// Where that lies.
-    place: PathBuf,
+    resolved: PathBuf,
     /// What it placed there; any result will do where an output is still declared.
     digest: Option<Digest>,
 }
 
-/// Where outputs of the pipeline file lie: those that it declares, then those of stages and instances that it
+/// Where outputs of the pipeline file are: those that it declares, then those of stages and instances that it
 /// has no longer.
 fn placed(project: &Project<'_>) -> Vec<Placed> {
     let outputs = project.pipeline.nodes.iter().flat_map(|node| &node.outputs);
-    let placed = |out: &Out| Placed { path: out.published.clone(), place: out.place.clone(), digest: None };
+    let placed =
+        |out: &Out| Placed { path: out.published.clone(), resolved: out.resolved.clone(), digest: None };
     let declared: Vec<_> = outputs.map(placed).collect();
-    let known: BTreeSet<_> = declared.iter().map(|placed| placed.place.clone()).collect();
+    let known: BTreeSet<_> = declared.iter().map(|placed| placed.resolved.clone()).collect();
     let mut links = Links::of(&project.pipeline.root);
-    let marks = project.store.marks().filter(|mark| {
-        mark.by.as_ref() == Some(&project.pipeline.file)
-            && mark.digest.is_some()
-            && !known.contains(&mark.place)
+    let records = project.store.publish_records().filter(|record| {
+        record.by.as_ref() == Some(&project.pipeline.file)
+            && record.digest.is_some()
+            && !known.contains(&record.resolved)
             // What a link led to that leads elsewhere now is left to whoever made it so.
-            && links.place(&mark.path) == mark.place
+            && links.resolve(&record.path) == record.resolved
     });
-    let mut gone: Vec<_> =
-        marks.map(|Mark { path, place, digest, .. }| Placed { path, place, digest }).collect();
+    let mut gone: Vec<_> = records
+        .map(|PublishRecord { path, resolved, digest, .. }| Placed { path, resolved, digest })
+        .collect();
     gone.sort_by(|a, b| a.path.cmp(&b.path));
     declared.into_iter().chain(gone).collect()
 }
 
 /// Another pipeline file that placed what lies there.
-fn other_owner(project: &Project<'_>, place: &Path) -> Option<PathBuf> {
-    let owner = project.store.mark(place)?.by?;
+fn other_owner(project: &Project<'_>, resolved: &Path) -> Option<PathBuf> {
+    let owner = project.store.publish_record(resolved)?.by?;
     (owner != project.pipeline.file && project.pipeline.root.join(&owner).is_file()).then_some(owner)
 }
 
@@ -170,11 +172,11 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
-    let items = store.plan(&BTreeSet::new(), &Limits::default());
-    let all = || items.waste.iter().chain(&items.kept);
-    let results = all().filter(|item| item.sort == Sort::Result).count();
-    let checkpoints = all().filter(|item| item.sort == Sort::Checkpoint).count();
-    let displaced = all().filter(|item| item.sort == Sort::Displaced).count();
+    let items = store.gc_plan(&BTreeSet::new(), &GcLimits::default());
+    let all = || items.garbage.iter().chain(&items.kept);
+    let results = all().filter(|item| item.kind == ItemKind::Result).count();
+    let checkpoints = all().filter(|item| item.kind == ItemKind::Checkpoint).count();
+    let displaced = all().filter(|item| item.kind == ItemKind::Displaced).count();
     let bytes: u64 = all().map(|item| item.bytes).sum();
     let what = format!("{results} results and {checkpoints} checkpoints, {} in all", size(bytes));
     let mine = match (displaced, args.displaced) {
@@ -185,14 +187,14 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     if !args.yes && !confirmed(&format!("remove {what}{mine}?"))? {
         return Ok(Exit::Ok);
     }
-    let Some(held) = store.close()? else { return busy() };
+    let Some(held) = store.lock_exclusive()? else { return busy() };
     store.clear(held, !args.displaced)?;
     emit(&mut io::stdout(), [format!("removed {what}{mine}")])?;
     Ok(Exit::Ok)
 }
 
 fn busy() -> Result<Exit, Stop> {
-    let said = "error: a run is at work in the cache\n  help: wait for its end";
+    let said = "error: a run is at work in the cache\n  help: wait until it ends";
     emit(&mut io::stderr(), [said.to_owned()])?;
     Ok(Exit::WouldWait)
 }

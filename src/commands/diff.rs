@@ -60,12 +60,12 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
 
 /// The one result whose key begins so.
 fn find(store: &Store, start: &str) -> Result<Entry, Stop> {
-    let found = store.beginning(start);
+    let found = store.keys_with_prefix(start);
     match found.as_slice() {
         [key] => store.peek(key).ok_or_else(|| {
             Stop::wrong(
                 format!("the result {} in the cache is damaged", key.short()),
-                "type `ner-pipe run` to make it anew",
+                "type `ner-pipe run` to make it again",
             )
         }),
         [] => Err(Stop::wrong(

@@ -21,5 +21,5 @@ pub struct Args {
 /// # Errors
 /// When the job cannot be read.
 pub fn run(args: &Args, registry: &Registry) -> Result<u8, Stop> {
-    Ok(executor::serve(registry, &args.job, args.tied)?)
+    Ok(executor::exec_node(registry, &args.job, args.tied)?)
 }

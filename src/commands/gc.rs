@@ -18,13 +18,13 @@ use crate::{
     lock::keys_in,
     revision::keys_in_branches,
     runner::Stop,
-    store::{Item, Limits, Sort, Store},
+    store::{CacheItem, GcLimits, ItemKind, Store},
     watch::{Format, size},
 };
 
 /// Delete unused cache entries: never one that a lock names or a running stage needs
 ///
-/// Without a limit it takes only what dead runs left and what was damaged. Results go by their last use; one of
+/// Without a limit it takes only what killed runs left and what was damaged. Results go by their last use; one of
 /// the last ten minutes stays, as a run may be about to publish it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,7 +61,7 @@ fn bytes_of(text: &str) -> Result<ByteSize, String> {
 /// Does it.
 ///
 /// # Errors
-/// When git cannot tell the branches, or the disk refuses.
+/// When git cannot list the branches, or the disk refuses.
 pub fn run(args: &Args) -> Result<Exit, Stop> {
     let root = working_folder()?;
     let store = Store::at(&root)?;
@@ -92,17 +92,17 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         let said = "note: cache/ is a link: of other checkouts that share it, only locks that a run recorded here are known";
         emit(&mut io::stderr(), [said.to_owned()])?;
     }
-    let limits = Limits {
+    let limits = GcLimits {
         age: args.keep_age,
         size: args.keep_size.map(|size| size.as_u64()),
         displaced: args.displaced,
     };
     let needed = named()?;
-    let mut plan = store.plan(&needed, &limits);
+    let mut plan = store.gc_plan(&needed, &limits);
     if !args.dry_run {
         let _used = store.prepare()?;
         let mut gone = Vec::new();
-        for item in plan.waste {
+        for item in plan.garbage {
             // A run that began meanwhile may have named it.
             let discarded = store.discard(&item, |key| named().map_or(true, |keys| keys.contains(key)))?;
             if discarded || !item.path.exists() {
@@ -111,14 +111,14 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
                 plan.kept.push(item);
             }
         }
-        plan.waste = gone;
+        plan.garbage = gone;
         store.sweep_locks();
-        let _held = store.publishing()?;
+        let _held = store.publish_lock()?;
         store.forget_gone_locks(&root)?;
     }
     let lines = match args.format {
-        Format::Json => vec![as_json(args.dry_run, &plan.waste, &plan.kept).to_string()],
-        Format::Text => text(args, &plan.waste, &plan.kept, &needed),
+        Format::Json => vec![as_json(args.dry_run, &plan.garbage, &plan.kept).to_string()],
+        Format::Text => text(args, &plan.garbage, &plan.kept, &needed),
     };
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
@@ -160,25 +160,25 @@ pub(super) fn lock_files(root: &Path, store: &Store) -> BTreeSet<PathBuf> {
     found.chain(store.known_locks(root)).collect()
 }
 
-fn bytes(items: &[Item]) -> u64 {
+fn bytes(items: &[CacheItem]) -> u64 {
     items.iter().map(|item| item.bytes).sum()
 }
 
-fn text(args: &Args, waste: &[Item], kept: &[Item], needed: &BTreeSet<Key>) -> Vec<String> {
-    let mut lines: Vec<_> = waste
+fn text(args: &Args, garbage: &[CacheItem], kept: &[CacheItem], needed: &BTreeSet<Key>) -> Vec<String> {
+    let mut lines: Vec<_> = garbage
         .iter()
         .map(|item| {
             let key = item.key.map(|key| key.short()).unwrap_or_default();
-            let what = [item.sort.name(), &item.stage, &key];
+            let what = [item.kind.name(), &item.stage, &key];
             let what = what.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
             format!("{what}: {}, last used {}", size(item.bytes), ago(item.idle))
         })
         .collect();
     let taken = if args.dry_run { "would take" } else { "took" };
-    lines.push(format!("{taken} {} away, {}", count(waste.len()), size(bytes(waste))));
+    lines.push(format!("{taken} {} away, {}", count(garbage.len()), size(bytes(garbage))));
     let named = kept
         .iter()
-        .filter(|item| item.sort == Sort::Result && item.key.is_some_and(|key| needed.contains(&key)));
+        .filter(|item| item.kind == ItemKind::Result && item.key.is_some_and(|key| needed.contains(&key)));
     lines.push(format!(
         "{} {}, {}; {} named by a lock",
         count(kept.len()),
@@ -186,7 +186,7 @@ fn text(args: &Args, waste: &[Item], kept: &[Item], needed: &BTreeSet<Key>) -> V
         size(bytes(kept)),
         named.count()
     ));
-    let displaced = kept.iter().filter(|item| item.sort == Sort::Displaced).count();
+    let displaced = kept.iter().filter(|item| item.kind == ItemKind::Displaced).count();
     if displaced > 0 {
         lines.push(format!("of those, {displaced} in cache/displaced: yours; look, then use `--displaced`"));
     }
@@ -214,11 +214,11 @@ fn ago(idle: Duration) -> String {
     }
 }
 
-fn as_json(dry_run: bool, waste: &[Item], kept: &[Item]) -> serde_json::Value {
-    let items = |items: &[Item]| {
+fn as_json(dry_run: bool, garbage: &[CacheItem], kept: &[CacheItem]) -> serde_json::Value {
+    let items = |items: &[CacheItem]| {
         let items = items.iter().map(|item| {
             json!({
-                "sort": item.sort.name(),
+                "sort": item.kind.name(),
                 "key": item.key,
                 "stage": item.stage,
                 "bytes": item.bytes,
@@ -229,8 +229,8 @@ fn as_json(dry_run: bool, waste: &[Item], kept: &[Item]) -> serde_json::Value {
     };
     json!({
         "dry_run": dry_run,
-        "taken": items(waste),
-        "taken_bytes": bytes(waste),
+        "taken": items(garbage),
+        "taken_bytes": bytes(garbage),
         "kept": items(kept),
         "kept_bytes": bytes(kept),
     })

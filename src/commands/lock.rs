@@ -10,7 +10,7 @@ use crate::{
     lock::{Conflict, Lock, LockError},
     pipeline::Pipeline,
     revision,
-    runner::{Project, Resolution, Stop, Taken, resolve},
+    runner::{Project, Resolution, Side, Stop, resolve},
 };
 
 /// Repair the lock file
@@ -25,7 +25,7 @@ enum Action {
     Resolve(Resolve),
 }
 
-/// After a merge that left conflicts in the lock file: take for each stage the side that is right for what is
+/// After a merge that left conflicts in the lock file: take for each stage the side that matches what is
 /// in the working tree
 #[derive(Debug, clap::Args)]
 struct Resolve {
@@ -62,26 +62,26 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         Conflict::parse(&path, &text).map_err(wrong)?
     };
     let empty = Lock::parse(&path, "").map_err(wrong)?;
-    let mut project = Project::of(registry, pipeline, empty, args.machine.wish())?;
-    let Resolution { stages, taken } = resolve(&mut project, &conflict)?;
+    let mut project = Project::of(registry, pipeline, empty, args.machine.options())?;
+    let Resolution { stages, sides } = resolve(&mut project, &conflict)?;
     let _used = project.store.prepare()?;
-    let held = project.store.publishing()?;
-    project.store.remember(&project.recorder())?;
+    let held = project.store.publish_lock()?;
+    project.store.add_gc_root(&project.gc_root())?;
     Lock::write(&path, &stages)?;
     drop(held);
-    let width = taken.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
+    let width = sides.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
     let neither = format!("neither side fits; {} executes it", project.pipeline.typed("run"));
-    let lines = taken.iter().filter_map(|(id, taken)| {
-        let what = match taken {
-            Taken::Agreed => return None,
-            Taken::Ours => "ours",
-            Taken::Theirs => "theirs",
-            Taken::Cache => "neither side; the result that fits is in the cache",
-            Taken::Neither => &neither,
+    let lines = sides.iter().filter_map(|(id, sides)| {
+        let what = match sides {
+            Side::Agreed => return None,
+            Side::Ours => "ours",
+            Side::Theirs => "theirs",
+            Side::Cache => "neither side; the result that fits is in the cache",
+            Side::Neither => &neither,
         };
         Some(format!("{id:width$}  {what}"))
     });
-    let last = format!("{shown} is whole again: `git add {shown}`");
+    let last = format!("{shown} has no conflict any more: `git add {shown}`");
     emit(&mut io::stdout(), lines.chain([last]))?;
     Ok(Exit::Ok)
 }

@@ -11,7 +11,7 @@ use std::{
 use stage_contract::{Registry, StageError};
 
 use super::{Exit, PipelineFile, emit, find, forgive, gone, open};
-use crate::runner::{Project, Stop, Wish, survey};
+use crate::runner::{MachineOptions, Project, Stop, plan};
 
 /// Show what a stage printed: in its last attempt if that failed, else when its result was made
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Args {
 /// # Errors
 /// When the pipeline file is wrong, or the stage never ran.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.pipeline.file, &[], Wish::default())?;
+    let mut project = open(registry, &args.pipeline.file, &[], MachineOptions::default())?;
     let gone = gone(&project.pipeline, &project.lock, &args.stage)?;
     let nodes = match find(&project.pipeline, &args.stage) {
         Err(_) if !gone.is_empty() => Vec::new(),
@@ -59,7 +59,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// Where the log of a stage lies, if it has one; `node` where the pipeline file has it still. What there is to say
+/// The path of a stage's log, if it has one; `node` where the pipeline file has it still. What there is to say
 /// of it goes to standard error.
 fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<Option<PathBuf>, Stop> {
     if let Some((failure, log)) = project.store.failure(&project.pipeline.file, id) {
@@ -70,12 +70,12 @@ fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<
     let entry = match (recorded, node) {
         (None, Some(node)) => {
             let wanted = project.pipeline.closure(&[node]);
-            survey(project, &wanted, &BTreeSet::new())?.results[node].take()
+            plan(project, &wanted, &BTreeSet::new())?.results[node].take()
         }
         (recorded, _) => recorded,
     };
     let Some(entry) = entry else { return Ok(None) };
-    if !entry.has_its_log() {
+    if !entry.log_matches() {
         let again = project.pipeline.typed(&format!("run {id} --force {id}"));
         let said = format!("{id}: the log in the cache was damaged; type {again} for a new one");
         emit(&mut io::stderr(), [said])?;

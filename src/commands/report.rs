@@ -12,8 +12,8 @@ use stage_contract::{Registry, StageError};
 use super::{Exit, Machine, PipelineFile, emit, open, print};
 use crate::{
     page::{GENERATOR, page},
-    runner::{Stop, survey},
-    store::{write_shared, write_whole},
+    runner::{Stop, plan},
+    store::{write_atomic, write_atomic_shared},
 };
 
 /// Write an HTML report of the results: graph, gates, scores, latency, what was pruned, training curves
@@ -36,10 +36,10 @@ pub struct Args {
 /// # Errors
 /// When the pipeline file is wrong, a source cannot be read, or the page would take the place of something else.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.pipeline.file, &[], args.machine.wish())?;
+    let mut project = open(registry, &args.pipeline.file, &[], args.machine.options())?;
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
-    let survey = survey(&mut project, &all, &BTreeSet::new())?;
-    let page = page(&project, &survey, args.show_text);
+    let plan = plan(&mut project, &all, &BTreeSet::new())?;
+    let page = page(&project, &plan, args.show_text);
     let usual = project.pipeline.artifacts.join("report.html");
     let path = args.output.as_deref().unwrap_or(&usual);
     if path == Path::new("-") {
@@ -50,10 +50,10 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     if path == usual {
         let folder = project.pipeline.root.join(&project.pipeline.artifacts);
         fs::create_dir_all(&folder).map_err(|e| StageError::io("create", &folder, e))?;
-        project.claim()?;
+        project.claim_artifacts()?;
     }
     // What has text in it is its owner's alone.
-    let write = if args.show_text { write_whole } else { write_shared };
+    let write = if args.show_text { write_atomic } else { write_atomic_shared };
     write(path, page.as_bytes())?;
     emit(&mut std::io::stdout(), [format!("wrote {}", path.display())])?;
     Ok(Exit::Ok)

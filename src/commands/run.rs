@@ -8,9 +8,9 @@ use stage_contract::{Registry, StageError};
 
 use super::{Exit, Setting, count, emit, find_all, open};
 use crate::{
-    executor::{Cancel, Patience},
+    executor::{CancelToken, OnRepeat},
     pipeline::{Override, Pipeline},
-    runner::{self, Finished, Order, Stop},
+    runner::{self, Finished, RunOptions, Stop},
     watch::{Format, Outcome, refusal, watch},
 };
 
@@ -59,10 +59,10 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     match ended? {
         (exit, None) => Ok(exit),
         (Exit::Ok, Some(error)) => {
-            Err(StageError::because("all stages are done, but not all could be told", error).into())
+            Err(StageError::because("all stages are done, but the output is incomplete", error).into())
         }
         (exit, Some(error)) => {
-            emit(&mut io::stderr(), [format!("error: not all could be told: {error}")])?;
+            emit(&mut io::stderr(), [format!("error: the output is incomplete: {error}")])?;
             Ok(exit)
         }
     }
@@ -70,20 +70,21 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 
 /// How a run ended, and why not all of it reached standard output.
 fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), Stop> {
-    let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.wish())?;
-    let order = args.order(&project.pipeline)?;
+    let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.options())?;
+    let options = args.options(&project.pipeline)?;
     if args.dry_run {
-        return Ok((announce::announce(&mut project, &order, args.setting.format)?, None));
+        return Ok((announce::announce(&mut project, &options, args.setting.format)?, None));
     }
-    let cancel = Cancel::listen(Patience::Three)?;
-    let ids: Vec<String> = order.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
+    let cancel = CancelToken::listen(OnRepeat::Exit)?;
+    let ids: Vec<String> =
+        options.wanted.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
     let mut watch = watch(args.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
-    let finished = runner::run(&mut project, &order, &cancel, watch.as_mut())?;
+    let finished = runner::run(&mut project, &options, &cancel, watch.as_mut())?;
     Ok((args.exit(&finished, &cancel), watch.trouble()))
 }
 
 impl Args {
-    fn order(&self, pipeline: &Pipeline) -> Result<Order, Stop> {
+    fn options(&self, pipeline: &Pipeline) -> Result<RunOptions, Stop> {
         let named = find_all(pipeline, &self.stages)?;
         let forced: BTreeSet<_> = find_all(pipeline, &self.force)?.into_iter().collect();
         let all = (0..pipeline.nodes.len()).collect();
@@ -98,16 +99,16 @@ impl Args {
                 ),
             ));
         }
-        Ok(Order { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
+        Ok(RunOptions { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
     }
 
-    fn exit(&self, finished: &Finished, cancel: &Cancel) -> Exit {
+    fn exit(&self, finished: &Finished, cancel: &CancelToken) -> Exit {
         let summary = &finished.summary;
         let cancelled = summary.count(Outcome::Cancelled) > 0;
         let missed =
             !summary.gates("fail").is_empty() || (self.strict && !summary.gates("inconclusive").is_empty());
         match () {
-            () if cancelled && cancel.is_asked() => Exit::Cancelled,
+            () if cancelled && cancel.is_cancelled() => Exit::Cancelled,
             () if finished.panicked => Exit::Internal,
             () if summary.count(Outcome::Failed) > 0 => Exit::Failed,
             () if finished.busy => Exit::WouldWait,

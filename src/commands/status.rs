@@ -9,7 +9,7 @@ use stage_contract::Registry;
 use super::{Exit, Machine, PipelineFile, emit, open, wrapped};
 use crate::{
     pipeline::{Origin, Pipeline},
-    runner::{Next, Outlook, Project, State, Stop, expect_room, survey, told},
+    runner::{Next, PlannedNode, Project, State, Stop, expect_free_destinations, plan, told},
 };
 
 /// Show every stage: whether its result is up to date, and if not, why
@@ -49,42 +49,42 @@ enum Shape {
 /// # Errors
 /// When the pipeline file is wrong, or a source cannot be read.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
-    let mut project = open(registry, &args.pipeline.file, &[], args.machine.wish())?;
+    let mut project = open(registry, &args.pipeline.file, &[], args.machine.options())?;
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
-    let survey = survey(&mut project, &all, &BTreeSet::new())?;
-    let refused = expect_room(&mut project, &survey).map_err(Stop::from).err();
+    let plan = plan(&mut project, &all, &BTreeSet::new())?;
+    let refused = expect_free_destinations(&mut project, &plan).map_err(Stop::from).err();
     let refused = refused.map(|stop| stop.messages()).unwrap_or_default();
-    let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
+    let plan: Vec<&PlannedNode> = plan.nodes.values().collect();
     let lines = match args.format {
-        Shape::Text => wrapped([text(&project, &outlooks), refusals(&project, &refused)].concat()),
-        Shape::Json => vec![as_json(&project, &outlooks, &refused).to_string()],
-        Shape::Dot => dot(&project, &outlooks),
-        Shape::Mermaid => mermaid(&project, &outlooks),
+        Shape::Text => wrapped([text(&project, &plan), refusals(&project, &refused)].concat()),
+        Shape::Json => vec![as_json(&project, &plan, &refused).to_string()],
+        Shape::Dot => dot(&project, &plan),
+        Shape::Mermaid => mermaid(&project, &plan),
     };
     emit(&mut io::stdout(), lines)?;
-    let fresh = outlooks.iter().all(|outlook| outlook.state == State::Fresh);
+    let fresh = plan.iter().all(|planned| planned.state == State::Fresh);
     Ok(if args.check && !fresh { Exit::Stale } else { Exit::Ok })
 }
 
-fn text(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
+fn text(project: &Project<'_>, plan: &[&PlannedNode]) -> Vec<String> {
     let nodes = &project.pipeline.nodes;
-    let width = outlooks.iter().map(|outlook| nodes[outlook.node].id.len()).max().unwrap_or(0);
+    let width = plan.iter().map(|planned| nodes[planned.node].id.len()).max().unwrap_or(0);
     let mut lines = Vec::new();
-    for outlook in outlooks {
-        let node = &nodes[outlook.node];
-        let next = if outlook.next == Next::Reuse { "" } else { outlook.next.name() };
+    for planned in plan {
+        let node = &nodes[planned.node];
+        let next = if planned.next == Next::Reuse { "" } else { planned.next.name() };
         let needs = node.inputs.iter().map(|wire| project.origin(wire)).collect::<Vec<_>>().join(", ");
         let arrow = if needs.is_empty() { "" } else { "<- " };
-        let line = format!("{:width$}  {:9}  {next:7}  {arrow}{needs}", node.id, outlook.state.name());
+        let line = format!("{:width$}  {:9}  {next:7}  {arrow}{needs}", node.id, planned.state.name());
         lines.push(line.trim_end().to_owned());
-        if let Some(key) = &outlook.accepted_from {
+        if let Some(key) = &planned.accepted_from {
             lines.push(format!(
                 "{:width$}    its result was accepted from {}, not made by this code",
                 "",
                 key.short()
             ));
         }
-        lines.extend(outlook.reasons.iter().map(|reason| format!("{:width$}    {reason}", "")));
+        lines.extend(planned.reasons.iter().map(|reason| format!("{:width$}    {reason}", "")));
     }
     lines
 }
@@ -99,26 +99,26 @@ fn refusals(project: &Project<'_>, refused: &[Message]) -> Vec<String> {
     lines.collect()
 }
 
-fn as_json(project: &Project<'_>, outlooks: &[&Outlook], refused: &[Message]) -> Value {
-    let stages = outlooks.iter().map(|outlook| {
-        let node = &project.pipeline.nodes[outlook.node];
+fn as_json(project: &Project<'_>, plan: &[&PlannedNode], refused: &[Message]) -> Value {
+    let stages = plan.iter().map(|planned| {
+        let node = &project.pipeline.nodes[planned.node];
         let inputs: Map<String, Value> =
             node.inputs.iter().map(|wire| (wire.port.clone(), project.origin(wire).into())).collect();
         let some = |certain: bool| {
-            let some = outlook.reasons.iter().filter(|reason| reason.certain == certain);
+            let some = planned.reasons.iter().filter(|reason| reason.certain == certain);
             some.map(ToString::to_string).collect::<Vec<_>>()
         };
         json!({
             "id": node.id,
             "use": node.uses,
-            "state": outlook.state.name(),
-            "next": outlook.next.name(),
-            "key": outlook.key,
-            "reasons": told(&outlook.reasons),
+            "state": planned.state.name(),
+            "next": planned.next.name(),
+            "key": planned.key,
+            "reasons": told(&planned.reasons),
             "certain": some(true),
             "maybe": some(false),
-            "root": outlook.reasons.first().map(|reason| reason.root_for_others(&node.id)),
-            "accepted_from": outlook.accepted_from,
+            "root": planned.reasons.first().map(|reason| reason.root_for_others(&node.id)),
+            "accepted_from": planned.accepted_from,
             "inputs": inputs,
         })
     });
@@ -134,11 +134,11 @@ struct Graph {
 }
 
 impl Graph {
-    fn of(pipeline: &Pipeline, outlooks: &[&Outlook]) -> Self {
+    fn of(pipeline: &Pipeline, plan: &[&PlannedNode]) -> Self {
         let mut used = BTreeSet::new();
         let mut edges = Vec::new();
-        for outlook in outlooks {
-            for wire in &pipeline.nodes[outlook.node].inputs {
+        for planned in plan {
+            for wire in &pipeline.nodes[planned.node].inputs {
                 let (from, label) = match &wire.from {
                     Origin::Source(source) => {
                         used.insert(*source);
@@ -146,21 +146,21 @@ impl Graph {
                     }
                     Origin::Output { node, output } => (format!("n{node}"), output.clone()),
                 };
-                edges.push((from, format!("n{}", outlook.node), label));
+                edges.push((from, format!("n{}", planned.node), label));
             }
         }
         let sources =
             used.into_iter().map(|source| (format!("s{source}"), pipeline.sources[source].id.clone()));
-        let nodes = outlooks.iter().map(|outlook| {
-            let id = pipeline.nodes[outlook.node].id.clone();
-            (format!("n{}", outlook.node), id, outlook.state)
+        let nodes = plan.iter().map(|planned| {
+            let id = pipeline.nodes[planned.node].id.clone();
+            (format!("n{}", planned.node), id, planned.state)
         });
         Self { sources: sources.collect(), nodes: nodes.collect(), edges }
     }
 }
 
-fn dot(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
-    let graph = Graph::of(&project.pipeline, outlooks);
+fn dot(project: &Project<'_>, plan: &[&PlannedNode]) -> Vec<String> {
+    let graph = Graph::of(&project.pipeline, plan);
     let mut lines = vec!["digraph pipeline {".to_owned(), "  rankdir=LR;".to_owned()];
     lines.extend(graph.sources.iter().map(|(name, id)| format!("  {name} [label=\"{id}\", shape=ellipse];")));
     for (name, id, state) in &graph.nodes {
@@ -175,8 +175,8 @@ fn dot(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
     lines
 }
 
-fn mermaid(project: &Project<'_>, outlooks: &[&Outlook]) -> Vec<String> {
-    let graph = Graph::of(&project.pipeline, outlooks);
+fn mermaid(project: &Project<'_>, plan: &[&PlannedNode]) -> Vec<String> {
+    let graph = Graph::of(&project.pipeline, plan);
     let mut lines = vec!["flowchart LR".to_owned()];
     lines.extend(graph.sources.iter().map(|(name, id)| format!("  {name}([\"{id}\"])")));
     for (name, id, state) in &graph.nodes {

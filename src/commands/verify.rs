@@ -11,7 +11,7 @@ use stage_contract::Registry;
 
 use super::{Exit, Setting, emit, find, gc::lock_files, gone, is_called, working_folder};
 use crate::{
-    executor::{Cancel, Patience},
+    executor::{CancelToken, OnRepeat},
     fingerprint::Key,
     lock::Lock,
     pipeline::{self, Pipeline},
@@ -20,7 +20,7 @@ use crate::{
     watch::{Format, size, watch},
 };
 
-/// Read the whole cache and compare every byte with what was recorded; or execute a stage again and compare
+/// Read the whole cache and verify every digest; or execute a stage again and compare
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only the results that the lock names for these stages, and all instances of one that is expanded
@@ -39,7 +39,7 @@ pub struct Args {
 /// Does it.
 ///
 /// # Errors
-/// When a file of ner-pipe's cannot be read, or a stage that is executed again gives no result.
+/// When a file of ner-pipe's cannot be read, or a stage that is executed again produces no result.
 pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     match &args.rerun {
         Some(stage) => args.again(stage, registry),
@@ -58,8 +58,8 @@ impl Args {
         if self.set_aside {
             for damage in &damaged {
                 if let Ok(key) = damage.key.parse::<Key>() {
-                    let patience = store::Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
-                    aside.insert(damage.key.clone(), store.set_aside(&key, None, patience)?);
+                    let policy = store::WaitPolicy { wait: true, cancelled: &|| false, waiting: &mut || {} };
+                    aside.insert(damage.key.clone(), store.quarantine(&key, None, policy)?);
                 }
             }
         }
@@ -85,7 +85,7 @@ impl Args {
                 lines.extend(absent.iter().map(|(name, key)| {
                     format!("note: {name} is not in the cache ({}): `ner-pipe run` makes it", key.short())
                 }));
-                lines.push(format!("{whole} whole, {} damaged, {} read", damaged.len(), size(bytes)));
+                lines.push(format!("{whole} intact, {} damaged, {} read", damaged.len(), size(bytes)));
                 if !damaged.is_empty() {
                     lines.push(if self.set_aside {
                         "help: `ner-pipe run` makes again what is needed".to_owned()
@@ -127,7 +127,7 @@ impl Args {
         let mut project = self.setting.open(registry)?;
         let nodes = find(&project.pipeline, stage)?;
         let ids: Vec<_> = nodes.iter().map(|&node| project.pipeline.nodes[node].id.clone()).collect();
-        let cancel = Cancel::listen(Patience::Three)?;
+        let cancel = CancelToken::listen(OnRepeat::Exit)?;
         let mut watch = watch(self.setting.format, &ids.iter().map(String::as_str).collect::<Vec<_>>());
         let mut exit = Exit::Ok;
         for (&node, id) in nodes.iter().zip(&ids) {
@@ -161,9 +161,9 @@ impl Args {
                     }
                 }
                 lines.push(if same {
-                    format!("{stage} gives again what was recorded")
+                    format!("{stage} reproduces its recorded result")
                 } else {
-                    format!("{stage} gives something else than was recorded; the recorded result stays")
+                    format!("{stage} does not reproduce its recorded result, which is kept")
                 });
                 lines
             }

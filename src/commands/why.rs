@@ -8,7 +8,7 @@ use stage_contract::Registry;
 use super::{Exit, Setting, emit, find, wrapped};
 use crate::{
     revision::lock_at,
-    runner::{Next, Outlook, Project, State, Stop, survey, told},
+    runner::{Next, PlannedNode, Project, State, Stop, plan, told},
     watch::Format,
 };
 
@@ -39,23 +39,22 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         commit = Some(hash);
     }
     let wanted = project.pipeline.closure(&nodes);
-    let survey = survey(&mut project, &wanted, &BTreeSet::new())?;
+    let plan = plan(&mut project, &wanted, &BTreeSet::new())?;
     let since = args.against.as_deref().zip(commit.as_deref());
-    let lines =
-        nodes.iter().map(|node| &survey.outlooks[node]).flat_map(|outlook| match args.setting.format {
-            Format::Text => wrapped(text(&project, outlook, since)),
-            Format::Json => vec![as_json(&project, outlook, since).to_string()],
-        });
+    let lines = nodes.iter().map(|node| &plan.nodes[node]).flat_map(|planned| match args.setting.format {
+        Format::Text => wrapped(text(&project, planned, since)),
+        Format::Json => vec![as_json(&project, planned, since).to_string()],
+    });
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
 }
 
-fn text(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -> Vec<String> {
-    let id = &project.pipeline.nodes[outlook.node].id;
+fn text(project: &Project<'_>, planned: &PlannedNode, since: Option<(&str, &str)>) -> Vec<String> {
+    let id = &project.pipeline.nodes[planned.node].id;
     let known = project.lock.get(id);
-    let same = known.is_some_and(|locked| outlook.key == Some(locked.key));
+    let same = known.is_some_and(|locked| planned.key == Some(locked.key));
     let mut lines = Vec::new();
-    lines.push(match (since, outlook.state) {
+    lines.push(match (since, planned.state) {
         (Some((revision, commit)), _) => {
             let said = match known {
                 None => "did not have it",
@@ -72,23 +71,23 @@ fn text(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -
         (None, State::NeverRun) => format!("{id} has no recorded result:"),
     });
     if since.is_none() || known.is_some() {
-        lines.extend(told(&outlook.reasons).into_iter().map(|reason| format!("  {reason}")));
+        lines.extend(told(&planned.reasons).into_iter().map(|reason| format!("  {reason}")));
     }
-    if let Some(key) = &outlook.accepted_from {
+    if let Some(key) = &planned.accepted_from {
         lines.push(format!("its result was accepted from {}, not made by this code", key.short()));
     }
-    if let Some(key) = &outlook.key {
-        let place = if project.store.peek(key).is_some() { "in the cache" } else { "not in the cache" };
-        lines.push(format!("key {key} ({place})"));
+    if let Some(key) = &planned.key {
+        let presence = if project.store.peek(key).is_some() { "in the cache" } else { "not in the cache" };
+        lines.push(format!("key {key} ({presence})"));
     }
     if since.is_some() {
         return lines;
     }
-    let what = match outlook.next {
+    let what = match planned.next {
         Next::Reuse => "leave it as it is",
         Next::Restore => "place its outputs from the cache",
         Next::Execute => "execute it",
-        Next::Unknown => "execute it if its inputs come out different",
+        Next::Unknown => "execute it if its inputs change",
     };
     lines.push(format!("{} would {what}", project.pipeline.typed("run")));
     if let Some((failure, _)) = project.store.failure(&project.pipeline.file, id) {
@@ -97,25 +96,25 @@ fn text(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -
     lines
 }
 
-fn as_json(project: &Project<'_>, outlook: &Outlook, since: Option<(&str, &str)>) -> serde_json::Value {
-    let node = &project.pipeline.nodes[outlook.node];
+fn as_json(project: &Project<'_>, planned: &PlannedNode, since: Option<(&str, &str)>) -> serde_json::Value {
+    let node = &project.pipeline.nodes[planned.node];
     let some = |certain: bool| {
-        let some = outlook.reasons.iter().filter(|reason| reason.certain == certain);
+        let some = planned.reasons.iter().filter(|reason| reason.certain == certain);
         some.map(ToString::to_string).collect::<Vec<_>>()
     };
     json!({
         "id": node.id,
-        "state": outlook.state.name(),
-        "next": outlook.next.name(),
-        "key": outlook.key,
+        "state": planned.state.name(),
+        "next": planned.next.name(),
+        "key": planned.key,
         "before": project.lock.get(&node.id).map(|locked| locked.key),
         "against": since.map(|(revision, commit)| json!({"revision": revision, "commit": commit})),
-        "reasons": told(&outlook.reasons),
+        "reasons": told(&planned.reasons),
         "certain": some(true),
         "maybe": some(false),
-        "root": outlook.reasons.first().map(|reason| reason.root_for_others(&node.id)),
-        "accepted_from": outlook.accepted_from,
-        "code": project.code_parts(outlook.node),
+        "root": planned.reasons.first().map(|reason| reason.root_for_others(&node.id)),
+        "accepted_from": planned.accepted_from,
+        "code": project.code_parts(planned.node),
     })
 }
 

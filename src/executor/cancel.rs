@@ -13,29 +13,28 @@ use signal_hook::{
 };
 use stage_contract::StageError;
 
-/// What a process does that is asked again and again.
+/// What a process does that is asked to stop again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// The runner: the first time stops the stage, the second kills it, the third ends this process
-    /// where it stands.
-    Three,
-    /// The child: it has its own children to see to, and the runner to kill it.
-    Endless,
+pub enum OnRepeat {
+    /// The runner: the first time stops the stages, the second kills them, the third ends this process at once.
+    Exit,
+    /// A job: it has its own child processes to stop, and the runner to kill it.
+    Ignore,
 }
 
-/// Whether the user wants to stop: Ctrl-C, SIGTERM, or the terminal is gone.
+/// Whether the user asked to stop: Ctrl-C, SIGTERM, or a closed terminal.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel {
+pub struct CancelToken {
     asked: Arc<AtomicUsize>,
     flag: Arc<AtomicBool>,
 }
 
-impl Cancel {
+impl CancelToken {
     /// Listens to the signals of this process. What `nohup` or a shell's `&` ignores stays ignored.
     ///
     /// # Errors
     /// When the system refuses a handler.
-    pub fn listen(patience: Patience) -> Result<Self, StageError> {
+    pub fn listen(on_repeat: OnRepeat) -> Result<Self, StageError> {
         let cancel = Self::default();
         let ignored = ignored_signals();
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored(*signal));
@@ -44,10 +43,10 @@ impl Cancel {
         let told = cancel.clone();
         thread::spawn(move || {
             for _ in signals.forever() {
-                told.ask();
+                told.cancel();
                 // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
                 // a child notices that we are gone.
-                if patience == Patience::Three && told.times() >= 3 {
+                if on_repeat == OnRepeat::Exit && told.requests() >= 3 {
                     process::exit(130);
                 }
             }
@@ -56,20 +55,20 @@ impl Cancel {
     }
 
     /// Asks once more.
-    pub fn ask(&self) {
+    pub fn cancel(&self) {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.flag.store(true, Ordering::SeqCst);
     }
 
     /// Whether it was asked for.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.times() > 0
+    pub fn is_cancelled(&self) -> bool {
+        self.requests() > 0
     }
 
-    /// How often; from the second time on the user is out of patience.
+    /// How often it was asked for; from the second time on there is no grace.
     #[must_use]
-    pub fn times(&self) -> usize {
+    pub fn requests(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
@@ -80,7 +79,7 @@ impl Cancel {
     }
 }
 
-/// Which signals this process was started with as ignored; only Linux tells.
+/// Which signals this process was started with as ignored; only Linux reports that.
 fn ignored_signals() -> impl Fn(i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::{Devices, StageError};
 
+/// A job, beside its answer.
+pub const JOB: &str = "job.json";
+
+/// How a job ended, as it says itself.
+pub const ANSWER: &str = "answer.json";
+
+/// What it used, beside its answer.
+pub const USAGE: &str = "usage.json";
+
+/// All that the runner and a job exchange; no part of a result.
+pub const EXCHANGED: [&str; 3] = [JOB, ANSWER, USAGE];
+
 /// All that a child process needs to execute one node. Paths are absolute.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
@@ -57,7 +69,7 @@ pub enum Task {
     },
 }
 
-/// What became of a job, told by the child that survived it.
+/// How a job ended, as it reports itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum Answer {
@@ -65,11 +77,11 @@ pub enum Answer {
     Done,
     /// It was asked to stop and did.
     Cancelled,
-    /// It cannot go on.
+    /// It failed.
     Failed {
         /// A lower-case fragment.
         message: String,
-        /// What lies below, from the general to the particular.
+        /// The underlying causes, outermost first.
         causes: Vec<String>,
         /// What the user can do.
         help: Option<String>,
@@ -91,7 +103,14 @@ impl Answer {
     }
 }
 
-/// What lies below an error, from the general to the particular.
+/// What a job used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The most bytes of memory that one of its processes held.
+    pub memory: u64,
+}
+
+/// The causes below an error, outermost first.
 #[must_use]
 pub fn causes(error: &dyn Error) -> Vec<String> {
     let mut found = Vec::new();

@@ -1,4 +1,8 @@
-//! What happens in the child process.
+//! What happens in the job: `ner-pipe exec-node`.
+
+mod command;
+mod orphans;
+mod usage;
 
 use std::{
     any::Any,
@@ -16,25 +20,22 @@ use rustix::process::{
 use stage_contract::{Context, Event, Registry, Sink, StageError};
 
 use super::{
-    Cancel, Patience, command,
+    cancel::{CancelToken, OnRepeat},
     job::{Answer, Job, Task, causes, read, write},
-    strays, usage,
+    termination::UNREPORTED,
 };
 use crate::{
     failpoint::{Point, reach},
     store::Flock,
 };
 
-/// The exit code of a child that cannot write its answer, mostly because the disk is full (`EX_IOERR`).
-pub const UNHEARD: u8 = 74;
-
 /// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
 /// pipe that the runner holds, and its end is the end of this process and all that it started.
 ///
 /// # Errors
 /// When the job cannot be read or the answer cannot be written.
-pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
-    let cancel = Cancel::listen(Patience::Endless)?;
+pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
+    let cancel = CancelToken::listen(OnRepeat::Ignore)?;
     let job: Job = read(job_file)?;
     if tied {
         tie(&job)?;
@@ -50,9 +51,9 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
     usage::tell(&job);
     let written = reach(Point::AnswerWrite).map_err(|e| StageError::io("write", &job.answer, e));
     if let Err(error) = written.and_then(|()| write(&job.answer, &answer)) {
-        // The last thing that can be told is told by the exit code; the rest stands in the log.
+        // All that can still be reported is the exit code; the rest is in the log.
         eprintln!("{error}: {}", causes(&error).join(": "));
-        return Ok(UNHEARD);
+        return Ok(UNREPORTED);
     }
     Ok(match answer {
         Answer::Done => 0,
@@ -65,7 +66,7 @@ pub fn serve(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, Sta
 /// Makes sure that this process does not outlive the runner, however that ends.
 fn tie(job: &Job) -> Result<(), StageError> {
     // A stage has no children, so the kernel may kill it at once. A command has, and the kernel would
-    // leave them alone: then it is this process that must see to them, below.
+    // leave them alone: then it is this process that must end them, below.
     if matches!(job.task, Task::Stage { .. }) {
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|e| StageError::because("cannot tie to the runner", e))?;
@@ -73,7 +74,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
     thread::spawn(|| {
         let mut byte = [0];
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
-        strays::end();
+        orphans::end();
         // Only a group of our own: started by hand, the group is the user's shell.
         if getpgrp() == getpid() {
             let _ = kill_current_process_group(Signal::KILL);
@@ -84,35 +85,35 @@ fn tie(job: &Job) -> Result<(), StageError> {
     Ok(())
 }
 
-/// The child of a run that was killed may take a moment to die, and must not meet us in the checkpoint.
-fn wait_for_turn(job: &Job, cancel: &Cancel) -> Result<Flock, StageError> {
+/// The child of a killed run may take a moment to die, and must not share the checkpoint with us.
+fn wait_for_turn(job: &Job, cancel: &CancelToken) -> Result<Flock, StageError> {
     const POLL: Duration = Duration::from_millis(20);
     loop {
         if let Some(lock) = Flock::try_exclusive(&job.lock)? {
             reach(Point::ChildLocked).map_err(|e| StageError::io("lock", &job.lock, e))?;
             return Ok(lock);
         }
-        if cancel.is_asked() {
+        if cancel.is_cancelled() {
             return Err(StageError::Cancelled);
         }
         thread::sleep(POLL);
     }
 }
 
-/// Where the first panic was, where nothing more of it is told.
+/// Where the first panic was, if nothing more of it is shown.
 static PANICKED: OnceLock<String> = OnceLock::new();
 
 /// What a panic says may quote the corpus: Rust's own words about a string do. So it goes neither into the log nor into
 /// the answer.
 fn keep_panics_quiet() {
     set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        eprintln!("panicked at {place}");
-        let _ = PANICKED.set(place);
+        let location = panic.location().map_or_else(|| "an unknown location".to_owned(), ToString::to_string);
+        eprintln!("panicked at {location}");
+        let _ = PANICKED.set(location);
     }));
 }
 
-fn execute(registry: &Registry, job: &Job, cancel: &Cancel) -> Answer {
+fn execute(registry: &Registry, job: &Job, cancel: &CancelToken) -> Answer {
     if !job.show_text {
         keep_panics_quiet();
     }
@@ -147,8 +148,8 @@ fn execute(registry: &Registry, job: &Job, cancel: &Cancel) -> Answer {
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
-    if let Some(place) = PANICKED.get() {
-        return format!("it panicked at {place}; `--show-text` tells what it said");
+    if let Some(location) = PANICKED.get() {
+        return format!("it panicked at {location}; `--show-text` shows its message");
     }
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     known::Known,
-    tree::{Observed, Unreadable, observe_knowing},
+    tree::{Observed, Unreadable, observe_with},
 };
 
 /// What was observed during this process, so that nothing is hashed twice.
@@ -30,7 +30,7 @@ impl Memo {
     }
 
     fn look(&self, path: &Path, flush: bool) -> Result<Observed, Unreadable> {
-        observe_knowing(path, flush, &|stat, proven| self.known.digest(stat, proven))
+        observe_with(path, flush, &|stat, proven| self.known.digest(stat, proven))
     }
 
     /// Observes all paths at once on all cores, such that it can be saved. What cannot be read is left
@@ -47,7 +47,7 @@ impl Memo {
     /// Looks at a path unless that was done before.
     ///
     /// # Errors
-    /// As [`observe`].
+    /// As [`observe`](super::observe).
     pub fn observe(&mut self, path: &Path) -> Result<&Observed, Unreadable> {
         if !self.seen.contains_key(path) {
             self.seen.insert(path.to_owned(), self.look(path, false)?);

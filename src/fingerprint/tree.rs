@@ -15,10 +15,10 @@ use super::{
     stat::{Moment, Stat},
 };
 
-/// A file or folder whose content cannot be told.
+/// A file or folder whose content cannot be read.
 #[derive(Debug, Error)]
 pub enum Unreadable {
-    /// Nothing lies there.
+    /// It does not exist.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     /// A symbolic link leads back to a folder that contains it.
@@ -64,14 +64,14 @@ pub struct Observed {
 /// # Errors
 /// When it is missing, unreadable, loops, or is neither file nor folder.
 pub fn observe(path: &Path) -> Result<Observed, Unreadable> {
-    observe_knowing(path, false, &|_, _| None)
+    observe_with(path, false, &|_, _| None)
 }
 
 /// As [`observe`], but does not read a file whose content is known by what the file system says about it.
 ///
 /// A program that maps a file gives it a new time with its first write and none with those that follow, until
 /// the kernel wrote the page to the disk. `flush` does that before reading, so that later writes show.
-pub(super) fn observe_knowing(
+pub(super) fn observe_with(
     path: &Path,
     flush: bool,
     known: &(impl Fn(&Stat, Moment) -> Option<Digest> + Sync),
@@ -105,7 +105,7 @@ impl Observed {
     }
 
     /// Where a write to any of it is heard of: all its folders, or itself.
-    pub(super) fn listening_posts(&self, path: &Path) -> Vec<PathBuf> {
+    pub(super) fn watch_paths(&self, path: &Path) -> Vec<PathBuf> {
         let mut posts = vec![path.to_owned()];
         self.found.folders(path, &mut posts);
         posts

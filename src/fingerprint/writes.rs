@@ -39,7 +39,7 @@ impl Writes {
             for folder in folders(root, path) {
                 add_watch(&ways, folder, FOLDER).ok()?;
             }
-            for path in seen.listening_posts(path) {
+            for path in seen.watch_paths(path) {
                 add_watch(&contents, path, flags).ok()?;
             }
         }
@@ -49,7 +49,7 @@ impl Writes {
     /// Whether a link on the way to an input was replaced, or a folder above it moved away: then the stage may have
     /// read something else, whatever lies there now.
     #[must_use]
-    pub fn led_elsewhere(&self) -> bool {
+    pub fn path_changed(&self) -> bool {
         heard(&self.ways)
     }
 

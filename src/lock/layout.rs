@@ -1,4 +1,4 @@
-//! How the lock stands in its file, so that git merges branches which touch different stages: git merges
+//! The layout of the lock file, made so that git merges branches which touch different stages: git merges
 //! line by line, and two changes that touch each other are a conflict. So a stage's place depends on its
 //! name alone, and between two stages there is (but for one pair in 256) a line that nobody ever changes.
 

@@ -18,7 +18,7 @@ use stage_contract::Kind;
 use super::{evaluation::Evaluation, figures::number, pruning::Pruning};
 use crate::{
     pipeline::{Node, Out},
-    runner::{Outlook, Project, Survey},
+    runner::{Plan, PlannedNode, Project},
     store::{Entry, Record},
     watch::{duration, size},
 };
@@ -26,7 +26,7 @@ use crate::{
 /// One stage.
 pub(super) struct StageResult<'a> {
     pub node: &'a Node,
-    pub outlook: &'a Outlook,
+    pub outlook: &'a PlannedNode,
     /// Of the result of now, else of the last good one.
     pub record: Option<Record>,
     /// Whether the result is what a run would take.
@@ -45,13 +45,13 @@ pub(super) enum Report {
 }
 
 /// In the order of work.
-pub(super) fn all<'a>(project: &'a Project<'_>, survey: &'a Survey) -> Vec<StageResult<'a>> {
-    survey.outlooks.values().map(|outlook| one(project, survey, outlook)).collect()
+pub(super) fn all<'a>(project: &'a Project<'_>, plan: &'a Plan) -> Vec<StageResult<'a>> {
+    plan.nodes.values().map(|outlook| one(project, plan, outlook)).collect()
 }
 
-fn one<'a>(project: &'a Project<'_>, survey: &'a Survey, outlook: &'a Outlook) -> StageResult<'a> {
+fn one<'a>(project: &'a Project<'_>, plan: &'a Plan, outlook: &'a PlannedNode) -> StageResult<'a> {
     let node = &project.pipeline.nodes[outlook.node];
-    let now = survey.results[outlook.node].clone();
+    let now = plan.results[outlook.node].clone();
     let of_now = now.is_some();
     let last = || project.lock.get(&node.id).and_then(|locked| project.store.peek(&locked.key));
     let entry = now.or_else(last);

@@ -74,9 +74,9 @@ impl Pipeline {
         for &index in nodes {
             let node = &self.nodes[index];
             for out in &node.outputs {
-                let above = out.place.ancestors().filter_map(|place| claims.get_key_value(place));
+                let above = out.resolved.ancestors().filter_map(|place| claims.get_key_value(place));
                 let below =
-                    claims.range(out.place.clone()..).take_while(|(it, _)| it.starts_with(&out.place));
+                    claims.range(out.resolved.clone()..).take_while(|(it, _)| it.starts_with(&out.resolved));
                 let mut claimed = above.chain(below).filter(|(_, owner)| **owner != self.file);
                 let taken = claimed.find(|(place, owner)| {
                     let claims = others.entry(*owner).or_insert_with(|| self.places_of(owner, registry));
@@ -87,9 +87,9 @@ impl Pipeline {
                     let (owner, shown) = (owner.display(), place.display());
                     let mut message =
                         format!("output `{}` would go where `{owner}` publishes: `{shown}`", out.name);
-                    if out.place != out.published {
+                    if out.resolved != out.published {
                         let path = out.published.display();
-                        message = format!("{message}; by links, `{path}` is `{}`", out.place.display());
+                        message = format!("{message}; by links, `{path}` is `{}`", out.resolved.display());
                     }
                     let problem = self.misplaced(index, &out.name, Code::DuplicateOutput, message);
                     problems.push(problem.help(format!(
@@ -102,18 +102,20 @@ impl Pipeline {
     }
 
     /// Where another pipeline file publishes.
-    fn places_of(&self, file: &Path, registry: &Registry) -> Places {
+    fn places_of(&self, file: &Path, registry: &Registry) -> ParameterLocations {
         if !self.root.join(file).is_file() {
-            return Places::Gone;
+            return ParameterLocations::Gone;
         }
-        let Ok(other) = Self::load(&self.root, file, registry, &[]) else { return Places::Unclear };
+        let Ok(other) = Self::load(&self.root, file, registry, &[]) else {
+            return ParameterLocations::Unclear;
+        };
         let outputs = other.nodes.into_iter().flat_map(|node| node.outputs);
-        Places::Known(outputs.map(|out| out.place).collect())
+        ParameterLocations::Known(outputs.map(|out| out.resolved).collect())
     }
 }
 
 /// Where a pipeline file publishes.
-enum Places {
+enum ParameterLocations {
     /// It is not there any more.
     Gone,
     /// It cannot be understood now: what it placed is still its own.
@@ -121,7 +123,7 @@ enum Places {
     Known(BTreeSet<PathBuf>),
 }
 
-impl Places {
+impl ParameterLocations {
     fn publish(&self, place: &Path) -> bool {
         match self {
             Self::Gone => false,

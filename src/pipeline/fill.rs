@@ -16,7 +16,7 @@ use super::{
     instances::{KEYS, plain},
     keys::{Table, Value, choose, nearest, type_name},
 };
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Location, Problem, Problems};
 
 /// What a placeholder stands for.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ impl<'a> Blanks<'_, 'a> {
     }
 
     fn text(&mut self, text: &str, value: &Value<'a>) -> Value<'a> {
-        let place = self.table.place(value.span());
+        let place = self.table.location(value.span());
         let pieces = match Template::parse(text) {
             Ok(template) => template.pieces,
             Err(span) => {
@@ -138,7 +138,7 @@ impl<'a> Blanks<'_, 'a> {
         template.pieces.iter().map(piece).collect()
     }
 
-    fn written(&mut self, name: &str, at: &Place) -> Option<String> {
+    fn written(&mut self, name: &str, at: &Location) -> Option<String> {
         let Binding(value) = self.bindings.get(name)?;
         let text = plain(value.get_ref());
         if text.is_none() {
@@ -155,7 +155,7 @@ impl<'a> Blanks<'_, 'a> {
         text
     }
 
-    fn unknown(&self, name: &str, at: &Place) -> Problem {
+    fn unknown(&self, name: &str, at: &Location) -> Problem {
         let near = nearest(name, self.bindings.keys().map(String::as_str)).map(|near| format!("{{{near}}}"));
         let known: Vec<_> = self.bindings.keys().map(|name| format!("{{{name}}}")).collect();
         let offered = choose(near.as_deref(), known.iter().map(String::as_str)).unwrap_or_default();
@@ -181,13 +181,13 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// The part of a string in the file: exact where the string has no escapes, else the whole string.
-pub(super) fn within(at: &Place, text: &str, span: std::ops::Range<usize>) -> Place {
+pub(super) fn within(at: &Location, text: &str, span: std::ops::Range<usize>) -> Location {
     let written = &at.text.content()[at.span.clone()];
     written.find(text).map_or_else(
         || at.clone(),
         |start| {
             let start = at.span.start + start;
-            at.text.place(start + span.start..start + span.end)
+            at.text.location(start + span.start..start + span.end)
         },
     )
 }

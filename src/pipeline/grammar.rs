@@ -6,8 +6,8 @@ use stage_contract::{Port, Registry, StageKind};
 
 use super::{
     keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, SOURCE_KINDS, STAGE_KEYS, TOP_KEYS},
+    scheduling::MOST_RETRIES,
     schema,
-    terms::MOST_RETRIES,
 };
 
 /// The JSON schema (draft 2020-12) of a pipeline file for the stages of this registry.

@@ -17,7 +17,7 @@ use super::{
     fill::{Binding, fill},
     keys::{Table, Value, expect_name, is_name, type_name, wrong_type},
 };
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Location, Problem, Problems};
 
 /// The keys of a stage that are read here.
 pub(super) const KEYS: [&str; 2] = ["foreach", "matrix"];
@@ -62,7 +62,7 @@ pub(super) fn is_id(text: &str) -> bool {
 /// not understood.
 pub(super) fn expand<'a>(
     id: &str,
-    header: &Place,
+    header: &Location,
     table: &Table<'a>,
     problems: &mut Problems,
 ) -> Option<Vec<Instance<'a>>> {
@@ -79,8 +79,8 @@ pub(super) fn expand<'a>(
         (Some((foreach, _)), Some((matrix, _))) => {
             problems.push(
                 Problem::new(Code::ForeachAndMatrix, format!("stage `{id}` is expanded in two ways"))
-                    .at(&table.place(foreach.span()), "here")
-                    .at(&table.place(matrix.span()), "and here")
+                    .at(&table.location(foreach.span()), "here")
+                    .at(&table.location(matrix.span()), "and here")
                     .help("keep `matrix`, and make the values of `foreach` one of its keys"),
             );
             None
@@ -118,7 +118,7 @@ fn foreach<'a>(
     problems: &mut Problems,
 ) -> Option<Vec<BTreeMap<String, Binding<'a>>>> {
     let items = axis(table, "foreach", FOREACH, value, problems)?;
-    expect_few(items.len(), &table.place(value.span()), problems)?;
+    expect_few(items.len(), &table.location(value.span()), problems)?;
     let row = |item: Item<'a>| {
         let key = Binding::new(Spanned::new(item.value.span(), DeValue::String(item.name.into())));
         BTreeMap::from([("key".to_owned(), key), ("item".to_owned(), Binding::new(item.value))])
@@ -131,10 +131,10 @@ fn matrix<'a>(table: &Table<'a>, problems: &mut Problems) -> Option<Vec<BTreeMap
     let before = problems.len();
     let (key, value) = table.get("matrix")?;
     let axes = table.table("matrix", MATRIX, problems)?;
-    let whole = table.place(value.span());
+    let whole = table.location(value.span());
     let mut read = Vec::new();
     for (name, value) in axes.entries {
-        expect_name("matrix's key", name.get_ref(), &axes.place(name.span()), problems);
+        expect_name("matrix's key", name.get_ref(), &axes.location(name.span()), problems);
         read.push((name.get_ref().to_string(), axis(&axes, name.get_ref(), MATRIX, value, problems)));
     }
     if axes.entries.is_empty() {
@@ -174,21 +174,21 @@ fn axis<'a>(
     problems: &mut Problems,
 ) -> Option<Vec<Item<'a>>> {
     let before = problems.len();
-    let whole = table.place(value.span());
+    let whole = table.location(value.span());
     let mut items = Vec::new();
     match value.get_ref() {
         DeValue::Array(values) => {
             for value in values {
                 match plain(value.get_ref()) {
                     Some(name) => {
-                        items.push((table.place(value.span()), Item { name, value: value.clone() }));
+                        items.push((table.location(value.span()), Item { name, value: value.clone() }));
                     }
                     None => problems.push(
                         Problem::new(
                             Code::BadInstance,
                             format!("{} has no name to make an id of", type_name(value.get_ref())),
                         )
-                        .at(&table.place(value.span()), "this value")
+                        .at(&table.location(value.span()), "this value")
                         .help(format!(
                             "give each value a name, as in `{key} = {{ first = [1, 2], second = [3] }}`"
                         )),
@@ -199,7 +199,7 @@ fn axis<'a>(
         DeValue::Table(values) => {
             for (name, value) in values {
                 let item = Item { name: name.get_ref().to_string(), value: value.clone() };
-                items.push((table.place(name.span()), item));
+                items.push((table.location(name.span()), item));
             }
         }
         other => {
@@ -210,7 +210,7 @@ fn axis<'a>(
     if items.is_empty() && problems.len() == before {
         problems.push(empty(key, example, &whole));
     }
-    let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, &Location> = BTreeMap::new();
     for (place, Item { name, .. }) in &items {
         if name.is_empty() || !name.chars().all(is_key_char) {
             problems.push(
@@ -246,13 +246,13 @@ pub(super) fn plain(value: &DeValue<'_>) -> Option<String> {
     })
 }
 
-fn empty(key: &str, example: &str, place: &Place) -> Problem {
+fn empty(key: &str, example: &str, place: &Location) -> Problem {
     Problem::new(Code::NoInstance, format!("`{key}` has no values, so that there is nothing to expand"))
         .at(place, "empty")
         .help(format!("write values, as in `{example}`, or remove it"))
 }
 
-fn expect_few(count: usize, place: &Place, problems: &mut Problems) -> Option<()> {
+fn expect_few(count: usize, place: &Location, problems: &mut Problems) -> Option<()> {
     if count <= MOST {
         return Some(());
     }
@@ -278,7 +278,7 @@ fn expect_free(table: &Table<'_>, bindings: &BTreeMap<String, Binding<'_>>, prob
                         Code::DuplicateName,
                         format!("`{{{}}}` could be two things", name.get_ref()),
                     )
-                    .at(&table.place(name.span()), "this, or what is expanded")
+                    .at(&table.location(name.span()), "this, or what is expanded")
                     .help("give it another name"),
                 );
             }
@@ -297,7 +297,7 @@ mod tests {
         let manifest = Manifest::parse(&text).expect("is TOML");
         let mut problems = Problems::new();
         let table = Table { text: &text, entries: &manifest.table };
-        let instances = expand("s", &text.place(0..0), &table, &mut problems).unwrap_or_default();
+        let instances = expand("s", &text.location(0..0), &table, &mut problems).unwrap_or_default();
         assert!(problems.is_empty(), "{problems}");
         let x = |instance: &Instance<'_>| match instance.table.get("x").map(Spanned::get_ref) {
             Some(DeValue::String(text)) => format!("'{text}'"),

@@ -8,7 +8,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use crate::problem::{Code, Place, Problem, Problems, Text};
+use crate::problem::{Code, Location, Problem, Problems, Text};
 
 /// What `[sources]` may say.
 pub const SOURCE_KINDS: [Kind; 7] =
@@ -36,7 +36,7 @@ pub(super) const STAGE_KEYS: [&str; 14] = [
     "timeout",
     "grace",
     "retries",
-    "backoff", // on what terms
+    "backoff", // how it is scheduled
     "foreach",
     "matrix", // how often
 ];
@@ -61,8 +61,8 @@ pub(super) type Key<'a> = Spanned<DeString<'a>>;
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 impl<'a> Table<'a> {
-    pub fn place(&self, span: Range<usize>) -> Place {
-        self.text.place(span)
+    pub fn location(&self, span: Range<usize>) -> Location {
+        self.text.location(span)
     }
 
     pub fn get(&self, key: &str) -> Option<(&'a Key<'a>, &'a Value<'a>)> {
@@ -76,7 +76,7 @@ impl<'a> Table<'a> {
             if !known.contains(&name) {
                 problems.push(
                     Problem::new(Code::UnknownKey, format!("{what} has no key `{name}`"))
-                        .at(&self.place(key.span()), "unknown")
+                        .at(&self.location(key.span()), "unknown")
                         .help(offer(name, known.iter().copied())),
                 );
             }
@@ -84,9 +84,9 @@ impl<'a> Table<'a> {
     }
 
     /// The string under `key`; another type is a problem.
-    pub fn string(&self, key: &str, problems: &mut Problems) -> Option<(&'a str, Place)> {
+    pub fn string(&self, key: &str, problems: &mut Problems) -> Option<(&'a str, Location)> {
         let (_, value) = self.get(key)?;
-        let place = self.place(value.span());
+        let place = self.location(value.span());
         match value.get_ref() {
             DeValue::String(text) => Some((text, place)),
             other => {
@@ -102,7 +102,7 @@ impl<'a> Table<'a> {
         let (_, value) = self.get("seed")?;
         let number = whole(value.get_ref());
         if number.is_none() {
-            let place = self.place(value.span());
+            let place = self.location(value.span());
             let problem = if value.get_ref().is_integer() {
                 Problem::new(Code::WrongType, "`seed` must be a whole number from 0 to 2^64 - 1")
                     .at(&place, "out of range")
@@ -120,7 +120,7 @@ impl<'a> Table<'a> {
         match value.get_ref() {
             DeValue::Table(entries) => Some(Table { text: self.text, entries }),
             other => {
-                let place = self.place(value.span());
+                let place = self.location(value.span());
                 problems.push(wrong_type(key, "a table", other, &place).help(format!("write `{example}`")));
                 None
             }
@@ -128,7 +128,7 @@ impl<'a> Table<'a> {
     }
 }
 
-pub(super) fn wrong_type(key: &str, wanted: &str, found: &DeValue<'_>, place: &Place) -> Problem {
+pub(super) fn wrong_type(key: &str, wanted: &str, found: &DeValue<'_>, place: &Location) -> Problem {
     Problem::new(Code::WrongType, format!("`{key}` must be {wanted}, not {}", type_name(found)))
         .at(place, format!("{} here", type_name(found)))
 }
@@ -160,7 +160,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// Reports a name that names cannot have.
-pub(super) fn expect_name(what: &str, name: &str, place: &Place, problems: &mut Problems) {
+pub(super) fn expect_name(what: &str, name: &str, place: &Location, problems: &mut Problems) {
     if is_name(name) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Where the paths of a project lead: what has two names, because of links, lies in one place.
+//! Where the paths of a project lead, links resolved: two paths may be one.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +10,8 @@ use super::paths::shown;
 
 /// The links of a project, followed. What was looked at once is not looked at again.
 ///
-/// A place is relative to the project's root when it lies in it, else absolute: a project that is moved keeps its
-/// places.
+/// A resolved path is relative to the project's root when it is in it, else absolute: a project that is moved keeps
+/// them.
 pub struct Links {
     /// Without links.
     root: PathBuf,
@@ -29,7 +29,7 @@ impl Links {
 
     /// Where a file or folder of this name lies, or would lie: links above it are followed. Should it be a link
     /// itself, that is what lies there.
-    pub fn place(&mut self, path: &Path) -> PathBuf {
+    pub fn resolve(&mut self, path: &Path) -> PathBuf {
         let path = self.root.join(path);
         let lies = match (path.parent(), path.file_name()) {
             (Some(folder), Some(name)) => self.follow(folder).join(name),
@@ -44,16 +44,16 @@ impl Links {
         self.seen_from_root(&lies)
     }
 
-    /// A place without regard to where the project is.
+    /// A resolved path without regard to where the project is.
     #[must_use]
-    pub fn absolute(&self, place: &Path) -> PathBuf {
-        self.root.join(place)
+    pub fn absolute(&self, resolved: &Path) -> PathBuf {
+        self.root.join(resolved)
     }
 
-    /// A place as people type it.
+    /// A resolved path as people type it.
     #[must_use]
-    pub fn shown(&self, place: &Path) -> String {
-        shown(&self.seen_from_root(place))
+    pub fn shown(&self, resolved: &Path) -> String {
+        shown(&self.seen_from_root(resolved))
     }
 
     /// The first link above a path that makes it lie elsewhere than it says.
@@ -76,8 +76,8 @@ impl Links {
         lies
     }
 
-    fn seen_from_root(&self, place: &Path) -> PathBuf {
-        place.strip_prefix(&self.root).unwrap_or(place).to_owned()
+    fn seen_from_root(&self, resolved: &Path) -> PathBuf {
+        resolved.strip_prefix(&self.root).unwrap_or(resolved).to_owned()
     }
 }
 
@@ -97,12 +97,12 @@ mod tests {
         symlink(&disk, project.path().join("far")).expect("links");
         symlink("nowhere", project.path().join("data/gone")).expect("links");
         let mut links = Links::of(project.path());
-        let mut places = |path: &str| (links.place(Path::new(path)), links.end(Path::new(path)));
-        assert_eq!(places("near/a/b"), ("data/a/b".into(), "data/a/b".into()));
-        assert_eq!(places("near"), ("near".into(), "data".into()));
-        assert_eq!(places("far/new/x"), (disk.join("new/x"), disk.join("new/x")));
-        assert_eq!(places("near/gone/x"), ("data/gone/x".into(), "data/gone/x".into()));
-        assert_eq!(places("none/x"), ("none/x".into(), "none/x".into()));
+        let mut resolved = |path: &str| (links.resolve(Path::new(path)), links.end(Path::new(path)));
+        assert_eq!(resolved("near/a/b"), ("data/a/b".into(), "data/a/b".into()));
+        assert_eq!(resolved("near"), ("near".into(), "data".into()));
+        assert_eq!(resolved("far/new/x"), (disk.join("new/x"), disk.join("new/x")));
+        assert_eq!(resolved("near/gone/x"), ("data/gone/x".into(), "data/gone/x".into()));
+        assert_eq!(resolved("none/x"), ("none/x".into(), "none/x".into()));
         assert_eq!(links.first(Path::new("near/a/b")), Some("near".into()));
         assert_eq!(links.first(Path::new("none/x")), None);
     }

@@ -9,14 +9,14 @@ use super::{
     graph::Graph,
     keys::{PIPELINE_KEYS, TOP_KEYS, Table, expect_name},
     links::Links,
-    outputs, paths,
+    outputs, paths, scheduling,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
-    terms, wires,
+    wires,
 };
 use crate::{
     manifest::{self, Manifest},
-    problem::{Code, Place, Problem, Problems},
+    problem::{Code, Location, Problem, Problems},
 };
 
 /// The seed of a pipeline that names none.
@@ -88,7 +88,7 @@ fn understand(
     let mut drafts = stages::read(&scene, &top, problems);
     let mut links = Links::of(root);
     for (out, _) in drafts.iter_mut().flat_map(|draft| draft.outputs.iter_mut().flatten()) {
-        out.place = links.place(&out.published);
+        out.resolved = links.resolve(&out.published);
     }
     if drafts.is_empty() && top.get("stage").is_none_or(|(_, value)| value.get_ref().is_table()) {
         problems.push(
@@ -96,9 +96,9 @@ fn understand(
                 .help("add one, like `[stage.split]`; `ner-pipe stages` lists them"),
         );
     }
-    let totals = terms::amounts(&top, problems);
-    let asked = drafts.iter().map(|draft| (&draft.terms, &draft.place.resources));
-    terms::expect_enough(&totals, asked, problems);
+    let totals = scheduling::amounts(&top, problems);
+    let asked = drafts.iter().map(|draft| (&draft.scheduling, &draft.locations.resources));
+    scheduling::expect_enough(&totals, asked, problems);
     let wires = wires::connect(root, &sources, &drafts, problems);
     let own = [
         (file.as_path(), "the pipeline file"),
@@ -127,12 +127,12 @@ fn understand(
         file,
         seed,
         lock,
-        artifacts_place: links.end(&artifacts),
+        artifacts_resolved: links.end(&artifacts),
         artifacts,
         totals: totals.into_iter().map(|(name, (total, _))| (name, total)).collect(),
         sources,
         nodes: Vec::new(),
-        places: Vec::new(),
+        locations: Vec::new(),
     };
     pipeline.fill(drafts, wires, &graph.order())?;
     problems.extend(pipeline.expect_unclaimed().err());
@@ -150,7 +150,7 @@ impl Pipeline {
         nodes.sort_by_key(|(old, _)| rank[*old]);
         for (_, (mut draft, mut inputs)) in nodes {
             let outputs = draft.outputs?;
-            draft.place.outputs =
+            draft.locations.outputs =
                 outputs.iter().map(|(out, place)| (out.name.clone(), place.clone())).collect();
             for wire in &mut inputs {
                 if let Origin::Output { node, .. } = &mut wire.from {
@@ -162,12 +162,12 @@ impl Pipeline {
                 id: draft.id,
                 family: draft.family,
                 work: draft.work?,
-                terms: draft.terms,
+                scheduling: draft.scheduling,
                 seed: draft.seed.unwrap_or(self.seed),
                 inputs,
                 outputs: outputs.into_iter().map(|(out, _)| out).collect(),
             });
-            self.places.push(draft.place);
+            self.locations.push(draft.locations);
         }
         Some(())
     }
@@ -222,8 +222,8 @@ fn cyclic(cycle: &[usize], drafts: &[Draft], wires: &[Vec<Wire>]) -> Problem {
     let round: Vec<_> =
         cycle.iter().chain(cycle.first()).map(|&node| format!("`{}`", drafts[node].id)).collect();
     let message = match cycle {
-        [_] => format!("stage {} waits for itself", round[0]),
-        _ => format!("these stages wait for each other: {}", round.join(" -> ")),
+        [_] => format!("stage {} depends on itself", round[0]),
+        _ => format!("these stages depend on each other: {}", round.join(" -> ")),
     };
     let mut problem = Problem::new(Code::Cycle, message);
     for (index, &reader) in cycle.iter().enumerate() {
@@ -233,14 +233,14 @@ fn cyclic(cycle: &[usize], drafts: &[Draft], wires: &[Vec<Wire>]) -> Problem {
             problem = problem.at(place, format!("`{}` reads `{}`", drafts[reader].id, drafts[node].id));
         }
     }
-    problem.help("let one of these inputs come from a source, or from a stage outside of the circle")
+    problem.help("let one of these inputs come from a source, or from a stage outside of the cycle")
 }
 
-fn edge<'d>(wire: &Wire, node: usize, reader: &'d Draft) -> Option<&'d Place> {
+fn edge<'d>(wire: &Wire, node: usize, reader: &'d Draft) -> Option<&'d Location> {
     let here = matches!(wire.from, Origin::Output { node: read, .. } if read == node);
     // An input that collects instances is several wires.
     let port = wire.port.split('@').next().unwrap_or_default();
-    if here { reader.place.inputs.get(port) } else { None }
+    if here { reader.locations.inputs.get(port) } else { None }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
     sources::{DraftSource, expect_kind},
     stages::Draft,
 };
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Location, Problem, Problems};
 
 const EXAMPLE: &str = "outputs = { out = \"out/result.txt\" }";
 
@@ -27,14 +27,14 @@ pub(super) fn of_stage(
     id: &str,
     artifacts: &Path,
     table: &Table<'_>,
-    header: &Place,
+    header: &Location,
     problems: &mut Problems,
-) -> Vec<(Out, Place)> {
+) -> Vec<(Out, Location)> {
     if let Some((key, _)) = table.get("outputs") {
         let folder = artifacts.join(id);
         problems.push(
             Problem::new(Code::DeclaredOutput, format!("stage `{}` has outputs of its own", kind.spec.name))
-                .at(&table.place(key.span()), "only a `command` declares outputs")
+                .at(&table.location(key.span()), "only a `command` declares outputs")
                 .help(format!("remove `outputs`; find the results in `{}/`", folder.display())),
         );
     }
@@ -42,7 +42,7 @@ pub(super) fn of_stage(
         let mut path = artifacts.join(id).join(port.name);
         path.set_extension(port.kind.extension);
         (
-            Out { name: port.name.to_owned(), kind: port.kind, published: path, place: PathBuf::new() },
+            Out { name: port.name.to_owned(), kind: port.kind, published: path, resolved: PathBuf::new() },
             header.clone(),
         )
     };
@@ -53,18 +53,18 @@ pub(super) fn of_stage(
 pub(super) fn of_command(
     id: &str,
     table: &Table<'_>,
-    header: &Place,
+    header: &Location,
     problems: &mut Problems,
-) -> Vec<(Out, Place)> {
+) -> Vec<(Out, Location)> {
     let before = problems.len();
     let outputs = table.table("outputs", EXAMPLE, problems);
     let mut found = Vec::new();
     for (key, value) in outputs.iter().flat_map(|outputs| outputs.entries) {
-        let at = table.place(key.span());
+        let at = table.location(key.span());
         expect_name("command's output", key.get_ref(), &at, problems);
         if let Some((published, kind)) = declared(key.get_ref(), table, value, &at, problems) {
             let name = key.get_ref().to_string();
-            found.push((Out { name, kind, published, place: PathBuf::new() }, at));
+            found.push((Out { name, kind, published, resolved: PathBuf::new() }, at));
         }
     }
     if found.is_empty() && problems.len() == before {
@@ -81,10 +81,10 @@ fn declared(
     name: &str,
     table: &Table<'_>,
     value: &super::keys::Value<'_>,
-    key: &Place,
+    key: &Location,
     problems: &mut Problems,
 ) -> Option<(PathBuf, Kind)> {
-    let at = table.place(value.span());
+    let at = table.location(value.span());
     match value.get_ref() {
         DeValue::String(path) => {
             let kind = if path.ends_with('/') { Kind::FOLDER } else { Kind::FILE };
@@ -121,7 +121,7 @@ pub(super) struct Protected {
     /// Where it lies, and where it leads to, absolute.
     places: [PathBuf; 2],
     pub what: String,
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// The runner's own files, the locks of other pipeline files, and everything that stages read.
@@ -143,12 +143,12 @@ pub(super) fn protected(
     });
     let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten());
     let locks = outputs.filter_map(|(out, _)| {
-        let file = locked_by(root, &out.place)?;
-        Some((out.place.clone(), format!("the lock file of `{}`", file.display()), None))
+        let file = locked_by(root, &out.resolved)?;
+        Some((out.resolved.clone(), format!("the lock file of `{}`", file.display()), None))
     });
     let found = own.chain(sources).chain(configs).chain(locks);
     let protected = found.map(|(path, what, place)| {
-        let places = [links.place(&path), links.end(&path)].map(|place| links.absolute(&place));
+        let places = [links.resolve(&path), links.end(&path)].map(|place| links.absolute(&place));
         Protected { path, places, what, place }
     });
     protected.collect()
@@ -162,13 +162,13 @@ pub(super) fn expect_apart(
     links: &mut Links,
     problems: &mut Problems,
 ) {
-    let folder = [links.place(artifacts), links.end(artifacts)].map(|place| links.absolute(&place));
+    let folder = [links.resolve(artifacts), links.end(artifacts)].map(|place| links.absolute(&place));
     let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten().map(move |it| (draft, it)));
     let mut apart = Apart::default();
     for (draft, (out, place)) in outputs {
         let name = format!("{}.{}", draft.id, out.name);
         let path = out.published.as_path();
-        let lies = links.absolute(&out.place);
+        let lies = links.absolute(&out.resolved);
         let meets = |other: &&Protected| other.places.iter().any(|other| paths::overlap(&lies, other));
         if let Some(clash) = protected.iter().find(meets) {
             problems.push(on_protected(&name, out, place, clash, links));
@@ -202,7 +202,7 @@ struct Settled<'d> {
     draft: &'d Draft,
     name: String,
     out: &'d Out,
-    place: &'d Place,
+    place: &'d Location,
 }
 
 /// Outputs by where they lie.
@@ -235,8 +235,8 @@ fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
         format!("outputs `{earlier}` and `{name}` are published at one place, `{path}`")
     } else if by_name {
         format!("one output lies inside the other: `{earlier}` at `{other}`, `{name}` at `{path}`")
-    } else if out.place == met.out.place {
-        let lies = out.place.display();
+    } else if out.resolved == met.out.resolved {
+        let lies = out.resolved.display();
         format!(
             "outputs `{earlier}` at `{other}` and `{name}` at `{path}` are one place: links lead to `{lies}`"
         )
@@ -252,7 +252,7 @@ fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
 }
 
 /// Instances of one table publish in one place.
-fn shared(draft: &Draft, out: &Out, place: &Place) -> Problem {
+fn shared(draft: &Draft, out: &Out, place: &Location) -> Problem {
     let message = format!(
         "output `{}` of all that is expanded from `{}` would lie in one place",
         out.name, draft.family
@@ -262,9 +262,9 @@ fn shared(draft: &Draft, out: &Out, place: &Place) -> Problem {
         .help(format!("write `{{key}}` in its path: `{} = \"out/{}-{{key}}\"`", out.name, draft.family))
 }
 
-fn on_protected(name: &str, out: &Out, place: &Place, clash: &Protected, links: &Links) -> Problem {
+fn on_protected(name: &str, out: &Out, place: &Location, clash: &Protected, links: &Links) -> Problem {
     let (what, shown) = (&clash.what, paths::shown(&out.published));
-    let lies = links.absolute(&out.place);
+    let lies = links.absolute(&out.resolved);
     let by_name = paths::overlap(&out.published, &clash.path);
     let mut message = if clash.places.contains(&lies) {
         format!("output `{name}` would replace {what}, `{shown}`")

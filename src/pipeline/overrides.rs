@@ -8,7 +8,7 @@ use super::{
     fill::quote,
     keys::{nearest, offer},
 };
-use crate::problem::{Place, Text};
+use crate::problem::{Location, Text};
 
 /// The name of the texts that were typed.
 const TYPED: &str = "--set";
@@ -64,17 +64,17 @@ impl Override {
         self.start
     }
 
-    pub(super) fn stage_place(&self) -> Place {
-        self.text.place(0..self.stage.len())
+    pub(super) fn stage_place(&self) -> Location {
+        self.text.location(0..self.stage.len())
     }
 
-    pub(super) fn parameter_place(&self) -> Place {
-        self.text.place(self.stage.len() + 1..self.start - 1)
+    pub(super) fn parameter_place(&self) -> Location {
+        self.text.location(self.stage.len() + 1..self.start - 1)
     }
 }
 
 /// What to type for what was typed there; nothing where the place is in a file.
-fn retype(place: &Place, change: impl FnOnce(&str, &str, &str) -> String) -> Option<String> {
+fn retype(place: &Location, change: impl FnOnce(&str, &str, &str) -> String) -> Option<String> {
     let text = place.text.content();
     let (before, rest) = text.split_at(place.span.start);
     let (there, after) = rest.split_at(place.span.len());
@@ -85,7 +85,7 @@ fn retype(place: &Place, change: impl FnOnce(&str, &str, &str) -> String) -> Opt
 /// A help line for an unknown stage or key: which are known, the one that was probably meant first, and how to
 /// type that.
 pub(super) fn offer_at<'k>(
-    place: &Place,
+    place: &Location,
     word: &str,
     known: impl Iterator<Item = &'k str> + Clone,
 ) -> String {
@@ -106,7 +106,7 @@ pub(super) fn offer_at<'k>(
 }
 
 /// How to type another value, TOML, for a parameter; nothing where the place is in a file.
-pub(super) fn type_value(place: &Place, parameter: &str, value: &str) -> Option<String> {
+pub(super) fn type_value(place: &Location, parameter: &str, value: &str) -> Option<String> {
     // A word needs no quotes, unless it would be something else without.
     let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     let bare = bare.filter(|bare| !bare.contains(['"', '\\']) && DeValue::parse(bare).is_err());
@@ -120,7 +120,7 @@ pub(super) fn type_value(place: &Place, parameter: &str, value: &str) -> Option<
 }
 
 /// A stage's own words of what to write, `name = value`, as they are typed.
-pub(super) fn typed(help: &str, place: &Place, name: &str) -> Option<String> {
+pub(super) fn typed(help: &str, place: &Location, name: &str) -> Option<String> {
     let last = name.rsplit('.').next().unwrap_or(name);
     let (before, rest) = help.split_once(&format!("{last} = "))?;
     // In a sentence it stands between these; else it is all that the help says.
@@ -184,7 +184,7 @@ mod tests {
     fn what_to_type_is_one_word_for_the_shell() {
         let place = |text: &str, part: &str| {
             let start = text.find(part).expect("is in it");
-            Text::new(TYPED, text).place(start..start + part.len())
+            Text::new(TYPED, text).location(start..start + part.len())
         };
         let value = |text, part, value| type_value(&place(text, part), "w", value).expect("was typed");
         assert_eq!(value("a.w=kept", "kept", "\"keep\""), "type `--set a.w=keep`");
@@ -201,7 +201,7 @@ mod tests {
         let at = place("a.s.warmap=1", "s.warmap");
         let known = ["warmup", "kind"].into_iter();
         assert_eq!(offer_at(&at, "warmap", known), "type `--set a.s.warmup=1` (there is `warmup`, `kind`)");
-        let file = Text::new("pipeline.toml", "w = 1").place(4..5);
+        let file = Text::new("pipeline.toml", "w = 1").location(4..5);
         assert_eq!(type_value(&file, "w", "2"), None);
     }
 

@@ -11,23 +11,23 @@ use stage_contract::{AnyStage, BadParameter, StageKind};
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    NodePlace,
+    NodeLocations,
     keys::{RUN, Table, nearest},
     overrides::{Override, offer_at, type_value},
     paths, schema,
 };
 use crate::{
     manifest::{self, Manifest},
-    problem::{Code, Place, Problem, Problems, Text},
+    problem::{Code, Location, Problem, Problems, Text},
 };
 
 /// Where each parameter stands: of its key and of its value, by the dotted path from the table down.
 #[derive(Default)]
-pub(super) struct Places(BTreeMap<Vec<String>, (Place, Place)>);
+pub(super) struct ParameterLocations(BTreeMap<Vec<String>, (Location, Location)>);
 
-impl Places {
+impl ParameterLocations {
     /// The place of a value, or of the innermost one around it.
-    pub fn value(&self, path: &[&str]) -> Option<&Place> {
+    pub fn value(&self, path: &[&str]) -> Option<&Location> {
         let mut path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         while !path.is_empty() {
             if let Some((_, value)) = self.0.get(&path) {
@@ -38,11 +38,11 @@ impl Places {
         None
     }
 
-    fn key(&self, path: &[String]) -> Option<&Place> {
+    fn key(&self, path: &[String]) -> Option<&Location> {
         self.0.get(path).map(|(key, _)| key)
     }
 
-    fn set(&mut self, path: &[String], key: Place, value: Place) {
+    fn set(&mut self, path: &[String], key: Location, value: Location) {
         self.0.retain(|known, _| !known.starts_with(path));
         self.0.insert(path.to_vec(), (key, value));
     }
@@ -52,9 +52,9 @@ impl Places {
 #[derive(Default)]
 pub(super) struct Given {
     pub values: Map<String, Json>,
-    pub places: Places,
+    pub locations: ParameterLocations,
     /// The config file, relative to the root.
-    pub config: Option<(PathBuf, Place)>,
+    pub config: Option<(PathBuf, Location)>,
     /// Something was reported already: what is missing may stand there.
     pub broken: bool,
 }
@@ -67,8 +67,8 @@ impl Given {
         if let (Some((params, _)), Some((config, _))) = (table.get("params"), table.get("config")) {
             problems.push(
                 Problem::new(Code::ParamsAndConfig, "parameters are given in two places")
-                    .at(&table.place(params.span()), "here")
-                    .at(&table.place(config.span()), "and in this file")
+                    .at(&table.location(params.span()), "here")
+                    .at(&table.location(config.span()), "and in this file")
                     .help("keep one of them: remove `params`, or remove `config`"),
             );
         }
@@ -82,7 +82,7 @@ impl Given {
         given
     }
 
-    fn read_config(&mut self, root: &Path, path: &str, place: Place, problems: &mut Problems) {
+    fn read_config(&mut self, root: &Path, path: &str, place: Location, problems: &mut Problems) {
         let Some(clean) = paths::expect_inside(path, &place, problems) else { return };
         match manifest::read(&root.join(&clean), &clean.to_string_lossy()) {
             // Nothing to underline in a file that is not there: underline its name.
@@ -101,7 +101,7 @@ impl Given {
     fn take(&mut self, table: &Table<'_>, problems: &mut Problems) {
         for (key, value) in table.entries {
             let path = vec![key.get_ref().to_string()];
-            let mut reader = Reader { text: table.text, shift: 0, places: &mut self.places, problems };
+            let mut reader = Reader { text: table.text, shift: 0, locations: &mut self.locations, problems };
             if let Some(json) = reader.read(&path, &key.span(), value) {
                 self.values.insert(key.get_ref().to_string(), json);
             }
@@ -113,9 +113,9 @@ impl Given {
         let before = problems.len();
         let path = change.path();
         let key = change.parameter_place();
-        self.places.set(path, key.clone(), key.clone());
+        self.locations.set(path, key.clone(), key.clone());
         let mut reader =
-            Reader { text: change.text(), shift: change.start(), places: &mut self.places, problems };
+            Reader { text: change.text(), shift: change.start(), locations: &mut self.locations, problems };
         let value = reader.read(path, &key.span, &change.value());
         self.broken |= problems.len() > before;
         let (Some(value), [first, inner @ ..]) = (value, path) else { return };
@@ -123,8 +123,8 @@ impl Given {
             .values
             .entry(first.clone())
             .or_insert_with(|| defaults.get(first).cloned().unwrap_or_default());
-        if !inner.is_empty() && !self.places.0.contains_key(&path[..1]) {
-            self.places.0.insert(path[..1].to_vec(), (key.clone(), key));
+        if !inner.is_empty() && !self.locations.0.contains_key(&path[..1]) {
+            self.locations.0.insert(path[..1].to_vec(), (key.clone(), key));
         }
         for name in inner {
             if !slot.is_object() {
@@ -139,7 +139,7 @@ impl Given {
     pub fn parse(
         &self,
         kind: &StageKind,
-        place: &NodePlace,
+        locations: &NodeLocations,
         problems: &mut Problems,
     ) -> Option<Box<dyn AnyStage>> {
         let before = problems.len();
@@ -147,7 +147,7 @@ impl Given {
         let known = known.iter().map(|parameter| parameter.name.as_str());
         for (name, value) in &self.values {
             if !known.clone().any(|known| known == name) {
-                problems.push(unknown(kind.spec.name, name, place, known.clone()));
+                problems.push(unknown(kind.spec.name, name, locations, known.clone()));
                 continue;
             }
             let alone = Json::Object(Map::from_iter([(name.clone(), value.clone())]));
@@ -156,7 +156,7 @@ impl Given {
                 if bad.path.is_empty() {
                     bad.path.push(name.clone());
                 }
-                problems.push(mistyped(&bad, kind, value, place));
+                problems.push(mistyped(&bad, kind, value, locations));
             }
         }
         if self.broken || problems.len() > before {
@@ -164,7 +164,7 @@ impl Given {
         }
         let stage = (kind.parse)(Json::Object(self.values.clone())).map_err(|bad| {
             let path: Vec<_> = bad.path.iter().map(String::as_str).collect();
-            let at = place.parameters.value(&path).unwrap_or(&place.header);
+            let at = locations.parameters.value(&path).unwrap_or(&locations.header);
             problems.push(
                 Problem::new(Code::MistypedParameter, plain_words(&bad.message))
                     .at(at, "in here")
@@ -172,9 +172,9 @@ impl Given {
             );
         });
         let stage = stage.ok()?;
-        let wired: Vec<&str> = place.inputs.keys().map(String::as_str).collect();
+        let wired: Vec<&str> = locations.inputs.keys().map(String::as_str).collect();
         if let Err(invalid) = stage.check().and_then(|()| stage.check_inputs(&wired)) {
-            problems.push(place.blame(Code::InvalidParameter, &invalid, "with the default"));
+            problems.push(locations.blame(Code::InvalidParameter, &invalid, "with the default"));
             return None;
         }
         Some(stage)
@@ -184,18 +184,18 @@ impl Given {
 pub(super) fn unknown<'k>(
     stage: &str,
     name: &str,
-    place: &NodePlace,
+    locations: &NodeLocations,
     known: impl Iterator<Item = &'k str> + Clone,
 ) -> Problem {
-    let at = place.parameters.key(&[name.to_owned()]).unwrap_or(&place.header);
+    let at = locations.parameters.key(&[name.to_owned()]).unwrap_or(&locations.header);
     Problem::new(Code::UnknownParameter, format!("stage `{stage}` has no parameter `{name}`"))
         .at(at, "unknown")
         .help(offer_at(at, name, known))
 }
 
-fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlace) -> Problem {
+fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, locations: &NodeLocations) -> Problem {
     let path: Vec<_> = bad.path.iter().map(String::as_str).collect();
-    let at = place.parameters.value(&path).unwrap_or(&place.header);
+    let at = locations.parameters.value(&path).unwrap_or(&locations.header);
     let name = path.join(".");
     let mistyped = |message: String| Problem::new(Code::MistypedParameter, message);
     let Some(parameter) = schema::parameter(kind, &path) else {
@@ -204,7 +204,7 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, place: &NodePlac
     };
     if !parameter.fields.is_empty() && path.last() != Some(&parameter.name.as_str()) {
         let inner = path.last().copied().unwrap_or_default();
-        let at = place.parameters.key(&bad.path).unwrap_or(at);
+        let at = locations.parameters.key(&bad.path).unwrap_or(at);
         return Problem::new(
             Code::UnknownParameter,
             format!("parameter `{}` has no key `{inner}`", parameter.name),
@@ -265,15 +265,15 @@ struct Reader<'r> {
     text: &'r Text,
     /// Added to every span: the value may be a part of its text.
     shift: usize,
-    places: &'r mut Places,
+    locations: &'r mut ParameterLocations,
     problems: &'r mut Problems,
 }
 
 impl Reader<'_> {
     fn read(&mut self, path: &[String], key: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Option<Json> {
         let span = value.span().start + self.shift..value.span().end + self.shift;
-        let place = self.text.place(span);
-        self.places.0.insert(path.to_vec(), (self.text.place(key.clone()), place.clone()));
+        let place = self.text.location(span);
+        self.locations.0.insert(path.to_vec(), (self.text.location(key.clone()), place.clone()));
         let inner = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
         match value.get_ref() {
             DeValue::String(text) => Some(Json::String(text.to_string())),
@@ -309,7 +309,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&mut self, number: Option<Number>, path: &[String], place: &Place) -> Option<Json> {
+    fn number(&mut self, number: Option<Number>, path: &[String], place: &Location) -> Option<Json> {
         if number.is_none() {
             self.problems.push(
                 Problem::new(
@@ -328,14 +328,14 @@ impl Reader<'_> {
 const EXAMPLE: &str = "sh script.sh {input} {output}";
 
 /// The only parameter of a command.
-pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems) -> Option<String> {
+pub(super) fn command(given: &Given, locations: &NodeLocations, problems: &mut Problems) -> Option<String> {
     for name in given.values.keys().filter(|name| *name != RUN) {
-        problems.push(unknown("command", name, place, [RUN].into_iter()));
+        problems.push(unknown("command", name, locations, [RUN].into_iter()));
     }
     match given.values.get(RUN) {
         Some(Json::String(run)) => Some(run.clone()),
         Some(_) => {
-            let at = place.parameters.value(&["run"]).unwrap_or(&place.header);
+            let at = locations.parameters.value(&["run"]).unwrap_or(&locations.header);
             problems.push(
                 Problem::new(Code::MistypedParameter, "`run` is not a string").at(at, "takes a string").help(
                     type_value(at, RUN, &format!("\"{EXAMPLE}\""))
@@ -348,7 +348,7 @@ pub(super) fn command(given: &Given, place: &NodePlace, problems: &mut Problems)
             if !given.broken {
                 problems.push(
                     Problem::new(Code::MissingParameter, "a command needs `run`")
-                        .at(&place.header, "this stage runs no program")
+                        .at(&locations.header, "this stage runs no program")
                         .help(format!("add `params = {{ run = \"{EXAMPLE}\" }}`")),
                 );
             }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Location, Problem, Problems};
 
 /// Without `.` and `..`; `None` when it leaves the project. By its letters alone: a link inside the
 /// project may point anywhere, because making one is a decision and `../..` may be an accident.
@@ -20,7 +20,7 @@ pub(super) fn inside(path: &Path) -> Option<PathBuf> {
 }
 
 /// [`inside`], with the problem reported.
-pub(super) fn expect_inside(path: &str, place: &Place, problems: &mut Problems) -> Option<PathBuf> {
+pub(super) fn expect_inside(path: &str, place: &Location, problems: &mut Problems) -> Option<PathBuf> {
     let clean = inside(Path::new(path));
     if clean.is_none() {
         problems.push(outside(path, place).help("write a path below the project's folder"));
@@ -29,7 +29,7 @@ pub(super) fn expect_inside(path: &str, place: &Place, problems: &mut Problems) 
 }
 
 /// [`expect_inside`] for what exists already and may be linked in.
-pub(super) fn expect_linked(path: &str, place: &Place, problems: &mut Problems) -> Option<PathBuf> {
+pub(super) fn expect_linked(path: &str, place: &Location, problems: &mut Problems) -> Option<PathBuf> {
     let clean = inside(Path::new(path));
     if clean.is_none() {
         let name = Path::new(path).file_name().unwrap_or("x".as_ref()).to_string_lossy();
@@ -42,7 +42,7 @@ pub(super) fn expect_linked(path: &str, place: &Place, problems: &mut Problems) 
     clean
 }
 
-fn outside(path: &str, place: &Place) -> Problem {
+fn outside(path: &str, place: &Location) -> Problem {
     Problem::new(Code::OutsideProject, format!("`{path}` leaves the project"))
         .at(place, "outside of the project")
 }

@@ -12,14 +12,14 @@ use super::{
     keys::{SOURCE_KEYS, SOURCE_KINDS, Table, expect_name, offer, wrong_type},
     paths,
 };
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Location, Problem, Problems};
 
 const EXAMPLE: &str = "{ path = \"data/corpus\", kind = \"text\" }";
 
 /// A source as far as it was understood; what is `None` was reported.
 pub(super) struct DraftSource {
     pub id: String,
-    pub path: Option<(PathBuf, Place)>,
+    pub path: Option<(PathBuf, Location)>,
     pub kind: Option<Kind>,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource>
     let mut sources = Vec::new();
     for (key, value) in table.entries {
         let id: &str = key.get_ref();
-        let place = table.place(key.span());
+        let place = table.location(key.span());
         expect_name("source", id, &place, problems);
         let mut source = DraftSource { id: id.to_owned(), path: None, kind: None };
         if let DeValue::Table(entries) = value.get_ref() {
@@ -38,7 +38,7 @@ pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource>
             source.path = path(&entry, id, &place, problems);
             source.kind = kind(&entry, id, &place, problems);
         } else {
-            let at = table.place(value.span());
+            let at = table.location(value.span());
             let problem = wrong_type(id, "a table", value.get_ref(), &at);
             problems.push(problem.help(format!("write `{id} = {EXAMPLE}`")));
         }
@@ -47,7 +47,12 @@ pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource>
     sources
 }
 
-fn path(entry: &Table<'_>, id: &str, place: &Place, problems: &mut Problems) -> Option<(PathBuf, Place)> {
+fn path(
+    entry: &Table<'_>,
+    id: &str,
+    place: &Location,
+    problems: &mut Problems,
+) -> Option<(PathBuf, Location)> {
     if entry.get("path").is_none() {
         problems.push(missing(id, "path", place).help(format!("add `path = \"data/{id}\"`")));
     }
@@ -55,7 +60,7 @@ fn path(entry: &Table<'_>, id: &str, place: &Place, problems: &mut Problems) -> 
     Some((paths::expect_linked(path, &at, problems)?, at))
 }
 
-fn kind(entry: &Table<'_>, id: &str, place: &Place, problems: &mut Problems) -> Option<Kind> {
+fn kind(entry: &Table<'_>, id: &str, place: &Location, problems: &mut Problems) -> Option<Kind> {
     if entry.get("kind").is_none() {
         let known: Vec<_> = SOURCE_KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
         problems.push(
@@ -66,13 +71,13 @@ fn kind(entry: &Table<'_>, id: &str, place: &Place, problems: &mut Problems) -> 
     expect_kind(name, &at, problems)
 }
 
-fn missing(id: &str, key: &str, place: &Place) -> Problem {
+fn missing(id: &str, key: &str, place: &Location) -> Problem {
     Problem::new(Code::MissingKey, format!("source `{id}` has no `{key}`"))
         .at(place, format!("`{key}` is missing"))
 }
 
 /// The kind that a source or a command's output declares.
-pub(super) fn expect_kind(name: &str, at: &Place, problems: &mut Problems) -> Option<Kind> {
+pub(super) fn expect_kind(name: &str, at: &Location, problems: &mut Problems) -> Option<Kind> {
     let kind = SOURCE_KINDS.into_iter().find(|kind| kind.name == name);
     if kind.is_none() {
         problems.push(

@@ -10,7 +10,7 @@ use stage_contract::{Registry, StageKind};
 use toml::de::DeValue;
 
 use super::{
-    NodePlace, Out, Override, Work,
+    NodeLocations, Out, Override, Work,
     command::{Piece, Template},
     fill::within,
     instances::{self, Instance, is_id},
@@ -18,44 +18,44 @@ use super::{
     outputs,
     overrides::offer_at,
     params::{self, Given},
+    scheduling::{self, Scheduling},
     schema,
-    terms::{self, Terms},
 };
-use crate::problem::{Code, Place, Problem, Problems, Text};
+use crate::problem::{Code, Location, Problem, Problems, Text};
 
 /// A node as far as it was understood.
 pub(super) struct Draft {
     pub id: String,
     /// The table's name: the id, without the key of an instance.
     pub family: String,
-    pub place: NodePlace,
+    pub locations: NodeLocations,
     pub uses: Uses,
     pub wires: Vec<DraftWire>,
     /// `None`: a stage that is not known may have any.
-    pub outputs: Option<Vec<(Out, Place)>>,
+    pub outputs: Option<Vec<(Out, Location)>>,
     /// `None`: what is wrong was reported.
     pub work: Option<Work>,
-    pub terms: Terms,
+    pub scheduling: Scheduling,
     /// In place of the pipeline's.
     pub seed: Option<u64>,
     /// A placeholder of what it was expanded from could not be filled in.
     pub broken: bool,
-    pub config: Option<(PathBuf, Place)>,
+    pub config: Option<(PathBuf, Location)>,
 }
 
 impl Draft {
     /// Of a table that says so little that nothing more is to be said about it.
-    fn unknown(id: &str, header: Place) -> Self {
+    fn unknown(id: &str, header: Location) -> Self {
         let (inputs, outputs, resources, parameters) = Default::default();
         Self {
             id: id.to_owned(),
             family: id.to_owned(),
-            place: NodePlace { header, inputs, outputs, resources, parameters },
+            locations: NodeLocations { header, inputs, outputs, resources, parameters },
             uses: Uses::Unknown(id.to_owned()),
             wires: Vec::new(),
             outputs: None,
             work: None,
-            terms: Terms::default(),
+            scheduling: Scheduling::default(),
             seed: None,
             broken: true,
             config: None,
@@ -85,8 +85,8 @@ impl Uses {
 /// An input before its origin is looked up.
 pub(super) struct DraftWire {
     pub port: String,
-    pub key: Place,
-    pub value: Place,
+    pub key: Location,
+    pub value: Location,
     /// What is before and after the last point; `None` when it is not written so.
     pub from: Option<(String, String)>,
 }
@@ -105,7 +105,7 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
     let (mut stamped, mut drafts) = (Vec::new(), Vec::new());
     for (key, value) in table.entries {
         let id: &str = key.get_ref();
-        let header = table.place(key.span());
+        let header = table.location(key.span());
         if id == "sources" {
             problems.push(
                 Problem::new(Code::BadName, "`sources` cannot be the name of a stage")
@@ -123,7 +123,7 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
                 None => drafts.push(Draft::unknown(id, header)),
             }
         } else {
-            let problem = wrong_type(id, "a table", value.get_ref(), &table.place(value.span()));
+            let problem = wrong_type(id, "a table", value.get_ref(), &table.location(value.span()));
             problems.push(problem.help(format!("write `[stage.{id}]`")));
         }
     }
@@ -159,7 +159,7 @@ fn aim(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) ->
 fn read_one(
     scene: &Scene<'_>,
     family: &str,
-    header: &Place,
+    header: &Location,
     text: &Text,
     instance: &Instance<'_>,
     changes: &[Override],
@@ -184,21 +184,21 @@ fn read_one(
         given.apply(change, &defaults, problems);
     }
     let inputs = wires.iter().map(|wire| (wire.port.clone(), wire.value.clone())).collect();
-    let (terms, resources) = terms::read(table, problems);
+    let (scheduling, resources) = scheduling::read(table, problems);
     let seed = seed(&uses, table, problems);
-    let parameters = std::mem::take(&mut given.places);
-    let place = NodePlace { header, inputs, outputs: BTreeMap::new(), resources, parameters };
+    let parameters = std::mem::take(&mut given.locations);
+    let locations = NodeLocations { header, inputs, outputs: BTreeMap::new(), resources, parameters };
     let work = match &uses {
         Uses::Stage(kind) => {
-            given.parse(kind, &place, problems).map(|stage| Work::Stage { kind: *kind, stage })
+            given.parse(kind, &locations, problems).map(|stage| Work::Stage { kind: *kind, stage })
         }
-        Uses::Command => params::command(&given, &place, problems).and_then(|run| {
+        Uses::Command => params::command(&given, &locations, problems).and_then(|run| {
             let mut names = placeholders(table);
             // Those that are left were set on the command line, and come too late.
             if let Some(names) = &mut names {
                 names.extend(instance.names.iter().map(String::as_str));
             }
-            let known = expect_placeholders(&run, names.as_deref(), &place, problems);
+            let known = expect_placeholders(&run, names.as_deref(), &locations, problems);
             known.then_some(Work::Command { run })
         }),
         Uses::Unknown(_) => None,
@@ -210,19 +210,25 @@ fn read_one(
     Draft {
         id: id.to_owned(),
         family,
-        place,
+        locations,
         uses,
         wires,
         outputs,
         work,
-        terms,
+        scheduling,
         seed,
         broken: instance.broken,
         config: given.config,
     }
 }
 
-fn uses(registry: &Registry, id: &str, header: &Place, table: &Table<'_>, problems: &mut Problems) -> Uses {
+fn uses(
+    registry: &Registry,
+    id: &str,
+    header: &Location,
+    table: &Table<'_>,
+    problems: &mut Problems,
+) -> Uses {
     let written = table.string("use", problems);
     if written.is_none() && table.get("use").is_some() {
         return Uses::Unknown(id.to_owned());
@@ -264,7 +270,7 @@ fn seed(uses: &Uses, table: &Table<'_>, problems: &mut Problems) -> Option<u64> 
     if let (Uses::Command, Some((key, _))) = (uses, table.get("seed")) {
         problems.push(
             Problem::new(Code::UnknownKey, "a command is given no seed")
-                .at(&table.place(key.span()), "for stages of the registry only")
+                .at(&table.location(key.span()), "for stages of the registry only")
                 .help("remove it, and write the number into `run`"),
         );
         return None;
@@ -277,7 +283,7 @@ fn wires(uses: &Uses, table: &Table<'_>, broken: bool, problems: &mut Problems) 
     let Some(inputs) = table.table("inputs", EXAMPLE, problems) else { return Vec::new() };
     let mut wires = Vec::new();
     for (key, value) in inputs.entries {
-        let (port, at) = (key.get_ref(), inputs.place(key.span()));
+        let (port, at) = (key.get_ref(), inputs.location(key.span()));
         match uses {
             Uses::Command => expect_name("command's input", port, &at, problems),
             Uses::Stage(kind) if kind.spec.port(port).is_some_and(|port| port.further) => {
@@ -285,7 +291,7 @@ fn wires(uses: &Uses, table: &Table<'_>, broken: bool, problems: &mut Problems) 
             }
             Uses::Stage(_) | Uses::Unknown(_) => {}
         }
-        let place = inputs.place(value.span());
+        let place = inputs.location(value.span());
         let text = value.get_ref().as_str();
         let from = text.and_then(|text| text.rsplit_once('.')).filter(|(a, b)| is_origin(a) && is_name(b));
         // A placeholder that could not be filled in was reported.
@@ -303,7 +309,7 @@ fn is_origin(text: &str) -> bool {
     is_id(text) || text.strip_suffix("@*").is_some_and(is_name)
 }
 
-fn bad_reference(port: &str, text: Option<&str>, place: &Place) -> Problem {
+fn bad_reference(port: &str, text: Option<&str>, place: &Location) -> Problem {
     let problem =
         Problem::new(Code::BadReference, format!("input `{port}` does not say where it comes from"))
             .at(place, "neither `sources.x` nor `stage.output`");
@@ -316,9 +322,9 @@ fn bad_reference(port: &str, text: Option<&str>, place: &Place) -> Problem {
 }
 
 /// `{name}` and the environment (`NER_PIPE_IN_<NAME>`, where `-` is `_`) must mean one thing each.
-fn expect_distinct(wires: &[DraftWire], outputs: &[(Out, Place)], problems: &mut Problems) {
+fn expect_distinct(wires: &[DraftWire], outputs: &[(Out, Location)], problems: &mut Problems) {
     let inputs = wires.iter().map(|wire| (wire.port.as_str(), &wire.key));
-    let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
+    let mut seen: BTreeMap<String, &Location> = BTreeMap::new();
     for (name, place) in inputs.chain(outputs.iter().map(|(out, place)| (out.name.as_str(), place))) {
         if let Some(first) = seen.insert(name.replace('-', "_"), place) {
             problems.push(
@@ -345,11 +351,11 @@ fn placeholders<'a>(table: &Table<'a>) -> Option<Vec<&'a str>> {
 fn expect_placeholders(
     run: &str,
     names: Option<&[&str]>,
-    place: &NodePlace,
+    locations: &NodeLocations,
     problems: &mut Problems,
 ) -> bool {
     let before = problems.len();
-    let Some(at) = place.parameters.value(&["run"]) else { return true };
+    let Some(at) = locations.parameters.value(&["run"]) else { return true };
     let within = |span| within(at, run, span);
     match Template::parse(run) {
         Err(span) => problems.push(

@@ -218,7 +218,7 @@ impl World<'_> {
             Code::MissingInput,
             format!("stage `{}` needs the input `{}`", draft.uses.name(), port.name),
         )
-        .at(&draft.place.header, format!("`{}` is missing: {}", port.name, port.doc))
+        .at(&draft.locations.header, format!("`{}` is missing: {}", port.name, port.doc))
         .help(self.candidates(draft, port))
     }
 

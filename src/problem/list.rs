@@ -140,9 +140,9 @@ mod tests {
     fn problems_come_in_the_order_of_the_pipeline_file() {
         let (main, other) = (Text::new("pipeline.toml", "one\ntwo\n"), Text::new("a.toml", "x"));
         let mut problems = Problems::from(Problem::new(Code::Cycle, "placeless"));
-        problems.push(Problem::new(Code::Cycle, "config").at(&other.place(0..1), ""));
-        problems.push(Problem::new(Code::Cycle, "late").at(&main.place(4..7), ""));
-        problems.push(Problem::new(Code::Cycle, "early").at(&main.place(0..3), ""));
+        problems.push(Problem::new(Code::Cycle, "config").at(&other.location(0..1), ""));
+        problems.push(Problem::new(Code::Cycle, "late").at(&main.location(4..7), ""));
+        problems.push(Problem::new(Code::Cycle, "early").at(&main.location(0..3), ""));
         problems.sort("pipeline.toml");
         let order: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(order, ["early", "late", "config", "placeless"]);
@@ -152,7 +152,7 @@ mod tests {
     fn text_for_a_file_or_a_pipe_is_plain_ascii() {
         let text = Text::new("pipeline.toml", "use = \"distil\"\n");
         let problem =
-            Problem::new(Code::UnknownStage, "unknown stage `distil`").at(&text.place(6..14), "here");
+            Problem::new(Code::UnknownStage, "unknown stage `distil`").at(&text.location(6..14), "here");
         let rendered = Problems::from(problem.help("write `use = \"distill\"`")).render(false, false);
         assert!(rendered.is_ascii(), "{rendered}");
         assert!(rendered.contains("ner_pipe::unknown_stage") && rendered.contains("pipeline.toml:1:7"));

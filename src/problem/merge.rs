@@ -1,4 +1,4 @@
-//! What is wrong with a table that is expanded is wrong with every instance, and is told once.
+//! What is wrong with a table that is expanded is wrong with every instance, and is reported once.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ mod tests {
     fn instances_count_once_where_they_say_the_same() {
         let text = Text::new("p", "abc");
         let about = |id: &str, at: usize| {
-            Problem::new(Code::Cycle, format!("`{id}` waits")).at(&text.place(at..at + 1), "here")
+            Problem::new(Code::Cycle, format!("`{id}` waits")).at(&text.location(at..at + 1), "here")
         };
         let mut problems = Problems::new();
         problems.extend([about("a@1", 0), about("a@2", 0), about("a@2", 1), about("b", 0)]);

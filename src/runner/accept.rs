@@ -1,4 +1,4 @@
-//! Taking a result over to code that is said to give the same.
+//! Accepting a result for new code that is said to produce the same.
 
 use std::{collections::BTreeSet, fs};
 
@@ -8,16 +8,16 @@ use super::{Project, Stop, reasons};
 use crate::{
     fingerprint::{Fingerprint, observe},
     lock::Locked,
-    store::{Entry, Lookup, Patience, Record, copy_tree},
+    store::{Entry, Lookup, Record, WaitPolicy, copy_tree},
 };
 
-/// A result that can be taken over.
+/// A result that can be accepted.
 pub struct Accepted {
     /// Of which node.
     pub node: usize,
     /// The result.
     pub from: Entry,
-    /// What it is taken over to.
+    /// What it is accepted for.
     pub fingerprint: Fingerprint,
     /// `code changed: ml/losses.rs`.
     pub why: String,
@@ -38,13 +38,13 @@ pub fn acceptable(
     let mut plan = Vec::new();
     for node in wanted {
         let fingerprint = project.fingerprint(node, &results)?;
-        results[node] = fingerprint.key().and_then(|key| project.store.peek(&key)).filter(Entry::is_whole);
+        results[node] = fingerprint.key().and_then(|key| project.store.peek(&key)).filter(Entry::is_complete);
         let locked = project.lock.get(&project.pipeline.nodes[node].id).map(|locked| locked.key);
         let is_fresh = locked.is_some() && locked == fingerprint.key() && results[node].is_some();
         if !chosen.contains(&node) || is_fresh && lenient {
             continue;
         }
-        match judge(project, node, fingerprint) {
+        match expect_acceptable(project, node, fingerprint) {
             Ok(accepted) => {
                 results[node] = Some(accepted.from.clone());
                 plan.push(accepted);
@@ -56,8 +56,12 @@ pub fn acceptable(
     Ok(plan)
 }
 
-/// Whether the code alone differs from the lock's result, and that is whole to the last byte.
-fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result<Accepted, (String, String)> {
+/// Whether only the code differs from the lock's result, and every byte of that is intact.
+fn expect_acceptable(
+    project: &Project<'_>,
+    node: usize,
+    fingerprint: Fingerprint,
+) -> Result<Accepted, (String, String)> {
     let id = &project.pipeline.nodes[node].id;
     let refuse =
         |why: String, help: &str| Err((format!("`{id}` cannot be accepted: {why}"), help.to_owned()));
@@ -67,7 +71,7 @@ fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result
     };
     if let Some(port) = fingerprint.unknown.first() {
         let why = format!("its input `{port}` is not known yet");
-        return refuse(why, "accept or run the stage that gives it first: `ner-pipe status` shows it");
+        return refuse(why, "accept or run the stage that produces it first: `ner-pipe status` shows it");
     }
     let Some(from) = project.store.peek(&locked.key) else {
         return refuse("its last result is not in the cache".to_owned(), &run);
@@ -80,15 +84,16 @@ fn judge(project: &Project<'_>, node: usize, fingerprint: Fingerprint) -> Result
     let mut same_code = now.clone();
     same_code.code.clone_from(&from.manifest.code);
     if same_code != from.manifest {
-        let own = reasons::own(locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
+        let own =
+            reasons::own_changes(locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
         let given =
             now.inputs.iter().filter(|(port, digest)| from.manifest.inputs.get(*port) != Some(*digest));
         let given = given.map(|(port, _)| format!("input `{port}` changed"));
         let mut why: Vec<String> = own.into_iter().chain(given).collect();
         if why.is_empty() {
-            why = reasons::hidden(Some(&from.manifest), &same_code);
+            why = reasons::unrecorded_changes(Some(&from.manifest), &same_code);
         }
-        return refuse(format!("not its code alone differs: {}", why.join("; ")), &run);
+        return refuse(format!("more than its code differs: {}", why.join("; ")), &run);
     }
     if let Some(output) = from.damage() {
         return refuse(format!("its result is damaged in the cache: output `{output}`"), &run);
@@ -105,21 +110,21 @@ pub fn accept(project: &mut Project<'_>, plan: &[Accepted]) -> Result<(), Stop> 
     let _used = project.store.prepare()?;
     project.pipeline.expect_unclaimed().map_err(crate::problem::Problems::from)?;
     let taken = plan.iter().try_for_each(|accepted| {
-        let entry = take_over(project, accepted)?;
+        let entry = commit_accepted(project, accepted)?;
         let item = &project.pipeline.nodes[accepted.node];
         project.lock.record(&item.id, Locked::new(&entry.manifest, &entry.record, item.seed));
         Ok(())
     });
-    // What was taken over before one could not be is recorded all the same.
-    let _held = project.store.publishing()?;
+    // Those accepted before one that could not be are recorded all the same.
+    let _held = project.store.publish_lock()?;
     project.save()?;
     taken
 }
 
-fn take_over(project: &Project<'_>, accepted: &Accepted) -> Result<Entry, Stop> {
+fn commit_accepted(project: &Project<'_>, accepted: &Accepted) -> Result<Entry, Stop> {
     let Accepted { node, from, fingerprint, .. } = accepted;
-    let patience = Patience { wait: true, cancelled: &|| false, waiting: &mut || {} };
-    let slot = match project.store.lookup(&fingerprint.manifest.key(), patience)? {
+    let policy = WaitPolicy { wait: true, cancelled: &|| false, waiting: &mut || {} };
+    let slot = match project.store.lookup(&fingerprint.manifest.key(), policy)? {
         // Made, or accepted, before.
         Lookup::Hit(entry) => return Ok(*entry),
         Lookup::Miss(slot) => slot,
@@ -130,7 +135,7 @@ fn take_over(project: &Project<'_>, accepted: &Accepted) -> Result<Entry, Stop> 
         if observe(&to).map_or(true, |seen| seen.digest != stored.digest) {
             let message = format!("output `{name}` of {} changed while it was copied", from.key().short());
             return Err(StageError::new(message)
-                .help("type `ner-pipe run`: it sees to damaged results")
+                .help("type `ner-pipe run`: it moves damaged results away and makes them again")
                 .into());
         }
     }

@@ -1,30 +1,28 @@
-//! Executing one node, once, in a thread of its own: the child process, what it told, the check of what
-//! it left, the commit. All that is needed comes with the attempt; the run learns of it by messages.
+//! Executing one node, once, in a thread of its own: the job, what it reported, the check of what it left,
+//! the commit. All that is needed comes with the attempt; the run learns of it by messages.
 
 use std::{
     collections::BTreeMap,
     fs,
     io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use stage_contract::{Event, Shape, StageError};
 
-use super::{Loss, home::Home};
+use super::{failure::Failure, folder::ProjectFolder};
 use crate::{
-    executor::{Answer, Cancel, Job, Limits, Local, Task, UNHEARD, Verdict, killed, used_memory},
+    executor::{Answer, CancelToken, EXCHANGED, Ended, Executor, Job, Limits, Task, execute},
     failpoint::{Point, reach},
     fingerprint::{Manifest, Observed, Writes, file_name, observe},
-    store::{Entry, Record, Slot, Stored, leave_alone, make_private, private_folder, remove},
+    store::{Entry, Record, Slot, Stored, make_private, private_folder, remove, remove_siblings},
     watch::Fault,
 };
 
-/// What travels between the two processes; removed from the slot before it becomes an entry.
-pub(super) const ASIDE: [&str; 3] = ["job.json", "answer.json", "usage.json"];
-
 /// An input as it was before the stage ran.
-pub(super) struct Given {
+pub(super) struct Input {
     pub port: String,
     /// As the pipeline file calls it.
     pub origin: String,
@@ -34,10 +32,10 @@ pub(super) struct Given {
 
 /// All that it takes to execute a node.
 pub(super) struct Attempt {
-    pub home: Home,
+    pub folder: ProjectFolder,
     pub slot: Slot,
     pub job: Job,
-    pub given: Vec<Given>,
+    pub inputs: Vec<Input>,
     /// Name and shape.
     pub outputs: Vec<(String, Shape)>,
     pub manifest: Manifest,
@@ -47,38 +45,52 @@ pub(super) struct Attempt {
     pub limits: Limits,
 }
 
-/// An attempt that gave no result, with its slot, where that is still there: the log is in it.
+/// A failed attempt, with its slot if that is still there: the log is in it.
 pub(super) struct Failed {
     pub slot: Option<Slot>,
-    pub loss: Loss,
+    pub failure: Failure,
 }
 
-/// What a stage said about its result.
+/// What a stage reported about its result.
 #[derive(Default)]
-struct Said {
+struct Reported {
     metrics: BTreeMap<String, f64>,
     measured: BTreeMap<String, f64>,
     gates: BTreeMap<String, String>,
 }
 
 impl Attempt {
-    /// Executes the node and commits its result.
+    /// Executes the node and commits its result. A panic of ours must not leave the run waiting for it.
     pub fn make(
         self,
-        local: &Local,
-        cancel: &Cancel,
-        tell: impl FnMut(Event),
+        executor: &dyn Executor,
+        cancel: &CancelToken,
+        on_event: impl FnMut(Event),
     ) -> Result<Box<Entry>, Box<Failed>> {
-        let record = match self.record(local, cancel, tell) {
+        catch_unwind(AssertUnwindSafe(|| self.commit(executor, cancel, on_event))).unwrap_or_else(|_| {
+            let message = "ner-pipe itself failed while it executed the stage".to_owned();
+            let help = vec!["this is an internal error of ner-pipe: please report it".to_owned()];
+            let fault = Box::new(Fault { message, help, ..Fault::default() });
+            Err(Box::new(Failed { slot: None, failure: Failure::Panicked(fault) }))
+        })
+    }
+
+    fn commit(
+        self,
+        executor: &dyn Executor,
+        cancel: &CancelToken,
+        on_event: impl FnMut(Event),
+    ) -> Result<Box<Entry>, Box<Failed>> {
+        let record = match self.record(executor, cancel, on_event) {
             Ok(record) => record,
-            Err(loss) => return Err(Box::new(Failed { slot: Some(self.slot), loss })),
+            Err(failure) => return Err(Box::new(Failed { slot: Some(self.slot), failure })),
         };
-        // What lies under the names of the slot may be half of a copy.
-        if let Err(moved) = self.home.expect_here() {
-            return Err(Box::new(Failed { slot: Some(self.slot), loss: moved.into() }));
+        // What the slot's paths lead to now may be half of a copy.
+        if let Err(moved) = self.folder.expect_unmoved() {
+            return Err(Box::new(Failed { slot: Some(self.slot), failure: moved.into() }));
         }
-        let gone = |error: StageError| Box::new(Failed { slot: None, loss: error.into() });
-        let entry = self.slot.commit(&self.manifest, &record, &ASIDE).map_err(gone)?;
+        let gone = |error: StageError| Box::new(Failed { slot: None, failure: error.into() });
+        let entry = self.slot.commit(&self.manifest, &record, &EXCHANGED).map_err(gone)?;
         let checkpoint = &self.job.checkpoint;
         if checkpoint.exists() {
             reach(Point::CheckpointRemove)
@@ -92,13 +104,13 @@ impl Attempt {
     /// Executes the node, and says what it left in the slot.
     pub fn record(
         &self,
-        local: &Local,
-        cancel: &Cancel,
-        mut tell: impl FnMut(Event),
-    ) -> Result<Record, Loss> {
+        executor: &dyn Executor,
+        cancel: &CancelToken,
+        mut on_event: impl FnMut(Event),
+    ) -> Result<Record, Failure> {
         let begun = Instant::now();
         let job = &self.job;
-        // What an attempt before this one left, also beside the outputs.
+        // What an earlier attempt left, also beside the outputs.
         remove(&job.answer)?;
         for folder in job.outputs.values().filter_map(|path| path.parent()) {
             remove(folder)?;
@@ -107,31 +119,31 @@ impl Attempt {
         if let Task::Stage { .. } = job.task {
             private_folder(&job.checkpoint)?;
         }
-        let mut said = Said::default();
+        let mut reported = Reported::default();
         let mut log = self.slot.open_log()?;
-        let (file, child_log) = (self.slot.aside(ASIDE[0]), self.slot.open_log()?);
-        let writes = Writes::to(&job.root, self.given.iter().map(|given| (&*given.path, &given.seen)));
-        let verdict = local.execute(job, &file, child_log, self.limits, cancel, |event| {
-            said.take(&event, &mut log);
-            tell(event);
-        })?;
-        judge(verdict, &job.node, self.limits.timeout, cancel.is_asked())?;
-        if writes.as_ref().is_some_and(Writes::led_elsewhere) {
-            return Err(StageError::new("the path of an input led elsewhere while the stage ran")
+        let writes = Writes::to(&job.root, self.inputs.iter().map(|input| (&*input.path, &input.seen)));
+        let listen = |event| {
+            reported.add(&event, &mut log);
+            on_event(event);
+        };
+        let Ended { answer, usage } = execute(executor, job, &self.slot.log(), self.limits, cancel, listen)?;
+        expect_success(answer)?;
+        if writes.as_ref().is_some_and(Writes::path_changed) {
+            return Err(StageError::new("the path of an input pointed elsewhere while the stage ran")
                 .help("leave links to inputs, and folders of inputs, alone while stages run; this result was not recorded")
                 .into());
         }
         let quiet = writes.is_some_and(|writes| !writes.happened());
-        expect_unmoved(&job.root, &self.given, quiet)?;
+        expect_unmoved(&job.root, &self.inputs, quiet)?;
         let mut outputs = BTreeMap::new();
         for (name, shape) in &self.outputs {
             let path = &job.outputs[name];
             expect_shape(path, name, *shape)?;
-            if leave_alone(path)? {
-                let said = format!(
-                    "ner-pipe: what was written beside output `{name}` is no output, and was removed"
+            if remove_siblings(path)? {
+                let reported = format!(
+                    "ner-pipe: files beside output `{name}` are not declared as outputs, and were removed"
                 );
-                drop(writeln!(log, "{said}"));
+                drop(writeln!(log, "{reported}"));
             }
             reach(Point::Observe).map_err(|e| StageError::io("read", path, e))?;
             make_private(path)?;
@@ -150,13 +162,13 @@ impl Attempt {
         Ok(Record {
             key: self.slot.key(),
             stage: job.node.clone(),
-            origins: self.given.iter().map(|given| (given.port.clone(), given.origin.clone())).collect(),
+            origins: self.inputs.iter().map(|input| (input.port.clone(), input.origin.clone())).collect(),
             outputs,
-            metrics: said.metrics,
-            measured: said.measured,
-            gates: said.gates,
+            metrics: reported.metrics,
+            measured: reported.measured,
+            gates: reported.gates,
             seconds: begun.elapsed().as_secs_f64(),
-            memory: used_memory(&self.slot.aside(ASIDE[2])),
+            memory: usage.map(|usage| usage.memory),
             device: job.devices.to_string(),
             threads: job.threads,
             finished,
@@ -167,8 +179,8 @@ impl Attempt {
     }
 }
 
-impl Said {
-    fn take(&mut self, event: &Event, log: &mut impl Write) {
+impl Reported {
+    fn add(&mut self, event: &Event, log: &mut impl Write) {
         match event {
             Event::Metric { name, value, measured } => {
                 let values = if *measured { &mut self.measured } else { &mut self.metrics };
@@ -182,56 +194,26 @@ impl Said {
     }
 }
 
-/// What a child's end means.
-fn judge(verdict: Verdict, node: &str, timeout: Option<Duration>, cancelled: bool) -> Result<(), Loss> {
+/// Whether a job succeeded.
+fn expect_success(answer: Answer) -> Result<(), Failure> {
     let fault = |message, causes, help: Option<String>| {
         Box::new(Fault { message, causes, help: help.into_iter().collect(), ..Fault::default() })
     };
-    let report = "this is a fault of ner-pipe: report it with the log".to_owned();
-    Err(match verdict {
-        // Finished in spite of a wish to stop: its result is as good as any.
-        Verdict::Answered(Answer::Done) => return Ok(()),
-        Verdict::Answered(Answer::Panicked { message }) => {
-            Loss::Panicked(fault(format!("the stage's code is wrong: {message}"), Vec::new(), Some(report)))
+    match answer {
+        Answer::Done => Ok(()),
+        Answer::Cancelled => Err(Failure::Cancelled),
+        Answer::Failed { message, causes, help } => Err(Failure::Retryable(fault(message, causes, help))),
+        Answer::Panicked { message } => {
+            let help = "this is an internal error of ner-pipe: please report it with the log".to_owned();
+            Err(Failure::Panicked(fault(message, Vec::new(), Some(help))))
         }
-        _ if cancelled => Loss::Cancelled,
-        Verdict::Answered(Answer::Cancelled) => Loss::Cancelled,
-        Verdict::Answered(Answer::Failed { message, causes, help }) => {
-            Loss::Process(fault(message, causes, help))
-        }
-        // Even when it says that it is done: asked to stop, a script may end well with half a result.
-        Verdict::TimedOut => {
-            let time = humantime::format_duration(timeout.unwrap_or_default());
-            Loss::Process(fault(
-                format!("`{node}` took longer than its timeout of {time}, and was stopped"),
-                Vec::new(),
-                Some("raise its `timeout`, or give it less to do".to_owned()),
-            ))
-        }
-        Verdict::Killed(signal) => match killed("its process", signal).into() {
-            Loss::Fault(fault) => Loss::Process(fault),
-            loss => loss,
-        },
-        Verdict::Silent(Some(code)) if code == i32::from(UNHEARD) => {
-            let message = "its process could not write down how it ended".to_owned();
-            let help = "read its log; free some space on the disk, then type `ner-pipe run`".to_owned();
-            Loss::Process(fault(message, Vec::new(), Some(help)))
-        }
-        Verdict::Silent(code) => {
-            let code = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-            Loss::Panicked(fault(
-                format!("its process ended{code} without saying why"),
-                Vec::new(),
-                Some(report),
-            ))
-        }
-    })
+    }
 }
 
 /// A result made from something that moved meanwhile belongs to no key. Decided: a write counts also when the
 /// bytes are put back, as the stage may have read others; new times or modes alone (`quiet`) do not.
-fn expect_unmoved(root: &Path, given: &[Given], quiet: bool) -> Result<(), StageError> {
-    for Given { port, path, seen, .. } in given {
+fn expect_unmoved(root: &Path, inputs: &[Input], quiet: bool) -> Result<(), StageError> {
+    for Input { port, path, seen, .. } in inputs {
         if let Some(moved) = if quiet { seen.edited(path) } else { seen.moved(path) } {
             let moved = moved.strip_prefix(root).unwrap_or(&moved).display().to_string();
             return Err(StageError::new(format!("input `{port}` changed while the stage ran: {moved}"))

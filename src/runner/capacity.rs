@@ -1,26 +1,29 @@
-//! How much there is of each resource, and what a node takes of it.
+//! How much there is of each resource, and what a node requests of it.
 
-use std::{collections::BTreeMap, env, fs, num::NonZero, thread};
+use std::collections::BTreeMap;
 
 use stage_contract::{Device, DeviceRequest, Devices};
 
-use super::schedule::Need;
-use crate::pipeline::{Node, Pipeline, Work};
+use super::schedule::Request;
+use crate::{
+    executor::Resources,
+    pipeline::{Node, Pipeline, Work},
+};
 
 /// What a run may occupy.
 #[derive(Clone, Debug)]
 pub struct Capacity {
-    /// Of each resource that has an end. Memory in bytes; where the system does not tell it, none.
+    /// Of each limited resource. Memory in bytes; none where the system does not report it.
     pub totals: BTreeMap<String, u64>,
-    /// The GPUs that units of `gpu` stand for, as `CUDA_VISIBLE_DEVICES` names them, with their index.
+    /// The GPUs behind the units of `gpu`, as `CUDA_VISIBLE_DEVICES` names them, with their index.
     gpus: Vec<(usize, String)>,
 }
 
 impl Capacity {
-    /// What the pipeline file says, and for the rest what this machine has. `--device cuda:N,N` leaves those GPUs.
+    /// What the pipeline file says, and for the rest what there is. `--device cuda:N,N` leaves those GPUs.
     #[must_use]
-    pub fn of(pipeline: &Pipeline, request: &DeviceRequest) -> Self {
-        let mut gpus: Vec<_> = visible_gpus().into_iter().enumerate().collect();
+    pub fn of(pipeline: &Pipeline, request: &DeviceRequest, there: Resources) -> Self {
+        let mut gpus: Vec<_> = there.gpus.into_iter().enumerate().collect();
         if let DeviceRequest::Exactly(devices) = request
             && devices.first != Device::Cpu
         {
@@ -28,11 +31,9 @@ impl Capacity {
             let seen = |wanted: usize| gpus.get(wanted).cloned().unwrap_or((wanted, wanted.to_string()));
             gpus = devices.gpus().map(seen).collect();
         }
-        let mut totals = BTreeMap::from([
-            ("cpu".to_owned(), thread::available_parallelism().map_or(1, NonZero::get) as u64),
-            ("gpu".to_owned(), gpus.len() as u64),
-        ]);
-        totals.extend(memory().map(|bytes| ("memory".to_owned(), bytes)));
+        let mut totals =
+            BTreeMap::from([("cpu".to_owned(), there.cpus as u64), ("gpu".to_owned(), gpus.len() as u64)]);
+        totals.extend(there.memory.map(|bytes| ("memory".to_owned(), bytes)));
         totals.extend(pipeline.totals.clone());
         Self { totals, gpus }
     }
@@ -42,8 +43,8 @@ impl Capacity {
     /// A command that says nothing takes one cpu, a stage of the registry all of them, as it uses all
     /// threads; and on CUDA its GPUs to itself, while elsewhere it needs none whatever it says.
     #[must_use]
-    pub fn need(&self, node: &Node, devices: Option<&Devices>) -> Need {
-        let mut resources = node.terms.resources.clone();
+    pub fn request(&self, node: &Node, devices: Option<&Devices>) -> Request {
+        let mut resources = node.scheduling.resources.clone();
         let cpus = self.totals.get("cpu").copied().unwrap_or(1);
         resources.entry("cpu".to_owned()).or_insert(match node.work {
             Work::Stage { .. } => cpus,
@@ -58,57 +59,28 @@ impl Capacity {
             }
             None => {}
         }
-        Need { resources, mutexes: node.terms.mutexes.clone() }
+        Request { resources, mutexes: node.scheduling.mutexes.clone() }
     }
 
     /// The first resource of which there can never be enough, how much is needed, and how much there is.
     #[must_use]
-    pub fn lacks<'n>(&self, need: &'n Need) -> Option<(&'n str, u64, u64)> {
+    pub fn lacks<'n>(&self, request: &'n Request) -> Option<(&'n str, u64, u64)> {
         let found =
-            need.resources.iter().map(|(name, wanted)| Some((name, *wanted, *self.totals.get(name)?)));
+            request.resources.iter().map(|(name, wanted)| Some((name, *wanted, *self.totals.get(name)?)));
         found
             .flatten()
             .find(|(_, wanted, total)| wanted > total)
             .map(|(name, wanted, total)| (name.as_str(), wanted, total))
     }
 
-    /// The GPU that a unit stands for: its index, and its name for `CUDA_VISIBLE_DEVICES`. With more units
+    /// The GPU behind a unit: its index, and its name for `CUDA_VISIBLE_DEVICES`. With more units
     /// than GPUs, several units are one GPU: the file says that it can be shared.
     #[must_use]
     pub fn gpu(&self, unit: u64) -> Option<&(usize, String)> {
         let count = self.gpus.len() as u64;
-        let place = unit.checked_rem(count)?;
-        self.gpus.get(usize::try_from(place).ok()?)
+        let index = unit.checked_rem(count)?;
+        self.gpus.get(usize::try_from(index).ok()?)
     }
-}
-
-/// As this process sees them, without asking CUDA: that takes time and memory.
-fn visible_gpus() -> Vec<String> {
-    if let Ok(visible) = env::var("CUDA_VISIBLE_DEVICES") {
-        return listed(&visible);
-    }
-    let devices = fs::read_dir("/dev").into_iter().flatten().flatten();
-    let names = devices.filter_map(|device| device.file_name().into_string().ok());
-    let mut numbers: Vec<u32> = names.filter_map(|name| name.strip_prefix("nvidia")?.parse().ok()).collect();
-    numbers.sort_unstable();
-    (0..numbers.len()).map(|index| index.to_string()).collect()
-}
-
-/// CUDA reads the list up to the first entry that names none.
-fn listed(visible: &str) -> Vec<String> {
-    let names = visible.split(',').map(str::trim);
-    names.take_while(|name| !name.is_empty() && *name != "-1").map(str::to_owned).collect()
-}
-
-/// The machine's memory, or what its control group allows, in bytes.
-fn memory() -> Option<u64> {
-    const KIB: u64 = 1024;
-    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let total = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(KIB);
-    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
-    Some(total.min(limit))
 }
 
 #[cfg(test)]
@@ -126,18 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_gpus_ends_where_cuda_ends_it() {
-        assert_eq!(listed("3, GPU-9f"), ["3", "GPU-9f"]);
-        assert_eq!(listed("1,-1,2"), ["1"]);
-        assert!(listed("").is_empty());
-    }
-
-    #[test]
     fn what_can_never_be_met_is_named() {
         let capacity = Capacity { totals: [("cpu".to_owned(), 2)].into(), gpus: Vec::new() };
-        let need =
-            |name: &str, amount| Need { resources: [(name.to_owned(), amount)].into(), ..Need::default() };
-        assert_eq!(capacity.lacks(&need("cpu", 3)), Some(("cpu", 3, 2)));
-        assert_eq!(capacity.lacks(&need("cpu", 2)), None);
+        let request = |name: &str, amount| Request {
+            resources: [(name.to_owned(), amount)].into(),
+            ..Request::default()
+        };
+        assert_eq!(capacity.lacks(&request("cpu", 3)), Some(("cpu", 3, 2)));
+        assert_eq!(capacity.lacks(&request("cpu", 2)), None);
     }
 }

@@ -8,34 +8,33 @@ use std::{
 
 use stage_contract::{Available, StageError};
 
-use super::{Next, Project, Stop, Survey, places::expect_room};
+use super::{Next, Plan, Project, Stop, destinations::expect_free_destinations};
 use crate::{
     pipeline::{Origin, Work},
     problem::Problems,
-    publish::{Standing, standing},
+    publish::{ArtifactState, artifact_state},
     store::free_bytes,
 };
 
 /// With less than this, not even logs and records have room. What becomes too small later is found out then, and
-/// nothing cut is taken for whole.
+/// nothing truncated is taken for complete.
 const LEAST_FREE: u64 = 10_000_000;
 
 /// Looks at everything that will execute.
 ///
 /// # Errors
 /// All that would stop a stage later, at once.
-pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Stop> {
-    expect_room(project, expected)?;
+pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop> {
+    expect_free_destinations(project, expected)?;
     let executing = |next| matches!(next, Next::Execute | Next::Unknown);
-    let nodes: Vec<_> = expected.outlooks.values().filter(|outlook| executing(outlook.next)).collect();
+    let nodes: Vec<_> = expected.nodes.values().filter(|planned| executing(planned.next)).collect();
     if nodes.is_empty() {
         return Ok(());
     }
     let mut problems = Problems::new();
     let mut told = BTreeSet::new();
-    let capacity = project.capacity();
-    for outlook in &nodes {
-        let devices = match &project.pipeline.nodes[outlook.node].work {
+    for planned in &nodes {
+        let devices = match &project.pipeline.nodes[planned.node].work {
             Work::Command { .. } => None,
             Work::Stage { .. } => Some(project.devices().map_err(|invalid| {
                 let help = invalid.help.unwrap_or_else(|| "choose another with `--device`".to_owned());
@@ -43,45 +42,45 @@ pub fn preflight(project: &mut Project<'_>, expected: &Survey) -> Result<(), Sto
             })?),
         };
         // What the file itself says there is was looked at when it was read; this is the machine.
-        let need = capacity.need(&project.pipeline.nodes[outlook.node], devices.as_ref());
-        if let Some((name, wanted, total)) = capacity.lacks(&need) {
-            problems.push(project.pipeline.exceeded(outlook.node, name, wanted, total));
+        let request = project.capacity().request(&project.pipeline.nodes[planned.node], devices.as_ref());
+        if let Some((name, wanted, total)) = project.capacity().lacks(&request) {
+            problems.push(project.pipeline.exceeded(planned.node, name, wanted, total));
         }
         let Some(devices) = devices else { continue };
-        if outlook.next != Next::Execute {
+        if planned.next != Next::Execute {
             continue;
         }
-        let paths = available(project, outlook.node, expected);
-        let Work::Stage { stage, .. } = &project.pipeline.nodes[outlook.node].work else { continue };
+        let paths = available(project, planned.node, expected);
+        let Work::Stage { stage, .. } = &project.pipeline.nodes[planned.node].work else { continue };
         let inputs = Available::new(&paths);
         let looked = stage.preflight(&inputs, devices.first);
         project.notes.extend(inputs.into_notes());
         if let Err(invalid) = looked {
-            // What is wrong with a source is told once, however many stages read it.
-            let wires = project.pipeline.nodes[outlook.node].inputs.iter();
+            // A problem with a source is reported once, however many stages read it.
+            let wires = project.pipeline.nodes[planned.node].inputs.iter();
             let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));
             let source = about.find_map(|wire| match wire.from {
                 Origin::Source(source) => Some(source),
                 Origin::Output { .. } => None,
             });
             if source.is_none_or(|source| told.insert((source, invalid.message.clone()))) {
-                problems.push(project.pipeline.problem(outlook.node, &invalid));
+                problems.push(project.pipeline.problem(planned.node, &invalid));
             }
         }
     }
     problems.into_result()?;
-    let sizes = nodes.iter().map(|outlook| input_bytes(project, outlook.node));
+    let sizes = nodes.iter().map(|planned| input_bytes(project, planned.node));
     let largest = sizes.max().unwrap_or(0);
     // A dry run makes no cache.
     let root = project.store.root();
-    let place = if root.is_dir() { root } else { &project.pipeline.root };
-    let free = free_bytes(place).map_err(|e| StageError::io("ask for free space of", place, e))?;
+    let folder = if root.is_dir() { root } else { &project.pipeline.root };
+    let free = free_bytes(folder).map_err(|e| StageError::io("ask for free space of", folder, e))?;
     room(free, largest, &mut project.notes)?;
     Ok(())
 }
 
 /// Inputs that are there already: sources, and results that are in the cache.
-fn available(project: &mut Project<'_>, node: usize, expected: &Survey) -> BTreeMap<String, PathBuf> {
+fn available(project: &mut Project<'_>, node: usize, expected: &Plan) -> BTreeMap<String, PathBuf> {
     let mut paths = BTreeMap::new();
     for wire in &project.pipeline.nodes[node].inputs {
         let path = project.input_path(wire);
@@ -90,7 +89,7 @@ fn available(project: &mut Project<'_>, node: usize, expected: &Survey) -> BTree
             Origin::Output { node, output } => {
                 let Some(entry) = &expected.results[*node] else { continue };
                 let Some(stored) = entry.record.outputs.get(output) else { continue };
-                let right = standing(&mut project.memo, &path, stored) == Standing::Right;
+                let right = artifact_state(&mut project.memo, &path, stored) == ArtifactState::Current;
                 paths.insert(wire.port.clone(), if right { path } else { entry.path(output, stored) });
             }
         }

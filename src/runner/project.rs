@@ -1,32 +1,35 @@
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     fs,
     num::NonZero,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
 use stage_contract::{Device, DeviceRequest, Devices, Invalid, Kind, Registry, Shape, StageError};
 
-use super::{Stop, capacity::Capacity, home::Home};
+use super::{capacity::Capacity, folder::ProjectFolder, stop::Stop};
 use crate::{
+    executor::{Executor, default_executor},
     fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
     problem::Problems,
-    store::{Entry, Recorder, Store, Stored, write_whole},
+    store::{Entry, GcRoot, Store, Stored, write_atomic},
 };
 
 /// What `--device` and `--threads` say.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct MachineOptions {
     /// Where tensors are to live.
     pub device: DeviceRequest,
     /// CPU threads; all of them when not said.
     pub threads: Option<NonZero<usize>>,
 }
 
-impl Wish {
+impl MachineOptions {
     /// CPU threads to use.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -48,9 +51,14 @@ pub struct Project<'r> {
     pub memo: Memo,
     /// What is worth saying, but no mistake: the device that `auto` took.
     pub notes: Vec<String>,
-    wish: Wish,
+    /// Where stages are executed.
+    pub executor: Arc<dyn Executor>,
+    machine: MachineOptions,
     devices: Option<Devices>,
-    pub(super) home: Home,
+    capacity: OnceCell<Capacity>,
+    pub(super) folder: ProjectFolder,
+    /// Files may have changed since they were hashed: a stage executes, or another run was waited for.
+    pub(super) recheck: bool,
 }
 
 impl<'r> Project<'r> {
@@ -63,23 +71,42 @@ impl<'r> Project<'r> {
         root: &Path,
         file: &Path,
         overrides: &[Override],
-        wish: Wish,
+        machine: MachineOptions,
     ) -> Result<Self, Stop> {
         let pipeline = Pipeline::load(root, file, registry, overrides)?;
         let lock =
             Lock::read(&root.join(&pipeline.lock)).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
-        Self::of(registry, pipeline, lock, wish)
+        Self::of(registry, pipeline, lock, machine)
     }
 
     /// Of what was read already; looks at the cache, and writes nothing.
     ///
     /// # Errors
     /// When this ner-pipe cannot read the cache.
-    pub fn of(registry: &'r Registry, pipeline: Pipeline, lock: Lock, wish: Wish) -> Result<Self, Stop> {
+    pub fn of(
+        registry: &'r Registry,
+        pipeline: Pipeline,
+        lock: Lock,
+        machine: MachineOptions,
+    ) -> Result<Self, Stop> {
         let store = Store::at(&pipeline.root)?;
         let memo = Memo::open(store.root());
-        let (notes, devices, home) = (Vec::new(), None, Home::of(&pipeline.root));
-        Ok(Self { registry, pipeline, store, lock, memo, notes, wish, devices, home })
+        let (notes, devices, folder) = (Vec::new(), None, ProjectFolder::of(&pipeline.root));
+        let executor = default_executor();
+        Ok(Self {
+            registry,
+            pipeline,
+            store,
+            lock,
+            memo,
+            notes,
+            executor,
+            machine,
+            devices,
+            capacity: OnceCell::new(),
+            folder,
+            recheck: false,
+        })
     }
 
     /// The devices, looked for at the first call: a run in which nothing executes needs none.
@@ -90,7 +117,7 @@ impl<'r> Project<'r> {
         if let Some(devices) = &self.devices {
             return Ok(devices.clone());
         }
-        let (devices, note) = (self.registry.build.device)(self.wish.device.clone())?;
+        let (devices, note) = (self.registry.build.device)(self.machine.device.clone())?;
         self.notes.extend(note);
         self.devices = Some(devices.clone());
         Ok(devices)
@@ -119,25 +146,26 @@ impl<'r> Project<'r> {
 
     /// How much a run may occupy.
     #[must_use]
-    pub fn capacity(&self) -> Capacity {
-        Capacity::of(&self.pipeline, &self.wish.device)
+    pub fn capacity(&self) -> &Capacity {
+        let of = || Capacity::of(&self.pipeline, &self.machine.device, self.executor.resources());
+        self.capacity.get_or_init(of)
     }
 
     /// CPU threads for a node: as many as the cpus that it asks for, else all; never more than `--threads`.
     #[must_use]
-    pub fn share(&self, node: usize) -> usize {
-        let Some(cpus) = self.pipeline.nodes[node].terms.resources.get("cpu") else {
-            return self.wish.threads();
+    pub fn threads(&self, node: usize) -> usize {
+        let Some(cpus) = self.pipeline.nodes[node].scheduling.resources.get("cpu") else {
+            return self.machine.threads();
         };
         let cpus = usize::try_from(*cpus).unwrap_or(usize::MAX).max(1);
-        self.wish.threads.map_or(cpus, |limit| cpus.min(limit.get()))
+        self.machine.threads.map_or(cpus, |limit| cpus.min(limit.get()))
     }
 
     /// Marks the folder of artifacts as this pipeline file's, unless it is the usual one.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn claim(&self) -> Result<(), StageError> {
+    pub fn claim_artifacts(&self) -> Result<(), StageError> {
         let (marker, text) = self.pipeline.marker();
         let path = self.pipeline.root.join(marker);
         let is_ours = fs::read_to_string(&path).is_ok_and(|there| there == text);
@@ -145,35 +173,41 @@ impl<'r> Project<'r> {
         if is_ours || folder.is_none() || self.pipeline.artifacts == Path::new("artifacts") {
             return Ok(());
         }
-        write_whole(&path, text.as_bytes())
+        write_atomic(&path, text.as_bytes())
     }
 
     /// Who this is to those who look after the cache.
     #[must_use]
-    pub fn recorder(&self) -> Recorder {
+    pub fn gc_root(&self) -> GcRoot {
         let Pipeline { root, file, lock, .. } = &self.pipeline;
-        Recorder { root: root.clone(), file: file.clone(), lock: lock.clone() }
+        GcRoot { root: root.clone(), file: file.clone(), lock: lock.clone() }
     }
 
     /// Remembers the lock that is there, should an older ner-pipe have written it, or another cache been used.
-    pub(super) fn remember(&self) {
-        let recorder = self.recorder();
-        let known = self.store.remembers(&recorder) || !self.pipeline.root.join(&recorder.lock).is_file();
-        let remembered = || self.store.publishing().and_then(|_held| self.store.remember(&recorder));
+    pub(super) fn register(&self) {
+        let gc_root = self.gc_root();
+        let known = self.store.has_gc_root(&gc_root) || !self.pipeline.root.join(&gc_root.lock).is_file();
+        let remembered = || self.store.publish_lock().and_then(|_held| self.store.add_gc_root(&gc_root));
         // A cache that may only be read loses nothing to `gc`.
         if !known && let Err(error) = remembered() {
             tracing::debug!(%error, "the lock is not remembered");
         }
     }
 
-    /// Writes the lock. The caller holds [`Store::publishing`].
+    /// Writes the lock. The caller holds [`Store::publish_lock`].
     ///
     /// # Errors
     /// When the file became unreadable meanwhile, or the disk refuses.
     pub fn save(&mut self) -> Result<(), StageError> {
-        self.store.remember(&self.recorder())?;
+        self.store.add_gc_root(&self.gc_root())?;
         let known = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
         self.lock.save(&known)
+    }
+
+    /// A path as people type it.
+    #[must_use]
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.pipeline.root).unwrap_or(path).display().to_string()
     }
 
     /// Where an output is published, absolute.
@@ -182,7 +216,7 @@ impl<'r> Project<'r> {
         self.pipeline.root.join(&out.published)
     }
 
-    /// Where an input lies while a stage reads it, absolute.
+    /// Where an input is while a stage reads it, absolute.
     #[must_use]
     pub fn input_path(&self, wire: &Wire) -> PathBuf {
         match &wire.from {
@@ -208,6 +242,14 @@ impl<'r> Project<'r> {
     /// # Errors
     /// When a source cannot be read, or the device is not there for a stage that measures it.
     pub fn fingerprint(&mut self, node: usize, results: &[Option<Entry>]) -> Result<Fingerprint, Problems> {
+        if self.recheck {
+            let node = &self.pipeline.nodes[node];
+            let inputs = node.inputs.iter().map(|wire| self.input_path(wire));
+            let outputs = node.outputs.iter().map(|out| self.published(out));
+            for path in inputs.chain(outputs).collect::<Vec<_>>() {
+                self.memo.recheck(&path);
+            }
+        }
         let mut inputs = Vec::new();
         for wire in 0..self.pipeline.nodes[node].inputs.len() {
             inputs.push(self.content(node, wire, results)?);
@@ -219,7 +261,7 @@ impl<'r> Project<'r> {
         } else {
             Device::Cpu
         };
-        let threads = self.share(node);
+        let threads = self.threads(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));
         let code = code_digest(self.code(node));
         let node = &self.pipeline.nodes[node];
@@ -242,7 +284,7 @@ impl<'r> Project<'r> {
         }
     }
 
-    /// The same, as it is kept beside a result.
+    /// The same, as a result's record has it.
     #[must_use]
     pub fn code_parts(&self, node: usize) -> BTreeMap<String, String> {
         self.code(node).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect()
@@ -250,7 +292,7 @@ impl<'r> Project<'r> {
 
     /// The ner-pipe that makes a node's result, and what compiled it: no part of the key.
     #[must_use]
-    pub fn maker(&self, node: usize) -> String {
+    pub fn made_by(&self, node: usize) -> String {
         let own = format!("ner-pipe {}", env!("CARGO_PKG_VERSION"));
         let compiler = self.registry.build.compiler;
         if compiler.is_empty() || self.code(node).is_empty() { own } else { format!("{own}, {compiler}") }

@@ -30,7 +30,7 @@ impl Reason {
         Self { what: what.into(), root: None, certain: true }
     }
 
-    /// The root cause, as a stage below the stage `id` tells it.
+    /// The root cause, as a stage downstream of `id` reports it.
     #[must_use]
     pub fn root_for_others(&self, id: &str) -> String {
         self.root.clone().unwrap_or_else(|| format!("{id}: {}", self.what))
@@ -54,7 +54,12 @@ pub fn told(reasons: &[Reason]) -> Vec<String> {
 
 /// What of the stage itself differs: `params.temperature 2.5 -> 3.0`. `code` has the parts before and now.
 #[must_use]
-pub fn own(before: &Locked, now: &Manifest, pipeline_seed: u64, code: (&Parts, &Parts)) -> Vec<String> {
+pub fn own_changes(
+    before: &Locked,
+    now: &Manifest,
+    pipeline_seed: u64,
+    code: (&Parts, &Parts),
+) -> Vec<String> {
     let mut reasons = Vec::new();
     if before.uses != now.stage {
         reasons.push(format!("use {} -> {}", before.uses, now.stage));
@@ -62,7 +67,7 @@ pub fn own(before: &Locked, now: &Manifest, pipeline_seed: u64, code: (&Parts, &
     if before.version != now.version {
         reasons.push(format!("version {} -> {}", before.version, now.version));
     }
-    let (old, new) = (flat(&before.params), flat(&params(&now.params)));
+    let (old, new) = (flatten(&before.params), flatten(&params(&now.params)));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for name in names {
         let said = |values: &BTreeMap<String, String>| {
@@ -117,7 +122,7 @@ fn part(name: &str, before: Option<&String>, now: Option<&String>) -> String {
 
 /// What differs that no lock records: it has no names of machines.
 #[must_use]
-pub fn hidden(before: Option<&Manifest>, now: &Manifest) -> Vec<String> {
+pub fn unrecorded_changes(before: Option<&Manifest>, now: &Manifest) -> Vec<String> {
     let Some(before) = before else {
         let about =
             if now.machine.is_some() { "measured on another machine" } else { "the outputs' names changed" };
@@ -150,12 +155,12 @@ pub fn hidden(before: Option<&Manifest>, now: &Manifest) -> Vec<String> {
 }
 
 /// Every value by its dotted name. A list is one value: its places have no names.
-fn flat(table: &toml::Table) -> BTreeMap<String, String> {
+fn flatten(table: &toml::Table) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (name, value) in table {
         match value {
             toml::Value::Table(inner) => {
-                found.extend(flat(inner).into_iter().map(|(path, text)| (format!("{name}.{path}"), text)));
+                found.extend(flatten(inner).into_iter().map(|(path, text)| (format!("{name}.{path}"), text)));
             }
             value => drop(found.insert(name.clone(), short(value))),
         }
@@ -192,7 +197,7 @@ mod tests {
     fn values_read_as_they_were_written() {
         let json = json!({"a": 2.3_f32, "b": {"c": [1, 2.5], "d": "x\ny"}, "e": true, "f": 3.0});
         let said: Vec<_> =
-            flat(&params(&json)).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+            flatten(&params(&json)).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(said, ["a=2.3", "b.c=[1, 2.5]", "b.d=\"x\\ny\"", "e=true", "f=3.0"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A stage executed again beside its result, to see whether it gives the same bytes.
+//! A stage executed again beside its result, to see whether it reproduces the same bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,18 +8,21 @@ use std::{
 
 use stage_contract::{Shape, StageError};
 
-use super::{Loss, Next, Order, Project, Stop, Survey, course::Run, reasons, survey};
+use super::{
+    Next, Plan, Project, Stop, failure::Failure, hydrate::Hydrate, lock_writer::LockWriter, plan,
+    prepare::Preparation, reasons,
+};
 use crate::{
-    executor::Cancel,
+    executor::CancelToken,
     fingerprint::{Fingerprint, Key, observe},
     lock::Locked,
     problem::Problems,
-    publish::{Standing, standing},
-    store::{Patience, Slot, Stored},
+    publish::{ArtifactState, artifact_state},
+    store::{Slot, Stored, WaitPolicy},
     watch::Watch,
 };
 
-/// What a second execution gave.
+/// How a second execution compares.
 #[derive(Debug)]
 pub struct Comparison {
     /// The key of the recorded result.
@@ -32,29 +35,30 @@ pub struct Comparison {
 /// lock and the published outputs stay as they are.
 ///
 /// # Errors
-/// When there is nothing to compare with, or the stage gives no result.
+/// When there is nothing to compare with, or the stage produces no result.
 pub fn rerun(
     project: &mut Project<'_>,
     node: usize,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     watch: &mut dyn Watch,
 ) -> Result<Comparison, Stop> {
     let _used = project.store.prepare()?;
     let wanted = project.pipeline.closure(&[node]);
-    let survey = survey(project, &wanted, &BTreeSet::new())?;
+    let plan = plan(project, &wanted, &BTreeSet::new())?;
     let id = project.pipeline.nodes[node].id.clone();
-    let (fingerprint, recorded) = expect_comparable(project, node, &survey)?;
+    let (fingerprint, recorded) = expect_comparable(project, node, &plan)?;
     let slot = slot(project, &fingerprint.manifest.key(), cancel)?;
-    let order = Order { wanted, ..Order::default() };
-    let mut run = Run::new(project, &order, cancel, watch, survey);
-    run.results = run.expected.results.clone();
-    run.watch.started(&id, &["to compare with its result".to_owned()]);
-    let failed = |loss| Stop::Failed(fault(&id, loss));
-    let mut attempt = run.attempt(node, &fingerprint, &[], slot).map_err(|gone| failed(gone.loss))?;
+    watch.started(&id, &["to compare with its result".to_owned()]);
+    let failed = |failure| Stop::Failed(without_result(&id, failure));
+    let preparation =
+        Preparation { node, fingerprint: &fingerprint, gpus: &[], results: &plan.results, show_text: false };
+    let mut hydrate = Hydrate { project, watch, lock: &mut LockWriter::new() };
+    let mut attempt = preparation.attempt(&mut hydrate, slot).map_err(|gone| failed(gone.failure))?;
     // Nothing of an earlier attempt, and nothing for a later one.
-    attempt.job.checkpoint = attempt.slot.aside("checkpoint");
-    let (local, watch) = (run.local.clone(), &mut *run.watch);
-    let record = attempt.record(&local, cancel, |event| watch.event(&id, &event)).map_err(failed)?;
+    attempt.job.checkpoint = attempt.slot.scratch("checkpoint");
+    let executor = project.executor.clone();
+    let record =
+        attempt.record(executor.as_ref(), cancel, |event| watch.event(&id, &event)).map_err(failed)?;
     let slot = attempt.slot;
     let mut outputs = BTreeMap::new();
     for (name, digest) in &recorded.outputs {
@@ -62,7 +66,7 @@ pub fn rerun(
             Some(stored) if stored.digest == *digest => Vec::new(),
             Some(stored) => {
                 let new = slot.output(name, &stored.file)?;
-                let old = before(run.project, node, name, &recorded);
+                let old = before(project, node, name, &recorded);
                 old.map_or_else(|| vec![stored.file.clone()], |old| differences(&old, &new, stored))
             }
             None => vec![format!("{name}: no longer an output")],
@@ -79,7 +83,7 @@ pub fn rerun(
 fn expect_comparable(
     project: &mut Project<'_>,
     node: usize,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Result<(Fingerprint, Locked), Stop> {
     let id = project.pipeline.nodes[node].id.clone();
     let run = project.pipeline.typed(&format!("run {id}"));
@@ -89,22 +93,25 @@ fn expect_comparable(
     };
     let locked = project.lock.get(&id).cloned().ok_or_else(|| other("it has none".to_owned()))?;
     for upstream in project.pipeline.upstream(node) {
-        let outlook = &survey.outlooks[&upstream];
-        if outlook.next != Next::Reuse {
+        let planned = &plan.nodes[&upstream];
+        if planned.next != Next::Reuse {
             let before = &project.pipeline.nodes[upstream].id;
-            return Err(other(format!("`{before}`, which it reads, is not as it was published")));
+            return Err(other(format!(
+                "the published outputs of `{before}`, which it reads, are missing or modified"
+            )));
         }
     }
     let fingerprint =
-        project.fingerprint(node, &survey.results).map_err(|found: Problems| Stop::from(found))?;
+        project.fingerprint(node, &plan.results).map_err(|found: Problems| Stop::from(found))?;
     if fingerprint.manifest.machine.is_some() {
-        let message = format!("`{id}` measures this machine, and gives other values each time");
+        let message = format!("`{id}` measures this machine, and gives different values each time");
         return Err(Stop::wrong(message, "compare what it says: `ner-pipe metrics --against REV`"));
     }
     let mut same_code = fingerprint.manifest.clone();
     same_code.code.clone_from(&locked.code);
     let parts = project.code_parts(node);
-    let differences = reasons::own(&locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
+    let differences =
+        reasons::own_changes(&locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
     if let Some(first) = differences.first() {
         return Err(other(first.clone()));
     }
@@ -114,18 +121,18 @@ fn expect_comparable(
     Ok((fingerprint, locked))
 }
 
-fn slot(project: &Project<'_>, key: &Key, cancel: &Cancel) -> Result<Slot, Stop> {
-    let cancelled = || cancel.is_asked();
+fn slot(project: &Project<'_>, key: &Key, cancel: &CancelToken) -> Result<Slot, Stop> {
+    let cancelled = || cancel.is_cancelled();
     let mut waiting = || {};
-    let patience = Patience { wait: true, cancelled: &cancelled, waiting: &mut waiting };
-    Ok(project.store.renew(key, patience)?)
+    let policy = WaitPolicy { wait: true, cancelled: &cancelled, waiting: &mut waiting };
+    Ok(project.store.reserve(key, policy)?)
 }
 
-/// Where the recorded bytes of an output lie: in the cache, else where they are published.
+/// Where the recorded bytes of an output are: in the cache, else where it is published.
 fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked) -> Option<PathBuf> {
     if let Some(entry) = project.store.peek(&recorded.key)
         && let Some(stored) = entry.record.outputs.get(name)
-        && entry.is_whole()
+        && entry.is_complete()
     {
         return Some(entry.path(name, stored));
     }
@@ -138,7 +145,7 @@ fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked)
         bytes: 0,
         folder: seen.shape == Shape::Folder,
     };
-    (standing(&mut project.memo, &path, &stored) == Standing::Right).then_some(path)
+    (artifact_state(&mut project.memo, &path, &stored) == ArtifactState::Current).then_some(path)
 }
 
 /// The files of a folder that differ; a file is named itself.
@@ -174,11 +181,11 @@ fn differences(old: &Path, new: &Path, stored: &Stored) -> Vec<String> {
     different
 }
 
-fn fault(id: &str, loss: Loss) -> StageError {
-    match loss {
-        Loss::Cancelled => StageError::Cancelled,
-        Loss::Busy => StageError::new("another run is making this result"),
-        Loss::Fault(fault) | Loss::Process(fault) | Loss::Panicked(fault) => {
+fn without_result(id: &str, failure: Failure) -> StageError {
+    match failure {
+        Failure::Skipped | Failure::Cancelled => StageError::Cancelled,
+        Failure::Busy => StageError::new("another run is making this result"),
+        Failure::Failed(fault) | Failure::Retryable(fault) | Failure::Panicked(fault) => {
             let why = [vec![fault.message], fault.causes].concat().join(": ");
             let message = format!("`{id}` gave no result to compare: {why}");
             match fault.help.first() {

@@ -1,8 +1,8 @@
-//! A lock in conflict: for each stage the side that is right for what is in the working tree.
+//! A lock in conflict: for each stage the side that matches the working tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Project, Stop, Survey, reasons, survey};
+use super::{Plan, Project, Stop, plan, reasons};
 use crate::{
     fingerprint::file_name,
     lock::{Conflict, Lock, Locked},
@@ -11,7 +11,7 @@ use crate::{
 
 /// What became of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum Side {
     /// Both sides say the same, or only one of them touched it.
     Agreed,
     /// This branch's result fits the working tree.
@@ -30,7 +30,7 @@ pub struct Resolution {
     /// Its content.
     pub stages: BTreeMap<String, Locked>,
     /// What became of each stage, in the order of work.
-    pub taken: Vec<(String, Taken)>,
+    pub sides: Vec<(String, Side)>,
 }
 
 /// Decides for every stage of the pipeline, in the order of work.
@@ -39,15 +39,15 @@ pub struct Resolution {
 /// When a source cannot be read.
 pub fn resolve(project: &mut Project<'_>, conflict: &Conflict) -> Result<Resolution, Stop> {
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
-    let survey = survey(project, &all, &BTreeSet::new())?;
+    let plan = plan(project, &all, &BTreeSet::new())?;
     let mut resolution = Resolution::default();
     for node in all {
         let id = project.pipeline.nodes[node].id.clone();
-        let (locked, taken) = decide(project, node, conflict, &survey, &resolution.stages)?;
+        let (locked, sides) = decide(project, node, conflict, &plan, &resolution.stages)?;
         if let Some(locked) = locked {
             resolution.stages.insert(id.clone(), locked);
         }
-        resolution.taken.push((id, taken));
+        resolution.sides.push((id, sides));
     }
     Ok(resolution)
 }
@@ -56,54 +56,54 @@ fn decide(
     project: &mut Project<'_>,
     node: usize,
     conflict: &Conflict,
-    survey: &Survey,
+    plan: &Plan,
     before: &BTreeMap<String, Locked>,
-) -> Result<(Option<Locked>, Taken), Stop> {
+) -> Result<(Option<Locked>, Side), Stop> {
     let id = project.pipeline.nodes[node].id.clone();
     let of = |lock: &Lock| lock.get(&id).cloned();
     let (ours, theirs) = (of(&conflict.ours), of(&conflict.theirs));
     if ours == theirs {
-        return Ok((ours, Taken::Agreed));
+        return Ok((ours, Side::Agreed));
     }
     if let Some(base) = &conflict.base {
         let base = of(base);
         // Only the other side touched it.
         if ours == base {
-            return Ok((theirs, Taken::Agreed));
+            return Ok((theirs, Side::Agreed));
         }
         if theirs == base {
-            return Ok((ours, Taken::Agreed));
+            return Ok((ours, Side::Agreed));
         }
     }
-    let (cached, seed) = (survey.results[node].as_ref(), project.pipeline.nodes[node].seed);
+    let (cached, seed) = (plan.results[node].as_ref(), project.pipeline.nodes[node].seed);
     let cached = cached.map(|entry| Locked::new(&entry.manifest, &entry.record, seed));
-    for (side, taken) in [(ours, Taken::Ours), (theirs, Taken::Theirs)] {
+    for (side, sides) in [(ours, Side::Ours), (theirs, Side::Theirs)] {
         if let Some(side) = side
-            && fits(project, node, &side, survey, before)?
+            && fits(project, node, &side, plan, before)?
         {
-            // Git may have merged the lines around the key from both sides: the cache's own record is whole.
-            return Ok((Some(cached.unwrap_or(side)), taken));
+            // Git may have merged the lines around the key from both sides: the cache's own record is intact.
+            return Ok((Some(cached.unwrap_or(side)), sides));
         }
     }
-    let taken = if cached.is_some() { Taken::Cache } else { Taken::Neither };
-    Ok((cached, taken))
+    let sides = if cached.is_some() { Side::Cache } else { Side::Neither };
+    Ok((cached, sides))
 }
 
 /// Whether a side is the result of this node as the working tree has it; `before` are the stages that were
-/// decided, from which an input's content is known where no cache tells it.
+/// decided, from which an input's content is known where the cache does not have it.
 fn fits(
     project: &mut Project<'_>,
     node: usize,
     side: &Locked,
-    survey: &Survey,
+    plan: &Plan,
     before: &BTreeMap<String, Locked>,
 ) -> Result<bool, Stop> {
-    let fingerprint = project.fingerprint(node, &survey.results)?;
+    let fingerprint = project.fingerprint(node, &plan.results)?;
     if let Some(key) = fingerprint.key() {
         return Ok(key == side.key);
     }
     let (seed, parts) = (project.pipeline.nodes[node].seed, project.code_parts(node));
-    if !reasons::own(side, &fingerprint.manifest, seed, (&parts, &parts)).is_empty() {
+    if !reasons::own_changes(side, &fingerprint.manifest, seed, (&parts, &parts)).is_empty() {
         return Ok(false);
     }
     let wires = &project.pipeline.nodes[node].inputs;

@@ -1,5 +1,5 @@
-//! What to start next: which nodes have their inputs, and whether what they need is free. It knows no
-//! process and no clock, and the same calls give the same answers.
+//! What to start next: which nodes have their inputs, and whether what they request is free. It is pure: no
+//! threads, no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ const GPU: &str = "gpu";
 
 /// What an executing node occupies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Need {
+pub struct Request {
     /// How much of each resource.
     pub resources: BTreeMap<String, u64>,
     /// Names that no two executing nodes may share.
@@ -17,7 +17,7 @@ pub struct Need {
 
 /// A node that may execute now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub struct Allocation {
     /// Which.
     pub node: usize,
     /// The GPUs it has to itself.
@@ -34,8 +34,9 @@ pub struct Schedule {
     waits: BTreeMap<usize, usize>,
     readers: BTreeMap<usize, Vec<usize>>,
     ready: BTreeSet<usize>,
-    queue: BTreeMap<usize, Need>,
-    executing: BTreeMap<usize, (Need, Vec<u64>)>,
+    parked: BTreeSet<usize>,
+    queue: BTreeMap<usize, Request>,
+    executing: BTreeMap<usize, (Request, Vec<u64>)>,
     jobs: usize,
     free: BTreeMap<String, u64>,
     gpus: BTreeSet<u64>,
@@ -53,6 +54,7 @@ impl Schedule {
             waits: BTreeMap::new(),
             readers: BTreeMap::new(),
             ready: BTreeSet::new(),
+            parked: BTreeSet::new(),
             queue: BTreeMap::new(),
             executing: BTreeMap::new(),
             jobs,
@@ -76,38 +78,39 @@ impl Schedule {
         self.ready.pop_first()
     }
 
-    /// A node that was ready is to be given again.
-    pub fn put_back(&mut self, node: usize) {
-        self.ready.insert(node);
+    /// A node that was ready waits for another one that makes the same result: it is ready again when any node is
+    /// done.
+    pub fn park(&mut self, node: usize) {
+        self.parked.insert(node);
     }
 
     /// A ready node has to execute, and needs this.
-    pub fn queue(&mut self, node: usize, need: Need) {
-        self.queue.insert(node, need);
+    pub fn queue(&mut self, node: usize, request: Request) {
+        self.queue.insert(node, request);
     }
 
     /// A queued node that may execute now; it occupies what it needs.
-    pub fn grant(&mut self) -> Option<Grant> {
+    pub fn allocate(&mut self) -> Option<Allocation> {
         if self.executing.len() >= self.jobs {
             return None;
         }
-        let node = *self.queue.iter().find(|(_, need)| self.fits(need))?.0;
-        let need = self.queue.remove(&node)?;
-        for (name, amount) in &need.resources {
+        let node = *self.queue.iter().find(|(_, request)| self.fits(request))?.0;
+        let request = self.queue.remove(&node)?;
+        for (name, amount) in &request.resources {
             if let Some(free) = self.free.get_mut(name) {
                 *free = free.saturating_sub(*amount);
             }
         }
-        let count = need.resources.get(GPU).copied().unwrap_or(0);
+        let count = request.resources.get(GPU).copied().unwrap_or(0);
         let gpus: Vec<u64> = (0..count).filter_map(|_| self.gpus.pop_first()).collect();
-        self.executing.insert(node, (need, gpus.clone()));
-        Some(Grant { node, gpus })
+        self.executing.insert(node, (request, gpus.clone()));
+        Some(Allocation { node, gpus })
     }
 
     /// A node no longer executes: what it occupied is free.
     pub fn release(&mut self, node: usize) {
-        let Some((need, gpus)) = self.executing.remove(&node) else { return };
-        for (name, amount) in &need.resources {
+        let Some((request, gpus)) = self.executing.remove(&node) else { return };
+        for (name, amount) in &request.resources {
             if let Some(free) = self.free.get_mut(name) {
                 *free += amount;
             }
@@ -127,16 +130,17 @@ impl Schedule {
                 }
             }
         }
+        self.ready.append(&mut self.parked);
     }
 
-    /// The nodes that are queued: after a cancel, none of them will be granted.
+    /// The nodes that are queued: after a cancel, none of them will start.
     pub fn queued(&self) -> Vec<usize> {
         self.queue.keys().copied().collect()
     }
 
-    fn fits(&self, need: &Need) -> bool {
-        need.resources.iter().all(|(name, amount)| self.free.get(name).is_none_or(|free| amount <= free))
-            && self.executing.values().all(|(other, _)| other.mutexes.is_disjoint(&need.mutexes))
+    fn fits(&self, request: &Request) -> bool {
+        request.resources.iter().all(|(name, amount)| self.free.get(name).is_none_or(|free| amount <= free))
+            && self.executing.values().all(|(other, _)| other.mutexes.is_disjoint(&request.mutexes))
     }
 }
 
@@ -144,8 +148,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn need(resources: &[(&str, u64)], mutexes: &[&str]) -> Need {
-        Need {
+    fn request(resources: &[(&str, u64)], mutexes: &[&str]) -> Request {
+        Request {
             resources: resources.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect(),
             mutexes: mutexes.iter().map(|name| (*name).to_owned()).collect(),
         }
@@ -153,15 +157,15 @@ mod tests {
 
     fn schedule(nodes: &[(usize, &[usize])], jobs: usize, totals: &[(&str, u64)]) -> Schedule {
         let nodes = nodes.iter().map(|(node, upstream)| (*node, upstream.to_vec()));
-        Schedule::new(nodes, jobs, need(totals, &[]).resources)
+        Schedule::new(nodes, jobs, request(totals, &[]).resources)
     }
 
     fn all_ready(schedule: &mut Schedule) -> Vec<usize> {
         std::iter::from_fn(|| schedule.ready()).collect()
     }
 
-    fn all_granted(schedule: &mut Schedule) -> Vec<usize> {
-        std::iter::from_fn(|| schedule.grant()).map(|grant| grant.node).collect()
+    fn all_allocated(schedule: &mut Schedule) -> Vec<usize> {
+        std::iter::from_fn(|| schedule.allocate()).map(|allocation| allocation.node).collect()
     }
 
     #[test]
@@ -179,64 +183,64 @@ mod tests {
     fn no_more_execute_than_jobs_and_the_smallest_is_first() {
         let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 2, &[]);
         for node in [2, 0, 1] {
-            schedule.queue(node, Need::default());
+            schedule.queue(node, Request::default());
         }
-        assert_eq!(all_granted(&mut schedule), [0, 1]);
+        assert_eq!(all_allocated(&mut schedule), [0, 1]);
         schedule.done(1);
-        assert_eq!(all_granted(&mut schedule), [2]);
+        assert_eq!(all_allocated(&mut schedule), [2]);
     }
 
     #[test]
     fn what_does_not_fit_waits_and_holds_up_nobody() {
         let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 8, &[("cpu", 4), ("licence", 1)]);
-        schedule.queue(0, need(&[("cpu", 3)], &[]));
-        schedule.queue(1, need(&[("cpu", 2), ("licence", 1)], &[]));
-        schedule.queue(2, need(&[("cpu", 1), ("licence", 1)], &[]));
-        assert_eq!(all_granted(&mut schedule), [0, 2], "1 lacks a cpu");
+        schedule.queue(0, request(&[("cpu", 3)], &[]));
+        schedule.queue(1, request(&[("cpu", 2), ("licence", 1)], &[]));
+        schedule.queue(2, request(&[("cpu", 1), ("licence", 1)], &[]));
+        assert_eq!(all_allocated(&mut schedule), [0, 2], "1 lacks a cpu");
         schedule.done(0);
-        assert!(all_granted(&mut schedule).is_empty(), "1 lacks the licence");
+        assert!(all_allocated(&mut schedule).is_empty(), "1 lacks the licence");
         schedule.done(2);
-        assert_eq!(all_granted(&mut schedule), [1]);
+        assert_eq!(all_allocated(&mut schedule), [1]);
         schedule.done(1);
-        assert_eq!(schedule.free, need(&[("cpu", 4), ("licence", 1)], &[]).resources);
+        assert_eq!(schedule.free, request(&[("cpu", 4), ("licence", 1)], &[]).resources);
     }
 
     #[test]
     fn nodes_that_share_a_mutex_never_execute_at_once() {
         let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 8, &[]);
-        schedule.queue(0, need(&[], &["db", "port"]));
-        schedule.queue(1, need(&[], &["db"]));
-        schedule.queue(2, need(&[], &["other"]));
-        assert_eq!(all_granted(&mut schedule), [0, 2]);
+        schedule.queue(0, request(&[], &["db", "port"]));
+        schedule.queue(1, request(&[], &["db"]));
+        schedule.queue(2, request(&[], &["other"]));
+        assert_eq!(all_allocated(&mut schedule), [0, 2]);
         schedule.done(2);
-        assert!(all_granted(&mut schedule).is_empty());
+        assert!(all_allocated(&mut schedule).is_empty());
         schedule.done(0);
-        assert_eq!(all_granted(&mut schedule), [1]);
+        assert_eq!(all_allocated(&mut schedule), [1]);
     }
 
     #[test]
     fn every_gpu_is_given_to_one_node_and_comes_back() {
         let mut schedule = schedule(&[(0, &[]), (1, &[]), (2, &[])], 8, &[("gpu", 3)]);
-        schedule.queue(0, need(&[("gpu", 2)], &[]));
-        schedule.queue(1, need(&[("gpu", 1)], &[]));
-        schedule.queue(2, need(&[("gpu", 1)], &[]));
-        assert_eq!(schedule.grant(), Some(Grant { node: 0, gpus: vec![0, 1] }));
-        assert_eq!(schedule.grant(), Some(Grant { node: 1, gpus: vec![2] }));
-        assert_eq!(schedule.grant(), None);
+        schedule.queue(0, request(&[("gpu", 2)], &[]));
+        schedule.queue(1, request(&[("gpu", 1)], &[]));
+        schedule.queue(2, request(&[("gpu", 1)], &[]));
+        assert_eq!(schedule.allocate(), Some(Allocation { node: 0, gpus: vec![0, 1] }));
+        assert_eq!(schedule.allocate(), Some(Allocation { node: 1, gpus: vec![2] }));
+        assert_eq!(schedule.allocate(), None);
         schedule.release(0);
-        assert_eq!(schedule.grant(), Some(Grant { node: 2, gpus: vec![0] }));
+        assert_eq!(schedule.allocate(), Some(Allocation { node: 2, gpus: vec![0] }));
     }
 
     #[test]
     fn a_released_node_can_be_queued_again_and_its_readers_still_wait() {
         let mut schedule = schedule(&[(0, &[]), (1, &[0])], 1, &[("cpu", 1)]);
         assert_eq!(all_ready(&mut schedule), [0]);
-        schedule.queue(0, need(&[("cpu", 1)], &[]));
-        assert_eq!(all_granted(&mut schedule), [0]);
+        schedule.queue(0, request(&[("cpu", 1)], &[]));
+        assert_eq!(all_allocated(&mut schedule), [0]);
         schedule.release(0);
         assert!(all_ready(&mut schedule).is_empty());
-        schedule.queue(0, need(&[("cpu", 1)], &[]));
-        assert_eq!(all_granted(&mut schedule), [0]);
+        schedule.queue(0, request(&[("cpu", 1)], &[]));
+        assert_eq!(all_allocated(&mut schedule), [0]);
         schedule.done(0);
         assert_eq!(all_ready(&mut schedule), [1]);
     }
@@ -256,25 +260,34 @@ mod tests {
                 (0..40).map(|node| (node, (0..node).filter(|_| random(12) == 0).collect())).collect();
             let needs: Vec<_> = (0..40)
                 .map(|_| {
-                    need(&[("cpu", random(5)), ("gpu", random(3))], if random(4) == 0 { &["m"] } else { &[] })
+                    request(
+                        &[("cpu", random(5)), ("gpu", random(3))],
+                        if random(4) == 0 { &["m"] } else { &[] },
+                    )
                 })
                 .collect();
-            let totals = need(&[("cpu", 4), ("gpu", 2)], &[]).resources;
+            let totals = request(&[("cpu", 4), ("gpu", 2)], &[]).resources;
             let mut schedule = Schedule::new(nodes.clone(), 3, totals);
-            let (mut begun, mut executing, mut done) = (Vec::new(), Vec::<Grant>::new(), BTreeSet::new());
+            let (mut begun, mut executing, mut done) =
+                (Vec::new(), Vec::<Allocation>::new(), BTreeSet::new());
             loop {
                 while let Some(node) = schedule.ready() {
                     schedule.queue(node, needs[node].clone());
                 }
-                while let Some(grant) = schedule.grant() {
-                    assert!(nodes[grant.node].1.iter().all(|before| done.contains(before)));
-                    begun.push(grant.node);
-                    executing.push(grant);
+                while let Some(allocation) = schedule.allocate() {
+                    assert!(nodes[allocation.node].1.iter().all(|before| done.contains(before)));
+                    begun.push(allocation.node);
+                    executing.push(allocation);
                 }
-                let sum = |name| executing.iter().map(|grant| needs[grant.node].resources[name]).sum::<u64>();
+                let sum = |name| {
+                    executing.iter().map(|allocation| needs[allocation.node].resources[name]).sum::<u64>()
+                };
                 assert!(executing.len() <= 3 && sum("cpu") <= 4 && sum("gpu") <= 2);
-                assert!(executing.iter().filter(|grant| !needs[grant.node].mutexes.is_empty()).count() <= 1);
-                let gpus: BTreeSet<_> = executing.iter().flat_map(|grant| &grant.gpus).collect();
+                assert!(
+                    executing.iter().filter(|allocation| !needs[allocation.node].mutexes.is_empty()).count()
+                        <= 1
+                );
+                let gpus: BTreeSet<_> = executing.iter().flat_map(|allocation| &allocation.gpus).collect();
                 assert_eq!(gpus.len() as u64, sum("gpu"), "no GPU is given twice");
                 if executing.is_empty() {
                     break;

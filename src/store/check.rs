@@ -38,7 +38,7 @@ impl Store {
         let entries = fs::read_dir(self.root().join("entries")).into_iter().flatten().flatten();
         let mut folders: Vec<_> = entries.map(|entry| entry.path()).collect();
         folders.sort();
-        // What has no key for a name is no result, and nobody takes it for one.
+        // What is not named by a key is no result.
         folders
             .retain(|folder| key_of(folder).is_some_and(|key| only.is_none_or(|only| only.contains(&key))));
         let found: Vec<_> = folders.par_iter().filter_map(|folder| check(folder)).collect();
@@ -78,7 +78,9 @@ fn check(folder: &Path) -> Option<(u64, Option<Damage>)> {
                     Ok(seen) => {
                         bytes += seen.bytes;
                         if seen.digest != stored.digest || (seen.shape == Shape::Folder) != stored.folder {
-                            what.push(format!("output `{name}` has other bytes than were recorded"));
+                            what.push(format!(
+                                "output `{name}` was modified: its digest is not the recorded one"
+                            ));
                         }
                     }
                     Err(Unreadable::Missing(missing)) if missing == path => {
@@ -90,8 +92,8 @@ fn check(folder: &Path) -> Option<(u64, Option<Damage>)> {
                     }
                 }
             }
-            if !entry.has_its_log() {
-                what.push("log.txt is not what the stage printed".to_owned());
+            if !entry.log_matches() {
+                what.push("log.txt was modified".to_owned());
             }
         }
     }

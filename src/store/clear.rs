@@ -1,5 +1,5 @@
-//! The cache in use, and its end: who writes to it holds `locks/use` together with others, and who takes all of
-//! it away holds it alone.
+//! The cache in use, and its removal: writers hold `locks/use` shared, and `clean --cache` holds it
+//! exclusively.
 
 use std::{fs, path::PathBuf};
 
@@ -7,19 +7,19 @@ use stage_contract::StageError;
 
 use super::{
     Flock, Store,
-    aside::free_name,
     gc::folders,
+    quarantine::free_name,
     remove,
     tree::{is_empty_folder, private_folder},
 };
 use crate::failpoint::{Point, reach};
 
-/// Begins the names of what is being taken away, in `tmp`; a dead process's is swept.
+/// Begins the names of what is being taken away, in `tmp`; a killed process's is swept.
 pub(super) const REMOVED: &str = "removed.";
 
 impl Store {
-    /// The cache is in use until this is dropped; waits while somebody takes it away.
-    pub(super) fn occupy(&self) -> Result<Flock, StageError> {
+    /// The cache is in use until this is dropped; waits while another process removes it.
+    pub(super) fn lock_shared(&self) -> Result<Flock, StageError> {
         loop {
             private_folder(&self.root().join("locks"))?;
             // None: it was taken away between the two.
@@ -29,11 +29,11 @@ impl Store {
         }
     }
 
-    /// The right to take the cache away; none while it is in use, also by what a killed run left running.
+    /// The exclusive right to remove the cache; none while it is in use, also by what a killed run left running.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn close(&self) -> Result<Option<Flock>, StageError> {
+    pub fn lock_exclusive(&self) -> Result<Option<Flock>, StageError> {
         private_folder(&self.root().join("locks"))?;
         let held = Flock::try_exclusive(&self.use_lock())?;
         let others = folders(&self.root().join("locks")).into_iter().filter(|path| *path != self.use_lock());
@@ -48,7 +48,7 @@ impl Store {
     pub fn clear(&self, held: Flock, keep_displaced: bool) -> Result<(), StageError> {
         let tmp = self.root().join("tmp");
         private_folder(&tmp)?;
-        // What else lies there is not ours.
+        // Anything else there is not ours.
         let mut ours = vec!["entries", "stats", "checkpoints", "failed", "damaged", "published", "locked"];
         ours.extend((!keep_displaced).then_some("displaced"));
         for name in ours {

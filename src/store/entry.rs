@@ -20,7 +20,7 @@ pub struct Record {
     pub stage: String,
     /// Outputs by name.
     pub outputs: BTreeMap<String, Stored>,
-    /// What each input was wired to, by port; none in older records. It decides nothing, and tells a new wire
+    /// What each input was wired to, by port; none in older records. It decides nothing, and distinguishes a new wire
     /// from new content.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ pub struct Record {
     pub gates: BTreeMap<String, String>,
     /// How long it took.
     pub seconds: f64,
-    /// The most bytes of memory that one of its processes held; none where nobody looked.
+    /// The most bytes of memory that one of its processes held; none where it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// The device it was made on.
@@ -46,8 +46,8 @@ pub struct Record {
     /// The code that made it, part by part: the manifest has its digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub code: BTreeMap<String, String>,
-    /// The key that it was really made for, when it was taken over (`ner-pipe accept`) for code that
-    /// is said to give the same.
+    /// The key that it was really made for, when it was accepted (`ner-pipe accept`) for code that
+    /// is said to produce the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_from: Option<Key>,
 }
@@ -93,7 +93,7 @@ impl Entry {
         self.record.key
     }
 
-    /// Where an output lies in the cache.
+    /// An output's path in the cache.
     #[must_use]
     pub fn path(&self, output: &str, stored: &Stored) -> PathBuf {
         self.folder.join("out").join(output).join(&stored.file)
@@ -111,7 +111,7 @@ impl Entry {
         self.record.outputs.values().map(|stored| stored.bytes).sum()
     }
 
-    /// Remembers that it was used now, for [`Store::plan`](super::Store::plan): as the folder's time, since
+    /// Remembers that it was used now, for [`Store::gc_plan`](super::Store::gc_plan): as the folder's time, since
     /// file systems note reading rarely or not at all.
     pub fn mark_used(&self) {
         /// A run with nothing to do is to write nothing, mostly; but what is in use is to be young for `gc` (its `RECENT`).
@@ -133,7 +133,7 @@ impl Entry {
 
     /// Whether every output is there in its size. The bytes themselves are verified when they are placed.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.record.outputs.iter().all(|(name, stored)| {
             let path = self.path(name, stored);
             match fs::symlink_metadata(&path) {
@@ -146,7 +146,7 @@ impl Entry {
 
     /// Whether the log is what the stage printed.
     #[must_use]
-    pub fn has_its_log(&self) -> bool {
+    pub fn log_matches(&self) -> bool {
         self.log.is_none_or(|digest| observe(&self.log()).is_ok_and(|seen| seen.digest == digest))
     }
 

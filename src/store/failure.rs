@@ -17,7 +17,7 @@ use crate::{
     fingerprint::{Digest, Key},
 };
 
-/// The last attempt of a node that gave no result.
+/// A node's last failed attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// The node's id.
@@ -31,7 +31,7 @@ pub struct Failure {
 }
 
 impl Store {
-    /// Keeps the log of a failed attempt, in place of the node's last one. It is made whole beside the log,
+    /// Keeps the log of a failed attempt, in place of the node's last one. It is completed beside the log,
     /// in the slot, and then renamed.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Store {
 
     /// Hashed, because a node's id may hold any character and two pipeline files may share it.
     fn failure_folder(&self, pipeline: &Path, stage: &str) -> PathBuf {
-        let name = Digest::of(format!("{}\0{stage}", self.own(pipeline).display()).as_bytes());
+        let name = Digest::of(format!("{}\0{stage}", self.qualified(pipeline).display()).as_bytes());
         self.root.join("failed").join(name.short())
     }
 }

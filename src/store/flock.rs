@@ -6,7 +6,7 @@ use std::{
 
 use stage_contract::StageError;
 
-/// A lock on a file that dies with its process, however that dies.
+/// A lock on a file that is released with its process, however that ends.
 #[derive(Debug)]
 #[must_use]
 pub struct Flock {
@@ -61,7 +61,7 @@ impl Flock {
         Ok(lock.is_current().then_some(lock))
     }
 
-    /// Whether somebody holds the lock alone at this moment; makes no file.
+    /// Whether a process holds the lock exclusively at this moment; makes no file.
     #[must_use]
     pub fn is_held(path: &Path) -> bool {
         let Ok(file) = File::open(path) else { return false };

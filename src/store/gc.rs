@@ -1,4 +1,4 @@
-//! What in `cache/` may go, and taking it away. Never what a lock names or a running stage needs.
+//! Garbage in `cache/`, and its collection. Never what a lock names or a running stage needs.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Entry, Failure, Flock, Store, aside::free_name, entry::read_json, remove};
+use super::{Entry, Failure, Flock, Store, entry::read_json, quarantine::free_name, remove};
 use crate::fingerprint::Key;
 
 /// A result that was used so short a time ago may be about to be published by a run, which names it in the lock
@@ -18,19 +18,19 @@ const RECENT: Duration = Duration::from_mins(10);
 
 /// How much may stay.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Limits {
+pub struct GcLimits {
     /// What was used longer ago than this may go.
     pub age: Option<Duration>,
     /// Of the rest, what was not used for the longest time goes until no more bytes than this are left.
     pub size: Option<u64>,
-    /// Also what lay in the way of a published output: it is the user's, and nowhere else.
+    /// Also displaced files: they are the user's, and nowhere else.
     pub displaced: bool,
 }
 
 /// A sort of thing in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sort {
-    /// What a run that died was making.
+pub enum ItemKind {
+    /// What a killed run was making.
     Slot,
     /// A result whose bytes were not what was recorded.
     Damaged,
@@ -38,13 +38,13 @@ pub enum Sort {
     Checkpoint,
     /// The log of a failed attempt.
     Failure,
-    /// What lay where an output is published.
+    /// A user's file found where an output is published.
     Displaced,
     /// A result.
     Result,
 }
 
-impl Sort {
+impl ItemKind {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -61,14 +61,14 @@ impl Sort {
 
 /// Something in the cache.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct CacheItem {
     /// What it is.
-    pub sort: Sort,
+    pub kind: ItemKind,
     /// Its key, where it belongs to one.
     pub key: Option<Key>,
     /// The node it was made for, where that is known.
     pub stage: String,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Bytes of its files.
     pub bytes: u64,
@@ -78,32 +78,32 @@ pub struct Item {
 
 /// What may go, and what stays.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct GcPlan {
     /// In the order in which it goes.
-    pub waste: Vec<Item>,
+    pub garbage: Vec<CacheItem>,
     /// All else.
-    pub kept: Vec<Item>,
+    pub kept: Vec<CacheItem>,
 }
 
 impl Store {
     /// Divides what is in the cache into what stays and what may go; `needed` are the keys that a lock names.
     #[must_use]
-    pub fn plan(&self, needed: &BTreeSet<Key>, limits: &Limits) -> Plan {
-        let mut plan = Plan::default();
+    pub fn gc_plan(&self, needed: &BTreeSet<Key>, limits: &GcLimits) -> GcPlan {
+        let mut plan = GcPlan::default();
         for item in self.items() {
             let held = item.key.is_some_and(|key| self.is_held(&key));
             let old = limits.age.is_some_and(|age| item.idle >= age);
             let finished = || item.key.is_some_and(|key| self.peek(&key).is_some());
-            let goes = match item.sort {
-                Sort::Slot => !held,
-                Sort::Damaged => true,
-                // Nobody resumes what is finished; all else may go on where it stopped.
-                Sort::Checkpoint => !held && (old || finished()),
-                Sort::Failure => !held && old,
-                Sort::Displaced => limits.displaced,
-                Sort::Result => old && self.is_free(&item, needed),
+            let goes = match item.kind {
+                ItemKind::Slot => !held,
+                ItemKind::Damaged => true,
+                // What is finished is not resumed; all else may be.
+                ItemKind::Checkpoint => !held && (old || finished()),
+                ItemKind::Failure => !held && old,
+                ItemKind::Displaced => limits.displaced,
+                ItemKind::Result => old && self.is_free(&item, needed),
             };
-            if goes { plan.waste.push(item) } else { plan.kept.push(item) }
+            if goes { plan.garbage.push(item) } else { plan.kept.push(item) }
         }
         if let Some(size) = limits.size {
             self.shrink(&mut plan, size, needed);
@@ -112,22 +112,22 @@ impl Store {
     }
 
     /// Lets results go, the one that was not used for the longest time first, until few enough bytes are left.
-    fn shrink(&self, plan: &mut Plan, size: u64, needed: &BTreeSet<Key>) {
+    fn shrink(&self, plan: &mut GcPlan, size: u64, needed: &BTreeSet<Key>) {
         let mut left: u64 = plan.kept.iter().map(|item| item.bytes).sum();
         plan.kept.sort_by_key(|item| std::cmp::Reverse(item.idle));
         let kept = std::mem::take(&mut plan.kept);
         for item in kept {
-            if left > size && item.sort == Sort::Result && self.is_free(&item, needed) {
+            if left > size && item.kind == ItemKind::Result && self.is_free(&item, needed) {
                 left -= item.bytes;
-                plan.waste.push(item);
+                plan.garbage.push(item);
             } else {
                 plan.kept.push(item);
             }
         }
     }
 
-    /// Whether nobody needs a result.
-    fn is_free(&self, item: &Item, needed: &BTreeSet<Key>) -> bool {
+    /// Whether a result is unused.
+    fn is_free(&self, item: &CacheItem, needed: &BTreeSet<Key>) -> bool {
         item.idle >= RECENT && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key))
     }
 
@@ -136,7 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn discard(&self, item: &Item, needed: impl Fn(&Key) -> bool) -> Result<bool, StageError> {
+    pub fn discard(&self, item: &CacheItem, needed: impl Fn(&Key) -> bool) -> Result<bool, StageError> {
         let lock = match &item.key {
             None => None,
             Some(key) => match Flock::try_exclusive(&self.lock_path(key))? {
@@ -144,10 +144,10 @@ impl Store {
                 _ => return Ok(false),
             },
         };
-        let publishing = self.publishing()?;
-        let wanted = item.sort == Sort::Result
+        let held = self.publish_lock()?;
+        let wanted = item.kind == ItemKind::Result
             && (item.key.as_ref().is_some_and(needed) || idle(&item.path).is_some_and(|idle| idle < RECENT));
-        // Under a name that a dead run's slot could have: whatever happens now, it is swept.
+        // Under a name that a killed run's slot could have: whatever happens now, it is swept.
         let name = item.key.map_or_else(|| "gone".to_owned(), |key| key.to_string());
         let away = free_name(&self.root().join("tmp"), &name);
         if wanted {
@@ -157,7 +157,7 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             result => result.map_err(|e| StageError::io("move away", &item.path, e))?,
         }
-        drop(publishing);
+        drop(held);
         remove(&away)?;
         if let Some(lock) = lock {
             lock.remove();
@@ -182,34 +182,34 @@ impl Store {
     }
 
     /// Everything but the locks.
-    fn items(&self) -> Vec<Item> {
-        let sorts = [
-            ("tmp", Sort::Slot),
-            ("damaged", Sort::Damaged),
-            ("checkpoints", Sort::Checkpoint),
-            ("failed", Sort::Failure),
-            ("displaced", Sort::Displaced),
-            ("entries", Sort::Result),
+    fn items(&self) -> Vec<CacheItem> {
+        let kinds = [
+            ("tmp", ItemKind::Slot),
+            ("damaged", ItemKind::Damaged),
+            ("checkpoints", ItemKind::Checkpoint),
+            ("failed", ItemKind::Failure),
+            ("displaced", ItemKind::Displaced),
+            ("entries", ItemKind::Result),
         ];
         let mut items = Vec::new();
-        for (folder, sort) in sorts {
-            items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(sort, path)));
+        for (folder, kind) in kinds {
+            items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(kind, path)));
         }
         items
     }
 }
 
-fn item(sort: Sort, path: PathBuf) -> Item {
+fn item(kind: ItemKind, path: PathBuf) -> CacheItem {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut key: Option<Key> = name.split('.').next().and_then(|name| name.parse().ok());
     let mut stage = String::new();
-    match sort {
-        Sort::Failure => {
+    match kind {
+        ItemKind::Failure => {
             let failure: Option<Failure> = read_json(&path.join("failure.json")).ok();
             key = failure.as_ref().map(|failure| failure.key);
             stage = failure.map(|failure| failure.stage).unwrap_or_default();
         }
-        Sort::Result | Sort::Damaged => {
+        ItemKind::Result | ItemKind::Damaged => {
             stage = Entry::read(&path).map(|entry| entry.record.stage).unwrap_or_default();
         }
         _ => {}
@@ -223,8 +223,8 @@ fn item(sort: Sort, path: PathBuf) -> Item {
     }
     // A clock that was set back makes nothing old.
     let age = SystemTime::now().duration_since(newest).unwrap_or_default();
-    let idle = idle(&path).filter(|_| sort == Sort::Result).unwrap_or(age);
-    Item { sort, key, stage, path, bytes, idle }
+    let idle = idle(&path).filter(|_| kind == ItemKind::Result).unwrap_or(age);
+    CacheItem { kind, key, stage, path, bytes, idle }
 }
 
 /// How long ago a result was used: see [`Entry::mark_used`].
@@ -233,7 +233,7 @@ fn idle(entry: &Path) -> Option<Duration> {
     Some(SystemTime::now().duration_since(used).unwrap_or_default())
 }
 
-/// What lies in a folder, sorted; nothing when it is not there.
+/// The entries of a folder, sorted; none when it is not there.
 pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();

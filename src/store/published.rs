@@ -11,21 +11,20 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use stage_contract::StageError;
 
-use super::{Store, private_folder, remove, tree::write_soon};
+use super::{Store, private_folder, remove, tree::write_unsynced};
 use crate::fingerprint::Digest;
 
 const PUBLISHED: &str = "published";
 const LOCKED: &str = "locked";
 
-/// What is remembered of a place at which an output is published: what lies there is a result, or was one
-/// until somebody edited it.
+/// What was published at a path: what is there is a result, or was one until somebody edited it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct PublishRecord {
     /// The output's path, relative to the project's root.
     pub path: PathBuf,
-    /// Where that lay, links followed (`pipeline::Links`): two paths may lead to one place.
-    #[serde(default)]
-    pub place: PathBuf,
+    /// The same, links resolved (`pipeline::Links`): two paths may be one.
+    #[serde(default, rename = "place")]
+    pub resolved: PathBuf,
     /// The pipeline file whose place it is; none where an older ner-pipe placed something.
     pub by: Option<PathBuf>,
     /// What was placed.
@@ -35,9 +34,9 @@ pub struct Mark {
     pub claimed: bool,
 }
 
-/// A pipeline file that records results of this cache in its lock.
+/// A pipeline file whose lock names results of this cache: `gc` keeps those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorder {
+pub struct GcRoot {
     /// The project's root; a cache may be shared.
     pub root: PathBuf,
     /// The pipeline file, relative to the root.
@@ -46,8 +45,8 @@ pub struct Recorder {
     pub lock: PathBuf,
 }
 
-impl Recorder {
-    /// Where its lock may lie: where it was, or in the root of now, should the project have been moved.
+impl GcRoot {
+    /// Where its lock may be: where it was, or in the root of now, should the project have been moved.
     fn locks(&self, root: &Path) -> [PathBuf; 2] {
         [self.root.join(&self.lock), root.join(&self.lock)]
     }
@@ -56,21 +55,21 @@ impl Recorder {
 impl Store {
     /// What is remembered of a place.
     #[must_use]
-    pub fn mark(&self, place: &Path) -> Option<Mark> {
-        read_mark(&self.named(PUBLISHED, &self.own(place)))
+    pub fn publish_record(&self, resolved: &Path) -> Option<PublishRecord> {
+        read_publish_record(&self.named(PUBLISHED, &self.qualified(resolved)))
     }
 
     /// Whether an output was placed there.
     #[must_use]
-    pub fn has_placed(&self, place: &Path) -> bool {
-        self.mark(place).is_some_and(|mark| !mark.claimed)
+    pub fn was_published(&self, resolved: &Path) -> bool {
+        self.publish_record(resolved).is_some_and(|record| !record.claimed)
     }
 
-    /// Every mark of this project, in no particular order.
-    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+    /// Every record of this project, in no particular order.
+    pub fn publish_records(&self) -> impl Iterator<Item = PublishRecord> {
         files(&self.root().join(PUBLISHED)).filter_map(|path| {
-            let mark = read_mark(&path)?;
-            (self.named(PUBLISHED, &self.own(&mark.place)) == path).then_some(mark)
+            let record = read_publish_record(&path)?;
+            (self.named(PUBLISHED, &self.qualified(&record.resolved)) == path).then_some(record)
         })
     }
 
@@ -78,59 +77,59 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn set_mark(&self, mark: &Mark) -> Result<(), StageError> {
-        if self.mark(&mark.place).as_ref() == Some(mark) {
+    pub fn set_publish_record(&self, record: &PublishRecord) -> Result<(), StageError> {
+        if self.publish_record(&record.resolved).as_ref() == Some(record) {
             return Ok(());
         }
-        self.write_named(PUBLISHED, &self.own(&mark.place), mark)
+        self.write_named(PUBLISHED, &self.qualified(&record.resolved), record)
     }
 
     /// Forgets that an output was placed: it was taken away.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn forget_mark(&self, place: &Path) -> Result<(), StageError> {
-        remove(&self.named(PUBLISHED, &self.own(place)))
+    pub fn forget_publish_record(&self, resolved: &Path) -> Result<(), StageError> {
+        remove(&self.named(PUBLISHED, &self.qualified(resolved)))
     }
 
     /// Remembers who records here: `gc` may not find its lock by looking around, as folders may be linked.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn remember(&self, recorder: &Recorder) -> Result<(), StageError> {
-        if self.remembers(recorder) {
+    pub fn add_gc_root(&self, gc_root: &GcRoot) -> Result<(), StageError> {
+        if self.has_gc_root(gc_root) {
             return Ok(());
         }
-        self.write_named(LOCKED, &recorder.root.join(&recorder.lock), recorder)
+        self.write_named(LOCKED, &gc_root.root.join(&gc_root.lock), gc_root)
     }
 
     /// Whether it is known to record here.
     #[must_use]
-    pub fn remembers(&self, recorder: &Recorder) -> bool {
-        self.named(LOCKED, &recorder.root.join(&recorder.lock)).exists()
+    pub fn has_gc_root(&self, gc_root: &GcRoot) -> bool {
+        self.named(LOCKED, &gc_root.root.join(&gc_root.lock)).exists()
     }
 
     /// Every pipeline file that is known to record here.
-    pub fn recorders(&self) -> impl Iterator<Item = Recorder> {
+    pub fn gc_roots(&self) -> impl Iterator<Item = GcRoot> {
         files(&self.root().join(LOCKED)).filter_map(|path| read_json(&path))
     }
 
     /// Locks that are known to name results of this cache, and are there.
     #[must_use]
     pub fn known_locks(&self, root: &Path) -> Vec<PathBuf> {
-        let locks = self.recorders().flat_map(|recorder| recorder.locks(root));
+        let locks = self.gc_roots().flat_map(|gc_root| gc_root.locks(root));
         locks.filter(|lock| lock.is_file()).collect()
     }
 
-    /// Forgets locks that are gone. The caller holds [`Store::publishing`]: a run that writes one for the first
+    /// Forgets locks that are gone. The caller holds [`Store::publish_lock`]: a run that writes one for the first
     /// time is remembered before that.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn forget_gone_locks(&self, root: &Path) -> Result<(), StageError> {
         for file in files(&self.root().join(LOCKED)) {
-            let Some(recorder) = read_json::<Recorder>(&file) else { continue };
-            if recorder.locks(root).iter().all(|lock| is_gone(lock)) {
+            let Some(gc_root) = read_json::<GcRoot>(&file) else { continue };
+            if gc_root.locks(root).iter().all(|lock| is_gone(lock)) {
                 remove(&file)?;
             }
         }
@@ -145,31 +144,31 @@ impl Store {
     fn write_named(&self, folder: &str, path: &Path, content: &impl Serialize) -> Result<(), StageError> {
         let json = serde_json::to_vec(content).map_err(|e| StageError::because("cannot write JSON", e))?;
         private_folder(&self.root().join(folder))?;
-        write_soon(&self.named(folder, path), &json)
+        write_unsynced(&self.named(folder, path), &json)
     }
 }
 
 /// An older ner-pipe wrote the path alone, or followed no links.
-fn read_mark(file: &Path) -> Option<Mark> {
+fn read_publish_record(file: &Path) -> Option<PublishRecord> {
     let text = fs::read_to_string(file).ok()?;
-    let mut mark = serde_json::from_str(&text).unwrap_or_else(|_| Mark {
+    let mut record = serde_json::from_str(&text).unwrap_or_else(|_| PublishRecord {
         path: text.trim_end_matches('\n').into(),
-        place: PathBuf::new(),
+        resolved: PathBuf::new(),
         by: None,
         digest: None,
         claimed: false,
     });
-    if mark.place.as_os_str().is_empty() {
-        mark.place.clone_from(&mark.path);
+    if record.resolved.as_os_str().is_empty() {
+        record.resolved.clone_from(&record.path);
     }
-    Some(mark)
+    Some(record)
 }
 
 fn read_json<T: DeserializeOwned>(file: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
-/// What lies in a folder; what is half-written begins with a dot.
+/// The files of a folder; half-written ones begin with a dot.
 fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| !entry.file_name().as_bytes().starts_with(b".")).map(|entry| entry.path())

@@ -3,13 +3,14 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::RenameFlags;
 use stage_contract::StageError;
 
 use super::{
-    Entry, Flock, Record, Store, entry, free_bytes, remove,
+    Entry, Flock, Record, Remote, Store, entry, free_bytes, make_private, remove,
     tree::{make_durable, private_folder, write_private},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 /// looks whether its writes succeed.
 const FULL: u64 = 1 << 20;
 
-/// A private folder in which a result is made, and the right to commit it: it holds the key's lock.
+/// A private folder in which a result is made, and with the key's lock the right to commit it.
 /// Dropped without a commit, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Slot {
@@ -30,6 +31,7 @@ pub struct Slot {
     home: PathBuf,
     lock: Option<Flock>,
     damaged: Option<PathBuf>,
+    remote: Option<Arc<dyn Remote>>,
 }
 
 impl Slot {
@@ -46,13 +48,14 @@ impl Slot {
             .make_in(&tmp, |path| fs::DirBuilder::new().mode(0o700).create(path));
         let folder = made.and_then(|folder| Ok(folder.into_temp_path().keep()?));
         let folder = folder.map_err(|e| StageError::io("create a folder in", &tmp, e))?;
-        let slot = Self { key, folder, home: store.entry_folder(&key), lock: Some(lock), damaged };
+        let (home, remote) = (store.entry_folder(&key), store.remote.clone());
+        let slot = Self { key, folder, home, lock: Some(lock), damaged, remote };
         reach(Point::SlotBegun).map_err(|e| StageError::io("create a folder in", &tmp, e))?;
         private_folder(&slot.folder.join("out"))?;
         Ok(slot)
     }
 
-    /// Where the result lies now that was there before, and cannot be read.
+    /// Where an unreadable earlier result was moved to.
     #[must_use]
     pub fn damaged(&self) -> Option<&Path> {
         self.damaged.as_deref()
@@ -94,7 +97,7 @@ impl Slot {
 
     /// For what travels between the two processes; not part of the result.
     #[must_use]
-    pub fn aside(&self, name: &str) -> PathBuf {
+    pub fn scratch(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -113,22 +116,55 @@ impl Slot {
         at(Point::Commit)?;
         self.expect_room()?;
         for name in aside {
-            remove(&self.aside(name))?;
+            remove(&self.scratch(name))?;
         }
         drop(self.open_log()?);
         let log = observe(&self.log()).map_err(|e| StageError::because("cannot read the log", e))?.digest;
         at(Point::ManifestWrite)?;
-        write_private(&self.aside("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
+        write_private(&self.scratch("manifest.json"), &serde_json::to_vec_pretty(manifest).map_err(json)?)?;
         at(Point::RecordWrite)?;
-        write_private(&self.aside("entry.json"), &entry::seal(record, log).map_err(json)?)?;
+        write_private(&self.scratch("entry.json"), &entry::seal(record, log).map_err(json)?)?;
         make_durable(&self.folder)?;
-        self.rename_home()?;
+        self.rename_home(&self.folder)?;
         at(Point::Committed)?;
         let entry = Entry::read(&self.home).map_err(|e| StageError::io("read", &self.home, e))?;
         if let Some(lock) = self.lock.take() {
             lock.remove();
         }
+        if let Some(remote) = &self.remote
+            && let Err(error) = push(remote.as_ref(), self.key, &self.home)
+        {
+            tracing::warn!(key = self.key.short(), %error, "a result is not pushed to the remote store");
+        }
         Ok(entry)
+    }
+
+    /// Takes the result from the remote store, if that has it and every byte is what its record says.
+    pub(super) fn fetch(&self) -> Option<Entry> {
+        let remote = self.remote.as_ref()?;
+        let folder = self.scratch("fetched");
+        let fetched = self.fetch_into(&folder.join(self.key.to_string()), remote.as_ref());
+        let removed = remove(&folder);
+        fetched.and_then(|entry| removed.map(|()| entry)).unwrap_or_else(|error| {
+            tracing::warn!(key = self.key.short(), %error, "a result is not taken from the remote store");
+            None
+        })
+    }
+
+    fn fetch_into(&self, folder: &Path, remote: &dyn Remote) -> Result<Option<Entry>, StageError> {
+        private_folder(folder)?;
+        if !remote.fetch(&self.key, folder)? {
+            return Ok(None);
+        }
+        make_private(folder)?;
+        let read = |folder: &Path| Entry::read(folder).map_err(|e| StageError::io("read", folder, e));
+        let entry = read(folder)?;
+        if entry.damage().is_some() || !entry.log_matches() {
+            return Err(StageError::new("its bytes are not what was recorded"));
+        }
+        make_durable(folder)?;
+        self.rename_home(folder)?;
+        read(&self.home).map(Some)
     }
 
     fn expect_room(&self) -> Result<(), StageError> {
@@ -143,8 +179,8 @@ impl Slot {
 
     /// An older entry of the key (a forced run) changes places with the new one, and is then removed
     /// with the slot.
-    fn rename_home(&self) -> Result<(), StageError> {
-        let (new, home) = (&self.folder, &self.home);
+    fn rename_home(&self, new: &Path) -> Result<(), StageError> {
+        let home = &self.home;
         let failed = |e: io::Error| StageError::io("commit to", home, e);
         let old = new.with_added_extension("old");
         if home.exists() {
@@ -156,7 +192,7 @@ impl Slot {
             // Not every file system can exchange.
             fs::rename(home, &old).and_then(|()| reach(Point::EntryMovedAway)).map_err(failed)?;
         }
-        // Should the power fail now, the result is there or not there, but whole.
+        // Should the power fail now, the result is there and complete, or not there.
         let placed = reach(Point::EntryRename).and_then(|()| fs::rename(new, home));
         if placed.is_ok() {
             // What stays is swept by the next run.
@@ -167,6 +203,13 @@ impl Slot {
         }
         placed.map_err(failed)
     }
+}
+
+fn push(remote: &dyn Remote, key: Key, folder: &Path) -> Result<(), StageError> {
+    if remote.existing(&[key])?.contains(&key) {
+        return Ok(());
+    }
+    remote.push(&key, folder)
 }
 
 impl Drop for Slot {

@@ -1,20 +1,44 @@
-//! Removing what dead runs left.
+//! The cache made ready for a run that writes: its folders, without what killed runs left.
 
 use std::{ffi::OsString, fs};
 
 use stage_contract::StageError;
 
-use super::{Flock, Store, clear::REMOVED, remove};
+use super::{FORMAT, Flock, Store, clear::REMOVED, private_folder, remove, write_atomic};
 use crate::{
     failpoint::{Point, reach},
     fingerprint::Key,
 };
 
 impl Store {
-    /// Removes what dead runs left: slots, checkpoints of results that are there, lock files. All of it
-    /// belongs to a key, and whoever is alive and needs it holds the key's lock. What cannot be removed
+    /// Makes the folders, and sweeps what killed runs left. The cache is in use until the returned lock is
+    /// dropped: `clean --cache` waits.
+    ///
+    /// # Errors
+    /// When the disk refuses. A run that makes and places nothing can do without.
+    pub fn prepare(&self) -> Result<Flock, StageError> {
+        let write = || -> Result<Flock, StageError> {
+            reach(Point::Prepare).map_err(|e| StageError::io("create", &self.root, e))?;
+            let held = self.lock_shared()?;
+            for name in ["entries", "tmp"] {
+                private_folder(&self.root.join(name))?;
+            }
+            let version = self.root.join("version");
+            if !version.exists() {
+                let _held = self.publish_lock()?;
+                write_atomic(&version, format!("{FORMAT}\n").as_bytes())?;
+            }
+            Ok(held)
+        };
+        let held = write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
+        self.sweep();
+        Ok(held)
+    }
+
+    /// Removes what killed runs left: slots, checkpoints of results that are there, lock files. All of it
+    /// belongs to a key, and a live run that needs it holds the key's lock. What cannot be removed
     /// now is so later.
-    pub(super) fn sweep(&self) {
+    fn sweep(&self) {
         for (folder, name, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {
             // A checkpoint without a result is there to be resumed.
             if folder == "checkpoints" && self.peek(&key).is_none() {

@@ -1,3 +1,5 @@
+mod remote;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::fs::PermissionsExt,
@@ -31,14 +33,14 @@ fn manifest() -> Manifest {
 }
 
 fn lookup(store: &Store, key: &Key) -> Result<Lookup, LookupError> {
-    store.lookup(key, Patience { wait: false, cancelled: &|| false, waiting: &mut || {} })
+    store.lookup(key, WaitPolicy { wait: false, cancelled: &|| false, waiting: &mut || {} })
 }
 
-fn set_aside(store: &Store, entry: &Entry) -> Result<Option<PathBuf>, LookupError> {
-    store.set_aside(
+fn quarantine(store: &Store, entry: &Entry) -> Result<Option<PathBuf>, LookupError> {
+    store.quarantine(
         &entry.key(),
         Some(&entry.record),
-        Patience { wait: false, cancelled: &|| false, waiting: &mut || {} },
+        WaitPolicy { wait: false, cancelled: &|| false, waiting: &mut || {} },
     )
 }
 
@@ -105,8 +107,8 @@ fn a_renewed_result_takes_the_place_of_the_old_one() {
     let (_dir, store) = store();
     let key = manifest().key();
     commit(miss(&store, &key), "one");
-    let patience = Patience { wait: false, cancelled: &|| false, waiting: &mut || {} };
-    let slot = store.renew(&key, patience).expect("is free");
+    let policy = WaitPolicy { wait: false, cancelled: &|| false, waiting: &mut || {} };
+    let slot = store.reserve(&key, policy).expect("is free");
     let entry = commit(slot, "two");
     let stored = &entry.record.outputs["out"];
     assert_eq!(std::fs::read_to_string(entry.path("out", stored)).expect("reads"), "two");
@@ -120,11 +122,11 @@ fn damage_is_found_and_set_aside() {
     let key = manifest().key();
     let entry = commit(miss(&store, &key), "one");
     std::fs::write(entry.path("out", &entry.record.outputs["out"]), "two").expect("writes");
-    assert!(entry.is_whole(), "the size is right");
+    assert!(entry.is_complete(), "the size is right");
     assert_eq!(entry.damage().as_deref(), Some("out"));
-    let aside = set_aside(&store, &entry).expect("moves").expect("is there");
+    let aside = quarantine(&store, &entry).expect("moves").expect("is there");
     assert!(aside.join("entry.json").exists());
-    assert!(set_aside(&store, &entry).expect("is free").is_none(), "once");
+    assert!(quarantine(&store, &entry).expect("is free").is_none(), "once");
     drop(miss(&store, &key));
 }
 
@@ -135,11 +137,11 @@ fn what_another_run_made_anew_is_not_set_aside() {
     let entry = commit(miss(&store, &key), "one");
     commit(
         store
-            .renew(&key, Patience { wait: false, cancelled: &|| false, waiting: &mut || {} })
+            .reserve(&key, WaitPolicy { wait: false, cancelled: &|| false, waiting: &mut || {} })
             .expect("is free"),
         "two",
     );
-    assert!(set_aside(&store, &entry).expect("is free").is_none());
+    assert!(quarantine(&store, &entry).expect("is free").is_none());
     assert!(store.peek(&key).is_some());
 }
 

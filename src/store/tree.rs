@@ -39,29 +39,29 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StageError> {
 /// or the new one. For one writer at a time.
 ///
 /// # Errors
-/// When the disk refuses; then the old one lies there.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), StageError> {
+/// When the disk refuses; then the old one is there.
+pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), StageError> {
     replace(path, content, 0o600, true)
 }
 
-/// [`write_whole`] for a file that everyone may read.
+/// [`write_atomic`] for a file that everyone may read.
 ///
 /// # Errors
-/// As [`write_whole`].
-pub fn write_shared(path: &Path, content: &[u8]) -> Result<(), StageError> {
+/// As [`write_atomic`].
+pub fn write_atomic_shared(path: &Path, content: &[u8]) -> Result<(), StageError> {
     replace(path, content, 0o644, true)
 }
 
-/// [`write_whole`] without waiting for the disk: after a power failure the file may be empty.
+/// [`write_atomic`] without waiting for the disk: after a power failure the file may be empty.
 ///
 /// # Errors
-/// As [`write_whole`].
-pub fn write_soon(path: &Path, content: &[u8]) -> Result<(), StageError> {
+/// As [`write_atomic`].
+pub fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), StageError> {
     replace(path, content, 0o600, false)
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32, through: bool) -> Result<(), StageError> {
-    let new = beside(path);
+    let new = staging_path(path);
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         reach(Point::ReplacementBegun)?;
@@ -80,10 +80,10 @@ fn replace(path: &Path, content: &[u8], mode: u32, through: bool) -> Result<(), 
     })
 }
 
-/// Where what is to take a path's place first lies, so that one rename puts it there. Always the same name:
+/// Where the replacement of a path is staged, so that one rename puts it there. Always the same name:
 /// what a killed run left is found again and replaced.
 #[must_use]
-pub fn beside(path: &Path) -> PathBuf {
+pub fn staging_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".ner-pipe");
@@ -182,18 +182,18 @@ pub fn make_private(path: &Path) -> Result<(), StageError> {
     }
     if meta.nlink() > 1 {
         // The same bytes have another name, which is not ours to change, nor ours to be changed by.
-        let copy = beside(path);
+        let copy = staging_path(path);
         copy_tree(path, &copy)?;
         fs::rename(&copy, path).map_err(failed)?;
     }
     fs::set_permissions(path, private(&meta.permissions())).map_err(failed)
 }
 
-/// Removes all that lies beside a path in its folder, and says whether there was something.
+/// Removes a path's siblings, and says whether there were any.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn leave_alone(path: &Path) -> Result<bool, StageError> {
+pub fn remove_siblings(path: &Path) -> Result<bool, StageError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let failed = |e| StageError::io("read", folder, e);
     let mut found = false;

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use stage_contract::Event;
 
-use super::{Ending, Outcome, Output, Summary, Watch};
+use super::{NodeSummary, Outcome, Output, Summary, Watch};
 
 /// One JSON object a line. While it runs: `start`, `note`, and the stages' own events with a `stage`
 /// field; then a `stage` line for each node, and `run` last.
@@ -39,26 +39,26 @@ impl<W: Write> Watch for Json<W> {
         self.line(&json!({"event": "note", "text": text}));
     }
 
-    fn ended(&mut self, _ending: &Ending) {}
+    fn ended(&mut self, _ending: &NodeSummary) {}
 
     fn trouble(&mut self) -> Option<io::Error> {
         self.out.trouble.take()
     }
 
     fn finished(&mut self, summary: &Summary) {
-        for ending in &summary.endings {
+        for node in &summary.nodes {
             let mut line = json!({
                 "event": "stage",
-                "stage": ending.stage,
-                "outcome": ending.outcome.name(),
-                "seconds": milliseconds(ending.seconds),
-                "key": ending.key,
+                "stage": node.stage,
+                "outcome": node.outcome.name(),
+                "seconds": milliseconds(node.seconds),
+                "key": node.key,
             });
             if let Some(object) = line.as_object_mut() {
-                if !ending.gates.is_empty() {
-                    object.insert("gates".to_owned(), json!(ending.gates));
+                if !node.gates.is_empty() {
+                    object.insert("gates".to_owned(), json!(node.gates));
                 }
-                if let Some(fault) = &ending.fault {
+                if let Some(fault) = &node.fault {
                     object.insert("fault".to_owned(), json!(fault));
                 }
             }

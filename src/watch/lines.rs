@@ -6,7 +6,7 @@ use std::{
 
 use stage_contract::Event;
 
-use super::{Ending, Output, Summary, Watch, put, text};
+use super::{NodeSummary, Output, Summary, Watch, put, text};
 
 /// Plain lines: for files, pipes and build servers. Results go to standard output, remarks and what
 /// went wrong to standard error. While several nodes execute, each line says whose it is.
@@ -67,10 +67,10 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
         put(&mut self.err, &format!("note: {text}"));
     }
 
-    fn ended(&mut self, ending: &Ending) {
-        self.executing.remove(&ending.stage);
-        self.out.put(&text::closing(ending, self.width));
-        for line in ending.fault.iter().flat_map(text::paragraph) {
+    fn ended(&mut self, node: &NodeSummary) {
+        self.executing.remove(&node.stage);
+        self.out.put(&text::closing(node, self.width));
+        for line in node.fault.iter().flat_map(text::paragraph) {
             put(&mut self.err, &line);
         }
     }
@@ -94,7 +94,7 @@ mod tests {
         lines.event("a", &show);
         lines.started("b", &[]);
         lines.event("a", &show);
-        lines.ended(&Ending::new("b"));
+        lines.ended(&NodeSummary::new("b"));
         lines.event("a", &show);
         let said = String::from_utf8(lines.out.stream).expect("is text");
         assert_eq!(said, "one\ntwo\na | one\na | two\nb  skipped\none\ntwo\n");

@@ -6,7 +6,7 @@ use indicatif::{
 };
 use stage_contract::Event;
 
-use super::{Ending, Outcome, Summary, Watch, columns, put, text, wrap};
+use super::{NodeSummary, Outcome, Summary, Watch, columns, put, text, wrap};
 
 const COUNTED: &str = "{prefix}  {spinner} {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {wide_msg}  {elapsed}";
@@ -101,14 +101,14 @@ impl Watch for Terminal {
         self.tell(&format!("note: {text}"));
     }
 
-    fn ended(&mut self, ending: &Ending) {
-        if let Some((bar, _)) = self.bars.remove(&ending.stage) {
+    fn ended(&mut self, node: &NodeSummary) {
+        if let Some((bar, _)) = self.bars.remove(&node.stage) {
             bar.finish_and_clear();
             self.screen.remove(&bar);
         }
-        let closing = wrap(&text::closing(ending, self.width), columns(&Term::stdout()));
-        self.say(&self.paint(ending.outcome, &closing));
-        for line in ending.fault.iter().flat_map(text::paragraph) {
+        let closing = wrap(&text::closing(node, self.width), columns(&Term::stdout()));
+        self.say(&self.paint(node.outcome, &closing));
+        for line in node.fault.iter().flat_map(text::paragraph) {
             self.tell(&line);
         }
     }

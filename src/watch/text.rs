@@ -1,8 +1,8 @@
-//! The words that terminal and plain lines share.
+//! Text that terminal and plain lines share.
 
 use std::fmt::Write;
 
-use super::{Ending, Fault, Outcome, Summary};
+use super::{Fault, NodeSummary, Outcome, Summary};
 
 /// Seconds for people: `0.02 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`.
 #[must_use]
@@ -29,16 +29,16 @@ pub fn size(bytes: u64) -> String {
 
 /// The closing line of a node.
 #[must_use]
-pub fn closing(ending: &Ending, width: usize) -> String {
+pub fn closing(node: &NodeSummary, width: usize) -> String {
     // A `String` takes everything that is written to it.
-    let mut line = format!("{:width$}  {:9}", ending.stage, ending.outcome.name());
-    if matches!(ending.outcome, Outcome::Executed | Outcome::Failed | Outcome::Restored) {
-        let _ = write!(line, "  {}", duration(ending.seconds));
+    let mut line = format!("{:width$}  {:9}", node.stage, node.outcome.name());
+    if matches!(node.outcome, Outcome::Executed | Outcome::Failed | Outcome::Restored) {
+        let _ = write!(line, "  {}", duration(node.seconds));
     }
-    if ending.outcome == Outcome::Executed && !ending.reasons.is_empty() {
-        let _ = write!(line, "  ({})", tell(&ending.reasons));
+    if node.outcome == Outcome::Executed && !node.reasons.is_empty() {
+        let _ = write!(line, "  ({})", tell(&node.reasons));
     }
-    for (gate, verdict) in &ending.gates {
+    for (gate, verdict) in &node.gates {
         if verdict != "pass" {
             let _ = write!(line, "  gate {gate}: {verdict}");
         }
@@ -80,7 +80,7 @@ pub fn owned(stage: &str, text: &str) -> String {
     text.lines().map(|line| format!("{stage} | {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Why a node gave no result, as a paragraph below its closing line.
+/// Why a node has no result, as a paragraph below its closing line.
 #[must_use]
 pub fn paragraph(fault: &Fault) -> Vec<String> {
     let mut lines = vec![format!("  {}", fault.message)];
@@ -97,7 +97,7 @@ pub fn paragraph(fault: &Fault) -> Vec<String> {
 /// The last line of a run.
 #[must_use]
 pub fn last(summary: &Summary) -> Vec<String> {
-    let total = summary.endings.len();
+    let total = summary.nodes.len();
     let counts = Outcome::ALL.into_iter().map(|outcome| (outcome.name(), summary.count(outcome)));
     let counts = counts
         .filter(|(_, count)| *count > 0)
@@ -105,10 +105,10 @@ pub fn last(summary: &Summary) -> Vec<String> {
         .collect::<Vec<_>>();
     let stages = if total == 1 { "stage" } else { "stages" };
     let mut lines = vec![format!("{total} {stages}: {} in {}", counts.join(", "), duration(summary.seconds))];
-    for verdict in ["fail", "inconclusive"] {
+    for (verdict, label) in [("fail", "failed gates"), ("inconclusive", "inconclusive gates")] {
         let gates = summary.gates(verdict);
         if !gates.is_empty() {
-            lines.push(format!("gates that say {verdict}: {}", gates.join(", ")));
+            lines.push(format!("{label}: {}", gates.join(", ")));
         }
     }
     if !summary.logs.is_empty() {

@@ -165,14 +165,14 @@ fn accept_refuses_what_is_more_than_code() {
     refused(CHANGED, &["probe", "after"], "`after` cannot be accepted");
     assert_eq!((entries(&project), project.read("pipeline.lock")), before, "all or none");
     project.write("data/in.txt", "other\n");
-    refused(CHANGED, &["probe"], "not its code alone differs: input `text` changed");
+    refused(CHANGED, &["probe"], "more than its code differs: input `text` changed");
     project.write("data/in.txt", "b\na\nc\n");
     project.replace("pipeline.toml", "[stage.second]", "params = { temperature = 3.0 }\n[stage.second]");
-    refused(CHANGED, &["probe"], "not its code alone differs: params.temperature 2.5 -> 3.0");
+    refused(CHANGED, &["probe"], "more than its code differs: params.temperature 2.5 -> 3.0");
     project.replace("pipeline.toml", "params = { temperature = 3.0 }\n", "");
     assert_eq!(
         ok(&project, "", &["accept", "--all"]),
-        "nothing to accept: of no stage the code alone changed\n"
+        "nothing to accept: no stage changed in its code alone\n"
     );
     project.remove("cache/entries");
     refused(CHANGED, &["probe"], "its last result is not in the cache");

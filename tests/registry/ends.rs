@@ -24,7 +24,7 @@ fn a_failed_gate_ends_with_6_also_when_reused() {
     let project = probe("gate = \"fail\"");
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(6), "{}", ended.err);
-    assert!(ended.out.contains("gates that say fail: probe.size"), "{}", ended.out);
+    assert!(ended.out.contains("failed gates: probe.size"), "{}", ended.out);
     assert!(project.exists("out/copy.json"), "a verdict is a result: it is published, and the rest runs");
     let (code, outcomes) = project.run(&[]);
     assert_eq!((code, outcomes["probe"].as_str()), (6, "reused"));
@@ -73,7 +73,7 @@ fn a_panic_is_our_fault_and_ends_with_101() {
     let project = probe("end = \"exit\"");
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(101), "{}", ended.err);
-    assert!(ended.err.contains("its process ended with exit code 9 without saying why"), "{}", ended.err);
+    assert!(ended.err.contains("its process ended with exit code 9 without reporting how"), "{}", ended.err);
 }
 
 fn a_checkpoint_is_kept_until_the_stage_succeeds() {
@@ -85,7 +85,7 @@ fn a_checkpoint_is_kept_until_the_stage_succeeds() {
         "{}",
         ended.err
     );
-    assert!(ended.err.contains("kept: its checkpoint, from which the next run goes on"), "{}", ended.err);
+    assert!(ended.err.contains("kept: its checkpoint, from which the next run resumes"), "{}", ended.err);
     project.write("calm", "");
     project.expect(&[], &[("probe", "executed"), ("after", "executed")]);
     assert!(project.read("out/copy.json").contains("\"resumed\": true"));

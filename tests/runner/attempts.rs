@@ -59,8 +59,8 @@ fn a_failed_process_is_tried_again_and_the_log_has_all_attempts() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(project.trace().len(), 3);
     for said in [
-        "make: attempt 1 of 3 failed: the command ended with exit code 3; the next one begins in 10ms",
-        "make: attempt 2 of 3 failed: the command ended with exit code 3; the next one begins in 20ms",
+        "make: attempt 1 of 3 failed: the command ended with exit code 3; the next one starts in 10ms",
+        "make: attempt 2 of 3 failed: the command ended with exit code 3; the next one starts in 20ms",
     ] {
         assert!(ended.err.contains(said), "{}", ended.err);
     }

@@ -166,5 +166,5 @@ fn a_run_that_begins_while_the_cache_is_removed_waits_and_makes_everything() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(project.trace().len(), executed.len() + 2);
     project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
-    assert!(project.ok(&["verify"]).contains("2 whole, 0 damaged"));
+    assert!(project.ok(&["verify"]).contains("2 intact, 0 damaged"));
 }

@@ -25,13 +25,13 @@ fn events_that_cannot_be_written_are_an_error_and_the_stages_are_done() {
         let project = Project::new(TWO);
         let (code, err) = into_a_full_disk(&project, &["run", "--format", format]);
         assert_eq!(code, Some(1), "{format}: {err}");
-        assert!(err.contains("all stages are done, but not all could be told"), "{format}: {err}");
+        assert!(err.contains("all stages are done, but the output is incomplete"), "{format}: {err}");
         assert!(err.contains("No space left on device"), "{format}: {err}");
         project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
         let project = Project::new(&TWO.replace("wc -l < {data} > {n}", "exit 3"));
         let (code, err) = into_a_full_disk(&project, &["run", "--format", format]);
         assert_eq!(code, Some(1));
-        assert!(err.contains("not all could be told: No space left"), "{format}: {err}");
+        assert!(err.contains("the output is incomplete: No space left"), "{format}: {err}");
     }
     let project = Project::new(TWO);
     project.ok(&["run"]);

@@ -13,9 +13,7 @@ fn a_dry_run_says_what_was_taken_earlier_and_when_that_is_not_known() {
     let hungry = "echo sort >> trace; sleep 0.5; head -c 40000000 /dev/zero | tail -n 1 > /dev/null; sort {data} > {out}";
     let project = Project::new(&TWO.replace("echo sort >> trace; sort {data} > {out}", hungry));
     assert!(
-        project
-            .ok(&["run", "--dry-run"])
-            .ends_with("what it takes is not known: no stage has run here yet\n")
+        project.ok(&["run", "--dry-run"]).ends_with("the costs are unknown: no stage has run here yet\n")
     );
     let events = plan(&project);
     assert!(events[0]["expected"]["seconds"].is_null());
@@ -24,7 +22,7 @@ fn a_dry_run_says_what_was_taken_earlier_and_when_that_is_not_known() {
     project.replace("pipeline.toml", "sort {data}", "sort -r {data}");
     let said = project.ok(&["run", "--dry-run"]);
     assert!(said.contains("\n         last time: ") && said.contains(" memory, 12 B disk\n"), "{said}");
-    assert!(said.lines().last().expect("has one").ends_with("; not known for count"), "{said}");
+    assert!(said.lines().last().expect("has one").ends_with("; unknown for count"), "{said}");
     let events = plan(&project);
     let expected = &events[0]["expected"];
     assert!(expected["seconds"].as_f64().expect("is known") >= 0.5, "{expected}");

@@ -115,7 +115,7 @@ fn a_table_that_is_stamped_out_is_asked_about_as_a_whole() {
     assert!(said.contains("distill@t2 is fresh") && said.contains("distill@t3 is stale"), "{said}");
     assert_eq!(project.ok(&["why", "distill", "--format", "json"]).lines().count(), 2);
     let said = project.ok(&["verify", "prune"]);
-    assert!(said.starts_with("2 whole, 0 damaged"), "{said}");
+    assert!(said.starts_with("2 intact, 0 damaged"), "{said}");
     project.replace("pipeline.toml", "t3 = 3.5", "t3 = 3.0");
     let said = project.ok(&["verify", "--rerun", "prune"]);
     assert!(said.contains("prune@t2.model is the same") && !said.contains("distill"), "{said}");

@@ -155,7 +155,7 @@ fn a_users_folder_below_artifacts_that_is_reached_by_a_link_is_the_users() {
     assert_eq!(ended.code, Some(2), "{}", ended.out);
     assert!(
         ended.err.contains(
-            "the place of `artifacts/count/n.txt`, which ner-pipe did not make; by links, it is `mine/n.txt`"
+            "overwrite `artifacts/count/n.txt`, which ner-pipe did not make; by links, it is `mine/n.txt`"
         ),
         "{}",
         ended.err
@@ -214,7 +214,8 @@ fn a_link_that_is_turned_elsewhere_while_a_stage_runs_leads_no_output_astray() {
     let project = Project::new(&text.replace("wc -l < {data} > {n}", turned));
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(1), "{}", ended.out);
-    let said = "`counts/in.txt` leads to `data/in.txt` now, and led to `counts/in.txt` when the run began";
+    let said =
+        "`counts/in.txt` resolves to `data/in.txt` now, and resolved to `counts/in.txt` when the run began";
     assert!(ended.err.contains(said), "{}", ended.err);
     assert_eq!(project.read("data/in.txt"), "b\na\nc\n");
     assert!(!project.exists("cache/displaced"));
@@ -251,7 +252,7 @@ fn a_link_that_leads_nowhere_above_an_output_is_found_before_any_work() {
         link(&project, "/no/such/disk", folder);
         let ended = project.ner_pipe(&["run"]);
         assert_eq!(ended.code, Some(2), "{}", ended.out);
-        assert!(ended.err.contains(&format!("take the place of `{folder}`")), "{}", ended.err);
+        assert!(ended.err.contains(&format!("overwrite `{folder}`")), "{}", ended.err);
         assert!(project.trace().is_empty());
     }
 }

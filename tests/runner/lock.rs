@@ -254,7 +254,10 @@ fn a_lock_in_conflict_is_resolved_to_the_side_that_fits_the_working_tree() {
             }
             let said = project.ok(&["lock", "resolve"]);
             assert!(said.contains(&format!("sort   {side}")), "{style}: {said}");
-            assert!(said.ends_with("pipeline.lock is whole again: `git add pipeline.lock`\n"), "{said}");
+            assert!(
+                said.ends_with("pipeline.lock has no conflict any more: `git add pipeline.lock`\n"),
+                "{said}"
+            );
             let expected = if side == "neither" { "executed" } else { "reused" };
             let (code, outcomes) = project.run(&[]);
             assert_eq!(code, 0);

@@ -119,13 +119,13 @@ fn no_output_takes_the_place_of_another_pipeline_file_or_its_lock() {
         }
     };
     to("artifacts/b/b.toml");
-    refused("output `n` would take the place of a pipeline file, `artifacts/b/b.toml`");
+    refused("output `n` would overwrite a pipeline file, `artifacts/b/b.toml`");
     to("artifacts/b/b.lock");
     refused("output `count.n` would replace the lock file of `artifacts/b/b.toml`, `artifacts/b/b.lock`");
     project.ok(&["run", "--file", "artifacts/b/b.toml"]);
     let text = TWO.replace("out/count.txt", "artifacts/b/").replace("wc -l < {data} > {n}", "mkdir {n}");
     project.write("pipeline.toml", &text);
-    refused("would take the place of a pipeline file, `artifacts/b/b.toml`");
+    refused("would overwrite a pipeline file, `artifacts/b/b.toml`");
     assert!(project.read("artifacts/b/b.toml").contains("b/count.txt"));
     to("out/count.txt");
     project.expect(&[], &[("sort", "reused"), ("count", "reused")]);
@@ -201,7 +201,7 @@ fn two_pipeline_files_that_begin_in_the_same_moment_do_not_take_one_place() {
     project.write("c/count.txt", "mine");
     let ended = project.ner_pipe(&["run", "--file", "c.toml"]);
     assert_eq!(ended.code, Some(2), "{}", ended.out);
-    assert!(ended.err.contains("the place of `c/count.txt`, which ner-pipe did not make"), "{}", ended.err);
+    assert!(ended.err.contains("overwrite `c/count.txt`, which ner-pipe did not make"), "{}", ended.err);
     project.remove("c/count.txt");
     project.remove("c.toml");
     assert_eq!(project.run(&["--file", "d.toml"]).0, 0);

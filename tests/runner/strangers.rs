@@ -18,8 +18,8 @@ fn a_users_file_or_folder_in_the_place_of_an_output_stops_everything_before_it_b
         let ended = project.ner_pipe(&["run"]);
         assert_eq!(ended.code, Some(2), "{}", ended.out);
         for said in [
-            "output `out` would take the place of `out/sorted.txt`, which ner-pipe did not make",
-            "output `n` would take the place of `out/count.txt`",
+            "output `out` would overwrite `out/sorted.txt`, which ner-pipe did not make",
+            "output `n` would overwrite `out/count.txt`",
             "help: move it away: `mv 'out/sorted.txt' 'out/sorted.txt.mine'`",
             "2 problems; nothing was done",
         ] {
@@ -55,7 +55,7 @@ fn a_file_where_a_folder_is_needed_or_a_link_is_a_users_too() {
     project.write("out", "mine");
     let ended = project.ner_pipe(&["run"]);
     assert_eq!(ended.code, Some(2), "{}", ended.out);
-    assert!(ended.err.contains("the place of `out`"), "{}", ended.err);
+    assert!(ended.err.contains("overwrite `out`"), "{}", ended.err);
     project.remove("out");
     fs::create_dir(project.path("out")).expect("creates");
     for target in ["nowhere", "sorted.txt", "../data/in.txt"] {
@@ -165,10 +165,7 @@ fn status_says_what_run_will_refuse() {
     let project = Project::new(TWO);
     project.write("out/sorted.txt", "mine");
     let said = project.ok(&["status"]);
-    assert!(
-        said.contains("`ner-pipe run` refuses: output `out` would take the place of `out/sorted.txt`"),
-        "{said}"
-    );
+    assert!(said.contains("`ner-pipe run` refuses: output `out` would overwrite `out/sorted.txt`"), "{said}");
     assert!(said.contains("\n  help: move it away: `mv 'out/sorted.txt' 'out/sorted.txt.mine'`"), "{said}");
     assert_eq!(project.ner_pipe(&["status", "--check"]).code, Some(3));
     project.remove("out/sorted.txt");

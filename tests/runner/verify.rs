@@ -12,13 +12,13 @@ fn a_whole_cache_is_verified_and_a_missing_one_is_no_damage() {
     let project = Project::new(TWO);
     project.ok(&["run"]);
     let said = project.ok(&["verify"]);
-    assert!(said.contains("2 whole, 0 damaged, "), "{said}");
+    assert!(said.contains("2 intact, 0 damaged, "), "{said}");
     project.write("cache/entries/.DS_Store", "what a file manager leaves");
     project.ok(&["verify"]);
     project.remove("cache");
     let said = project.ok(&["verify"]);
     assert!(said.contains("note: count of pipeline.lock is not in the cache"), "{said}");
-    assert!(said.contains("0 whole, 0 damaged"), "{said}");
+    assert!(said.contains("0 intact, 0 damaged"), "{said}");
 }
 
 #[test]
@@ -26,13 +26,13 @@ fn every_sort_of_damage_is_found_with_exit_code_5_and_repaired() {
     let entry =
         |project: &Project| cached(project, "a\nb\nc\n").ancestors().nth(3).expect("is an entry").to_owned();
     let ways: [Way; 7] = [
-        ("output `out` has other bytes than were recorded", &|project| {
+        ("output `out` was modified: its digest is not the recorded one", &|project| {
             fs::write(cached(project, "a\nb\nc\n"), "a\nX\nc\n").expect("writes");
         }),
         ("output `out` is missing", &|project| {
             fs::remove_file(cached(project, "a\nb\nc\n")).expect("removes");
         }),
-        ("output `out` has other bytes than were recorded", &|project| {
+        ("output `out` was modified: its digest is not the recorded one", &|project| {
             let path = cached(project, "a\nb\nc\n");
             fs::remove_file(&path).expect("removes");
             fs::create_dir(&path).expect("creates");
@@ -48,7 +48,7 @@ fn every_sort_of_damage_is_found_with_exit_code_5_and_repaired() {
         ("manifest.json: ", &|project| {
             fs::remove_file(entry(project).join("manifest.json")).expect("removes");
         }),
-        ("log.txt is not what the stage printed", &|project| {
+        ("log.txt was modified", &|project| {
             fs::write(entry(project).join("log.txt"), "something else").expect("writes");
         }),
     ];
@@ -59,7 +59,7 @@ fn every_sort_of_damage_is_found_with_exit_code_5_and_repaired() {
         let ended = project.ner_pipe(&["verify"]);
         assert_eq!(ended.code, Some(5), "{what}: {}{}", ended.out, ended.err);
         assert!(
-            ended.out.contains(what) && ended.out.contains("1 whole, 1 damaged"),
+            ended.out.contains(what) && ended.out.contains("1 intact, 1 damaged"),
             "{what}: {}",
             ended.out
         );
@@ -107,7 +107,11 @@ fn a_stage_that_gives_the_same_again_is_verified_and_its_result_stays() {
     project.replace("pipeline.toml", "sort {data}", "sort -r {data}");
     project.replace("pipeline.toml", "wc -c", "wc -l");
     let ended = project.ner_pipe(&["verify", "--rerun", "count"]);
-    assert!(ended.err.contains("`sort`, which it reads, is not as it was published"), "{}", ended.err);
+    assert!(
+        ended.err.contains("the published outputs of `sort`, which it reads, are missing or modified"),
+        "{}",
+        ended.err
+    );
     assert_eq!(project.ner_pipe(&["verify", "--rerun", "nobody"]).code, Some(2));
 }
 
@@ -125,7 +129,7 @@ date +%s%N > '{n}/now'; cp {n}/now {n}/été/x; test -e again && touch {n}/extra
     assert_eq!(ended.code, Some(5), "{}{}", ended.out, ended.err);
     let wanted = "count.fixed is the same, byte for byte\ncount.n differs:\n  extra: new\n  now\n  only-once: gone\n  été/x\n";
     assert!(ended.out.contains(wanted), "{}", ended.out);
-    assert!(ended.out.contains("the recorded result stays"), "{}", ended.out);
+    assert!(ended.out.contains("its recorded result, which is kept"), "{}", ended.out);
     assert_eq!(project.read("out/counts/now"), before);
     let ended = project.ner_pipe(&["verify", "--rerun", "count", "--format", "json"]);
     let last: Value = ended.events().pop().expect("has one");
@@ -178,14 +182,14 @@ params = { run = "echo said {item}; echo {item} > {out}" }
             );
             assert!(log.err.contains(&said), "{name}\n{}", log.err);
         }
-        assert!(verify.out.contains(&format!("{} whole, 0 damaged", ids.len())), "{name}\n{}", verify.out);
+        assert!(verify.out.contains(&format!("{} intact, 0 damaged", ids.len())), "{name}\n{}", verify.out);
         assert_eq!(log.out.contains("== "), ids.len() > 1, "{name}\n{}", log.out);
     }
     assert!(both("s")[1].out.contains("said a\n") && both("s@b")[1].out.contains("said b\n"));
     project.write("pipeline.toml", &format!("{TWO}{}", many.replace(r#""a", "b""#, r#""b""#)));
     let [verify, log] = both("s");
     assert!(
-        verify.out.contains("2 whole") && verify.err == log.err && log.err.matches("note: ").count() == 1
+        verify.out.contains("2 intact") && verify.err == log.err && log.err.matches("note: ").count() == 1
     );
     assert!(log.out.contains("== s@a\n") && log.out.contains("== s@b\n"), "{}", log.out);
     // The next result that is recorded takes it out of the lock, and then it is nothing any more.

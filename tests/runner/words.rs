@@ -121,11 +121,7 @@ fn help_names_the_pipeline_file_that_is_meant() {
         .write("autre/pipeline.toml", &TWO.replace("out/", "autre/out/").replace("wc -l", "exit 3; wc -l"));
     let ended = project.ner_pipe(&["run", "--file", "autre/pipeline.toml"]);
     assert_eq!(ended.code, Some(1), "{}", ended.out);
-    assert!(
-        ended.err.contains("go on from here: `ner-pipe run --file autre/pipeline.toml`"),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.contains("resume with: `ner-pipe run --file autre/pipeline.toml`"), "{}", ended.err);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::{Exit, emit, wrapped};
 use crate::{
-    runner::{Next, Order, Outlook, Project, Stop, preflight, survey, told},
+    runner::{Next, PlannedNode, Project, RunOptions, Stop, plan, preflight, told},
     store::{Entry, Record},
     watch::{Format, duration, size, tell},
 };
@@ -22,9 +22,9 @@ struct Cost {
 }
 
 impl Cost {
-    fn of(outlook: &Outlook, last: Option<&Record>) -> Self {
+    fn of(planned: &PlannedNode, last: Option<&Record>) -> Self {
         let bytes = last.map(|record| record.outputs.values().map(|stored| stored.bytes).sum::<u64>());
-        match outlook.next {
+        match planned.next {
             Next::Reuse => Self { seconds: Some(0.0), memory: Some(0), disk: Some(0) },
             // A copy takes next to no time.
             Next::Restore => Self { seconds: Some(0.0), memory: Some(0), disk: bytes },
@@ -50,25 +50,28 @@ impl Cost {
 ///
 /// # Errors
 /// What would keep the run from beginning.
-pub(super) fn announce(project: &mut Project<'_>, order: &Order, format: Format) -> Result<Exit, Stop> {
-    let survey = survey(project, &order.wanted, &order.forced)?;
-    preflight(project, &survey)?;
+pub(super) fn announce(
+    project: &mut Project<'_>,
+    options: &RunOptions,
+    format: Format,
+) -> Result<Exit, Stop> {
+    let plan = plan(project, &options.wanted, &options.forced)?;
+    preflight(project, &plan)?;
     emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
-    let outlooks: Vec<&Outlook> = survey.outlooks.values().collect();
+    let plan: Vec<&PlannedNode> = plan.nodes.values().collect();
     let works = |next| matches!(next, Next::Execute | Next::Unknown | Next::Restore);
-    let last =
-        if outlooks.iter().any(|outlook| works(outlook.next)) { last(project) } else { BTreeMap::new() };
-    let costs: Vec<Cost> = outlooks
+    let last = if plan.iter().any(|planned| works(planned.next)) { last(project) } else { BTreeMap::new() };
+    let costs: Vec<Cost> = plan
         .iter()
-        .map(|outlook| {
-            let key = outlook.key.as_ref().and_then(|key| project.store.peek(key));
+        .map(|planned| {
+            let key = planned.key.as_ref().and_then(|key| project.store.peek(key));
             let record = key.as_ref().map(|entry| &entry.record);
-            Cost::of(outlook, record.or_else(|| last.get(&project.pipeline.nodes[outlook.node].id)))
+            Cost::of(planned, record.or_else(|| last.get(&project.pipeline.nodes[planned.node].id)))
         })
         .collect();
     let lines = match format {
-        Format::Json => as_json(project, &outlooks, &costs),
-        Format::Text => wrapped(text(project, &outlooks, &costs)),
+        Format::Json => as_json(project, &plan, &costs),
+        Format::Text => wrapped(text(project, &plan, &costs)),
     };
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
@@ -101,61 +104,61 @@ struct Total<'a> {
 }
 
 impl<'a> Total<'a> {
-    fn of(project: &'a Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Self {
-        let unknown = outlooks.iter().zip(costs).filter(|(_, cost)| cost.seconds.is_none());
+    fn of(project: &'a Project<'_>, plan: &[&PlannedNode], costs: &[Cost]) -> Self {
+        let unknown = plan.iter().zip(costs).filter(|(_, cost)| cost.seconds.is_none());
         Self {
             seconds: costs.iter().filter_map(|cost| cost.seconds).sum(),
             memory: costs.iter().filter_map(|cost| cost.memory).max().unwrap_or(0),
             disk: costs.iter().filter_map(|cost| cost.disk).sum(),
-            unknown: unknown.map(|(outlook, _)| project.pipeline.nodes[outlook.node].id.as_str()).collect(),
+            unknown: unknown.map(|(planned, _)| project.pipeline.nodes[planned.node].id.as_str()).collect(),
         }
     }
 }
 
-fn text(project: &Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Vec<String> {
-    let id = |outlook: &Outlook| project.pipeline.nodes[outlook.node].id.as_str();
-    let width = outlooks.iter().map(|outlook| id(outlook).len()).max().unwrap_or(0);
+fn text(project: &Project<'_>, plan: &[&PlannedNode], costs: &[Cost]) -> Vec<String> {
+    let id = |planned: &PlannedNode| project.pipeline.nodes[planned.node].id.as_str();
+    let width = plan.iter().map(|planned| id(planned).len()).max().unwrap_or(0);
     let mut lines = Vec::new();
-    for (outlook, cost) in outlooks.iter().zip(costs) {
-        let why = tell(&told(&outlook.reasons));
+    for (planned, cost) in plan.iter().zip(costs) {
+        let why = tell(&told(&planned.reasons));
         let why = if why.is_empty() { why } else { format!("  ({why})") };
-        let line = format!("{:width$}  {:8}{why}", id(outlook), outlook.next.name());
+        let line = format!("{:width$}  {:8}{why}", id(planned), planned.next.name());
         lines.push(line.trim_end().to_owned());
-        if !matches!(outlook.next, Next::Reuse | Next::Restore) && cost.seconds.is_some() {
+        if !matches!(planned.next, Next::Reuse | Next::Restore) && cost.seconds.is_some() {
             lines.push(format!("{:width$}    last time: {}", "", cost.say()));
         }
     }
-    let total = Total::of(project, outlooks, costs);
+    let total = Total::of(project, plan, costs);
     let known = Cost { seconds: Some(total.seconds), memory: Some(total.memory), disk: Some(total.disk) };
     let unknown = match total.unknown.as_slice() {
         [] => String::new(),
         stages if stages.len() > NAMED => {
-            format!("; not known for {} of {} stages", stages.len(), costs.len())
+            format!("; unknown for {} of {} stages", stages.len(), costs.len())
         }
-        stages => format!("; not known for {}", stages.join(", ")),
+        stages => format!("; unknown for {}", stages.join(", ")),
     };
     let nothing = costs.iter().all(|cost| cost.seconds == Some(0.0));
     lines.push(match (nothing, total.unknown.len() == costs.len()) {
         (true, _) => "nothing to execute".to_owned(),
-        (_, true) => "what it takes is not known: no stage has run here yet".to_owned(),
+        (_, true) => "the costs are unknown: no stage has run here yet".to_owned(),
         _ => format!("expected: {}{unknown}", known.say()),
     });
     lines
 }
 
-fn as_json(project: &Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Vec<String> {
-    let plan = outlooks.iter().zip(costs).map(|(outlook, cost)| {
+fn as_json(project: &Project<'_>, plan: &[&PlannedNode], costs: &[Cost]) -> Vec<String> {
+    let events = plan.iter().zip(costs).map(|(planned, cost)| {
         json!({
             "event": "plan",
-            "stage": project.pipeline.nodes[outlook.node].id,
-            "next": outlook.next.name(),
-            "key": outlook.key,
-            "reasons": told(&outlook.reasons),
+            "stage": project.pipeline.nodes[planned.node].id,
+            "next": planned.next.name(),
+            "key": planned.key,
+            "reasons": told(&planned.reasons),
             "expected": { "seconds": cost.seconds, "memory_bytes": cost.memory, "disk_bytes": cost.disk },
         })
         .to_string()
     });
-    let total = Total::of(project, outlooks, costs);
+    let total = Total::of(project, plan, costs);
     let last = json!({
         "event": "expected",
         "seconds": total.seconds,
@@ -163,5 +166,5 @@ fn as_json(project: &Project<'_>, outlooks: &[&Outlook], costs: &[Cost]) -> Vec<
         "disk_bytes": total.disk,
         "unknown": total.unknown,
     });
-    plan.chain([last.to_string()]).collect()
+    events.chain([last.to_string()]).collect()
 }

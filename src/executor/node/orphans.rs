@@ -1,4 +1,4 @@
-//! What a command started and left running. It may have a session of its own, so that no signal to our
+//! Orphans: what a command started and left running. It may have a session of its own, so that no signal to our
 //! process group reaches it, and it may still have an output open: a result must not change after its stage.
 
 use std::{fs, io, process, thread, time::Duration};
@@ -22,7 +22,7 @@ pub fn adopt() -> io::Result<()> {
 
 /// Kills everything below this process, until nothing is left that could be killed.
 pub fn end() {
-    /// What the kernel itself holds back dies later; whoever kills us need not wait for it.
+    /// What is in an uninterruptible sleep dies later, and need not be waited for.
     const ROUNDS: usize = 2000;
     // The rule is that nothing is left, and then there is no need to look at every process of the machine.
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -40,7 +40,7 @@ pub fn end() {
     }
 }
 
-/// Those alive; only Linux tells.
+/// Those alive; only Linux lists them.
 fn children() -> Vec<Pid> {
     let me = process::id().to_string();
     let processes = fs::read_dir("/proc").ok().into_iter().flatten().flatten();

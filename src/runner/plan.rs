@@ -14,7 +14,7 @@ use crate::{
     lock::Locked,
     pipeline::{Origin, Wire},
     problem::Problems,
-    publish::{Standing, standing},
+    publish::{ArtifactState, artifact_state},
     store::Entry,
 };
 
@@ -22,11 +22,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// The key is the lock's, and the entry and the artifacts are whole.
+    /// The key is the lock's, and the entry and the artifacts are intact.
     Fresh,
     /// Something differs for certain.
     Stale,
-    /// A stage before it is yet to give its result.
+    /// A stage before it has no result yet.
     Maybe,
     /// The lock does not know it.
     NeverRun,
@@ -36,13 +36,13 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Next {
-    /// Nothing: its artifacts are right.
+    /// Nothing: its artifacts are current.
     Reuse,
     /// Place its artifacts from the cache.
     Restore,
     /// Execute the stage.
     Execute,
-    /// That depends on what the stages before it give.
+    /// That depends on the results of the stages before it.
     Unknown,
 }
 
@@ -83,9 +83,9 @@ impl Next {
     }
 }
 
-/// What is to be expected of a node.
+/// What is to be done for a node.
 #[derive(Clone, Debug)]
-pub struct Outlook {
+pub struct PlannedNode {
     /// Its place in [`crate::pipeline::Pipeline::nodes`].
     pub node: usize,
     /// How its last good state relates to now.
@@ -97,37 +97,37 @@ pub struct Outlook {
     /// What differs; what is certain before what may be, the stage's own before what it is given.
     /// Empty when fresh.
     pub reasons: Vec<Reason>,
-    /// Its result was taken over (`ner-pipe accept`) from this key.
+    /// Its result was accepted (`ner-pipe accept`) from this key.
     pub accepted_from: Option<Key>,
 }
 
-/// Looks at nodes and at all that they need; `wanted` is closed under that. Executes nothing, and writes
+/// Plans nodes and all that they need; `wanted` is closed under that. Executes nothing, and writes
 /// nothing but what it learnt about files, if there is a cache.
 ///
 /// # Errors
 /// When a source cannot be read.
-pub fn survey(
+pub fn plan(
     project: &mut Project<'_>,
     wanted: &BTreeSet<usize>,
     forced: &BTreeSet<usize>,
-) -> Result<Survey, Problems> {
+) -> Result<Plan, Problems> {
     observe_everything(project, wanted);
-    let mut survey = Survey { outlooks: BTreeMap::new(), results: vec![None; project.pipeline.nodes.len()] };
+    let mut plan = Plan { nodes: BTreeMap::new(), results: vec![None; project.pipeline.nodes.len()] };
     let mut manifests = None;
     for &node in wanted {
-        let fingerprint = project.fingerprint(node, &survey.results)?;
-        let (outlook, entry) =
-            look(project, node, &fingerprint, forced.contains(&node), &survey, &mut manifests);
-        survey.results[node] = entry.filter(|_| outlook.next != Next::Execute);
-        survey.outlooks.insert(node, outlook);
+        let fingerprint = project.fingerprint(node, &plan.results)?;
+        let (planned, entry) =
+            plan_node(project, node, &fingerprint, forced.contains(&node), &plan, &mut manifests);
+        plan.results[node] = entry.filter(|_| planned.next != Next::Execute);
+        plan.nodes.insert(node, planned);
     }
-    Ok(survey)
+    Ok(plan)
 }
 
-/// What is to be expected of some nodes.
-pub struct Survey {
+/// What is to be done for some nodes.
+pub struct Plan {
     /// By node.
-    pub outlooks: BTreeMap<usize, Outlook>,
+    pub nodes: BTreeMap<usize, PlannedNode>,
     /// Results that are in the cache and will be taken, by node.
     pub results: Vec<Option<Entry>>,
 }
@@ -145,19 +145,19 @@ fn observe_everything(project: &mut Project<'_>, wanted: &BTreeSet<usize>) {
     project.memo.save();
 }
 
-fn look(
+fn plan_node(
     project: &mut Project<'_>,
     node: usize,
     fingerprint: &Fingerprint,
     forced: bool,
-    survey: &Survey,
+    plan: &Plan,
     manifests: &mut Option<Vec<Manifest>>,
-) -> (Outlook, Option<Entry>) {
+) -> (PlannedNode, Option<Entry>) {
     let key = fingerprint.key();
     let found = key.and_then(|key| project.store.peek(&key));
-    let entry = found.filter(|entry| entry.is_whole() && !forced);
-    let misplaced = entry.as_ref().map(|entry| misplaced(project, node, entry));
-    let next = match (&key, &misplaced) {
+    let entry = found.filter(|entry| entry.is_complete() && !forced);
+    let modified_artifacts = entry.as_ref().map(|entry| modified_artifacts(project, node, entry));
+    let next = match (&key, &modified_artifacts) {
         _ if forced => Next::Execute,
         (Some(_), Some(wrong)) if wrong.is_empty() => Next::Reuse,
         (Some(_), Some(_)) => Next::Restore,
@@ -172,19 +172,19 @@ fn look(
             }
         }
     };
-    let mut reasons = explain(project, node, fingerprint, forced, survey);
+    let mut reasons = explain(project, node, fingerprint, forced, plan);
     let state = match (project.lock.get(&project.pipeline.nodes[node].id), key) {
         (None, _) => State::NeverRun,
         (Some(locked), Some(key)) if key == locked.key && next == Next::Reuse => State::Fresh,
         (Some(_), None) if reasons.is_empty() => State::Maybe,
         (Some(_), _) => State::Stale,
     };
-    reasons.extend(misplaced.into_iter().flatten().map(Reason::own));
+    reasons.extend(modified_artifacts.into_iter().flatten().map(Reason::own));
     if let Some(locked) = project.lock.get(&project.pipeline.nodes[node].id) {
-        reasons.extend(uncertainties(project, node, locked, fingerprint, survey));
+        reasons.extend(uncertainties(project, node, locked, fingerprint, plan));
     }
     let accepted_from = entry.as_ref().and_then(|entry| entry.record.accepted_from);
-    (Outlook { node, state, next, key, reasons, accepted_from }, entry)
+    (PlannedNode { node, state, next, key, reasons, accepted_from }, entry)
 }
 
 /// What differs from the last good state for certain, the root cause first.
@@ -193,7 +193,7 @@ pub fn explain(
     node: usize,
     fingerprint: &Fingerprint,
     forced: bool,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if forced {
@@ -213,32 +213,33 @@ pub fn explain(
     };
     let key = fingerprint.key();
     let before = project.store.peek(&locked.key);
-    let differences = differences(project, node, locked, before.as_ref(), fingerprint, survey);
+    let differences = differences(project, node, locked, before.as_ref(), fingerprint, plan);
     let unexplained = differences.is_empty();
     reasons.extend(differences);
     if key.is_none_or(|key| key == locked.key) {
         match before {
             None => reasons.push(Reason::own("result not in the cache")),
-            Some(entry) if !entry.is_whole() => reasons.push(Reason::own("result damaged in the cache")),
+            Some(entry) if !entry.is_complete() => reasons.push(Reason::own("result damaged in the cache")),
             Some(_) => {}
         }
     } else if unexplained {
-        let hidden = reasons::hidden(before.map(|entry| entry.manifest).as_ref(), &fingerprint.manifest);
+        let hidden =
+            reasons::unrecorded_changes(before.map(|entry| entry.manifest).as_ref(), &fingerprint.manifest);
         reasons.extend(hidden.into_iter().map(Reason::own));
     }
     reasons
 }
 
 /// Which artifacts are not what the entry says.
-fn misplaced(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<String> {
+fn modified_artifacts(project: &mut Project<'_>, node: usize, entry: &Entry) -> Vec<String> {
     let mut wrong = Vec::new();
     for out in &project.pipeline.nodes[node].outputs {
         let Some(stored) = entry.record.outputs.get(&out.name) else { continue };
         let path = project.pipeline.root.join(&out.published);
-        match standing(&mut project.memo, &path, stored) {
-            Standing::Right => {}
-            Standing::Missing => wrong.push(format!("{} is missing", out.published.display())),
-            Standing::Other => wrong.push(format!("{} was modified", out.published.display())),
+        match artifact_state(&mut project.memo, &path, stored) {
+            ArtifactState::Current => {}
+            ArtifactState::Missing => wrong.push(format!("{} is missing", out.published.display())),
+            ArtifactState::Modified => wrong.push(format!("{} was modified", out.published.display())),
         }
     }
     wrong
@@ -252,11 +253,11 @@ fn differences(
     locked: &Locked,
     before: Option<&Entry>,
     fingerprint: &Fingerprint,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Vec<Reason> {
     let nothing = Parts::new();
     let code = (before.map_or(&nothing, |entry| &entry.record.code), &project.code_parts(node));
-    let own = reasons::own(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
+    let own = reasons::own_changes(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
     let mut reasons: Vec<Reason> = own.into_iter().map(Reason::own).collect();
     let wires = &project.pipeline.nodes[node].inputs;
     // A result of the same key may have been made for another stage.
@@ -272,19 +273,20 @@ fn differences(
                 reasons.push(Reason::own(format!("input `{}` {was} -> {origin}", wire.port)));
             }
             (Some(before), Some(now)) if before != now => {
-                let root = Some(origin_changed(project, &wire.from, *before, survey));
+                let root = Some(origin_changed(project, &wire.from, *before, plan));
                 let what = format!("input {origin} {} -> {}", before.short(), now.short());
                 reasons.push(Reason { what, root, certain: true });
             }
             (None, _) => {
-                let (what, root) = (format!("input {origin} is new"), cause_of(project, &wire.from, survey));
+                let (what, root) = (format!("input {origin} is new"), cause_of(project, &wire.from, plan));
                 reasons.push(Reason { what, root, certain: true });
             }
             _ => {}
         }
     }
     let gone = locked.inputs.iter().filter(|(port, _)| wires.iter().all(|wire| wire.port != **port));
-    let gone: BTreeSet<_> = gone.map(|(port, digest)| lost(project, wires, port, *digest)).collect();
+    let gone: BTreeSet<_> =
+        gone.map(|(port, digest)| name_of_removed(project, wires, port, *digest)).collect();
     reasons.extend(gone.into_iter().map(|input| Reason::own(format!("input {input} is no longer wired"))));
     reasons
 }
@@ -292,7 +294,7 @@ fn differences(
 /// What an input that is gone was called. A port with a key (`models@t2`, of `models = "prune@*.model"`) is no
 /// name of the file's: what it read is, where the lock still knows it; else the instance is, as the rest of the
 /// port may be wired still.
-fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
+fn name_of_removed(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> String {
     let Some((name, key)) = port.split_once('@') else { return format!("`{port}`") };
     let is_read = wires.iter().any(|wire| wire.port.split_once('@').is_some_and(|(own, _)| own == name));
     if !is_read {
@@ -307,21 +309,21 @@ fn lost(project: &Project<'_>, wires: &[Wire], port: &str, content: Digest) -> S
 }
 
 /// Why what an input reads is not what it was, where that is another stage's doing.
-fn cause_of(project: &Project<'_>, from: &Origin, survey: &Survey) -> Option<String> {
+fn cause_of(project: &Project<'_>, from: &Origin, plan: &Plan) -> Option<String> {
     match from {
-        Origin::Output { node, .. } => cause(project, *node, survey),
+        Origin::Output { node, .. } => cause(project, *node, plan),
         Origin::Source(_) => None,
     }
 }
 
 /// Why an input is not what it was.
-fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, survey: &Survey) -> String {
+fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, plan: &Plan) -> String {
     match from {
         Origin::Source(source) => format!("{} changed", project.pipeline.sources[*source].path.display()),
-        Origin::Output { node, output } => cause(project, *node, survey).unwrap_or_else(|| {
+        Origin::Output { node, output } => cause(project, *node, plan).unwrap_or_else(|| {
             let id = &project.pipeline.nodes[*node].id;
-            let now = survey.results[*node].as_ref();
-            let why = now.and_then(|now| rerun(project, *node, output, before, now, survey));
+            let now = plan.results[*node].as_ref();
+            let why = now.and_then(|now| why_rerun(project, *node, output, before, now, plan));
             why.map_or_else(|| format!("{id} re-ran"), |why| format!("{id} re-ran: {why}"))
         }),
     }
@@ -329,13 +331,13 @@ fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, survey: 
 
 /// Why a stage before this one made something else than `before`: what differs between the result that
 /// gave that, where the cache still has it, and the one of now.
-fn rerun(
+fn why_rerun(
     project: &Project<'_>,
     node: usize,
     output: &str,
     before: Digest,
     now: &Entry,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Option<String> {
     let item = &project.pipeline.nodes[node];
     let gave = |entry: &Entry| {
@@ -346,7 +348,7 @@ fn rerun(
     let old = project.store.entries().filter(gave).max_by_key(|entry| entry.record.finished)?;
     let seed = item.seed;
     let locked = Locked::new(&old.manifest, &old.record, seed);
-    let own = reasons::own(&locked, &now.manifest, seed, (&old.record.code, &now.record.code));
+    let own = reasons::own_changes(&locked, &now.manifest, seed, (&old.record.code, &now.record.code));
     if let Some(first) = own.into_iter().next() {
         return Some(first);
     }
@@ -358,9 +360,9 @@ fn rerun(
         (was != is).then_some((wire, *was, *is))
     });
     let Some((wire, was, is)) = given else {
-        return reasons::hidden(Some(&old.manifest), &now.manifest).into_iter().next();
+        return reasons::unrecorded_changes(Some(&old.manifest), &now.manifest).into_iter().next();
     };
-    let root = origin_changed(project, &wire.from, was, survey);
+    let root = origin_changed(project, &wire.from, was, plan);
     Some(format!("input {} {} -> {}, {root}", project.origin(wire), was.short(), is.short()))
 }
 
@@ -370,21 +372,21 @@ fn uncertainties(
     node: usize,
     locked: &Locked,
     fingerprint: &Fingerprint,
-    survey: &Survey,
+    plan: &Plan,
 ) -> Vec<Reason> {
     let wires = project.pipeline.nodes[node].inputs.iter();
     let unknown = wires
         .filter(|wire| fingerprint.unknown.contains(&wire.port) && locked.inputs.contains_key(&wire.port));
     unknown
         .map(|wire| {
-            let root = cause_of(project, &wire.from, survey);
+            let root = cause_of(project, &wire.from, plan);
             Reason { what: format!("input {} may change", project.origin(wire)), root, certain: false }
         })
         .collect()
 }
 
 /// Why a node before this one is not what it was: its first reason, or what that comes from.
-fn cause(project: &Project<'_>, node: usize, survey: &Survey) -> Option<String> {
-    let reason = survey.outlooks.get(&node)?.reasons.first()?;
+fn cause(project: &Project<'_>, node: usize, plan: &Plan) -> Option<String> {
+    let reason = plan.nodes.get(&node)?.reasons.first()?;
     Some(reason.root_for_others(&project.pipeline.nodes[node].id))
 }

@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use toml::de::DeValue;
 
 use super::keys::{Table, Value, expect_name, offer, whole, wrong_type};
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Location, Problem, Problems};
 
 /// Whoever needs more has another problem.
 pub(super) const MOST_RETRIES: u32 = 100;
@@ -19,9 +19,9 @@ pub(super) const MOST_RETRIES: u32 = 100;
 /// much there is.
 pub const MACHINE: [&str; 3] = ["cpu", "memory", "gpu"];
 
-/// On what terms a node is executed.
+/// A node's scheduling options: they are in no key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct Scheduling {
     /// How much of each resource it occupies; memory in bytes.
     pub resources: BTreeMap<String, u64>,
     /// Names that no two executing nodes may share.
@@ -37,12 +37,12 @@ pub struct Terms {
 }
 
 /// Amounts of resources and where they stand.
-pub(super) type Amounts = BTreeMap<String, (u64, Place)>;
+pub(super) type Amounts = BTreeMap<String, (u64, Location)>;
 
 /// Reads what `[stage.<id>]` says of this.
-pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> (Terms, BTreeMap<String, Place>) {
+pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> (Scheduling, BTreeMap<String, Location>) {
     let amounts = amounts(table, problems);
-    let terms = Terms {
+    let scheduling = Scheduling {
         resources: amounts.iter().map(|(name, (amount, _))| (name.clone(), *amount)).collect(),
         mutexes: mutexes(table, problems),
         timeout: duration(table, "timeout", "30m", problems),
@@ -50,16 +50,16 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> (Terms, BTreeM
         retries: retries(table, problems),
         backoff: duration(table, "backoff", "5s", problems),
     };
-    if let (Some(timeout), Some((_, value))) = (terms.timeout, table.get("timeout"))
+    if let (Some(timeout), Some((_, value))) = (scheduling.timeout, table.get("timeout"))
         && timeout.is_zero()
     {
         problems.push(
             Problem::new(Code::BadDuration, "a stage with no time at all cannot do anything")
-                .at(&table.place(value.span()), "no time")
+                .at(&table.location(value.span()), "no time")
                 .help("write a time like `timeout = \"30m\"`, or remove it"),
         );
     }
-    (terms, amounts.into_iter().map(|(name, (_, place))| (name, place)).collect())
+    (scheduling, amounts.into_iter().map(|(name, (_, place))| (name, place)).collect())
 }
 
 /// Reads a table of amounts: `resources` of a stage, or `[resources]` of the file.
@@ -69,8 +69,8 @@ pub(super) fn amounts(table: &Table<'_>, problems: &mut Problems) -> Amounts {
     let mut found = Amounts::new();
     for (key, value) in resources.entries {
         let name: &str = key.get_ref();
-        let place = resources.place(value.span());
-        expect_name("resource", name, &resources.place(key.span()), problems);
+        let place = resources.location(value.span());
+        expect_name("resource", name, &resources.location(key.span()), problems);
         match amount(name, value, &place) {
             Ok(amount) => drop(found.insert(name.to_owned(), (amount, place))),
             Err(problem) => problems.push(problem),
@@ -79,7 +79,7 @@ pub(super) fn amounts(table: &Table<'_>, problems: &mut Problems) -> Amounts {
     found
 }
 
-fn amount(name: &str, value: &Value<'_>, place: &Place) -> Result<u64, Problem> {
+fn amount(name: &str, value: &Value<'_>, place: &Location) -> Result<u64, Problem> {
     const HELP: &str = "write `memory = \"4GiB\"`, or a number of bytes";
     if let Some(number) = whole(value.get_ref()) {
         return Ok(number);
@@ -114,7 +114,7 @@ fn mutexes(table: &Table<'_>, problems: &mut Problems) -> BTreeSet<String> {
     };
     let mut found = BTreeSet::new();
     for name in names {
-        let place = table.place(name.span());
+        let place = table.location(name.span());
         match name.get_ref() {
             DeValue::String(name) => {
                 expect_name("mutex", name, &place, problems);
@@ -146,7 +146,7 @@ fn retries(table: &Table<'_>, problems: &mut Problems) -> u32 {
     match whole(value.get_ref()).and_then(|number| u32::try_from(number).ok()) {
         Some(number) if number <= MOST_RETRIES => number,
         _ => {
-            let place = table.place(value.span());
+            let place = table.location(value.span());
             let problem = match value.get_ref() {
                 DeValue::Integer(_) => {
                     Problem::new(Code::BadAmount, format!("`retries` must be from 0 to {MOST_RETRIES}"))
@@ -163,11 +163,11 @@ fn retries(table: &Table<'_>, problems: &mut Problems) -> u32 {
 /// Reports what asks for a resource that the file does not have, or for more of it than there is.
 pub(super) fn expect_enough<'d>(
     totals: &Amounts,
-    stages: impl Iterator<Item = (&'d Terms, &'d BTreeMap<String, Place>)>,
+    stages: impl Iterator<Item = (&'d Scheduling, &'d BTreeMap<String, Location>)>,
     problems: &mut Problems,
 ) {
-    for (terms, places) in stages {
-        for (name, amount) in &terms.resources {
+    for (scheduling, places) in stages {
+        for (name, amount) in &scheduling.resources {
             let Some(place) = places.get(name) else { continue };
             match totals.get(name) {
                 Some((total, at)) if amount > total => problems.push(

@@ -9,7 +9,7 @@ use std::{
 use stage_contract::StageError;
 
 use super::{
-    Entry, LookupError, Patience, Record, Store, copy_tree, private_folder, remove, tree::make_durable,
+    Entry, LookupError, Record, Store, WaitPolicy, copy_tree, private_folder, remove, tree::make_durable,
 };
 use crate::{
     failpoint::{Point, reach},
@@ -17,27 +17,27 @@ use crate::{
 };
 
 impl Store {
-    /// Moves what lies under a key out of the way, and says where to; nothing is deleted. None when nothing
-    /// does, or what does is whole by now: another run has been faster. `found` is the record that was found
+    /// Moves a damaged entry out of the way, and says where to; nothing is deleted. None when there is
+    /// none, or what is there is intact by now: another run has been faster. `found` is the record that was found
     /// damaged, which a second look does not clear.
     ///
     /// # Errors
     /// As [`Store::lookup`].
-    pub fn set_aside(
+    pub fn quarantine(
         &self,
         key: &Key,
         found: Option<&Record>,
-        mut patience: Patience<'_>,
+        mut policy: WaitPolicy<'_>,
     ) -> Result<Option<PathBuf>, LookupError> {
-        let lock = self.lock_key(key, &mut patience)?;
-        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none() && now.has_its_log();
-        let moved = if self.peek(key).is_some_and(whole) { None } else { self.move_aside(key)? };
+        let lock = self.lock_key(key, &mut policy)?;
+        let whole = |now: Entry| found != Some(&now.record) && now.damage().is_none() && now.log_matches();
+        let moved = if self.peek(key).is_some_and(whole) { None } else { self.quarantine_locked(key)? };
         lock.remove();
         Ok(moved)
     }
 
-    /// For whoever holds the key's lock. None when nothing lies there.
-    pub(super) fn move_aside(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
+    /// The caller holds the key's lock. None when there is no entry.
+    pub(super) fn quarantine_locked(&self, key: &Key) -> Result<Option<PathBuf>, StageError> {
         let from = self.entry_folder(key);
         if fs::symlink_metadata(&from).is_err() {
             return Ok(None);
@@ -52,7 +52,7 @@ impl Store {
     /// Moves a file or folder that is not ours into the store, and says where to.
     ///
     /// # Errors
-    /// When the disk refuses; then it lies where it was.
+    /// When the disk refuses; then it is where it was.
     pub fn displace(&self, path: &Path, digest: Option<Digest>) -> Result<PathBuf, StageError> {
         let folder = self.root.join("displaced");
         private_folder(&folder)?;

@@ -129,7 +129,7 @@ fn what_a_stage_writes_beside_its_output_is_no_part_of_the_result() {
     let names = project.entries().into_iter().flat_map(|entry| walkdir::WalkDir::new(entry.join("out")));
     let names: Vec<_> = names.map(|entry| entry.expect("is readable").into_path()).collect();
     assert!(names.iter().all(|path| !path.ends_with("pipe") && !path.ends_with("more")), "{names:?}");
-    assert!(project.ok(&["log", "count"]).contains("was written beside output `n`"));
+    assert!(project.ok(&["log", "count"]).contains("files beside output `n`"));
 }
 
 #[test]

@@ -11,20 +11,20 @@ use stage_contract::StageError;
 
 /// The project's folder as it was when the run began.
 #[derive(Clone, Debug)]
-pub(super) struct Home {
+pub(super) struct ProjectFolder {
     path: PathBuf,
-    /// Device and inode; none where the system did not tell.
+    /// Device and inode; none where the system did not report them.
     identity: Option<(u64, u64)>,
 }
 
-impl Home {
+impl ProjectFolder {
     pub fn of(root: &Path) -> Self {
         Self { path: root.to_owned(), identity: identity(root).ok() }
     }
 
     /// Makes sure that it is there still: nothing must be written to another project that took its place, nor the
     /// skeleton of one be made.
-    pub fn expect_here(&self) -> Result<(), StageError> {
+    pub fn expect_unmoved(&self) -> Result<(), StageError> {
         let moved = match identity(&self.path) {
             Ok(now) => self.identity.is_some_and(|before| before != now),
             Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),

@@ -10,14 +10,17 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Cancel, job::Job, strays};
-use crate::pipeline::Template;
+use super::orphans;
+use crate::{
+    executor::{cancel::CancelToken, job::Job, termination},
+    pipeline::Template,
+};
 
 /// Runs the command line with the paths filled in. What it prints is the log; it reads nothing.
-pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> {
+pub fn execute(run: &str, job: &Job, cancel: &CancelToken) -> Result<(), StageError> {
     let line = fill(run, job)?;
     let failed = |e: io::Error| StageError::because("cannot start `sh`", e);
-    strays::adopt().map_err(failed)?;
+    orphans::adopt().map_err(failed)?;
     let mut log = io::stderr();
     writeln!(log, "$ {line}").map_err(failed)?;
     let named =
@@ -38,8 +41,8 @@ pub fn execute(run: &str, job: &Job, cancel: &Cancel) -> Result<(), StageError> 
         .stdout(log.as_fd().try_clone_to_owned().map_err(failed)?)
         .status()
         .map_err(failed)?;
-    strays::end();
-    if cancel.is_asked() {
+    orphans::end();
+    if cancel.is_cancelled() {
         // Even when it says that it is done: asked to stop, a script may end well with half a result.
         Err(StageError::Cancelled)
     } else if status.success() {
@@ -114,21 +117,9 @@ fn explain(status: ExitStatus) -> StageError {
     }
 }
 
-/// A process that a signal ended.
-pub fn killed(what: &str, signal: i32) -> StageError {
-    let name =
-        signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
-    let error = StageError::new(format!("{what} was killed by {name}"));
-    if name == "SIGKILL" {
-        return StageError::Failed {
-            message: format!("{what} was killed by SIGKILL: often the kernel's out-of-memory killer"),
-            help: Some(
-                "free memory or give the stage less to hold at once, then type `ner-pipe run`".to_owned(),
-            ),
-            source: None,
-        };
-    }
-    error
+fn killed(what: &str, signal: i32) -> StageError {
+    let (message, help) = termination::killed(what, signal);
+    StageError::Failed { message, help, source: None }
 }
 
 #[cfg(test)]

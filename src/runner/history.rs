@@ -1,0 +1,154 @@
+//! What became of each node: its result, or why it has none, with the log of its last attempt.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::SystemTime,
+};
+
+use stage_contract::StageError;
+
+use super::{failure::Failure, project::Project};
+use crate::{
+    store::{self, Entry, Slot},
+    watch::{Fault, NodeSummary, Outcome, Watch},
+};
+
+/// The nodes of a run that ended, and how.
+pub(super) struct History {
+    /// Results so far, by node.
+    pub results: Vec<Option<Entry>>,
+    nodes: BTreeMap<usize, NodeSummary>,
+    /// A stage's code is wrong.
+    pub panicked: bool,
+    /// Another run makes a result that is needed, and waiting was not wanted.
+    pub busy: bool,
+}
+
+impl History {
+    /// Of a run of which no node has ended, in a pipeline of so many.
+    pub fn new(nodes: usize) -> Self {
+        Self { results: vec![None; nodes], nodes: BTreeMap::new(), panicked: false, busy: false }
+    }
+
+    /// A node has ended; it is reported.
+    pub fn ended(
+        &mut self,
+        project: &mut Project<'_>,
+        watch: &mut dyn Watch,
+        node: usize,
+        mut summary: NodeSummary,
+        result: Result<(Outcome, Box<Entry>), Failure>,
+    ) {
+        match result {
+            Ok((outcome, entry)) => {
+                if let Err(error) = project.store.forget_failure(&project.pipeline.file, &summary.stage) {
+                    watch.note(&format!("the log of an earlier failure could not be removed: {error}"));
+                }
+                summary.outcome = outcome;
+                summary.gates.clone_from(&entry.record.gates);
+                self.results[node] = Some(*entry);
+            }
+            Err(failure @ (Failure::Skipped | Failure::Cancelled | Failure::Busy)) => {
+                self.failed(&mut summary, failure);
+            }
+            Err(failure) => {
+                // Any other message is a consequence of that.
+                let moved = project.folder.expect_unmoved().err();
+                self.failed(&mut summary, moved.map_or(failure, Failure::from));
+            }
+        }
+        for note in project.notes.drain(..) {
+            watch.note(&note);
+        }
+        watch.ended(&summary);
+        self.nodes.insert(node, summary);
+    }
+
+    fn failed(&mut self, summary: &mut NodeSummary, failure: Failure) {
+        match failure {
+            Failure::Skipped => {}
+            Failure::Cancelled => summary.outcome = Outcome::Cancelled,
+            Failure::Busy => {
+                self.busy = true;
+                let message = "another run is making this result".to_owned();
+                let help = vec!["leave out `--no-wait` to wait for it and take it".to_owned()];
+                summary.fault = Some(Fault { message, help, ..Fault::default() });
+            }
+            Failure::Failed(fault) | Failure::Retryable(fault) => {
+                summary.outcome = Outcome::Failed;
+                summary.fault = Some(*fault);
+            }
+            Failure::Panicked(fault) => {
+                self.panicked = true;
+                summary.outcome = Outcome::Failed;
+                summary.fault = Some(*fault);
+            }
+        }
+    }
+
+    /// Nodes whose results could not be recorded have failed after all.
+    pub fn unrecorded(&mut self, nodes: &BTreeSet<usize>, error: StageError, watch: &mut dyn Watch) {
+        let Failure::Failed(fault) = error.into() else { return };
+        for node in nodes {
+            let Some(summary) = self.nodes.get_mut(node) else { continue };
+            summary.outcome = Outcome::Failed;
+            summary.fault = Some((*fault).clone());
+            watch.ended(summary);
+        }
+    }
+
+    /// How all nodes ended, in the order of work.
+    pub fn into_nodes(self) -> Vec<NodeSummary> {
+        self.nodes.into_values().collect()
+    }
+}
+
+/// Keeps the log of a failed attempt, and completes the failure by what was kept and what to do.
+pub(super) fn keep_log(
+    project: &Project<'_>,
+    watch: &mut dyn Watch,
+    node: usize,
+    slot: &Slot,
+    failure: Failure,
+) -> Failure {
+    /// The end of a log mostly says it; the rest is for `ner-pipe log`.
+    const LAST_LINES: usize = 12;
+    let (mut fault, panicked) = match failure {
+        Failure::Failed(fault) | Failure::Retryable(fault) => (fault, false),
+        Failure::Panicked(fault) => (fault, true),
+        // There is nothing to explain.
+        Failure::Skipped | Failure::Cancelled | Failure::Busy => return failure,
+    };
+    let id = project.pipeline.nodes[node].id.clone();
+    fault.log = last_lines(&slot.log(), LAST_LINES);
+    match project.pipeline.closure(&[node]).len() - 1 {
+        0 => {}
+        1 => fault.kept.push("the result of the stage before it".to_owned()),
+        before => fault.kept.push(format!("the results of the {before} stages before it")),
+    }
+    let checkpoint = project.store.checkpoint(&slot.key());
+    if fs::read_dir(&checkpoint).is_ok_and(|mut entries| entries.next().is_some()) {
+        fault.kept.push("its checkpoint, from which the next run resumes".to_owned());
+    }
+    if fs::metadata(slot.log()).is_ok_and(|meta| meta.len() > 0) {
+        let log = project.pipeline.typed(&format!("log {id}"));
+        fault.help.push(format!("read its whole log: {log}"));
+    }
+    fault.help.push(format!("resume with: {}", project.pipeline.typed("run")));
+    let when = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let why = std::iter::once(fault.message.clone()).chain(fault.causes.clone()).collect();
+    let record = store::Failure { stage: id, key: slot.key(), why, when };
+    if let Err(error) = project.store.record_failure(&project.pipeline.file, &record, &slot.log()) {
+        watch.note(&format!("the log could not be kept: {error}"));
+    }
+    if panicked { Failure::Panicked(fault) } else { Failure::Failed(fault) }
+}
+
+fn last_lines(path: &Path, count: usize) -> Vec<String> {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(count)..].to_vec()
+}
