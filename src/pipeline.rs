@@ -34,11 +34,11 @@ use crate::problem::{Code, Place, Problem};
 pub use claim::{MARKER, is_pipeline};
 pub use command::{Piece, Template};
 pub use grammar::grammar;
-pub use keys::SOURCE_KINDS;
 pub(crate) use keys::offer;
 pub use links::Links;
 pub use load::lock_file;
 pub use overrides::Override;
+pub(crate) use sources::LACKING;
 pub use terms::{MACHINE, Terms, too_much};
 
 /// The pipeline file where `--file` names no other.

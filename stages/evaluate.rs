@@ -5,6 +5,7 @@ mod differences;
 mod foreign;
 mod gates;
 mod report;
+pub(crate) mod sections;
 mod slices;
 mod table;
 #[cfg(test)]

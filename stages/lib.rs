@@ -2,6 +2,7 @@
 
 pub mod annotate;
 pub mod augment;
+mod curves;
 pub mod distill;
 pub mod evaluate;
 pub mod finetune;
@@ -36,5 +37,9 @@ pub fn registry() -> Registry {
         .source(Kind::TEXT, ml::corpus::look::<ml::corpus::Text>)
         .source(Kind::GOLD, ml::corpus::look::<ml::corpus::Gold>)
         .source(Kind::MODEL, ml::model::look)
+        .show(evaluate::sections::evaluation)
+        .show(evaluate::sections::differences)
+        .show(prune::sections::pruning)
+        .show(curves::curves)
         .tool(predict::PREDICT)
 }

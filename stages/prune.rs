@@ -4,6 +4,7 @@ mod goal;
 mod recovery;
 mod report;
 mod rounds;
+pub(crate) mod sections;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,12 @@ pub use self::goal::{Allocation, Size};
 use self::{
     goal::Budget,
     recovery::Lessons,
-    report::chart,
+    report::{Pruning, chart},
     rounds::{Done, Rounds},
 };
 use crate::ml::{
     config::Config,
-    corpus::{Corpus, Report, Text},
+    corpus::{Corpus, Text},
     decode::decode,
     device,
     distillation::{Training, Weights, check_logits},
@@ -48,7 +49,7 @@ const PROFILE: Optional<Profile> = Optional::new("profile", "the table of `profi
 const LOGITS: Optional<Logits> =
     Optional::new("logits", "what the teacher said of each word of `train`; else recovery asks it");
 const PRUNED: Output<Model> = Output::new("model", "the smaller model");
-const REPORT: Output<Report> =
+const REPORT: Output<Pruning> =
     Output::new("report", "scores, what was kept, and parameters before and after");
 
 /// Removes attention heads, FFN neurons and vocabulary for good, in one cut or in rounds with recovery between them.
@@ -296,7 +297,7 @@ impl Stage for Prune {
         cx.show(chart(&given.config, &done));
         let report = self.report(&given.config, &model.config, &budget, &done, &dev);
         cx.write(&PRUNED, &model)?;
-        cx.write(&REPORT, &Report(report))
+        cx.write(&REPORT, &report)
     }
 }
 

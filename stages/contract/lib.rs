@@ -3,7 +3,7 @@
 //! tested without the other.
 //!
 //! Read in this order: [`Stage`] (a stage is its parameters), [`Spec`] and its ports, [`Artifact`],
-//! [`Context`] (a stage's only door), [`Registry`] (all that a binary knows).
+//! [`Context`] (a stage's only door), [`Registry`] (all that a binary knows), [`report`] (what a page shows).
 
 mod artifact;
 mod context;
@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod port;
 mod registry;
+pub mod report;
 mod stage;
 mod tool;
 

@@ -5,7 +5,7 @@ use stage_contract::Artifact;
 use super::*;
 use crate::ml::{
     config::LayerShape,
-    corpus::{Provenance, Record},
+    corpus::{Provenance, Record, Report},
     labels::Labels,
     model::tests::{Quiet, tokenizer},
 };
