@@ -1,7 +1,7 @@
 //! The code of each stage: all that its result depends on beside parameters and inputs, part by part.
 //!
-//! A stage's code is the tokens of the files that its module reaches, the whole contract, the files
-//! that these include, and the locked versions of the crates that they name, with all that those need.
+//! A stage's code is the tokens of the files that its module reaches, the contract without what registers and shows,
+//! the files that these include, and the locked versions of the crates that they name, with all that those need.
 //! Comments, layout and tests do not count. The compiler does not count either: an upgrade changes
 //! results so seldom that making everything anew for it is the greater evil; it is recorded beside the
 //! result, as the device and the processor are.
@@ -30,6 +30,9 @@ pub struct Code {
 /// The package that runner and stages agree on.
 const CONTRACT: &str = "stage-contract";
 
+/// Modules of it that nothing runs while a stage does: what is registered, what a page shows of finished outputs.
+const ASIDE: [&str; 3] = ["registry", "report", "tool"];
+
 /// Reads the package in `folder`, with the lock and manifest of its workspace.
 pub fn code(
     folder: &Path,
@@ -43,7 +46,9 @@ pub fn code(
     // What the runner and a stage agree on runs for every stage.
     let ours = reader.packages.iter().zip(&reader.roots);
     let contract = ours.filter(|(package, _)| package.name == CONTRACT);
-    let shared: Vec<usize> = contract.flat_map(|(_, &root)| modules.within(root)).collect();
+    let children = contract.flat_map(|(_, &root)| &modules.modules[root].children);
+    let children = children.filter(|(name, _)| !ASIDE.contains(&name.as_str())).flat_map(|(_, some)| some);
+    let shared: Vec<usize> = children.flat_map(|&child| modules.within(child)).collect();
     let children = modules.modules[stages_root].children.values().flatten();
     let all = children.flat_map(|&child| modules.within(child)).collect();
     let mut stages = BTreeMap::from([(String::new(), all)]);

@@ -149,6 +149,15 @@ fn a_change_makes_exactly_its_users_stale() {
     );
     assert_eq!(copy.edit("stages/contract/context.rs", add), set(&ALL));
     assert_eq!(copy.edit("stages/predict.rs", add), set(&[]), "a tool makes no result");
+    for path in [
+        "evaluate/sections.rs",
+        "prune/sections.rs",
+        "curves.rs",
+        "contract/report.rs",
+        "contract/registry.rs",
+    ] {
+        assert_eq!(copy.edit(&format!("stages/{path}"), add), set(&[]), "a page makes no result: {path}");
+    }
     assert_eq!(copy.edit("stages/ml/mod.rs", add), set(&[]), "nobody asks for it");
 }
 
