@@ -14,6 +14,7 @@ pub mod profile;
 pub mod prune;
 pub mod split;
 pub mod teach;
+mod template;
 
 use stage_contract::{Build, Kind, Registry};
 
@@ -42,4 +43,5 @@ pub fn registry() -> Registry {
         .show(prune::sections::pruning)
         .show(curves::curves)
         .tool(predict::PREDICT)
+        .template(template::TEMPLATE)
 }

@@ -31,7 +31,7 @@ pub struct Code {
 const CONTRACT: &str = "stage-contract";
 
 /// Modules of it that nothing runs while a stage does: what is registered, what a page shows of finished outputs.
-const ASIDE: [&str; 3] = ["registry", "report", "tool"];
+const ASIDE: [&str; 4] = ["registry", "report", "template", "tool"];
 
 /// Reads the package in `folder`, with the lock and manifest of its workspace.
 pub fn code(

@@ -14,6 +14,7 @@ mod port;
 mod registry;
 pub mod report;
 mod stage;
+mod template;
 mod tool;
 
 pub use artifact::{Artifact, Kind, Shape};
@@ -24,4 +25,5 @@ pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};
 pub use registry::{AnyStage, BadParameter, Build, Code, Look, Registry, StageKind};
 pub use stage::{Available, Spec, Stage};
+pub use template::{Embedded, Given, Template};
 pub use tool::{Tool, ToolContext, ToolError};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     Artifact, Available, Context, Device, DeviceRequest, Devices, Invalid, Kind, Spec, Stage, StageError,
-    Tool, report::Section,
+    Template, Tool, report::Section,
 };
 
 /// A stage with its parameters set, whatever its type.
@@ -149,6 +149,7 @@ pub struct Registry {
     sources: Vec<(Kind, Look)>,
     views: Vec<(Kind, View)>,
     tools: Vec<Tool>,
+    template: Option<Template>,
 }
 
 impl Registry {
@@ -162,6 +163,7 @@ impl Registry {
             sources: Vec::new(),
             views: Vec::new(),
             tools: Vec::new(),
+            template: None,
         }
     }
 
@@ -237,6 +239,19 @@ impl Registry {
     pub fn tool(mut self, tool: Tool) -> Self {
         self.tools.push(tool);
         self
+    }
+
+    /// Says what `ner-pipe init` writes.
+    #[must_use]
+    pub fn template(mut self, template: Template) -> Self {
+        self.template = Some(template);
+        self
+    }
+
+    /// What `ner-pipe init` writes, where this build has something.
+    #[must_use]
+    pub fn new_project(&self) -> Option<&Template> {
+        self.template.as_ref()
     }
 
     /// The stages, in the order they were added.

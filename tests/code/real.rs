@@ -24,8 +24,11 @@ impl Copy {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let entries =
             walkdir::WalkDir::new(root.join("stages")).into_iter().map(|entry| entry.expect("readable"));
-        let files = entries.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
-        for file in files.chain(["Cargo.toml", "Cargo.lock"].map(|name| root.join(name))) {
+        let configs =
+            walkdir::WalkDir::new(root.join("configs")).into_iter().map(|entry| entry.expect("readable"));
+        let files = entries.chain(configs).filter(|entry| entry.file_type().is_file());
+        let files = files.map(walkdir::DirEntry::into_path);
+        for file in files.chain(["Cargo.toml", "Cargo.lock", "pipeline.toml"].map(|name| root.join(name))) {
             let to = copy.path(&file.strip_prefix(root).expect("is below").display().to_string());
             fs::create_dir_all(to.parent().expect("has one")).expect("creates");
             fs::copy(&file, to).expect("copies");
@@ -153,6 +156,7 @@ fn a_change_makes_exactly_its_users_stale() {
         "evaluate/sections.rs",
         "prune/sections.rs",
         "curves.rs",
+        "template.rs",
         "contract/report.rs",
         "contract/registry.rs",
     ] {

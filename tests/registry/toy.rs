@@ -140,7 +140,7 @@ pub fn sections(Toy { name, values, text }: &Toy) -> Vec<Section> {
                 name: name(),
                 cells: values
                     .iter()
-                    .map(|&value| HeatCell { value: Some(value), crossed: value == first, hint: name() })
+                    .map(|&value| HeatCell { value: Some(value), crossed: value < 0.2, hint: name() })
                     .collect(),
                 bar: Some(Bar { part: 3.0, of: 4.0, hint: name() }),
             }],

@@ -168,7 +168,7 @@ fn rows_of_lengths(evaluation: &Evaluation, models: &[Scores<'_>]) -> Vec<Vec<Ce
 }
 
 /// The slices of one sort that any model has, in their order.
-fn rows<'a, K: Ord>(
+fn rows<'a, K: Ord + 'a>(
     models: &[Scores<'a>],
     of: impl Fn(&Scores<'a>) -> &'a BTreeMap<K, Scored>,
     name: impl Fn(&K) -> String,
