@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stage_contract::report::{Axis, Block, Cell, Column, Fold, Intervals, Mark, MarkGroup, Measure};
+use stage_contract::report::{Axis, Block, Cell, Column, Fold, Intervals, Mark, MarkGroup, Measure, number};
 
+use super::float;
 use crate::ml::evaluation::{Bounded, Evaluation, Fidelity, Length, Mention, Quality, Scored};
 
 /// Two tables that are never mixed.
@@ -34,8 +35,8 @@ pub(super) fn of(evaluation: &Evaluation, table: Table) -> Vec<Block> {
     };
     let note = format!(
         "{own}F1 of 100, strict: type and both ends of an entity. Lines: {} % CI (bootstrap, {} draws of the sentences).",
-        evaluation.bootstrap.confidence * 100.0,
-        evaluation.bootstrap.samples
+        number(evaluation.bootstrap.confidence * 100.0),
+        number(float(evaluation.bootstrap.samples))
     );
     vec![Block::note(note), forest(&models, table), types(&models), slices(evaluation, &models, table)]
 }
