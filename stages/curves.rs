@@ -57,14 +57,14 @@ fn losses(steps: &[Step]) -> Block {
 }
 
 fn dev(epochs: &[Epoch]) -> Block {
-    let line = |(look, name, pick): (usize, &str, fn(&Epoch) -> f64)| {
+    let line = |look, name: &str, pick: fn(&Epoch) -> f64| {
         let points = epochs.iter().map(|epoch| (f64::from(epoch.epoch), pick(epoch))).collect();
         Line { name: name.to_owned(), look, points }
     };
-    let lines: [(usize, &str, fn(&Epoch) -> f64); 3] = [
-        (0, "F1", |epoch| epoch.val_f1),
-        (1, "precision", |epoch| epoch.val_precision),
-        (2, "recall", |epoch| epoch.val_recall),
+    let lines = vec![
+        line(0, "F1", |epoch| epoch.val_f1),
+        line(1, "precision", |epoch| epoch.val_precision),
+        line(2, "recall", |epoch| epoch.val_recall),
     ];
     let every = epochs.len().div_ceil(10).max(1);
     let ticks = epochs.iter().map(|epoch| f64::from(epoch.epoch)).step_by(every).collect();
@@ -72,7 +72,7 @@ fn dev(epochs: &[Epoch]) -> Block {
         title: "Scores on dev by epoch".to_owned(),
         x: Axis { ticks, ..Measure::number("epoch").into() },
         y: Axis { limits: [0.0, 1.0], ..Measure::percent("score").higher_is_better().into() },
-        lines: lines.into_iter().map(line).collect(),
+        lines,
         marked: true,
         rules: Vec::new(),
     })

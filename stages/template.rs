@@ -1,4 +1,4 @@
-//! What `ner-pipe init` writes: the default pipeline, or that for a CamemBERT teacher and text of the user's.
+//! What `ner-pipe init` writes: the default pipeline, or that for a `CamemBERT` teacher and text of the user's.
 
 use stage_contract::{Given, Kind, Template};
 

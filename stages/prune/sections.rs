@@ -1,7 +1,10 @@
 //! What a page shows of a pruning: which heads and how much of each FFN was kept, what a budget allowed, and the rounds.
 //! No part of the code that results depend on: `registry` alone names it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use serde::Deserialize;
 use stage_contract::report::{
@@ -118,12 +121,9 @@ fn summary(report: &Report) -> String {
         number(ffn(|change| change.before))
     );
     if let Some(Change { before, after }) = report.parameters {
-        said += &format!(
-            "; {} of {} parameters ({:.1} %)",
-            number(after),
-            number(before),
-            after / before * 100.0
-        );
+        let share = after / before * 100.0;
+        // A string takes all that is written.
+        let _ = write!(said, "; {} of {} parameters ({share:.1} %)", number(after), number(before));
     }
     said.push('.');
     for (name, value) in [("Criterion", &report.criterion), ("Allocation", &report.allocation)] {
@@ -194,19 +194,21 @@ fn budget(report: &Report) -> Block {
 
 /// F1 on dev after each cut, and after what recovery brought.
 fn curve(rounds: &[Round]) -> Block {
-    let line = |(look, name, pick): (usize, &str, fn(&Scores) -> Option<f64>)| {
+    let line = |look, name: &str, pick: fn(&Scores) -> Option<f64>| {
         let scores =
             rounds.iter().filter_map(|round| Some((f64::from(round.number), pick(round.dev_f1.as_ref()?)?)));
         Line { name: name.to_owned(), look, points: scores.collect() }
     };
-    let lines: [(usize, &str, fn(&Scores) -> Option<f64>); 2] =
-        [(0, "after the cut", |scores| scores.cut), (1, "after recovery", |scores| scores.recovered)];
+    let lines = vec![
+        line(0, "after the cut", |scores| scores.cut),
+        line(1, "after recovery", |scores| scores.recovered),
+    ];
     let ticks = rounds.iter().map(|round| f64::from(round.number)).collect();
     Block::Lines(LineChart {
         title: "F1 on dev by round".to_owned(),
         x: Axis { ticks, ..Measure::number("round").into() },
         y: Axis { limits: [0.0, 1.0], ..Measure::percent("F1").higher_is_better().into() },
-        lines: lines.into_iter().map(line).collect(),
+        lines,
         marked: true,
         rules: Vec::new(),
     })

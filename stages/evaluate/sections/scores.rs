@@ -176,13 +176,13 @@ fn rows<'a, K: Ord + 'a>(
 ) -> Vec<Vec<Cell>> {
     let keys: BTreeSet<&K> = models.iter().flat_map(|model| of(model).keys()).collect();
     let row = |key: &K| {
-        let scored = |model: &Scores<'a>| of(model).get(key);
-        let texts = models.iter().find_map(scored).map_or(Cell::Empty, |scored| scored.texts.into());
-        let scores = models.iter().map(|model| {
-            let micro = scored(model).map(|scored| &scored.micro);
+        let of_key = |model: &Scores<'a>| of(model).get(key);
+        let texts = models.iter().find_map(of_key).map_or(Cell::Empty, |found| found.texts.into());
+        let f1 = models.iter().map(|model| {
+            let micro = of_key(model).map(|found| &found.micro);
             micro.map_or(Cell::Empty, |micro| Cell::Value(micro.score.f1, micro.f1_interval))
         });
-        [name(key).into(), texts].into_iter().chain(scores).collect()
+        [name(key).into(), texts].into_iter().chain(f1).collect()
     };
     keys.into_iter().map(row).collect()
 }
