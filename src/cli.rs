@@ -79,7 +79,7 @@ pub fn main(registry: &Registry) -> ExitCode {
                 Some(tool) => run_tool(tool, inner),
                 None => Cli::from_arg_matches(&matches)
                     .map_err(|error| error.exit())
-                    .and_then(|cli| dispatch(&cli.command, registry)),
+                    .and_then(|cli| dispatch(&cli.command, inner, registry)),
             },
             None => Ok(Exit::Wrong.code()),
         });
@@ -94,7 +94,7 @@ fn whole(registry: &Registry) -> clap::Command {
         let about = command.get_about().cloned().unwrap_or_default();
         Machine::augment_args(command).about(about).long_about(None)
     });
-    Cli::command().subcommands(tools)
+    Cli::command().mut_subcommand("init", |command| init::options(command, registry)).subcommands(tools)
 }
 
 /// The same without what is not for people, which completions and manual pages would show.
@@ -134,7 +134,7 @@ fn prepare(global: &Global) -> Result<(), Stop> {
     Ok(())
 }
 
-fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
+fn dispatch(command: &Command, matches: &clap::ArgMatches, registry: &Registry) -> Result<u8, Stop> {
     let exit = match command {
         Command::Run(args) => run::run(args, registry)?,
         Command::Status(args) => status::run(args, registry)?,
@@ -148,9 +148,10 @@ fn dispatch(command: &Command, registry: &Registry) -> Result<u8, Stop> {
             print(&text)?;
             Exit::Ok
         }
-        Command::Init(args) => {
+        Command::Init(init::Args {}) => {
             let mut text = Vec::new();
-            init::run(args, registry, &working_folder()?, &mut text)?;
+            let sources = init::sources(matches, registry);
+            init::run(&sources, registry, &working_folder()?, &mut text)?;
             print(&text)?;
             Exit::Ok
         }

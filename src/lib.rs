@@ -50,17 +50,15 @@ pub mod cli;
 
 use stage_contract::{Build, Device, DeviceRequest, Invalid, Registry};
 
-/// The registry of a build without the machine learning (`--no-default-features`): the stage `command`
-/// alone, and the names of what is missing.
+/// The registry of a build without the machine learning (`--no-default-features`): the stage `command` alone.
 #[must_use]
 pub fn without_ml() -> Registry {
-    const ABSENT: [&str; 8] =
-        ["annotate", "split", "distill", "prune", "finetune", "evaluate", "generate", "teach"];
     let device = |request| match request {
         DeviceRequest::Exactly(devices) if devices.first != Device::Cpu => {
             Err(Invalid::new(format!("this build has no {}", devices.first)).help("write `--device cpu`"))
         }
         _ => Ok((Device::Cpu.into(), None)),
     };
-    Registry::new(Build { code: &[], compiler: "", device }).absent(&ABSENT)
+    Registry::new(Build { code: &[], compiler: "", device })
+        .elsewhere("build with the default features: `cargo build --release`")
 }

@@ -1,29 +1,36 @@
 //! The page of `ner-pipe report`: one file of HTML with inline SVG and CSS, no script, nothing from outside. It is
 //! made of what is there alone, so that equal results give equal bytes.
 //!
-//! Nothing here knows a stage: [`results`] tells what an output is by its kind and by the shape of what it holds, so
-//! that a `command` that writes the same is shown the same. What is not there is left out with a word.
+//! Nothing here knows a stage: what is shown of an output is said by the registry ([`Registry::show`]), in the words of
+//! [`stage_contract::report`]; each file here draws one of them.
+//!
+//! [`Registry::show`]: stage_contract::Registry::show
 
 mod chart;
-mod curves;
-mod evaluation;
 mod figures;
+mod gates;
 mod graph;
+mod heat_map;
+mod intervals;
 mod layout;
-mod models;
-mod pruning;
+mod passages;
 mod results;
-mod scores;
-mod sentences;
+mod scale;
+mod scatter;
+mod section;
+mod table;
+
+use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use stage_contract::report::Topic;
 
 use crate::{
     runner::{Plan, Project, State, told},
     watch::tell,
 };
 
-use self::results::{Report, StageResult};
+use self::results::StageResult;
 
 /// By this a page of ours is known, and may be replaced.
 pub const GENERATOR: &str =
@@ -34,14 +41,20 @@ pub const GENERATOR: &str =
 pub fn page(project: &Project<'_>, plan: &Plan, text: bool) -> String {
     let results = results::all(project, plan);
     let title = format!("ner-pipe: {}", project.pipeline.file.display());
-    let sections = [
-        ("gates", "Gates", gates(&results)),
-        ("pipeline", "Pipeline", pipeline(project, &results)),
-        ("results", "Size, speed and scores", evaluations(&results)),
-        ("pruning", "What pruning kept", prunings(&results)),
-        ("training", "Training", trainings(&results)),
-        ("sentences", "Where teacher and student differ", sentences::section(&results, text)),
-    ];
+    let mut topics = BTreeSet::from([Topic::GATES, Topic::PIPELINE]);
+    topics.extend(results.iter().flat_map(|result| &result.sections).map(|section| section.topic));
+    let parts = topics.into_iter().filter_map(|topic| {
+        let said = section::topic(topic, &results, text);
+        let content = match topic {
+            Topic::GATES => {
+                said.unwrap_or_else(|| html! { p.nothing { "no gates defined, or none evaluated yet" } })
+            }
+            Topic::PIPELINE => html! { (pipeline(project, &results)) @if let Some(said) = said { (said) } },
+            _ => said?,
+        };
+        Some((anchor(topic.heading), topic.heading, content))
+    });
+    let parts: Vec<(String, &str, Markup)> = parts.collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -58,11 +71,11 @@ pub fn page(project: &Project<'_>, plan: &Plan, text: bool) -> String {
                     h1 { (title) }
                     p { (summary(&results)) }
                     nav aria-label="Contents" {
-                        ul { @for (id, name, _) in &sections { li { a href={ "#" (id) } { (name) } } } }
+                        ul { @for (id, name, _) in &parts { li { a href={ "#" (id) } { (name) } } } }
                     }
                 }
                 main {
-                    @for (id, name, content) in &sections {
+                    @for (id, name, content) in &parts {
                         section id=(id) { h2 { (name) } (content) }
                     }
                 }
@@ -83,49 +96,15 @@ fn summary(results: &[StageResult<'_>]) -> String {
     format!("{} {stages}: {}", results.len(), counts.collect::<Vec<_>>().join(", "))
 }
 
-/// A word in the place of what is not there.
-fn nothing(word: &str) -> Markup {
-    html! { p.nothing { (word) } }
+/// A heading as the name of its place on the page.
+fn anchor(heading: &str) -> String {
+    let words = heading.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join("-")
 }
 
 /// What may be wider than the window.
 fn wide(label: &str, content: &Markup) -> Markup {
     html! { div.wide role="region" tabindex="0" aria-label=(label) { (content) } }
-}
-
-/// A heading with the stage's name, and a word where its result is not of now.
-fn heading(result: &StageResult<'_>) -> Markup {
-    html! {
-        h3 { (result.node.id) }
-        @if !result.of_now {
-            p.note { "The last result; its stage is not fresh: " (result.outlook.state.name()) "." }
-        }
-    }
-}
-
-fn gates(results: &[StageResult<'_>]) -> Markup {
-    let rows: Vec<Markup> = results.iter().flat_map(evaluation::gate_rows).collect();
-    if rows.is_empty() {
-        return nothing("no gates defined, or none evaluated yet");
-    }
-    let table = html! {
-        table {
-            thead {
-                tr {
-                    @for name in ["Gate", "Says", "Of"] { th scope="col" { (name) } }
-                    @for name in ["Measured", "Interval", "Bound"] { th.number scope="col" { (name) } }
-                    @for name in ["Beside its bound", "Stage"] { th scope="col" { (name) } }
-                }
-            }
-            tbody { @for row in &rows { (row) } }
-        }
-    };
-    html! {
-        p.note {
-            "A gate passes when the whole interval of what was measured meets its bound, fails when none of it does, and is inconclusive otherwise."
-        }
-        (wide("Gates", &table))
-    }
 }
 
 fn pipeline(project: &Project<'_>, results: &[StageResult<'_>]) -> Markup {
@@ -165,45 +144,4 @@ fn behind(project: &Project<'_>, results: &[StageResult<'_>]) -> Markup {
             }
         }
     }
-}
-
-fn evaluations(results: &[StageResult<'_>]) -> Markup {
-    let found: Vec<_> = results
-        .iter()
-        .flat_map(|result| {
-            result.reports.iter().filter_map(move |report| match report {
-                Report::Evaluation(evaluation) => Some((result, evaluation)),
-                Report::Pruning(_) => None,
-            })
-        })
-        .collect();
-    if found.is_empty() {
-        return nothing("no `evaluate` has a result yet");
-    }
-    html! { @for (result, evaluation) in found { (heading(result)) (evaluation::section(evaluation)) } }
-}
-
-fn prunings(results: &[StageResult<'_>]) -> Markup {
-    let found: Vec<_> = results
-        .iter()
-        .flat_map(|result| {
-            result.reports.iter().filter_map(move |report| match report {
-                Report::Pruning(pruning) => Some((result, pruning)),
-                Report::Evaluation(_) => None,
-            })
-        })
-        .collect();
-    if found.is_empty() {
-        return nothing("no `prune` has a result yet");
-    }
-    html! { @for (result, pruning) in found { (heading(result)) (pruning::section(pruning)) } }
-}
-
-fn trainings(results: &[StageResult<'_>]) -> Markup {
-    let found: Vec<_> =
-        results.iter().flat_map(|result| result.histories.iter().map(move |path| (result, path))).collect();
-    if found.is_empty() {
-        return nothing("no training has a history yet");
-    }
-    html! { @for (result, path) in found { (heading(result)) (curves::section(path)) } }
 }

@@ -34,12 +34,12 @@ use crate::problem::{Code, Location, Problem};
 pub use claim::{MARKER, is_pipeline};
 pub use command::{Piece, Template};
 pub use grammar::grammar;
-pub use keys::SOURCE_KINDS;
 pub(crate) use keys::offer;
 pub use links::Links;
 pub use load::lock_file;
 pub use overrides::Override;
 pub use scheduling::{MACHINE, Scheduling, too_much};
+pub(crate) use sources::LACKING;
 
 /// The pipeline file where `--file` names no other.
 pub const DEFAULT_FILE: &str = "pipeline.toml";

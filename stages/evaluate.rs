@@ -6,6 +6,7 @@ mod evaluation;
 mod foreign;
 mod gates;
 mod report;
+pub(crate) mod sections;
 mod slices;
 mod table;
 #[cfg(test)]

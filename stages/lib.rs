@@ -1,4 +1,5 @@
-//! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in [`ml`].
+//! The machine-learning stages: tensors and text, no cache. A stage is one file here; what stages share is in the packages
+//! of `ml/`.
 
 pub mod annotate;
 pub mod augment;
@@ -12,6 +13,7 @@ pub mod profile;
 pub mod prune;
 pub mod split;
 pub mod teach;
+mod template;
 
 use stage_contract::{Build, Kind, Registry};
 
@@ -35,5 +37,10 @@ pub fn registry() -> Registry {
         .source(Kind::TEXT, text::corpus::look::<text::corpus::Text>)
         .source(Kind::GOLD, text::corpus::look::<text::corpus::Gold>)
         .source(Kind::MODEL, encoder::model::look)
+        .show(evaluate::sections::evaluation)
+        .show(evaluate::sections::differences)
+        .show(prune::sections::pruning)
+        .show(train::curves::curves)
         .tool(predict::PREDICT)
+        .template(template::TEMPLATE)
 }

@@ -7,6 +7,7 @@ mod means;
 mod recovery;
 mod report;
 mod rounds;
+pub(crate) mod sections;
 mod surgery;
 
 use schemars::JsonSchema;
@@ -18,7 +19,7 @@ pub use self::goal::{Allocation, Size};
 use self::{
     goal::Budget,
     recovery::Lessons,
-    report::chart,
+    report::{Pruning, chart},
     rounds::{Done, Rounds},
 };
 use self::{
@@ -39,7 +40,7 @@ use encoder::{
 };
 use measure::{profile::Profile, scores::score};
 use text::{
-    corpus::{Corpus, Report, Text},
+    corpus::{Corpus, Text},
     labels::{Scheme, spans},
 };
 
@@ -55,7 +56,7 @@ const PROFILE: Optional<Profile> = Optional::new("profile", "the table of `profi
 const LOGITS: Optional<Logits> =
     Optional::new("logits", "what the teacher said of each word of `train`; else recovery asks it");
 const PRUNED: Output<Model> = Output::new("model", "the smaller model");
-const REPORT: Output<Report> =
+const REPORT: Output<Pruning> =
     Output::new("report", "scores, what was kept, and parameters before and after");
 
 /// Removes attention heads, FFN neurons and vocabulary for good, in one cut or in rounds with recovery between them.
@@ -303,7 +304,7 @@ impl Stage for Prune {
         cx.show(chart(&given.config, &done));
         let report = self.report(&given.config, &model.config, &budget, &done, &dev);
         cx.write(&PRUNED, &model)?;
-        cx.write(&REPORT, &Report(report))
+        cx.write(&REPORT, &report)
     }
 }
 

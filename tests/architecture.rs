@@ -31,6 +31,29 @@ const ROOMS: [(&str, &str); 3] = [("petgraph", "pipeline"), ("blake3", "fingerpr
 /// Folders of `stages/` that are no stages.
 const NO_STAGES: [&str; 4] = ["contract", "kernels", "ml", "vendor"];
 
+/// Stages, metrics and what they are about: the runner knows none of them by name. Words that a runner also has a use for
+/// (split, mix, model, text) are not listed.
+const STAGE_WORDS: [&str; 18] = [
+    "annotate",
+    "augment",
+    "distill",
+    "epoch",
+    "epochs",
+    "evaluate",
+    "f1",
+    "fidelity",
+    "finetune",
+    "gold",
+    "latency",
+    "logits",
+    "precision",
+    "prune",
+    "recall",
+    "student",
+    "teach",
+    "teacher",
+];
+
 /// What may be seen at the top level.
 const TOP: [&str; 19] = [
     "ARCHITECTURE.md",
@@ -213,6 +236,30 @@ fn mentions_of_the_runner(path: &str, content: &str) -> Vec<String> {
     if named { vec![format!("{path}: a stage must not know the runner")] } else { Vec::new() }
 }
 
+/// Kinds other than the runner's own two.
+fn kinds_of_stages(path: &str, content: &str) -> Vec<String> {
+    let code = code(content);
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let kinds: BTreeSet<String> = code
+        .match_indices("Kind::")
+        .filter(|(at, _)| !code[..*at].ends_with("Error"))
+        .map(|(at, found)| heads(&code[at + found.len()..]).concat())
+        .collect();
+    // Kinds are constants; an enum may have that name too.
+    let other =
+        |kind: &&String| !["FILE", "FOLDER"].contains(&kind.as_str()) && **kind == kind.to_uppercase();
+    kinds.iter().filter(other).map(|kind| format!("{path}: the runner knows no kind `{kind}`")).collect()
+}
+
+/// Words of stages in the runner's own code; its tests may name them.
+fn words_of_stages(path: &str, content: &str) -> Vec<String> {
+    let code = code(content);
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default().to_lowercase();
+    let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let found = STAGE_WORDS.iter().filter(|word| words.contains(*word));
+    found.map(|word| format!("{path}: the runner knows no `{word}`")).collect()
+}
+
 /// Names at the top level that nobody agreed on.
 fn strangers<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     let visible = names.filter(|name| !name.starts_with('.'));
@@ -269,6 +316,25 @@ fn a_crate_outside_of_its_room_is_noticed() {
     assert_eq!(crates_outside_their_room("src/store.rs", "let h = blake3::hash(b);").len(), 1);
     assert_eq!(crates_outside_their_room("src/runner.rs", "use petgraph::graph::DiGraph;").len(), 1);
     kept(&crates_outside_their_room("src/fingerprint/tree.rs", "use blake3::Hasher; // petgraph::x"));
+}
+
+#[test]
+fn the_runner_names_no_stage_metric_or_kind() {
+    let sources = files("src", ".rs");
+    let own = || sources.iter().filter(|(path, _)| !path.ends_with("tests.rs"));
+    kept(&own().flat_map(|(path, content)| words_of_stages(path, content)).collect::<Vec<_>>());
+    kept(&own().flat_map(|(path, content)| kinds_of_stages(path, content)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_runner_that_names_a_stage_is_noticed() {
+    let bad = "const ABSENT: [&str; 2] = [\"Distill\", \"dev.f1\"];";
+    assert_eq!(words_of_stages("src/lib.rs", bad).len(), 2);
+    assert_eq!(kinds_of_stages("src/page.rs", "if kind == Kind::REPORT {").len(), 1);
+    let good =
+        "// not distill\nlet pruned = Kind::FILE;\n#[cfg(test)]\nmod tests { const A: &str = \"f1\"; }";
+    kept(&words_of_stages("src/page.rs", good));
+    kept(&kinds_of_stages("src/page.rs", good));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `ner-pipe stages`: readable on a terminal of 80 columns, and whole for programs.
 
 use ner_pipe::commands::stages::{Args, Format, run};
+use stage_contract::Registry;
 
 #[path = "diagnostics/stages.rs"]
 mod stages;
@@ -38,15 +39,17 @@ fn programs_get_defaults_as_values_and_variants_with_their_meaning() {
     let misc = &json["stages"][0]["parameters"][0];
     assert_eq!(misc["variants"][0]["value"], "outside");
     assert_eq!(misc["variants"][0]["doc"], "It becomes O.");
-    assert_eq!(json["absent"][0], "prune");
+    let kinds: Vec<_> = json["kinds"].as_array().expect("a list").iter().map(|kind| &kind["name"]).collect();
+    assert_eq!(kinds, ["file", "folder", "text", "model", "records", "report", "gold"], "of the registry");
 }
 
 #[test]
-fn an_unknown_name_and_one_left_out_are_told_apart() {
-    let refused = |name: &str| {
-        let args = Args { name: Some(name.to_owned()), format: Format::Text };
-        run(&args, &stages::registry(), &mut Vec::new()).expect_err("no such stage").to_string()
+fn a_build_without_machine_learning_says_so_of_every_name() {
+    let refused = |registry: &Registry| {
+        let args = Args { name: Some("cut".to_owned()), format: Format::Text };
+        run(&args, registry, &mut Vec::new()).expect_err("no such stage").to_string()
     };
-    assert_eq!(refused("prune"), "stage `prune` is not in this build");
-    assert_eq!(refused("prunes"), "there is no stage `prunes`");
+    assert_eq!(refused(&stages::registry()), "there is no stage `cut`");
+    let lacking = "this build has only the runner's own stages and kinds, and no stage `cut`";
+    assert_eq!(refused(&ner_pipe::without_ml()), lacking);
 }

@@ -8,11 +8,15 @@ mod accept;
 mod ends;
 #[path = "registry/fake.rs"]
 mod fake;
+#[path = "registry/report.rs"]
+mod page;
 #[path = "runner/project.rs"]
 #[expect(dead_code, reason = "shared with tests/runner, which uses the rest")]
 mod project;
 #[path = "registry/shares.rs"]
 mod shares;
+#[path = "registry/toy.rs"]
+mod toy;
 
 use std::{env, process::ExitCode};
 
@@ -22,9 +26,10 @@ use shares::report;
 
 fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
-        return ner_pipe::cli::main(&fake::registry());
+        let registry = fake::registry().stage::<toy::Halve>().source(toy::EITHER, |_| Ok(()));
+        return ner_pipe::cli::main(&registry.show(toy::sections));
     }
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         ("a_stage_gets_what_its_context_promises", a_stage_gets_what_its_context_promises),
         (
             "metrics_go_into_the_lock_and_measured_values_do_not",
@@ -35,10 +40,15 @@ fn main() -> ExitCode {
         ("every_event_is_passed_on_with_its_stage", every_event_is_passed_on_with_its_stage),
         ("further_inputs_come_under_their_names", further_inputs_come_under_their_names),
         ("what_an_output_holds_is_described", what_an_output_holds_is_described),
+        (
+            "the_name_of_a_file_counts_where_it_could_be_a_folder",
+            the_name_of_a_file_counts_where_it_could_be_a_folder,
+        ),
         ("a_measuring_stage_belongs_to_its_machine", a_measuring_stage_belongs_to_its_machine),
         ("a_changed_default_is_named_exactly", a_changed_default_is_named_exactly),
     ];
-    let trials = tests.into_iter().chain(accept::TESTS).chain(ends::TESTS).chain(shares::TESTS);
+    let trials =
+        tests.into_iter().chain(accept::TESTS).chain(ends::TESTS).chain(page::TESTS).chain(shares::TESTS);
     let trials = trials.map(|(name, test)| {
         Trial::test(name, move || {
             test();
@@ -230,4 +240,19 @@ fn what_an_output_holds_is_described() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("no output `probe.reprt` has a schema"), "{}", ended.err);
     assert!(ended.err.contains("write `probe.report`"), "{}", ended.err);
+}
+
+fn the_name_of_a_file_counts_where_it_could_be_a_folder() {
+    let outcome = |kind: &str| {
+        let project = Project::new(&project::TWO.replace("kind = \"file\"", &format!("kind = \"{kind}\"")));
+        project.ok(&["run"]);
+        std::fs::rename(project.path("data/in.txt"), project.path("data/other.txt")).expect("renames");
+        project.replace("pipeline.toml", "data/in.txt", "data/other.txt");
+        let (_, outcomes) = project.run(&[]);
+        (outcomes["sort"].clone(), outcomes["count"].clone())
+    };
+    let pair = |sort: &str, count: &str| (sort.to_owned(), count.to_owned());
+    assert_eq!(outcome("file"), pair("reused", "reused"));
+    // As a folder it would be the name of what is in it.
+    assert_eq!(outcome("either"), pair("executed", "reused"));
 }

@@ -16,13 +16,13 @@ use crate::{
     store::{write_atomic, write_atomic_shared},
 };
 
-/// Write an HTML report of the results: graph, gates, scores, latency, what was pruned, training curves
+/// Write an HTML report of the results: gates, graph, and what each stage shows of its outputs
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where to write it, `-` for standard output; `report.html` beside the artifacts when not given
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Also show sentences of the corpus: those that teacher and student tag differently
+    /// Also show text of the corpus, where a stage shows some
     #[arg(long)]
     show_text: bool,
     #[command(flatten)]

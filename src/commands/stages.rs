@@ -8,7 +8,7 @@ use stage_contract::{Kind, Port, Registry, StageKind};
 
 use crate::{
     pipeline::{
-        SOURCE_KINDS, offer,
+        LACKING, offer,
         schema::{self, Parameter},
     },
     problem::{Code, Problem},
@@ -32,7 +32,7 @@ pub struct Args {
 pub enum Format {
     /// For people, 80 columns wide.
     Text,
-    /// For programs: `{"stages": [..], "absent": [..], "kinds": [..]}`.
+    /// For programs: `{"stages": [..], "kinds": [..]}`.
     Json,
 }
 
@@ -60,9 +60,8 @@ fn expect_known(name: Option<&str>, registry: &Registry) -> Result<(), Problem> 
     if name == "command" || registry.find(name).is_some() {
         return Ok(());
     }
-    if registry.is_absent(name) {
-        return Err(Problem::new(Code::AbsentStage, format!("stage `{name}` is not in this build"))
-            .help("build with the default features: `cargo build --release`"));
+    if let Some(help) = registry.more_elsewhere() {
+        return Err(Problem::new(Code::AbsentStage, format!("{LACKING}, and no stage `{name}`")).help(help));
     }
     let known = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]);
     Err(Problem::new(Code::UnknownStage, format!("there is no stage `{name}`")).help(offer(name, known)))
@@ -84,15 +83,12 @@ fn text(stages: &[&StageKind], command: bool, registry: &Registry, whole: bool) 
         page.command();
     }
     if whole {
-        if !registry.absent_stages().is_empty() {
-            page.heading("not in this build", "build with the default features: `cargo build --release`");
-            page.paragraph(2, &registry.absent_stages().join(", "));
-        }
         page.heading("kinds", "what flows from stage to stage, and what a source may be");
-        let source = |kind: &Kind| SOURCE_KINDS.iter().any(|known| known.name == kind.name);
-        let doc =
-            |kind: &Kind| format!("{}{}", kind.doc, if source(kind) { "" } else { " (never a source)" });
-        page.table("", &Kind::ALL.map(|kind| [kind.name.to_owned(), doc(&kind)]));
+        let row = |kind: &Kind| [kind.name.to_owned(), kind.doc.to_owned()];
+        page.table("", &registry.kinds().iter().map(row).collect::<Vec<_>>());
+        if let Some(help) = registry.more_elsewhere() {
+            page.heading("more", &format!("{LACKING}: {help}"));
+        }
     }
     page.text
 }
@@ -258,9 +254,8 @@ fn json(stages: &[&StageKind], command: bool, registry: &Registry) -> Value {
             "parameters": [{ "name": "run", "type": "string", "required": true }],
         }));
     }
-    let kinds =
-        Kind::ALL.map(|kind| json!({ "name": kind.name, "extension": kind.extension, "doc": kind.doc }));
-    json!({ "stages": list, "absent": registry.absent_stages(), "kinds": kinds })
+    let kind = |kind: &Kind| json!({ "name": kind.name, "extension": kind.extension, "doc": kind.doc });
+    json!({ "stages": list, "kinds": registry.kinds().iter().map(kind).collect::<Vec<_>>() })
 }
 
 fn stage_json(kind: &StageKind, registry: &Registry) -> Value {

@@ -1,48 +1,59 @@
 //! Numbers for people, the same everywhere on the page.
 
-/// Four digits that say something; thousands apart.
-pub(super) fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-4..1e15).contains(&magnitude) {
-        return format!("{value:.2e}");
-    }
-    let places = match magnitude {
-        1000.0.. => 0,
-        100.0.. => 1,
-        10.0.. => 2,
-        1.0.. => 3,
-        _ => 4,
-    };
-    let text = format!("{value:.places$}");
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let part = part.trim_end_matches('0');
-    let point = if part.is_empty() { "" } else { "." };
-    format!("{}{point}{part}", thousands(whole))
+use stage_contract::report::{Axis, Better, Format, Measure, number};
+
+use crate::watch::size;
+
+/// From a value to what is written of it: a share is written of 100.
+pub(super) fn factor(format: Format) -> f64 {
+    if format == Format::Percent { 100.0 } else { 1.0 }
 }
 
-fn thousands(whole: &str) -> String {
-    let digits = whole.trim_start_matches('-');
-    let mut text = whole[..whole.len() - digits.len()].replace('-', "\u{2212}");
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+/// A value without its unit.
+pub(super) fn say(measure: &Measure, value: f64) -> String {
+    match measure.format {
+        Format::Number => number(value),
+        Format::Percent => format!("{:.1}", value * 100.0),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of bytes")]
+        Format::Bytes => size(value.max(0.0) as u64),
     }
-    text
 }
 
-/// A score or share as a number of 100.
-pub(super) fn points(share: f64) -> String {
-    format!("{:.1}", share * 100.0)
+/// A value with its unit.
+pub(super) fn with_unit(measure: &Measure, value: f64) -> String {
+    let unit = if measure.unit.is_empty() { String::new() } else { format!(" {}", measure.unit) };
+    say(measure, value) + &unit
 }
 
 /// Both ends.
-pub(super) fn interval([low, high]: [f64; 2], say: impl Fn(f64) -> String) -> String {
-    format!("{} to {}", say(low), say(high))
+pub(super) fn interval(measure: &Measure, [low, high]: [f64; 2]) -> String {
+    format!("{} to {}", say(measure, low), say(measure, high))
+}
+
+/// An arrow towards better values.
+pub(super) fn better(way: Option<Better>) -> &'static str {
+    match way {
+        Some(Better::Higher) => " \u{2191}",
+        Some(Better::Lower) => " \u{2193}",
+        None => "",
+    }
+}
+
+/// What an axis says of itself.
+pub(super) fn named(axis: &Axis) -> String {
+    let Measure { name, unit, format, better: way } = &axis.measure;
+    let of = if *format == Format::Percent { "of 100" } else { "" };
+    let parts = [name.as_str(), unit, of].into_iter().filter(|part| !part.is_empty());
+    let log = if axis.log { " (log scale)" } else { "" };
+    format!("{}{log}{}", parts.collect::<Vec<_>>().join(", "), better(*way))
+}
+
+/// A name that fits where it stands; the whole is in a title.
+pub(super) fn cut(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.to_owned();
+    }
+    format!("{}\u{2026}", name.chars().take(most - 1).collect::<String>())
 }
 
 /// A coordinate.
@@ -64,12 +75,15 @@ pub(super) fn float(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{number, px};
+    use stage_contract::report::Measure;
+
+    use super::{cut, px, with_unit};
 
     #[test]
-    fn numbers_read_well() {
-        let read = [27_849_862.0, 0.847_13, -1234.6, 12.0, 0.0, 3e-9, 7.25].map(number);
-        assert_eq!(read, ["27,849,862", "0.8471", "\u{2212}1,235", "12", "0", "3.00e-9", "7.25"]);
+    fn values_are_written_as_their_measure_says() {
+        assert_eq!(with_unit(&Measure::percent("share").unit("%"), 0.654_321), "65.4 %");
+        assert_eq!(with_unit(&Measure::number("p50").unit("ms"), 7.25), "7.25 ms");
+        assert_eq!(cut("a-rather-long-name", 8), "a-rathe\u{2026}");
         assert_eq!([12.04, 12.5, -0.01].map(px), ["12", "12.5", "0"]);
     }
 }

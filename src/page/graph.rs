@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{
-    figures::{fitting, float, px},
+    figures::{cut, fitting, float, px},
     layout::Layout,
     results::StageResult,
 };
@@ -89,7 +89,7 @@ pub(super) fn drawing(project: &Project<'_>, results: &[StageResult<'_>]) -> Mar
                 g.source {
                     title { "sources." (source.id) ": " (source.path.display()) ", " (source.kind.name) }
                     rect x=(px(across(layer))) y=(px(middle - 17.0)) width=(px(WIDTH)) height="34" rx="17" {}
-                    text x=(px(across(layer) + WIDTH / 2.0)) y=(px(middle + 4.0)) text-anchor="middle" { (cut(&source.id)) }
+                    text x=(px(across(layer) + WIDTH / 2.0)) y=(px(middle + 4.0)) text-anchor="middle" { (cut(&source.id, 16)) }
                 }
             }
             @for result in results {
@@ -98,7 +98,7 @@ pub(super) fn drawing(project: &Project<'_>, results: &[StageResult<'_>]) -> Mar
                 g.stage {
                     title { (described(result)) }
                     rect x=(px(left)) y=(px(middle - HEIGHT / 2.0)) width=(px(WIDTH)) height=(px(HEIGHT)) rx="6" fill=(state.colour()) {}
-                    text.name x=(px(left + 9.0)) y=(px(middle - 4.0)) { (cut(&result.node.id)) }
+                    text.name x=(px(left + 9.0)) y=(px(middle - 4.0)) { (cut(&result.node.id, 16)) }
                     text x=(px(left + 9.0)) y=(px(middle + 13.0)) {
                         (sign(state)) " " (state.name())
                         @if let Some(record) = &result.record { " \u{b7} " (duration(record.seconds)) }
@@ -123,15 +123,6 @@ fn sign(state: State) -> &'static str {
         State::Maybe => "?",
         State::NeverRun => "\u{25cb}",
     }
-}
-
-/// A name that fits into its box; the whole is in the title.
-fn cut(name: &str) -> String {
-    const MOST: usize = 16;
-    if name.chars().count() <= MOST {
-        return name.to_owned();
-    }
-    format!("{}\u{2026}", name.chars().take(MOST - 1).collect::<String>())
 }
 
 /// From the right of the first stop to the left of the last, straight past the boxes of the layers between.

@@ -1,8 +1,4 @@
-//! What each stage of the pipeline came to, and which of its outputs the page can show.
-//!
-//! An output is known by what it holds. Of kind `report`: an evaluation has `models`, each with `parameters`, `latency`
-//! and `fidelity`; a pruning has `layers`, each with `heads` and `ffn`. A folder with `epochs.csv` and `steps.jsonl` is a
-//! history (a `command` cannot name that kind). An output called `differences` is lines of sentences.
+//! What each stage of the pipeline came to, and what the registry says of how its outputs are shown.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +7,11 @@ use std::{
 };
 
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::Value;
-use stage_contract::Kind;
+use stage_contract::{
+    Shape,
+    report::{Block, Section, Topic, number},
+};
 
-use super::{evaluation::Evaluation, figures::number, pruning::Pruning};
 use crate::{
     pipeline::{Node, Out},
     runner::{Plan, PlannedNode, Project},
@@ -31,18 +27,12 @@ pub(super) struct StageResult<'a> {
     pub record: Option<Record>,
     /// Whether the result is what a run would take.
     pub of_now: bool,
-    pub reports: Vec<Report>,
-    /// Folders with training curves.
-    pub histories: Vec<PathBuf>,
-    /// An output called so: sentences that two models tag differently.
-    pub differences: Option<PathBuf>,
+    /// Of all outputs, one after the other.
+    pub sections: Vec<Section>,
 }
 
-/// A report that is understood.
-pub(super) enum Report {
-    Evaluation(Box<Evaluation>),
-    Pruning(Box<Pruning>),
-}
+/// Where the page says that an output cannot be shown.
+const UNREADABLE: Topic = Topic::new(Topic::PIPELINE.order + 1, "Outputs that cannot be shown");
 
 /// In the order of work.
 pub(super) fn all<'a>(project: &'a Project<'_>, plan: &'a Plan) -> Vec<StageResult<'a>> {
@@ -55,15 +45,15 @@ fn one<'a>(project: &'a Project<'_>, plan: &'a Plan, outlook: &'a PlannedNode) -
     let of_now = now.is_some();
     let last = || project.lock.get(&node.id).and_then(|locked| project.store.peek(&locked.key));
     let entry = now.or_else(last);
-    let lies = |out: &&Out| place(project, entry.as_ref(), out);
-    let reports = node.outputs.iter().filter(|out| out.kind == Kind::REPORT);
+    let sections = node.outputs.iter().flat_map(|out| {
+        let place = place(project, entry.as_ref(), out).filter(|path| has_shape(path, out.kind.shape));
+        place.map(|path| sections(project, out, &path)).unwrap_or_default()
+    });
     StageResult {
         node,
         outlook,
         of_now,
-        reports: reports.filter_map(|out| report(&lies(&out)?)).collect(),
-        histories: node.outputs.iter().filter_map(|out| lies(&out)).filter(|path| is_history(path)).collect(),
-        differences: node.outputs.iter().find(|out| out.name == "differences").as_ref().and_then(lies),
+        sections: sections.collect(),
         record: entry.map(|entry| entry.record),
     }
 }
@@ -75,18 +65,21 @@ fn place(project: &Project<'_>, entry: Option<&Entry>, out: &Out) -> Option<Path
     cached.filter(|path| path.exists()).or_else(|| published.exists().then_some(published))
 }
 
-fn is_history(folder: &Path) -> bool {
-    ["epochs.csv", "steps.jsonl"].iter().all(|name| folder.join(name).is_file())
+/// A pipe, which a published output may have become, would wait for a writer for ever.
+fn has_shape(path: &Path, shape: Shape) -> bool {
+    fs::metadata(path).is_ok_and(|found| match shape {
+        Shape::File => found.is_file(),
+        Shape::Folder => found.is_dir(),
+        Shape::FileOrFolder => found.is_file() || found.is_dir(),
+    })
 }
 
-fn report(path: &Path) -> Option<Report> {
-    // A pipe would wait for a writer for ever.
-    let bytes = fs::metadata(path).ok()?.is_file().then(|| fs::read(path))?.ok()?;
-    let value: Value = serde_json::from_slice(&bytes).ok()?;
-    if let Ok(found) = Evaluation::deserialize(&value) {
-        return Some(Report::Evaluation(Box::new(found)));
-    }
-    Pruning::deserialize(&value).ok().map(|found| Report::Pruning(Box::new(found)))
+fn sections(project: &Project<'_>, out: &Out, path: &Path) -> Vec<Section> {
+    // Causes may quote what was read, and that may be text.
+    project.registry.sections(out.kind, path).unwrap_or_else(|_| {
+        let said = format!("`{}` cannot be read as `{}`", out.name, out.kind.name);
+        vec![Section::new(UNREADABLE, vec![Block::note(said)])]
+    })
 }
 
 /// Every stage with what its result took and came to.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use stage_contract::{Port, Registry, StageKind};
 
 use super::{
-    keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, SOURCE_KINDS, STAGE_KEYS, TOP_KEYS},
+    keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, STAGE_KEYS, TOP_KEYS},
     scheduling::MOST_RETRIES,
     schema,
 };
@@ -14,6 +14,7 @@ use super::{
 #[must_use]
 pub fn grammar(registry: &Registry) -> Value {
     let mut defs = Map::new();
+    let kinds: Vec<_> = registry.kinds().iter().map(|kind| kind.name).collect();
     defs.insert("name".to_owned(), json!({ "type": "string", "pattern": format!("^{NAME}$") }));
     let instance = r"@[^*@{}\s]+";
     for (name, which, described) in [
@@ -28,7 +29,7 @@ pub fn grammar(registry: &Registry) -> Value {
         );
     }
     defs.insert("string".to_owned(), json!({ "type": "string" }));
-    defs.insert("kind".to_owned(), json!({ "enum": SOURCE_KINDS.map(|kind| kind.name) }));
+    defs.insert("kind".to_owned(), json!({ "enum": kinds }));
     defs.insert("source".to_owned(), {
         let mut source = object(&SOURCE_KEYS, |key| match key {
             "path" => json!({ "description": "relative to the project's folder", "type": "string" }),

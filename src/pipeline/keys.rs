@@ -2,17 +2,12 @@
 
 use std::ops::Range;
 
-use stage_contract::Kind;
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
 };
 
 use crate::problem::{Code, Location, Problem, Problems, Text};
-
-/// What `[sources]` may say.
-pub const SOURCE_KINDS: [Kind; 7] =
-    [Kind::FILE, Kind::FOLDER, Kind::TEXT, Kind::GOLD, Kind::MODEL, Kind::RECORDS, Kind::REPORT];
 
 /// What a pipeline file may say at its top.
 pub(super) const TOP_KEYS: [&str; 5] = ["pipeline", "seed", "resources", "sources", "stage"];

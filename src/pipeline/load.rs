@@ -83,7 +83,7 @@ fn understand(
     let seed = top.seed(SEED, problems).unwrap_or(SEED);
     let artifacts = artifacts(&file, &top, problems);
     let lock = lock_file(&file);
-    let sources = sources::read(&top, problems);
+    let sources = sources::read(&top, registry, problems);
     let scene = Scene { root, registry, artifacts: &artifacts, overrides };
     let mut drafts = stages::read(&scene, &top, problems);
     let mut links = Links::of(root);
@@ -93,7 +93,7 @@ fn understand(
     if drafts.is_empty() && top.get("stage").is_none_or(|(_, value)| value.get_ref().is_table()) {
         problems.push(
             Problem::new(Code::EmptyPipeline, format!("`{}` has no stage", file.display()))
-                .help("add one, like `[stage.split]`; `ner-pipe stages` lists them"),
+                .help("add one, like `[stage.count]`; `ner-pipe stages` lists what it may use"),
         );
     }
     let totals = scheduling::amounts(&top, problems);
@@ -116,6 +116,7 @@ fn understand(
     sources::expect_present(root, &sources, &produced, problems);
     let graph = Graph::new(drafts.len(), edges(&wires));
     problems.extend(graph.cycles().iter().map(|cycle| cyclic(cycle, &drafts, &wires)));
+    problems.join(Code::AbsentStage);
     if !problems.is_empty() {
         let stamped = drafts.iter().filter(|draft| draft.id != draft.family);
         problems.merge(&stamped.map(|draft| (draft.id.as_str(), draft.family.as_str())).collect::<Vec<_>>());
@@ -265,7 +266,7 @@ mod tests {
         params = { run = "cp {a} {out}" }
         [stage.alone]
         use = "command"
-        outputs = { out = { path = "out/alone", kind = "records" } }
+        outputs = { out = { path = "out/alone", kind = "folder" } }
         params = { run = "date > {out}" }
         [stage.first]
         use = "command"
@@ -296,7 +297,7 @@ mod tests {
         assert_eq!(pipeline.upstream(last), [1, 2]);
         assert_eq!(pipeline.closure(&[last]), BTreeSet::from([1, 2, 3]));
         assert_eq!(pipeline.nodes[2].outputs[0].kind, stage_contract::Kind::FOLDER);
-        assert_eq!(pipeline.nodes[0].outputs[0].kind, stage_contract::Kind::RECORDS);
+        assert_eq!(pipeline.nodes[0].outputs[0].kind, stage_contract::Kind::FOLDER);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stage_contract::{Kind, StageKind};
+use stage_contract::{Kind, Registry, StageKind};
 use toml::de::DeValue;
 
 use super::{
@@ -52,6 +52,7 @@ pub(super) fn of_stage(
 /// What a command declares, each placed at its key.
 pub(super) fn of_command(
     id: &str,
+    registry: &Registry,
     table: &Table<'_>,
     header: &Location,
     problems: &mut Problems,
@@ -62,7 +63,7 @@ pub(super) fn of_command(
     for (key, value) in outputs.iter().flat_map(|outputs| outputs.entries) {
         let at = table.location(key.span());
         expect_name("command's output", key.get_ref(), &at, problems);
-        if let Some((published, kind)) = declared(key.get_ref(), table, value, &at, problems) {
+        if let Some((published, kind)) = declared(key.get_ref(), registry, table, value, &at, problems) {
             let name = key.get_ref().to_string();
             found.push((Out { name, kind, published, resolved: PathBuf::new() }, at));
         }
@@ -79,6 +80,7 @@ pub(super) fn of_command(
 
 fn declared(
     name: &str,
+    registry: &Registry,
     table: &Table<'_>,
     value: &super::keys::Value<'_>,
     key: &Location,
@@ -96,7 +98,8 @@ fn declared(
             let path = entry.string("path", problems).and_then(|(path, at)| {
                 Some((paths::expect_inside(path, &at, problems)?, path.ends_with('/')))
             });
-            let kind = entry.string("kind", problems).map(|(name, at)| expect_kind(name, &at, problems));
+            let kind = entry.string("kind", problems);
+            let kind = kind.map(|(name, at)| expect_kind(name, registry, &at, problems));
             if entry.get("path").is_none() {
                 problems.push(
                     Problem::new(Code::MissingKey, format!("output `{name}` has no `path`"))

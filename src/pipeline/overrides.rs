@@ -137,7 +137,7 @@ impl FromStr for Override {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not STAGE.PARAM=VALUE, like `distill.temperature=3.0`");
+        let wrong = || format!("`{text}` is not STAGE.PARAM=VALUE, like `count.lines=3`");
         // An instance's id may hold `.` and `=`; which it is shows when the file is read.
         let (head, tail) = text.split_at(text.find('@').unwrap_or(0));
         let name = match tail.split_once('=') {

@@ -5,16 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stage_contract::{Kind, Shape};
+use stage_contract::{Kind, Registry, Shape};
 use toml::de::DeValue;
 
 use super::{
-    keys::{SOURCE_KEYS, SOURCE_KINDS, Table, expect_name, offer, wrong_type},
+    keys::{SOURCE_KEYS, Table, expect_name, offer, wrong_type},
     paths,
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
-const EXAMPLE: &str = "{ path = \"data/corpus\", kind = \"text\" }";
+const EXAMPLE: &str = "{ path = \"data/in.txt\", kind = \"file\" }";
+
+/// What is wrong with every name that other builds may have.
+pub(crate) const LACKING: &str = "this build has only the runner's own stages and kinds";
 
 /// A source as far as it was understood; what is `None` was reported.
 pub(super) struct DraftSource {
@@ -24,7 +27,7 @@ pub(super) struct DraftSource {
 }
 
 /// Reads all of `[sources]`.
-pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource> {
+pub(super) fn read(top: &Table<'_>, registry: &Registry, problems: &mut Problems) -> Vec<DraftSource> {
     let Some(table) = top.table("sources", "[sources]", problems) else { return Vec::new() };
     let mut sources = Vec::new();
     for (key, value) in table.entries {
@@ -36,7 +39,7 @@ pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Vec<DraftSource>
             let entry = Table { text: table.text, entries };
             entry.expect_keys(&format!("source `{id}`"), &SOURCE_KEYS, problems);
             source.path = path(&entry, id, &place, problems);
-            source.kind = kind(&entry, id, &place, problems);
+            source.kind = kind(&entry, id, registry, &place, problems);
         } else {
             let at = table.location(value.span());
             let problem = wrong_type(id, "a table", value.get_ref(), &at);
@@ -60,15 +63,21 @@ fn path(
     Some((paths::expect_linked(path, &at, problems)?, at))
 }
 
-fn kind(entry: &Table<'_>, id: &str, place: &Location, problems: &mut Problems) -> Option<Kind> {
+fn kind(
+    entry: &Table<'_>,
+    id: &str,
+    registry: &Registry,
+    place: &Location,
+    problems: &mut Problems,
+) -> Option<Kind> {
     if entry.get("kind").is_none() {
-        let known: Vec<_> = SOURCE_KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+        let known: Vec<_> = registry.kinds().iter().map(|kind| format!("`{}`", kind.name)).collect();
         problems.push(
             missing(id, "kind", place).help(format!("add `kind = \"..\"` with one of {}", known.join(", "))),
         );
     }
     let (name, at) = entry.string("kind", problems)?;
-    expect_kind(name, &at, problems)
+    expect_kind(name, registry, &at, problems)
 }
 
 fn missing(id: &str, key: &str, place: &Location) -> Problem {
@@ -77,16 +86,28 @@ fn missing(id: &str, key: &str, place: &Location) -> Problem {
 }
 
 /// The kind that a source or a command's output declares.
-pub(super) fn expect_kind(name: &str, at: &Location, problems: &mut Problems) -> Option<Kind> {
-    let kind = SOURCE_KINDS.into_iter().find(|kind| kind.name == name);
+pub(super) fn expect_kind(
+    name: &str,
+    registry: &Registry,
+    at: &Location,
+    problems: &mut Problems,
+) -> Option<Kind> {
+    let kind = registry.kind(name);
     if kind.is_none() {
-        problems.push(
+        problems.push(elsewhere(registry, &format!("kind `{name}`"), at).unwrap_or_else(|| {
+            let kinds = registry.kinds();
             Problem::new(Code::UnknownKind, format!("there is no kind `{name}`"))
                 .at(at, "unknown")
-                .help(offer(name, SOURCE_KINDS.iter().map(|kind| kind.name))),
-        );
+                .help(offer(name, kinds.iter().map(|kind| kind.name)))
+        }));
     }
     kind
+}
+
+/// Of a name that means nothing here, where other builds have more names than this one.
+pub(super) fn elsewhere(registry: &Registry, what: &str, at: &Location) -> Option<Problem> {
+    let help = registry.more_elsewhere()?;
+    Some(Problem::new(Code::AbsentStage, LACKING).at(at, format!("there is no {what} here")).help(help))
 }
 
 /// Looks whether every source is there and of the right sort; `produced` are the paths that the pipeline

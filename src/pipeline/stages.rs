@@ -20,6 +20,7 @@ use super::{
     params::{self, Given},
     scheduling::{self, Scheduling},
     schema,
+    sources::elsewhere,
 };
 use crate::problem::{Code, Location, Problem, Problems, Text};
 
@@ -172,7 +173,7 @@ fn read_one(
     let wires = wires(&uses, table, instance.broken, problems);
     let outputs = match &uses {
         Uses::Stage(kind) => Some(outputs::of_stage(kind, id, scene.artifacts, table, &header, problems)),
-        Uses::Command => Some(outputs::of_command(id, table, &header, problems)),
+        Uses::Command => Some(outputs::of_command(id, scene.registry, table, &header, problems)),
         Uses::Unknown(_) => None,
     };
     let mut given = Given::read(scene.root, table, problems);
@@ -240,29 +241,23 @@ fn uses(
     if let Some(kind) = registry.find(name) {
         return Uses::Stage(*kind);
     }
-    if registry.is_absent(name) {
-        problems.push(
-            Problem::new(Code::AbsentStage, format!("stage `{name}` is not in this build"))
-                .at(at, "left out")
-                .help("build with the default features: `cargo build --release`"),
-        );
-    } else {
-        let known = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]);
-        let problem = Problem::new(Code::UnknownStage, format!("there is no stage `{name}`"));
-        problems.push(match (&written, nearest(name, known.clone())) {
-            (Some(_), _) => problem.at(at, "unknown").help(offer(name, known)),
+    let known = registry.stages().iter().map(|kind| kind.spec.name).chain(["command"]);
+    let problem = || Problem::new(Code::UnknownStage, format!("there is no stage `{name}`"));
+    problems.push(elsewhere(registry, &format!("stage `{name}`"), at).unwrap_or_else(|| {
+        match (&written, nearest(name, known.clone())) {
+            (Some(_), _) => problem().at(at, "unknown").help(offer(name, known)),
             (None, near) => {
-                let problem = problem.at(at, "the table's name is the stage, unless `use` says another");
                 let all = known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                problem.help(match near {
+                let help = match near {
                     Some(near) => {
                         format!("write `[stage.{near}]`, or add `use = \"{near}\"` (there is {all})")
                     }
                     None => format!("add `use = \"..\"` with one of {all}"),
-                })
+                };
+                problem().at(at, "the table's name is the stage, unless `use` says another").help(help)
             }
-        });
-    }
+        }
+    }));
     Uses::Unknown(name.to_owned())
 }
 

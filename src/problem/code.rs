@@ -48,7 +48,7 @@ codes! {
     EmptyPipeline = "empty_pipeline",
     /// No stage has this name.
     UnknownStage = "unknown_stage",
-    /// The stage exists, but not in this build.
+    /// A stage or kind that other builds may have, and this one has not.
     AbsentStage = "absent_stage",
     /// The stage has no such parameter.
     UnknownParameter = "unknown_parameter",

@@ -2,7 +2,7 @@
 //!
 //! A stage's code is its own files (`<stage>.rs` and the folder `<stage>/`), every package of the workspace that these
 //! name, and what Cargo says that those depend on: sources by their tokens, other files by their bytes, other crates by
-//! what is locked of them. Comments, layout, tests and files that a package's Cargo.toml sets aside do not count.
+//! what is locked of them. Comments, layout, tests and modules that a package's Cargo.toml sets aside do not count.
 //!
 //! The compiler does not count either: an upgrade changes results so seldom that making everything anew for it is the
 //! greater evil; it is recorded beside the result, as the device and the processor are.
@@ -129,7 +129,7 @@ impl<'v> Reader<'v> {
         Ok(reader)
     }
 
-    /// The files of a package, without those of tests, of other packages, and that are set aside.
+    /// The files of a package, without those of tests, of other packages, and of modules that are set aside.
     fn sources(&self, package: Package, home: &PathBuf) -> Result<Sources, String> {
         let root = package.root()?;
         let folder = root.parent().unwrap_or(&package.folder).to_owned();
@@ -139,7 +139,7 @@ impl<'v> Reader<'v> {
             !package && !BESIDE.contains(&&*name) && !TESTS.contains(&name.trim_end_matches(".rs"))
         };
         let (mut files, mut read) = (Vec::new(), vec![package.folder.join("Cargo.toml")]);
-        let mut aside: BTreeSet<&str> = package.aside.iter().map(String::as_str).collect();
+        let mut unseen: BTreeSet<&str> = package.aside.iter().map(String::as_str).collect();
         for entry in walkdir::WalkDir::new(&folder).sort_by_file_name().into_iter().filter_entry(own) {
             let entry = entry.map_err(|e| e.to_string())?;
             if !entry.file_type().is_file() || entry.file_name() == "Cargo.toml" {
@@ -147,7 +147,11 @@ impl<'v> Reader<'v> {
             }
             read.push(entry.path().to_owned());
             let path = entry.path().strip_prefix(&folder).unwrap_or(entry.path()).to_owned();
-            if aside.remove(&*path.to_string_lossy()) {
+            let is_of =
+                |module: &&&str| path == Path::new(&format!("{module}.rs")) || path.starts_with(module);
+            let aside = package.aside.iter().map(String::as_str).collect::<Vec<_>>();
+            if let Some(module) = aside.iter().find(is_of) {
+                unseen.remove(module);
                 continue;
             }
             // The same on every machine, wherever the checkout lies.
@@ -156,7 +160,7 @@ impl<'v> Reader<'v> {
             let shown = shown.display().to_string();
             files.push(file(entry.path(), path, shown)?);
         }
-        if let Some(gone) = aside.first() {
+        if let Some(gone) = unseen.first() {
             return Err(format!("{} sets {gone} aside, which is not there", package.name));
         }
         Ok(Sources { package, files, read })

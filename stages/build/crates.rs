@@ -16,7 +16,7 @@ pub struct Package {
     pub folder: PathBuf,
     /// Its dependencies, by the name that sources use.
     pub dependencies: BTreeMap<String, Dependency>,
-    /// Files that decide no result, by their paths from its folder: `[package.metadata.results] aside = [..]`.
+    /// Modules that decide no result, by their paths from its folder: `[package.metadata.results] aside = [..]`.
     pub aside: Vec<String>,
     features: Table,
 }

@@ -87,26 +87,6 @@ impl Kind {
         extension: "jsonl",
         doc: "sentences that models tag differently, with the tags of each, one JSON object a line",
     };
-
-    /// Every kind, in the order of documentation. The closed set that `[sources]` and ports choose from.
-    pub const ALL: [Self; 10] = [
-        Self::FILE,
-        Self::FOLDER,
-        Self::TEXT,
-        Self::GOLD,
-        Self::MODEL,
-        Self::RECORDS,
-        Self::REPORT,
-        Self::LOGITS,
-        Self::HISTORY,
-        Self::DIFFERENCES,
-    ];
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name == name)
-    }
 }
 
 /// A value that a stage reads from an input or writes to an output.

@@ -3,7 +3,7 @@
 //! tested without the other.
 //!
 //! Read in this order: [`Stage`] (a stage is its parameters), [`Spec`] and its ports, [`Artifact`],
-//! [`Context`] (a stage's only door), [`Registry`] (all that a binary knows).
+//! [`Context`] (a stage's only door), [`Registry`] (all that a binary knows), [`report`] (what a page shows).
 
 mod artifact;
 mod context;
@@ -12,7 +12,9 @@ mod error;
 mod event;
 mod port;
 mod registry;
+pub mod report;
 mod stage;
+mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tool;
@@ -25,4 +27,5 @@ pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};
 pub use registry::{AnyStage, BadParameter, Build, Code, Look, Registry, StageKind};
 pub use stage::{Available, Spec, Stage};
+pub use template::{Embedded, Given, Template};
 pub use tool::{Tool, ToolContext, ToolError};

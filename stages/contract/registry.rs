@@ -1,9 +1,10 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
 use crate::{
-    Available, Context, Device, DeviceRequest, Devices, Invalid, Kind, Spec, Stage, StageError, Tool,
+    Artifact, Available, Context, Device, DeviceRequest, Devices, Invalid, Kind, Spec, Stage, StageError,
+    Template, Tool, report::Section,
 };
 
 /// A stage with its parameters set, whatever its type.
@@ -135,22 +136,35 @@ pub type FindDevice = fn(DeviceRequest) -> Result<(Devices, Option<String>), Inv
 /// Why no stage could use it.
 pub type Look = fn(&Path) -> Result<(), Invalid>;
 
-/// All that a binary knows: stages, names of stages left out of this build, tools.
+/// Reads an output and says what a page shows of it.
+type View = Arc<dyn Fn(&Path) -> Result<Vec<Section>, StageError> + Send + Sync>;
+
+/// All that a binary knows: stages, what flows between them and how it is shown, tools.
 #[derive(Clone)]
 pub struct Registry {
     /// How results of this build differ from another's.
     pub build: Build,
     stages: Vec<StageKind>,
-    absent: Vec<&'static str>,
+    elsewhere: Option<&'static str>,
     sources: Vec<(Kind, Look)>,
+    views: Vec<(Kind, View)>,
     tools: Vec<Tool>,
+    template: Option<Template>,
 }
 
 impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn new(build: Build) -> Self {
-        Self { build, stages: Vec::new(), absent: Vec::new(), sources: Vec::new(), tools: Vec::new() }
+        Self {
+            build,
+            stages: Vec::new(),
+            elsewhere: None,
+            sources: Vec::new(),
+            views: Vec::new(),
+            tools: Vec::new(),
+            template: None,
+        }
     }
 
     /// Adds a stage.
@@ -160,10 +174,19 @@ impl Registry {
         self
     }
 
-    /// Names a stage that exists, but not in this build.
+    /// Says that this build lacks stages that others have, and how to get one: an imperative.
     #[must_use]
-    pub fn absent(mut self, names: &[&'static str]) -> Self {
-        self.absent.extend(names);
+    pub fn elsewhere(mut self, help: &'static str) -> Self {
+        self.elsewhere = Some(help);
+        self
+    }
+
+    /// Says what a page shows of outputs of this kind: one that is wrong is an error of [`Artifact::load`].
+    ///
+    /// A function and no method of the artifact, so that it is no part of the code that results depend on.
+    #[must_use]
+    pub fn show<A: Artifact + 'static>(mut self, sections: fn(&A) -> Vec<Section>) -> Self {
+        self.views.push((A::KIND, Arc::new(move |path| Ok(sections(&A::load(path)?)))));
         self
     }
 
@@ -182,11 +205,53 @@ impl Registry {
         self.sources.iter().filter(|(known, _)| *known == kind).try_for_each(|(_, look)| look(path))
     }
 
+    /// What a page shows of an output; nothing of one of a kind of which nothing was said.
+    ///
+    /// # Errors
+    /// When it is unreadable or malformed.
+    pub fn sections(&self, kind: Kind, path: &Path) -> Result<Vec<Section>, StageError> {
+        let mut views = self.views.iter().filter(|(known, _)| known.name == kind.name);
+        views.next().map_or_else(|| Ok(Vec::new()), |(_, view)| view(path))
+    }
+
+    /// What a source or an output may be: a file, a folder, and what stages read, write, look at and show.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        let ports = self.stages.iter().flat_map(|kind| kind.spec.inputs.iter().chain(kind.spec.outputs));
+        let said = self.sources.iter().map(|(kind, _)| *kind).chain(self.views.iter().map(|(kind, _)| *kind));
+        let mut kinds = vec![Kind::FILE, Kind::FOLDER];
+        for kind in ports.map(|port| port.kind).chain(said) {
+            if kinds.iter().all(|known| known.name != kind.name) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        self.kinds().into_iter().find(|kind| kind.name == name)
+    }
+
     /// Adds a tool: a subcommand that is no stage.
     #[must_use]
     pub fn tool(mut self, tool: Tool) -> Self {
         self.tools.push(tool);
         self
+    }
+
+    /// Says what `ner-pipe init` writes.
+    #[must_use]
+    pub fn template(mut self, template: Template) -> Self {
+        self.template = Some(template);
+        self
+    }
+
+    /// What `ner-pipe init` writes, where this build has something.
+    #[must_use]
+    pub fn new_project(&self) -> Option<&Template> {
+        self.template.as_ref()
     }
 
     /// The stages, in the order they were added.
@@ -201,16 +266,10 @@ impl Registry {
         self.stages.iter().find(|kind| kind.spec.name == name)
     }
 
-    /// Whether the name is of a stage left out of this build.
+    /// How to get a build with more stages, where this one lacks some.
     #[must_use]
-    pub fn is_absent(&self, name: &str) -> bool {
-        self.absent.contains(&name)
-    }
-
-    /// Names of the stages that exist, but not in this build.
-    #[must_use]
-    pub fn absent_stages(&self) -> &[&'static str] {
-        &self.absent
+    pub fn more_elsewhere(&self) -> Option<&'static str> {
+        self.elsewhere
     }
 
     /// The tools.

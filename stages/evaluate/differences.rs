@@ -18,7 +18,7 @@ pub(super) const MOST: usize = 100;
 
 /// One sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// `test`, or the gold set's name.
     pub set: String,
     /// The record's.
@@ -35,7 +35,7 @@ pub(super) struct Difference {
 
 /// Sentences, one JSON object a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Differences(pub Vec<Difference>);
+pub(crate) struct Differences(pub Vec<Difference>);
 
 impl Differences {
     /// Adds the first [`MOST`] of `records` in which teacher and final model found other entities. `tags` are

@@ -375,7 +375,8 @@ pub enum Direction {
 }
 
 impl Artifact for Evaluation {
-    const KIND: Kind = Kind::REPORT;
+    const KIND: Kind =
+        Kind { name: "evaluation", doc: "a JSON report of what `evaluate` found", ..Kind::REPORT };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let Report(value) = Report::load(path)?;

@@ -1,17 +1,11 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use stage_contract::{Artifact, Event, Sink};
+use stage_contract::Artifact;
 
 use stage_contract::testing::context;
 
 use super::{sentences::Frame, *};
 use text::{labels::Labels, words::words};
-
-struct Silent;
-
-impl Sink for Silent {
-    fn send(&self, _: Event) {}
-}
 
 fn with_context<T>(
     seed: u64,

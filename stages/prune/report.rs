@@ -1,9 +1,28 @@
 //! What was kept: as JSON, and as a chart for people.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
+use stage_contract::{Artifact, Kind, StageError};
 
 use super::{Prune, goal::Budget, rounds::Done};
 use encoder::config::Config;
+use text::corpus::Report;
+
+/// `report.json` of `prune`.
+pub(crate) struct Pruning(pub Value);
+
+impl Artifact for Pruning {
+    const KIND: Kind = Kind { name: "pruning", doc: "a JSON report of what was pruned", ..Kind::REPORT };
+
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Report::load(path).map(|Report(value)| Self(value))
+    }
+
+    fn save(&self, path: &Path) -> Result<(), StageError> {
+        Report(self.0.clone()).save(path)
+    }
+}
 
 impl Prune {
     /// The report: `start` is the model as it was given, `end` what is left of it.
@@ -14,13 +33,13 @@ impl Prune {
         budget: &Budget<'_>,
         done: &Done,
         dev: &Value,
-    ) -> Value {
+    ) -> Pruning {
         let limits = budget.limits.iter().map(|limit| {
             let cost = |config: &Config| (limit.of)(config);
             let value = json!({"limit": limit.most, "before": cost(start), "after": cost(end)});
             (limit.name.to_owned(), value)
         });
-        json!({
+        Pruning(json!({
             "criterion": self.criterion,
             "allocation": self.allocation,
             "measured_on": done.measured,
@@ -34,7 +53,7 @@ impl Prune {
             "dev": dev,
             "rounds": done.report,
             "layers": layers(start, done),
-        })
+        }))
     }
 }
 

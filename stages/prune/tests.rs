@@ -11,7 +11,7 @@ use encoder::{
     testing::tokenizer,
 };
 use text::{
-    corpus::{Provenance, Record},
+    corpus::{Provenance, Record, Report},
     labels::Labels,
 };
 

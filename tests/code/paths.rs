@@ -85,13 +85,16 @@ fn a_package_brings_what_cargo_says_that_it_depends_on() {
 }
 
 #[test]
-fn files_that_a_package_sets_aside_decide_no_result_and_must_be_there() {
-    let aside = "burn = \"1\"\n[package.metadata.results]\naside = [\"report.rs\"]";
-    let tree =
-        with_package("shared", aside, &[("ours/lib.rs", "mod report;"), ("ours/report.rs", "fn r() {}")]);
+fn modules_that_a_package_sets_aside_decide_no_result_and_must_be_there() {
+    let aside = "burn = \"1\"\n[package.metadata.results]\naside = [\"report\"]";
+    let tree = with_package(
+        "shared",
+        aside,
+        &[("ours/lib.rs", "mod report;"), ("ours/report.rs", "fn r() {}"), ("ours/report/table.rs", "")],
+    );
     assert_eq!(tree.of("use ours::a;"), set(&["ours/lib.rs", "crate burn"]));
     let gone = with_package("shared", aside, &[("ours/lib.rs", "")]);
-    assert_eq!(gone.refusal(), "shared sets report.rs aside, which is not there");
+    assert_eq!(gone.refusal(), "shared sets report aside, which is not there");
 }
 
 #[test]

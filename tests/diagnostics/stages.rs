@@ -17,7 +17,6 @@ pub fn registry() -> Registry {
         .stage::<Distill>()
         .stage::<Summarise>()
         .stage::<Compare>()
-        .absent(&["prune"])
 }
 
 macro_rules! artifacts {

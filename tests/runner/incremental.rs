@@ -121,9 +121,4 @@ fn a_files_name_counts_only_where_it_says_something() {
     };
     rename("data/in.txt", "data/other.txt");
     expect(&project, "reused", "reused");
-    // Of a text, the file's name is the name of the source.
-    project.replace("pipeline.toml", "kind = \"file\"", "kind = \"text\"");
-    expect(&project, "executed", "reused");
-    rename("data/other.txt", "data/in.txt");
-    expect(&project, "executed", "reused");
 }

@@ -8,7 +8,6 @@ mod crash;
 mod damage;
 mod disk;
 mod endings;
-mod escapes;
 mod forecast;
 mod gc;
 mod incremental;

@@ -403,7 +403,7 @@ fn an_input_whose_path_leads_elsewhere_for_a_while_is_noticed() {
         let project = Project::new(&format!(
             r#"
 [sources]
-i = {{ path = "{through}", kind = "text" }}
+i = {{ path = "{through}", kind = "file" }}
 [stage.a]
 use = "command"
 inputs = {{ i = "sources.i" }}

@@ -1,6 +1,7 @@
 //! The training loop: optimiser, checkpoints, replicas on several devices, memory.
 
 pub mod checkpoint;
+pub mod curves;
 pub mod gradient;
 pub mod history;
 pub mod ledger;
