@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use toml::{Table, Value};
@@ -65,8 +65,8 @@ impl Package {
             let base = inherited.and_then(|table| table.get(key)).filter(|_| inherits);
             let at = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
             let path = match base {
-                Some(base) => at(base, "path").map(|path| home.join(path)),
-                None => at(own, "path").map(|path| folder.join(path)),
+                Some(base) => at(base, "path").map(|path| beside(home, &path)),
+                None => at(own, "path").map(|path| beside(folder, &path)),
             };
             let package = base.and_then(|base| at(base, "package")).or_else(|| at(own, "package"));
             let dependency = Dependency {
@@ -197,6 +197,19 @@ impl Lock {
     pub fn patches(&self) -> impl Iterator<Item = &PathBuf> {
         self.patches.values()
     }
+}
+
+/// A path from a folder, without `..`: a package has one folder, whoever names it.
+fn beside(folder: &Path, path: &str) -> PathBuf {
+    let mut found = folder.to_owned();
+    for part in Path::new(path).components() {
+        match part {
+            Component::ParentDir => drop(found.pop()),
+            Component::CurDir => {}
+            part => found.push(part),
+        }
+    }
+    found
 }
 
 /// The hash of all files in a folder, or of one file.

@@ -258,13 +258,13 @@ fn predict_gives_an_object_a_line_with_offsets_in_characters() {
 fn predict_says_what_to_do_about_a_model_that_it_cannot_use() {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in
-        [("config.json", r#"{"model_type": "bert"}"#), ("model.safetensors", ""), ("tokenizer.json", "")]
+        [("config.json", r#"{"model_type": "t5"}"#), ("model.safetensors", ""), ("tokenizer.json", "")]
     {
         fs::write(folder.path().join(name), text).expect("written");
     }
     let output = command(folder.path(), &["predict", "--model", ".", "Anna"]).output().expect("starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("because: model_type is bert, expected camembert or roberta"), "{errors}");
-    assert!(errors.contains("help: use a CamemBERT or RoBERTa token classifier"), "{errors}");
+    assert!(errors.contains("because: model_type is t5, expected one of camembert, roberta"), "{errors}");
+    assert!(errors.contains("help: use a token classifier of one of these encoders"), "{errors}");
 }
