@@ -54,10 +54,10 @@ use stage_contract::{Build, Device, DeviceRequest, Invalid, Registry};
 #[must_use]
 pub fn without_ml() -> Registry {
     let device = |request| match request {
-        DeviceRequest::Exactly(devices) if devices.first != Device::Cpu => {
+        DeviceRequest::Exactly(devices) if devices.first != Device::CPU => {
             Err(Invalid::new(format!("this build has no {}", devices.first)).help("write `--device cpu`"))
         }
-        _ => Ok((Device::Cpu.into(), None)),
+        _ => Ok((Device::CPU.into(), None)),
     };
     Registry::new(Build { code: &[], compiler: "", device })
         .elsewhere("build with the default features: `cargo build --release`")

@@ -6,6 +6,7 @@ use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Outpu
 
 use distillation::{
     Distillation, Examples, Lesson, Training, Weights, check_epochs, check_logits, hidden_pairs,
+    losses::LOSSES,
     relation_pair, search,
     student::{begin_prior, from_teacher, shape, uniform},
     student_labels,
@@ -163,8 +164,8 @@ impl Stage for Distill {
             transitions: &transitions,
         };
         let weights = |at| self.weights_at(at);
-        let trained =
-            Distillation { lesson, train: &train, dev: &dev, weights: &weights }.run(cx, self.epochs, 0.0)?;
+        let trained = Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights }
+            .run(cx, self.epochs, 0.0)?;
         trained.save(cx, student, &MODEL, &HISTORY)
     }
 }
@@ -260,7 +261,7 @@ mod tests {
         let refused = |stage: &Distill, teacher: &str, gold: &str| {
             let wired =
                 BTreeMap::from([("teacher".to_owned(), path(teacher)), ("gold".to_owned(), path(gold))]);
-            stage.preflight(&Available::new(&wired), Device::Cpu).err().and_then(|invalid| invalid.at)
+            stage.preflight(&Available::new(&wired), Device::CPU).err().and_then(|invalid| invalid.at)
         };
         fs::write(path("good.bio"), "Anna\tB-PER\n").expect("written");
         assert_eq!(refused(&stage, "teacher", "good.bio"), None);
@@ -277,7 +278,7 @@ mod tests {
         let logits = Logits { origin, ..Logits::default() };
         stage_contract::Artifact::save(&logits, &path("logits")).expect("saved");
         let wired = ["teacher", "logits"].map(|port| (port.to_owned(), path(port))).into();
-        let other = stage.preflight(&Available::new(&wired), Device::Cpu).expect_err("another's");
+        let other = stage.preflight(&Available::new(&wired), Device::CPU).expect_err("another's");
         assert_eq!(other.at.as_deref(), Some("logits"));
         fs::write(path("dates.bio"), "lundi\tB-DATE\n").expect("written");
         assert_eq!(refused(&stage, "teacher", "dates.bio").as_deref(), Some("gold"));

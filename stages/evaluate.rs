@@ -367,7 +367,7 @@ fn subjects(cx: &Context<'_>, device: &BurnDevice) -> Result<Vec<Subject>, Stage
             subjects.push(Subject::open(name, folder, device)?);
         }
     }
-    for (name, folder) in cx.read_further::<Evaluate, _>(&MODELS)? {
+    for (name, folder) in cx.read_further(&Evaluate::SPEC, &MODELS)? {
         subjects.push(Subject::open(&name, folder, device)?);
     }
     Ok(subjects)

@@ -6,7 +6,7 @@ use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Outpu
 
 use distillation::{
     Distillation, Examples, Lesson, Training, Weights, check_epochs, check_labels, check_logits,
-    hidden_pairs, relation_pair,
+    hidden_pairs, losses::LOSSES, relation_pair,
 };
 use encoder::{
     backend::device,
@@ -115,11 +115,8 @@ impl Stage for Finetune {
             transitions: &transitions,
         };
         let weights = |_| self.weights.clone();
-        let trained = Distillation { lesson, train: &train, dev: &dev, weights: &weights }.run(
-            cx,
-            self.epochs,
-            pruned_heads(&student.config, &teacher.config),
-        )?;
+        let trained = Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights }
+            .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
         trained.save(cx, student, &FINAL, &HISTORY)
     }
 }
@@ -159,7 +156,7 @@ mod tests {
         let inputs: BTreeMap<_, _> = ["model", "teacher"].map(|port| (port.to_owned(), path(port))).into();
         // Without hidden states nothing else asks where a layer came from.
         let stage = Finetune { weights: Weights::of(&[("ce", 1.0), ("kd", 1.0)]), ..Finetune::default() };
-        let early = stage.preflight(&Available::new(&inputs), Device::Cpu).expect_err("one layer");
+        let early = stage.preflight(&Available::new(&inputs), Device::CPU).expect_err("one layer");
         assert_eq!(early.at.as_deref(), Some("teacher"));
         let late = stage.run(&Context { inputs: &inputs, ..context() });
         assert_eq!(late.expect_err("one layer").to_string(), early.message);
@@ -172,7 +169,7 @@ mod tests {
         let inputs = BTreeMap::from([("model".to_owned(), root.path().to_owned())]);
         let preflight = |misc| {
             let training = Training { misc, ..Training::default() };
-            Finetune { training, ..Finetune::default() }.preflight(&Available::new(&inputs), Device::Cpu)
+            Finetune { training, ..Finetune::default() }.preflight(&Available::new(&inputs), Device::CPU)
         };
         preflight(Misc::Ignore).expect("seven labels too");
         assert_eq!(preflight(Misc::Keep).expect_err("nine labels").at.as_deref(), Some("misc"));

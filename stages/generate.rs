@@ -43,10 +43,11 @@ mod french;
 mod lexicon;
 mod names;
 mod sentences;
+mod shares;
 mod template;
 
-use lexicon::Part;
 use sentences::{Grammar, Sentence, Source};
+use shares::Part;
 
 /// Makes French medical and social-care sentences with gold entities, for pipelines that cannot download any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -15,7 +15,9 @@ pub mod split;
 pub mod teach;
 mod template;
 
-use stage_contract::{Build, Kind, Registry};
+use encoder::model::{self, Model};
+use stage_contract::{Artifact, Build, Registry};
+use text::corpus::{Gold, Text, look};
 
 include!(concat!(env!("OUT_DIR"), "/code.rs"));
 
@@ -34,9 +36,9 @@ pub fn registry() -> Registry {
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()
-        .source(Kind::TEXT, text::corpus::look::<text::corpus::Text>)
-        .source(Kind::GOLD, text::corpus::look::<text::corpus::Gold>)
-        .source(Kind::MODEL, encoder::model::look)
+        .source(Text::KIND, look::<Text>)
+        .source(Gold::KIND, look::<Gold>)
+        .source(Model::KIND, model::look)
         .show(evaluate::sections::evaluation)
         .show(evaluate::sections::differences)
         .show(prune::sections::pruning)

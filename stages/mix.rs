@@ -77,7 +77,7 @@ impl Stage for Mix {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let mut records = cx.read(&RECORDS)?.records;
-        for (name, more) in cx.read_further::<Self, _>(&MORE)? {
+        for (name, more) in cx.read_further(&Self::SPEC, &MORE)? {
             // Under names of their own: two corpora may both have a source `administrative` and a line 12 of it.
             records.extend(more.records.into_iter().map(|record| Record {
                 id: format!("{name}-{}", record.id),

@@ -13,7 +13,7 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use stage_contract::{Device::Cpu, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
 use encoder::{
@@ -77,10 +77,14 @@ impl Precision {
             }
         };
         match (self, named) {
-            (Self::Bf16, Some(Cpu)) => Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
-                .help("--device cuda, or --precision int8")),
+            (Self::Bf16, Some(contract::Device::CPU)) => {
+                Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
+                    .help("--device cuda, or --precision int8"))
+            }
             (Self::F32 | Self::Bf16, _) => Ok(asked),
-            (Self::Int8, None | Some(Cpu)) => Ok(DeviceRequest::Exactly(Cpu.into())),
+            (Self::Int8, None | Some(contract::Device::CPU)) => {
+                Ok(DeviceRequest::Exactly(contract::Device::CPU.into()))
+            }
             (Self::Int8, Some(device)) => {
                 Err(Invalid::new(format!("--precision int8 runs on the CPU, and not on {device}"))
                     .help("--device cpu, or --precision f32"))

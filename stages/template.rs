@@ -1,6 +1,8 @@
 //! What `ner-pipe init` writes: the default pipeline, or that for a `CamemBERT` teacher and text of the user's.
 
-use stage_contract::{Given, Kind, Template};
+use encoder::model::Model;
+use stage_contract::{Artifact, Given, Template};
+use text::corpus::{Gold, Text};
 
 macro_rules! embedded {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../", $name)))),*] };
@@ -17,19 +19,19 @@ pub const TEMPLATE: Template = Template {
     sources: &[
         Given {
             name: "teacher",
-            kind: Kind::MODEL,
+            kind: Model::KIND,
             required: true,
             doc: "A model to distill, in Hugging Face layout; without it the project makes a small teacher of its own",
         },
         Given {
             name: "corpus",
-            kind: Kind::TEXT,
+            kind: Text::KIND,
             required: true,
             doc: "Raw text, one sentence a line: a file, or a folder of files",
         },
         Given {
             name: "gold",
-            kind: Kind::GOLD,
+            kind: Gold::KIND,
             required: false,
             doc: "Gold tags to measure on: a file, or a folder of files",
         },

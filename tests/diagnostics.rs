@@ -63,7 +63,7 @@ fn preflight(pipeline: &Pipeline) -> Problems {
                 Origin::Output { .. } => None,
             })
             .collect();
-        if let Err(invalid) = stage.preflight(&Available::new(&paths), Device::Cpu) {
+        if let Err(invalid) = stage.preflight(&Available::new(&paths), Device::CPU) {
             problems.push(pipeline.problem(index, &invalid));
         }
     }

@@ -18,12 +18,8 @@ impl Machine {
     /// This machine.
     #[must_use]
     pub fn here(device: Device, threads: usize) -> Self {
-        let class = match device {
-            Device::Cpu => "cpu",
-            Device::Cuda(_) => "cuda",
-        };
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        Self { device: class.to_owned(), processor: processor(&cpuinfo), threads }
+        Self { device: device.backend.name().to_owned(), processor: processor(&cpuinfo), threads }
     }
 }
 

@@ -279,7 +279,7 @@ mod tests {
         fs::create_dir_all(path.parent().expect("a folder")).expect("created");
         fs::write(path, content).expect("written");
         let registry =
-            Registry::new(Build { code: &[], compiler: "", device: |_| Ok((Device::Cpu.into(), None)) });
+            Registry::new(Build { code: &[], compiler: "", device: |_| Ok((Device::CPU.into(), None)) });
         let overrides: Vec<_> = set.iter().map(|text| text.parse().expect("well formed")).collect();
         Pipeline::load(project.path(), Path::new(file), &registry, &overrides)
     }

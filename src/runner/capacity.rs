@@ -25,7 +25,7 @@ impl Capacity {
     pub fn of(pipeline: &Pipeline, request: &DeviceRequest, there: Resources) -> Self {
         let mut gpus: Vec<_> = there.gpus.into_iter().enumerate().collect();
         if let DeviceRequest::Exactly(devices) = request
-            && devices.first != Device::Cpu
+            && devices.first != Device::CPU
         {
             // Where the device files have other names, CUDA itself has the last word.
             let seen = |wanted: usize| gpus.get(wanted).cloned().unwrap_or((wanted, wanted.to_string()));

@@ -73,7 +73,7 @@ impl Preparation<'_> {
         let gpus: Vec<_> =
             self.gpus.iter().filter_map(|unit| project.capacity().gpu(*unit).cloned()).collect();
         let mut environment = BTreeMap::new();
-        let mut devices = Device::Cpu.into();
+        let mut devices = Device::CPU.into();
         if needs_device {
             let gpus: Vec<usize> = gpus.iter().map(|(index, _)| *index).collect();
             devices = project.devices_at(&gpus).map_err(StageError::from)?;

@@ -136,7 +136,7 @@ impl<'r> Project<'r> {
                 taken.push(gpu);
             }
         }
-        match Devices::of_gpus(&taken) {
+        match found.only(&taken) {
             Some(given) if given.gpus().any(|gpu| !found.gpus().any(|found| found == gpu)) => {
                 Ok((self.registry.build.device)(DeviceRequest::Exactly(given))?.0)
             }
@@ -259,7 +259,7 @@ impl<'r> Project<'r> {
         let device = if measures {
             self.devices().map_err(|e| self.pipeline.problem(node, &e))?.first
         } else {
-            Device::Cpu
+            Device::CPU
         };
         let threads = self.threads(node);
         let machine = || Ok::<_, Problems>(Machine::here(device, threads));

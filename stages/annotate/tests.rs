@@ -196,7 +196,7 @@ fn what_would_fail_later_is_found_before_any_work() {
     prepare(root.path());
     let wired = |port: &str, name: &str| BTreeMap::from([(port.to_owned(), root.path().join(name))]);
     let preflight =
-        |wired: &BTreeMap<_, _>, stage: &Annotate| stage.preflight(&Available::new(wired), Device::Cpu);
+        |wired: &BTreeMap<_, _>, stage: &Annotate| stage.preflight(&Available::new(wired), Device::CPU);
     let stage = Annotate::default();
     preflight(&wired("teacher", "teacher"), &stage).expect("all well");
     preflight(&wired("text", "text"), &stage).expect("all well");

@@ -23,7 +23,7 @@ use encoder::{
     weights::Weights,
 };
 use serde::{Deserialize, Serialize};
-use stage_contract::{Device::Cpu, DeviceRequest};
+use stage_contract::{self as contract, DeviceRequest};
 use train::optimizer::{Groups, Groupwise, Norm};
 
 #[derive(Deserialize)]
@@ -82,7 +82,9 @@ fn main() {
         },
         PathBuf::from,
     );
-    let asked = env::args().nth(2).map_or(Ok(DeviceRequest::Exactly(Cpu.into())), |device| device.parse());
+    let asked = env::args()
+        .nth(2)
+        .map_or(Ok(DeviceRequest::Exactly(contract::Device::CPU.into())), |device| device.parse());
     let (devices, _) = device::resolve(asked.expect("cpu or cuda:N")).expect("that device");
     let mut server = Server::open(&folder, device::burn(devices.first));
     for line in io::stdin().lock().lines() {

@@ -34,59 +34,6 @@ impl Kind {
     pub const FILE: Self = Self { name: "file", shape: Shape::File, extension: "", doc: "any file" };
     /// Any folder. Needs no ML.
     pub const FOLDER: Self = Self { name: "folder", shape: Shape::Folder, extension: "", doc: "any folder" };
-    /// Raw text, one sentence a line; a folder's file stems are the sources' names.
-    pub const TEXT: Self = Self {
-        name: "text",
-        shape: Shape::FileOrFolder,
-        extension: "",
-        doc: "raw UTF-8 text, one sentence a line: a file, or a folder whose file stems name the sources",
-    };
-    /// Sentences with gold entity tags.
-    pub const GOLD: Self = Self {
-        name: "gold",
-        shape: Shape::FileOrFolder,
-        extension: "",
-        doc: "gold tags: CoNLL/BIO columns or {\"tokens\",\"ner_tags\"} JSONL: a file, or a folder whose file stems name the sets",
-    };
-    /// A model in Hugging Face layout.
-    pub const MODEL: Self = Self {
-        name: "model",
-        shape: Shape::Folder,
-        extension: "",
-        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and tokenizer.json or \
-              sentencepiece.bpe.model",
-    };
-    /// Annotated sentences.
-    pub const RECORDS: Self = Self {
-        name: "records",
-        shape: Shape::File,
-        extension: "jsonl",
-        doc: "annotated sentences, one JSON object a line",
-    };
-    /// Numbers for people and scripts.
-    pub const REPORT: Self =
-        Self { name: "report", shape: Shape::File, extension: "json", doc: "a JSON report" };
-    /// What a model says of each word of records, before it decides.
-    pub const LOGITS: Self = Self {
-        name: "logits",
-        shape: Shape::File,
-        extension: "safetensors",
-        doc: "a model's word logits, one tensor for each record",
-    };
-    /// Training curves.
-    pub const HISTORY: Self = Self {
-        name: "history",
-        shape: Shape::Folder,
-        extension: "",
-        doc: "training curves: steps.jsonl and epochs.csv",
-    };
-    /// Sentences that models tag differently.
-    pub const DIFFERENCES: Self = Self {
-        name: "differences",
-        shape: Shape::File,
-        extension: "jsonl",
-        doc: "sentences that models tag differently, with the tags of each, one JSON object a line",
-    };
 }
 
 /// A value that a stage reads from an input or writes to an output.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Artifact, Device, Event, Further, Input, Optional, Output, Sink, Stage, StageError};
+use crate::{Artifact, Device, Event, Further, Input, Optional, Output, Sink, Spec, StageError};
 
 /// A stage's only door: typed inputs and outputs, seed, device, progress, metrics, a folder for
 /// checkpoints, cancellation. What is not in here a stage cannot touch, and so cannot depend on.
@@ -52,16 +52,17 @@ impl Context<'_> {
         self.inputs.get(input.name()).map(|path| A::load(path)).transpose()
     }
 
-    /// Reads all of the further inputs, by name, in its order. `S` is the stage itself.
+    /// Reads all of the further inputs, by name, in its order; `spec` is the stage's.
     ///
     /// # Errors
     /// When one is unreadable or malformed.
-    pub fn read_further<S: Stage, A: Artifact>(
+    pub fn read_further<A: Artifact>(
         &self,
+        spec: &Spec,
         _: &Further<A>,
     ) -> Result<Vec<(String, A)>, StageError> {
         let read = |(name, path): (&str, &Path)| Ok((name.to_owned(), A::load(path)?));
-        S::SPEC.among(self.inputs).map(read).collect()
+        spec.among(self.inputs).map(read).collect()
     }
 
     /// Where an input lies, for what is better read piece by piece.

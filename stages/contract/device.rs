@@ -2,22 +2,60 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where tensors live while a stage runs. Not part of a key (ARCHITECTURE.md, "A run").
+/// What computes. Not part of a key, and neither is this file (ARCHITECTURE.md, "A run").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Device {
+pub enum Backend {
     /// The embedded default.
     Cpu,
-    /// A CUDA device by its index.
-    Cuda(usize),
+    /// NVIDIA's GPUs.
+    Cuda,
+}
+
+impl Backend {
+    /// All of them: a new one is a variant, its line here, and what the stages' device module makes of it.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Cuda];
+
+    /// As `--device` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    /// Whether a machine may have several devices of it, told apart by their numbers.
+    #[must_use]
+    pub fn is_numbered(self) -> bool {
+        self != Self::Cpu
+    }
+}
+
+/// Where tensors live while a stage runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// What computes.
+    pub backend: Backend,
+    /// Its number among those of the backend; 0 where there is one.
+    pub index: usize,
+}
+
+impl Device {
+    /// The embedded default.
+    pub const CPU: Self = Self { backend: Backend::Cpu, index: 0 };
+
+    /// A CUDA device by its number.
+    #[must_use]
+    pub const fn cuda(index: usize) -> Self {
+        Self { backend: Backend::Cuda, index }
+    }
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
+        f.write_str(self.backend.name())?;
+        if self.backend.is_numbered() { write!(f, ":{}", self.index) } else { Ok(()) }
     }
 }
 
@@ -38,18 +76,21 @@ impl Devices {
 
     /// The numbers of those that are GPUs, in order.
     pub fn gpus(&self) -> impl Iterator<Item = usize> {
-        self.iter().filter_map(|device| match device {
-            Device::Cuda(index) => Some(index),
-            Device::Cpu => None,
-        })
+        self.iter().filter(|device| device.backend.is_numbered()).map(|device| device.index)
     }
 
-    /// The GPUs of these numbers; none without a number.
+    /// The devices of these numbers, of one backend; none without a number.
     #[must_use]
-    pub fn of_gpus(indices: &[usize]) -> Option<Self> {
-        let (first, further) = indices.split_first()?;
-        let further = further.iter().copied().map(Device::Cuda).collect();
-        Some(Self { first: Device::Cuda(*first), further })
+    pub fn numbered(backend: Backend, indices: &[usize]) -> Option<Self> {
+        let mut devices = indices.iter().map(|&index| Device { backend, index });
+        let first = devices.next()?;
+        Some(Self { first, further: devices.collect() })
+    }
+
+    /// Others of the same backend.
+    #[must_use]
+    pub fn only(&self, indices: &[usize]) -> Option<Self> {
+        Self::numbered(self.first.backend, indices)
     }
 }
 
@@ -81,25 +122,31 @@ impl FromStr for DeviceRequest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let devices = match text {
-            "auto" => return Ok(Self::Auto),
-            "cpu" => Device::Cpu.into(),
-            "cuda" => Device::Cuda(0).into(),
-            _ => gpus(text)?,
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let (name, numbers) =
+            text.split_once(':').map_or((text, None), |(name, numbers)| (name, Some(numbers)));
+        let backend = Backend::ALL.into_iter().find(|backend| backend.name() == name);
+        let devices = match (backend, numbers) {
+            (Some(backend), None) => Some(Device { backend, index: 0 }.into()),
+            (Some(backend), Some(numbers)) if backend.is_numbered() => several(backend, numbers)?,
+            _ => None,
         };
-        Ok(Self::Exactly(devices))
+        devices
+            .map(Self::Exactly)
+            .ok_or_else(|| "expected auto, cpu, cuda, cuda:N, or several GPUs as cuda:0,1".to_owned())
     }
 }
 
-/// `cuda:N` and `cuda:N,N`
-fn gpus(text: &str) -> Result<Devices, String> {
-    let list = text.strip_prefix("cuda:").unwrap_or_default().split(',').map(|index| index.parse().ok());
+/// `N` and `N,N`
+fn several(backend: Backend, numbers: &str) -> Result<Option<Devices>, String> {
+    let list = numbers.split(',').map(|index| index.parse().ok());
     let list: Vec<usize> = list.collect::<Option<_>>().unwrap_or_default();
     if let Some((_, twice)) = list.iter().enumerate().find(|(at, index)| list[..*at].contains(index)) {
-        return Err(format!("cuda:{twice} is named twice: name each GPU once"));
+        return Err(format!("{}:{twice} is named twice: name each GPU once", backend.name()));
     }
-    Devices::of_gpus(&list)
-        .ok_or_else(|| "expected auto, cpu, cuda, cuda:N, or several GPUs as cuda:0,1".to_owned())
+    Ok(Devices::numbered(backend, &list))
 }
 
 #[cfg(test)]
@@ -114,8 +161,8 @@ mod tests {
         }
         assert_eq!("auto".parse(), Ok(DeviceRequest::Auto));
         assert_eq!("cuda".parse::<DeviceRequest>(), "cuda:0".parse());
-        let devices = Devices::of_gpus(&[2, 0]).expect("two");
-        assert_eq!((devices.first, devices.further), (Device::Cuda(2), vec![Device::Cuda(0)]));
+        let devices = Devices::numbered(Backend::Cuda, &[2, 0]).expect("two");
+        assert_eq!((devices.first, devices.further), (Device::cuda(2), vec![Device::cuda(0)]));
     }
 
     #[test]

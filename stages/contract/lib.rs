@@ -13,6 +13,7 @@ mod event;
 mod port;
 mod registry;
 pub mod report;
+mod spec;
 mod stage;
 mod template;
 #[cfg(any(test, feature = "testing"))]
@@ -21,11 +22,12 @@ mod tool;
 
 pub use artifact::{Artifact, Kind, Shape};
 pub use context::{Clock, Context, Progress};
-pub use device::{Device, DeviceRequest, Devices};
+pub use device::{Backend, Device, DeviceRequest, Devices};
 pub use error::{Invalid, StageError};
 pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};
 pub use registry::{AnyStage, BadParameter, Build, Code, Look, Registry, StageKind};
-pub use stage::{Available, Spec, Stage};
+pub use spec::Spec;
+pub use stage::{Available, Stage};
 pub use template::{Embedded, Given, Template};
 pub use tool::{Tool, ToolContext, ToolError};

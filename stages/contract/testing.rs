@@ -27,7 +27,7 @@ pub fn context() -> Context<'static> {
         outputs: &NOTHING,
         checkpoint: Path::new("unused"),
         seed: 1,
-        device: Device::Cpu,
+        device: Device::CPU,
         further: &[],
         threads: 1,
         show_text: false,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Kind, Shape, StageError};
 
 use super::compare::Pair;
 use text::corpus::Record;
@@ -70,7 +70,12 @@ impl Differences {
 }
 
 impl Artifact for Differences {
-    const KIND: Kind = Kind::DIFFERENCES;
+    const KIND: Kind = Kind {
+        name: "differences",
+        shape: Shape::File,
+        extension: "jsonl",
+        doc: "sentences that models tag differently, with the tags of each, one JSON object a line",
+    };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let text = std::fs::read_to_string(path).map_err(|e| StageError::io("read", path, e))?;

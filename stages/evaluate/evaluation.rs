@@ -376,7 +376,7 @@ pub enum Direction {
 
 impl Artifact for Evaluation {
     const KIND: Kind =
-        Kind { name: "evaluation", doc: "a JSON report of what `evaluate` found", ..Kind::REPORT };
+        Kind { name: "evaluation", doc: "a JSON report of what `evaluate` found", ..Report::KIND };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let Report(value) = Report::load(path)?;

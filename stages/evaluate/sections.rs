@@ -2,6 +2,7 @@
 
 mod differences;
 mod models;
+mod numbers;
 mod scores;
 
 use stage_contract::report::{Block, Bound, Gate, Section, Topic};
@@ -76,9 +77,4 @@ fn foreign(foreign: &Foreign) -> Vec<Block> {
         return Vec::new();
     }
     vec![Block::heading("Entities of types that the final model lacks, which became O"), Block::List(items)]
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 parameters, tokens and operations")]
-fn float(count: usize) -> f64 {
-    count as f64
 }

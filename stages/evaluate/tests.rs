@@ -130,7 +130,7 @@ impl Bench {
     }
 
     fn preflight(&self, misc: Misc) -> Result<(), Invalid> {
-        Evaluate { misc, ..Evaluate::default() }.preflight(&Available::new(&self.inputs), Device::Cpu)
+        Evaluate { misc, ..Evaluate::default() }.preflight(&Available::new(&self.inputs), Device::CPU)
     }
 }
 

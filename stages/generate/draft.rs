@@ -5,7 +5,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     french::{Lead, article_length, capital, join},
-    lexicon::{Entry, Kind, Lexicon, Part, Shares, Table},
+    lexicon::{Entry, Kind, Lexicon, Table},
+    shares::{Part, Shares},
     template::{Form, Noun, Piece},
 };
 

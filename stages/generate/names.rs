@@ -3,7 +3,7 @@
 
 use fake::locales::{Data, FR_FR};
 
-use super::lexicon::{Part, Shares};
+use super::shares::{Part, Shares};
 
 /// People's names, each in one part.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     draft::{Draft, Marked},
-    lexicon::{Lexicon, Part},
+    lexicon::Lexicon,
+    shares::Part,
     template::{self, Piece},
 };
 use text::words::words;

@@ -3,25 +3,11 @@
 //! No way saturates: VNNI adds four products to 32 bits at once, and AVX2 multiplies what it has widened to 16 bits
 //! (`pmaddwd`), because `pmaddubsw` would cut two products of 255 * 127 off at 32,767.
 
-/// Columns of a panel of weights.
-pub(crate) const COLUMNS: usize = 16;
+mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
-/// Most rows of a tile.
-pub(crate) const ROWS: usize = 8;
-
-/// Most panels of a tile: with 8 rows, 24 of AVX-512's 32 registers hold sums.
-pub(crate) const PANELS: usize = 3;
-
-/// Four weights of each column of a panel: the first column's four, the second's, and so on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C, align(64))]
-pub(crate) struct Line(pub [[i8; 4]; COLUMNS]);
-
-/// Four bytes of each row of a tile.
-pub(crate) type Fours = [[u8; 4]; ROWS];
-
-/// A sum for each column of a panel.
-pub(crate) type Sums = [i32; COLUMNS];
+pub(crate) use self::tile::{COLUMNS, Fours, Line, PANELS, ROWS, Sums};
 
 /// A way to compute them; all give the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +80,6 @@ fn plain(rows: usize, x: &[Fours], panels: usize, lines: &[Line], to: &mut [Sums
         }
     }
 }
-
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,8 @@ use stage_contract::{Context, StageError};
 
 use super::{LOGITS, Prune};
 use distillation::{
-    Distillation, Examples, Lesson, crf::transitions::Transitions, hidden_pairs, relation_pair,
+    Distillation, Examples, Lesson, crf::transitions::Transitions, hidden_pairs, losses::LOSSES,
+    relation_pair,
 };
 use encoder::{
     backend::device,
@@ -65,7 +66,8 @@ impl Prune {
         let train = lessons.train.only(&self.share(cx.seed, lessons.train.len(), round));
         let weights = |_| self.weights.clone();
         let trained =
-            Distillation { lesson, train: &train, dev: &lessons.dev, weights: &weights }.run(cx, 1, 0.0)?;
+            Distillation { lesson, train: &train, dev: &lessons.dev, losses: &LOSSES, weights: &weights }
+                .run(cx, 1, 0.0)?;
         Ok(Model { network: trained.network, ..model })
     }
 

@@ -13,7 +13,7 @@ use text::corpus::Report;
 pub(crate) struct Pruning(pub Value);
 
 impl Artifact for Pruning {
-    const KIND: Kind = Kind { name: "pruning", doc: "a JSON report of what was pruned", ..Kind::REPORT };
+    const KIND: Kind = Kind { name: "pruning", doc: "a JSON report of what was pruned", ..Report::KIND };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         Report::load(path).map(|Report(value)| Self(value))

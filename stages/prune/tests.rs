@@ -133,7 +133,7 @@ fn what_makes_no_sense_is_found_before_any_work() {
     let path = root.path().join("model");
     model(false).save(&path).expect("saved");
     let wired = BTreeMap::from([("model".to_owned(), path.clone())]);
-    let preflight = |stage: &Prune| stage.preflight(&Available::new(&wired), Device::Cpu);
+    let preflight = |stage: &Prune| stage.preflight(&Available::new(&wired), Device::CPU);
     preflight(&Prune::default()).expect("all well");
     let few = preflight(&Prune { heads: 0.2, ..Prune::default() }).expect_err("less than a head");
     assert_eq!(few.message, "heads = 0.2 of 4 is less than one head");
@@ -328,7 +328,7 @@ fn layers_go_before_all_else_and_the_report_keeps_their_numbers() {
     assert_eq!(wrong.at.as_deref(), Some("layers"));
     let wired = BTreeMap::from([("model".to_owned(), root.path().join("model"))]);
     let many = Prune { layers: 5, ..Prune::default() };
-    let wrong = many.preflight(&Available::new(&wired), Device::Cpu).expect_err("more than there are");
+    let wrong = many.preflight(&Available::new(&wired), Device::CPU).expect_err("more than there are");
     assert_eq!(wrong.message, "`layers` is 5, but the model has 4");
 }
 
@@ -355,7 +355,7 @@ fn a_budget_without_what_it_is_compared_with_or_out_of_reach_is_refused_before_a
     let root = tempfile::tempdir().expect("a folder");
     let inputs = project(root.path());
     let refused =
-        |stage: &Prune| stage.preflight(&Available::new(&inputs), Device::Cpu).expect_err("refused");
+        |stage: &Prune| stage.preflight(&Available::new(&inputs), Device::CPU).expect_err("refused");
     let wrong = refused(&budget(Size::Number(0.05)));
     assert_eq!(wrong.at.as_deref(), Some("params"));
     assert!(wrong.message.contains("the smallest shape of this model costs"), "{wrong}");

@@ -1,11 +1,43 @@
-//! Within a module of the runner: which file names which, and that no way along these arrows leads back.
+//! Within a module of the runner, a stage or a package of stages: which file names which, and that no way along these
+//! arrows leads back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{code, files, heads, kept, names_after};
 
-/// Modules whose files form no circle.
-const ROOMS: [&str; 3] = ["store", "executor", "runner"];
+/// Files that belong together, and form no circle.
+struct Room {
+    /// Where they lie: `src/runner`.
+    folder: String,
+    /// The file that declares them: `src/runner.rs`.
+    root: String,
+    /// How paths to them begin: `crate::runner`.
+    prefix: String,
+}
+
+impl Room {
+    /// A module at the root of a crate.
+    fn module(source: &str, name: &str) -> Self {
+        let folder = format!("{source}/{name}");
+        Self { root: format!("{folder}.rs"), folder, prefix: format!("crate::{name}") }
+    }
+
+    /// A whole crate.
+    fn package(folder: &str) -> Self {
+        Self { root: format!("{folder}/lib.rs"), folder: folder.to_owned(), prefix: "crate".to_owned() }
+    }
+}
+
+/// Every module of the runner that has files of its own, every stage, every package.
+fn rooms() -> Vec<Room> {
+    let modules = ["store", "executor", "runner"].map(|name| Room::module("src", name));
+    let stages = ["annotate", "augment", "evaluate", "generate", "predict", "prune", "split", "teach"];
+    let packages =
+        ["ml/text", "ml/encoder", "ml/measure", "ml/train", "ml/distillation", "kernels", "contract"];
+    let stages = stages.map(|name| Room::module("stages", name));
+    let packages = packages.map(|folder| Room::package(&format!("stages/{folder}")));
+    modules.into_iter().chain(stages).chain(packages).collect()
+}
 
 /// Words of code that only an executor needs; `Command` is also what a stage of the pipeline file may be.
 const OF_PROCESSES: [&str; 8] =
@@ -15,18 +47,21 @@ const OF_PROCESSES: [&str; 8] =
 type Path = Vec<String>;
 
 /// A room's files and their code, without tests and comments.
-fn sources(room: &str, files: &[(String, String)]) -> BTreeMap<Path, String> {
+fn sources(room: &Room, files: &[(String, String)]) -> BTreeMap<Path, String> {
     let mut sources = BTreeMap::new();
     for (path, content) in files {
-        let Some(inner) = path.strip_prefix(&format!("src/{room}")) else { continue };
-        let Some(inner) =
-            inner.strip_suffix(".rs").filter(|inner| inner.is_empty() || inner.starts_with('/'))
-        else {
-            continue;
-        };
+        let below = || path.strip_prefix(&room.folder)?.strip_prefix('/')?.strip_suffix(".rs");
+        let Some(inner) = (if *path == room.root { Some("") } else { below() }) else { continue };
         let module: Path = inner.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        if !module.iter().any(|part| part == "tests") {
-            sources.insert(module, code(content.split("#[cfg(test)]").next().unwrap_or_default()));
+        let beside = ["tests", "testing", "benches", "build"];
+        // The parts of a stage may name its parameters, which stand in the stage's file.
+        let is_stage =
+            module.is_empty() && room.folder.starts_with("stages/") && !room.root.ends_with("lib.rs");
+        if !is_stage && !module.iter().any(|part| beside.contains(&part.as_str())) {
+            let code = code(content.split("#[cfg(test)]").next().unwrap_or_default());
+            // Inside of an inline module `super` is the file itself.
+            let outer = code.lines().filter(|line| !line.starts_with("    use super::"));
+            sources.insert(module, outer.collect::<Vec<_>>().join("\n"));
         }
     }
     sources
@@ -38,6 +73,20 @@ fn words(code: &str) -> BTreeSet<&str> {
     lines.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).collect()
 }
 
+/// `{a::b, c::{d, e}}` gives `a::b` and `c::{d, e}`.
+fn branches(group: &str) -> Vec<String> {
+    let (mut depth, mut found) = (0, vec![String::new()]);
+    for c in group.trim().trim_start_matches('{').trim_end_matches('}').chars() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        match found.last_mut() {
+            Some(_) if c == ',' && depth == 0 => found.push(String::new()),
+            Some(last) => last.push(c),
+            None => {}
+        }
+    }
+    found
+}
+
 /// What a file hands on of its children, by name, and its code without that.
 fn re_exports(code: &str) -> (BTreeMap<String, String>, String) {
     let (mut found, mut rest) = (BTreeMap::new(), String::new());
@@ -47,7 +96,10 @@ fn re_exports(code: &str) -> (BTreeMap<String, String>, String) {
             continue;
         }
         let (statement, after) = part.split_once(';').unwrap_or((part, ""));
-        if let Some((child, names)) = statement.split_once("::") {
+        let statement = statement.trim().trim_start_matches("self::");
+        let branches =
+            if statement.starts_with('{') { branches(statement) } else { vec![statement.to_owned()] };
+        for (child, names) in branches.iter().filter_map(|branch| branch.split_once("::")) {
             found.extend(heads(names).into_iter().map(|name| (name, child.trim().to_owned())));
         }
         rest.push_str(after);
@@ -56,7 +108,7 @@ fn re_exports(code: &str) -> (BTreeMap<String, String>, String) {
 }
 
 /// Which files of a room each of its files names.
-fn arrows(room: &str, sources: &BTreeMap<Path, String>) -> BTreeMap<Path, BTreeSet<Path>> {
+fn arrows(room: &Room, sources: &BTreeMap<Path, String>) -> BTreeMap<Path, BTreeSet<Path>> {
     let exports: BTreeMap<_, _> = sources.iter().map(|(path, code)| (path, re_exports(code))).collect();
     // The file that a name stands for, seen from within a module.
     let find = |module: &[String], name: &str| {
@@ -73,7 +125,7 @@ fn arrows(room: &str, sources: &BTreeMap<Path, String>) -> BTreeMap<Path, BTreeS
             let names = names_after(rest, &vec!["super"; up].join("::"));
             to.extend(names.iter().filter(|name| *name != "super").map(|name| find(above, name)));
         }
-        to.extend(names_after(rest, &format!("crate::{room}")).iter().map(|name| find(&[], name)));
+        to.extend(names_after(rest, &room.prefix).iter().map(|name| find(&[], name)));
         let words = words(rest);
         to.extend(names.keys().filter(|name| words.contains(name.as_str())).map(|name| find(path, name)));
         let children = sources.keys().filter(|child| child.split_last().is_some_and(|(_, up)| up == **path));
@@ -86,7 +138,7 @@ fn arrows(room: &str, sources: &BTreeMap<Path, String>) -> BTreeMap<Path, BTreeS
 }
 
 /// A way from a file back to itself, if there is one.
-fn circles(room: &str, files: &[(String, String)]) -> Vec<String> {
+fn circles(room: &Room, files: &[(String, String)]) -> Vec<String> {
     let arrows = arrows(room, &sources(room, files));
     let mut left: BTreeSet<&Path> = arrows.keys().collect();
     // What names nothing that is left can be taken away; what can never be is on a circle, or leads to one.
@@ -94,7 +146,7 @@ fn circles(room: &str, files: &[(String, String)]) -> Vec<String> {
         let free = *free;
         left.remove(free);
     }
-    let shown = |path: &Path| [&[room.to_owned()], path.as_slice()].concat().join("/");
+    let shown = |path: &Path| [std::slice::from_ref(&room.folder), path.as_slice()].concat().join("/");
     left.iter()
         .map(|path| {
             let to: Vec<_> = arrows[*path].iter().filter(|to| left.contains(to)).map(shown).collect();
@@ -115,15 +167,20 @@ fn mentions_of_processes(path: &str, content: &str) -> Vec<String> {
 
 #[test]
 fn the_files_of_a_room_form_no_circle() {
-    let sources = files("src", ".rs");
-    kept(&ROOMS.iter().flat_map(|room| circles(room, &sources)).collect::<Vec<_>>());
+    let sources = [files("src", ".rs"), files("stages", ".rs")].concat();
+    let rooms = rooms();
+    for room in &rooms {
+        assert!(sources.iter().any(|(path, _)| *path == room.root), "{} is there", room.root);
+    }
+    kept(&rooms.iter().flat_map(|room| circles(room, &sources)).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_circle_is_noticed() {
     let circles = |root: &str, a: &str, b: &str| {
         let named = [("src/room.rs", root), ("src/room/a.rs", a), ("src/room/b.rs", b), ("src/roomy.rs", a)];
-        circles("room", &named.map(|(path, code)| (path.to_owned(), code.to_owned()))).len()
+        circles(&Room::module("src", "room"), &named.map(|(path, code)| (path.to_owned(), code.to_owned())))
+            .len()
     };
     let root = "mod a;\nmod b;\npub use a::{A, make};\npub use b::B;";
     assert_eq!(circles(root, "", "use super::A;"), 0);

@@ -212,7 +212,7 @@ use stage_contract::{Build, Device, Registry};
 include!(concat!(env!("OUT_DIR"), "/code.rs"));
 
 pub fn registry() -> Registry {
-    Registry::new(Build { code: CODE, compiler: COMPILER, device: |_| Ok((Device::Cpu.into(), None)) })
+    Registry::new(Build { code: CODE, compiler: COMPILER, device: |_| Ok((Device::CPU.into(), None)) })
         .stage::<first::First>()
         .stage::<second::Second>()
 }

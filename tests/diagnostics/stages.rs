@@ -10,7 +10,7 @@ use stage_contract::{
 };
 
 pub fn registry() -> Registry {
-    let build = Build { code: &[], compiler: "", device: |_| Ok((Device::Cpu.into(), None)) };
+    let build = Build { code: &[], compiler: "", device: |_| Ok((Device::CPU.into(), None)) };
     Registry::new(build)
         .stage::<Annotate>()
         .stage::<Split>()
@@ -39,11 +39,32 @@ macro_rules! artifacts {
 
 artifacts! {
     AnyFile = Kind::FILE;
-    Text = Kind::TEXT;
-    Gold = Kind::GOLD;
-    Model = Kind::MODEL;
-    Records = Kind::RECORDS;
-    Report = Kind::REPORT;
+    Text = Kind {
+        name: "text",
+        shape: stage_contract::Shape::FileOrFolder,
+        extension: "",
+        doc: "raw UTF-8 text, one sentence a line: a file, or a folder whose file stems name the sources",
+    };
+    Gold = Kind {
+        name: "gold",
+        shape: stage_contract::Shape::FileOrFolder,
+        extension: "",
+        doc: "gold tags: CoNLL/BIO columns or {\"tokens\",\"ner_tags\"} JSONL: a file, or a folder whose file stems name the sets",
+    };
+    Model = Kind {
+        name: "model",
+        shape: stage_contract::Shape::Folder,
+        extension: "",
+        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and tokenizer.json or \
+              sentencepiece.bpe.model",
+    };
+    Records = Kind {
+        name: "records",
+        shape: stage_contract::Shape::File,
+        extension: "jsonl",
+        doc: "annotated sentences, one JSON object a line",
+    };
+    Report = Kind { name: "report", shape: stage_contract::Shape::File, extension: "json", doc: "a JSON report" };
 }
 
 /// What happens to MISC.

@@ -20,8 +20,8 @@ pub fn registry() -> Registry {
             Err(Invalid::new("no CUDA driver here").help("write `--device cpu`"))
         }
         DeviceRequest::Exactly(devices) => Ok((devices, None)),
-        DeviceRequest::Auto if gpus() > 0 => Ok((Device::Cuda(0).into(), None)),
-        DeviceRequest::Auto => Ok((Device::Cpu.into(), None)),
+        DeviceRequest::Auto if gpus() > 0 => Ok((Device::cuda(0).into(), None)),
+        DeviceRequest::Auto => Ok((Device::CPU.into(), None)),
     };
     Registry::new(Build { code: code(), compiler: "rustc 9", device })
         .stage::<Probe>()
@@ -72,7 +72,8 @@ impl Artifact for Text {
 struct Report(Value);
 
 impl Artifact for Report {
-    const KIND: Kind = Kind::REPORT;
+    const KIND: Kind =
+        Kind { name: "report", shape: stage_contract::Shape::File, extension: "json", doc: "a JSON report" };
     fn load(path: &Path) -> Result<Self, StageError> {
         Text::load(path).map(|text| Self(text.0.into()))
     }
@@ -269,7 +270,7 @@ impl Stage for Gather {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let first = cx.read_optional(&FIRST)?.map(|Text(text)| text);
-        let others = cx.read_further::<Self, _>(&OTHERS)?;
+        let others = cx.read_further(&Self::SPEC, &OTHERS)?;
         let others: Vec<_> = others.into_iter().map(|(name, Text(text))| json!([name, text])).collect();
         cx.write(&REPORT, &Report(json!({ "first": first, "others": others })))
     }

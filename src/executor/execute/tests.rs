@@ -68,7 +68,7 @@ fn play(
         outputs: BTreeMap::new(),
         checkpoint: folder.path().join("checkpoint"),
         seed: 0,
-        devices: Device::Cpu.into(),
+        devices: Device::CPU.into(),
         threads: 1,
         environment: BTreeMap::new(),
         show_text: false,

@@ -6,7 +6,7 @@ use stage_contract::report::{
     Axis, Block, Cell, Column, Fold, Line, LineChart, Measure, Point, Scatter, Table,
 };
 
-use super::float;
+use super::numbers::float;
 use crate::evaluate::evaluation::{self, Evaluation, ModelReport};
 
 /// The numbers that stand for a model.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stage_contract::report::{Axis, Block, Cell, Column, Fold, Intervals, Mark, MarkGroup, Measure, number};
 
-use super::float;
+use super::numbers::float;
 use crate::evaluate::evaluation::{Bounded, Evaluation, Fidelity, Length, Mention, Quality, Scored};
 
 /// Two tables that are never mixed.

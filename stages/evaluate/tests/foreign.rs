@@ -22,7 +22,7 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
     };
     let notes = |stage: &Evaluate| {
         let inputs = Available::new(&bench.inputs);
-        stage.preflight(&inputs, Device::Cpu).map(|()| inputs.into_notes())
+        stage.preflight(&inputs, Device::CPU).map(|()| inputs.into_notes())
     };
     let outcomes = |outcome: &Outcome| {
         ["all", "c", "d"]

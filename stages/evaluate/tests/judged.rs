@@ -28,7 +28,7 @@ fn gates_are_held_against_the_report_told_and_shown() {
     stage.check_inputs(&["teacher", "final", "ce_only", "test", "gold"]).expect("all is wired");
     let without = stage.check_inputs(&["teacher", "final", "test", "gold"]).expect_err("no ce_only");
     assert_eq!(without.at.as_deref(), Some("gates.better.against"));
-    stage.preflight(&Available::new(&bench.inputs), Device::Cpu).expect("all is there");
+    stage.preflight(&Available::new(&bench.inputs), Device::CPU).expect("all is there");
 
     let outcome = bench.stage(&stage, true).expect("a report");
     let expected = [

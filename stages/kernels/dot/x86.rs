@@ -10,7 +10,7 @@ use std::arch::x86_64::{
     _mm512_storeu_si512,
 };
 
-use super::{COLUMNS, Fours, Line, PANELS, ROWS, Sums};
+use super::tile::{COLUMNS, Fours, Line, PANELS, ROWS, Sums};
 
 macro_rules! found {
     ($name:ident: $($feature:tt)*) => {

@@ -6,7 +6,7 @@ use stage_contract::{Context, StageError};
 use crate::{
     examples::Examples,
     losses::{
-        LOSSES, Weights,
+        Weights,
         loss::{Lesson, Loss, Pass, Said, Wants},
     },
     targets::Targets,
@@ -37,6 +37,8 @@ pub struct Distillation<'a> {
     pub train: &'a Examples,
     /// What to be measured on.
     pub dev: &'a Examples,
+    /// The losses that `weights` may name: [`LOSSES`](crate::losses::LOSSES), or others.
+    pub losses: &'a [&'a dyn Loss],
     /// Weights of the losses at a step.
     pub weights: &'a (dyn Fn(At) -> Weights + Sync),
 }
@@ -123,7 +125,7 @@ impl Objective for Distillation<'_> {
         let taught = theirs.as_ref().unwrap_or(&batch);
         let targets = Targets::new(&batch, taught, self.train);
 
-        let losses = LOSSES.into_iter().filter(|loss| weights.get(loss.name()) > 0.0);
+        let losses = self.losses.iter().copied().filter(|loss| weights.get(loss.name()) > 0.0);
         let losses: Vec<(&dyn Loss, Wants)> = losses.map(|loss| (loss, loss.wants(&lesson))).collect();
         let wanted = losses.iter().flat_map(|(_, wants)| wants.states.iter().copied());
         let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.unzip();

@@ -11,7 +11,7 @@ use std::{
 
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
 use serde::{Deserialize, Serialize};
-use stage_contract::{Artifact, Invalid, Kind, StageError};
+use stage_contract::{Artifact, Invalid, Kind, Shape, StageError};
 
 use crate::{
     model::ModelFolder,
@@ -82,7 +82,12 @@ impl Origin {
 }
 
 impl Artifact for Logits {
-    const KIND: Kind = Kind::LOGITS;
+    const KIND: Kind = Kind {
+        name: "logits",
+        shape: Shape::File,
+        extension: "safetensors",
+        doc: "a model's word logits, one tensor for each record",
+    };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let bytes = read(path)?;

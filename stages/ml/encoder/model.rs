@@ -6,7 +6,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use stage_contract::{Artifact, Invalid, Kind, StageError};
+use stage_contract::{Artifact, Invalid, Kind, Shape, StageError};
 
 use crate::{
     backend::{host::host, precision::Precision, prepacked::WeightFormat},
@@ -86,7 +86,13 @@ impl Model {
 
 /// A model that a stage writes; one that it reads is a [`ModelFolder`], because only the stage knows on which device.
 impl Artifact for Model {
-    const KIND: Kind = Kind::MODEL;
+    const KIND: Kind = Kind {
+        name: "model",
+        shape: Shape::Folder,
+        extension: "",
+        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and tokenizer.json or \
+              sentencepiece.bpe.model",
+    };
 
     /// On the CPU.
     fn load(path: &Path) -> Result<Self, StageError> {
@@ -149,7 +155,7 @@ impl ModelFolder {
 }
 
 impl Artifact for ModelFolder {
-    const KIND: Kind = Kind::MODEL;
+    const KIND: Kind = Model::KIND;
 
     fn load(path: &Path) -> Result<Self, StageError> {
         Ok(Self { path: path.to_owned() })

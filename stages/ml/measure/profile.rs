@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Artifact, Kind, StageError};
 
 use encoder::config::Config;
+use text::corpus::Report;
 
 /// Milliseconds of parts of an encoder, medians over rounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +90,7 @@ pub fn rising(values: &[f64]) -> Vec<f64> {
 }
 
 impl Artifact for Profile {
-    const KIND: Kind = Kind::REPORT;
+    const KIND: Kind = Kind { name: "profile", doc: "how long layers of each width take", ..Report::KIND };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let text = fs::read_to_string(path).map_err(|e| StageError::io("read", path, e))?;

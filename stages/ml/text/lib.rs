@@ -7,6 +7,7 @@ pub mod folder;
 pub mod labels;
 pub mod links;
 pub mod mojibake;
+pub mod pieces;
 pub mod random;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

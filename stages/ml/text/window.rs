@@ -1,6 +1,6 @@
 //! Alignment of pieces with words, and windows over long texts.
 
-use crate::tokenizer::{Anchor, Piece, Special, Window};
+use crate::pieces::{Anchor, Piece, Special, Window};
 
 /// The pieces of one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Kind, Shape, StageError};
 
 use text::corpus::{json_problem, read, write};
 
@@ -102,7 +102,12 @@ impl Step {
 }
 
 impl Artifact for History {
-    const KIND: Kind = Kind::HISTORY;
+    const KIND: Kind = Kind {
+        name: "history",
+        shape: Shape::Folder,
+        extension: "",
+        doc: "training curves: steps.jsonl and epochs.csv",
+    };
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let (file, wrong) = (path.join("steps.jsonl"), |file: &Path, line: usize, message: &str| {

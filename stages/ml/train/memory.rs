@@ -127,7 +127,7 @@ impl Room {
     /// With so many bytes to plan with.
     #[must_use]
     pub fn of(cost: Cost, bytes: u64) -> Self {
-        Self { device: Device::Cuda(0), cost, bytes }
+        Self { device: Device::cuda(0), cost, bytes }
     }
 
     fn takes(&self, members: &[usize], texts: &[Encoded]) -> u64 {
@@ -269,12 +269,12 @@ mod tests {
             "called `Result::unwrap()` on an `Err` value: DriverError(CUDA_ERROR_OUT_OF_MEMORY)",
             "OutOfMemory { size: 1 }",
         ] {
-            let error = within::<()>(&Device::Cuda(1), || panic!("{words}")).expect_err("no memory");
+            let error = within::<()>(&Device::cuda(1), || panic!("{words}")).expect_err("no memory");
             assert_eq!(error.to_string(), "cuda:1 ran out of memory");
             assert!(error.advice().is_some_and(|help| help.contains("bf16")));
         }
-        assert_eq!(within(&Device::Cpu, || Ok(7)).expect("all is well"), 7);
-        let other = catch_unwind(|| within::<()>(&Device::Cpu, || panic!("of another sort")));
+        assert_eq!(within(&Device::CPU, || Ok(7)).expect("all is well"), 7);
+        let other = catch_unwind(|| within::<()>(&Device::CPU, || panic!("of another sort")));
         assert_eq!(other.expect_err("goes on").downcast_ref::<&str>(), Some(&"of another sort"));
     }
 

@@ -13,6 +13,7 @@ use stage_contract::testing::context;
 use super::*;
 use crate::{
     crf::transitions::{Transitions, bigram},
+    losses::LOSSES,
     params::{CrfTeacher, Training},
     projection, soft,
 };
@@ -82,7 +83,8 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
         relation: None,
         transitions: &transitions,
     };
-    let distillation = Distillation { lesson, train: &none, dev: &none, weights: &|_| four() };
+    let distillation =
+        Distillation { lesson, train: &none, dev: &none, losses: &LOSSES, weights: &|_| four() };
     // No piece reaches the second word, for there is nothing of it.
     let encoded = encode(&student, [("Anna Anna", &[[0, 4], [4, 4], [5, 9]][..])]).expect("sub-words");
     let batch = Batch::pack(&encoded, &[0]);
@@ -140,7 +142,13 @@ impl<'a> Case<'a> {
             transitions: &self.transitions,
         };
         let weights = |_| self.weights.clone();
-        learn(&Distillation { lesson, train: &self.train, dev: &self.dev, weights: &weights })
+        learn(&Distillation {
+            lesson,
+            train: &self.train,
+            dev: &self.dev,
+            losses: &LOSSES,
+            weights: &weights,
+        })
     }
 
     /// With the relation loss too, in two parts.

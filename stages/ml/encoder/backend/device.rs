@@ -4,7 +4,7 @@
 //! nothing here or elsewhere asks for a default device, and CUDA is only named after [`resolve`] found it whole.
 
 use ::burn::tensor;
-use stage_contract::{Device, DeviceRequest, Devices, Invalid};
+use stage_contract::{Backend, Device, DeviceRequest, Devices, Invalid};
 
 use crate::backend::fused;
 
@@ -17,15 +17,15 @@ mod cuda;
 /// For CUDA in a build without it, which [`resolve`] never returns.
 #[must_use]
 pub fn burn(device: Device) -> tensor::Device {
-    match device {
-        Device::Cpu => {
+    match device.backend {
+        Backend::Cpu => {
             kernels::memory::hold();
             tensor::Device::flex()
         }
         #[cfg(feature = "cuda")]
-        Device::Cuda(index) => tensor::Device::cuda(index),
+        Backend::Cuda => tensor::Device::cuda(device.index),
         #[cfg(not(feature = "cuda"))]
-        Device::Cuda(index) => panic!("cuda:{index} in a build without CUDA"),
+        Backend::Cuda => panic!("{device} in a build without CUDA"),
     }
 }
 
@@ -48,11 +48,11 @@ pub fn resolve(request: DeviceRequest) -> Result<(Devices, Option<String>), Inva
             Ok((devices, None))
         }
         #[cfg(not(feature = "cuda"))]
-        DeviceRequest::Auto => Ok((Device::Cpu.into(), None)),
+        DeviceRequest::Auto => Ok((Device::CPU.into(), None)),
         #[cfg(feature = "cuda")]
         DeviceRequest::Auto => Ok(match cuda(0) {
-            Ok(what) => (Device::Cuda(0).into(), Some(format!("using {}: {what}", Device::Cuda(0)))),
-            Err(why) => (Device::Cpu.into(), Some(format!("using the CPU: {why}"))),
+            Ok(what) => (Device::cuda(0).into(), Some(format!("using {}: {what}", Device::cuda(0)))),
+            Err(why) => (Device::CPU.into(), Some(format!("using the CPU: {why}"))),
         }),
     }
 }
@@ -60,12 +60,12 @@ pub fn resolve(request: DeviceRequest) -> Result<(Devices, Option<String>), Inva
 /// Bytes of a device's own memory that nothing takes now; none for the CPU.
 #[must_use]
 pub fn free(device: Device) -> Option<u64> {
-    match device {
-        Device::Cpu => None,
+    match device.backend {
+        Backend::Cpu => None,
         #[cfg(feature = "cuda")]
-        Device::Cuda(index) => cuda::free(index),
+        Backend::Cuda => cuda::free(device.index),
         #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => None,
+        Backend::Cuda => None,
     }
 }
 
@@ -87,19 +87,19 @@ mod tests {
 
     #[test]
     fn the_cpu_is_always_there() {
-        let found = resolve(DeviceRequest::Exactly(Device::Cpu.into())).expect("the CPU");
-        assert_eq!(found, (Device::Cpu.into(), None));
-        assert_eq!(burn(Device::Cpu), tensor::Device::flex());
-        assert_eq!(free(Device::Cpu), None);
+        let found = resolve(DeviceRequest::Exactly(Device::CPU.into())).expect("the CPU");
+        assert_eq!(found, (Device::CPU.into(), None));
+        assert_eq!(burn(Device::CPU), tensor::Device::flex());
+        assert_eq!(free(Device::CPU), None);
     }
 
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_build_without_cuda_says_how_to_get_it_and_takes_the_cpu_by_itself() {
-        let error = resolve(DeviceRequest::Exactly(Device::Cuda(0).into())).expect_err("no CUDA here");
+        let error = resolve(DeviceRequest::Exactly(Device::cuda(0).into())).expect_err("no CUDA here");
         assert_eq!(error.message, "CUDA is not in this build");
         assert!(error.help.expect("help").contains("--features cuda"));
-        assert_eq!(resolve(DeviceRequest::Auto).expect("the CPU"), (Device::Cpu.into(), None));
+        assert_eq!(resolve(DeviceRequest::Auto).expect("the CPU"), (Device::CPU.into(), None));
     }
 
     #[cfg(feature = "cuda")]
@@ -108,10 +108,10 @@ mod tests {
         if !tensor::Device::enumerate(tensor::DeviceType::Cuda).into_vec().is_empty() {
             return;
         }
-        let error = resolve(DeviceRequest::Exactly(Device::Cuda(0).into())).expect_err("no driver here");
+        let error = resolve(DeviceRequest::Exactly(Device::cuda(0).into())).expect_err("no driver here");
         assert!(error.message.contains("no NVIDIA driver"), "{}", error.message);
         let (device, why) = resolve(DeviceRequest::Auto).expect("the CPU");
-        assert_eq!(device, Device::Cpu.into());
+        assert_eq!(device, Device::CPU.into());
         assert!(why.expect("a reason").starts_with("using the CPU: no CUDA device"));
     }
 }

@@ -45,13 +45,13 @@ pub fn places() -> Vec<Place> {
 pub fn pairs() -> Vec<(Place, contract::Device)> {
     let cpu = |name, pretended| Place { name, device: Device::flex(), pretended, far: 2e-5 };
     let mut pairs = vec![
-        (cpu("the CPU", false), contract::Device::Cpu),
-        (cpu("Burn's operations", true), contract::Device::Cpu),
+        (cpu("the CPU", false), contract::Device::CPU),
+        (cpu("Burn's operations", true), contract::Device::CPU),
     ];
     match gpu(0).and_then(|first| gpu(1).map(|_| first)) {
         Ok(device) => {
             let cuda = Place { name: "CUDA", device, pretended: false, far: 2e-2 };
-            pairs.push((cuda, contract::Device::Cuda(1)));
+            pairs.push((cuda, contract::Device::cuda(1)));
         }
         Err(why) => eprintln!("SKIPPED ON TWO GPUS, and run on the CPU twice: {why}"),
     }
@@ -60,7 +60,7 @@ pub fn pairs() -> Vec<(Place, contract::Device)> {
 
 /// The GPU of that number, or what it lacks.
 fn gpu(index: usize) -> Result<Device, String> {
-    let device = contract::Device::Cuda(index);
+    let device = contract::Device::cuda(index);
     match device::resolve(contract::DeviceRequest::Exactly(device.into())) {
         Ok(_) => Ok(device::burn(device)),
         Err(why) => Err(why.message),

@@ -133,7 +133,8 @@ pub(super) fn rows(text: &str) -> Result<Vec<Sentence>, Problem> {
             names = Some(header.names().map_err(|message| problem(number, message))?);
             continue;
         }
-        let row: Row = serde_json::from_str(line).map_err(|e| problem(number, super::json_problem(&e)))?;
+        let row: Row =
+            serde_json::from_str(line).map_err(|e| problem(number, super::files::json_problem(&e)))?;
         if row.tokens.len() != row.ner_tags.len() {
             return Err(problem(
                 number,

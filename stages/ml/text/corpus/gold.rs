@@ -2,11 +2,12 @@
 
 use std::{fs, io::Write, path::Path};
 
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Kind, Shape, StageError};
 
 use super::{
-    Provenance, Record,
     columns::{self, Sentence},
+    files::{read, write},
+    record::{Provenance, Record},
     text,
 };
 
@@ -30,14 +31,19 @@ pub struct GoldSet {
 const EXTENSIONS: [&str; 7] = ["bio", "conll", "iob", "iob2", "jsonl", "tsv", "txt"];
 
 impl Artifact for Gold {
-    const KIND: Kind = Kind::GOLD;
+    const KIND: Kind = Kind {
+        name: "gold",
+        shape: Shape::FileOrFolder,
+        extension: "",
+        doc: "gold tags: CoNLL/BIO columns or {\"tokens\",\"ner_tags\"} JSONL: a file, or a folder whose file stems name the sets",
+    };
 
     /// `.jsonl` is `{"tokens","ner_tags"}` lines, everything else columns. Record ids are `set:n` from 1, groups the
     /// document (`set/n`) where the file marks documents with `-DOCSTART-`, else the id.
     fn load(path: &Path) -> Result<Self, StageError> {
         let mut sets = Vec::new();
         for (name, file) in text::files(path, &EXTENSIONS)? {
-            let text = text::read(&file)?;
+            let text = read(&file)?;
             let json = file.extension().is_some_and(|e| e == "jsonl");
             let read = if json { columns::rows(&text) } else { columns::columns(&text) };
             let sentences = read.map_err(|problem| {
@@ -91,7 +97,7 @@ impl GoldSet {
                 .check()
                 .map_err(|problem| StageError::new(format!("record `{}`: {problem}", record.id)))?;
         }
-        super::write(path, |out| {
+        write(path, |out| {
             for (index, record) in self.records.iter().enumerate() {
                 if index > 0 {
                     out.write_all(b"\n")?;

@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Kind, Shape, StageError};
 
-use crate::{encoding, folder};
+use super::files::{read, write};
 
 /// One raw line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,12 @@ pub struct Text {
 }
 
 impl Artifact for Text {
-    const KIND: Kind = Kind::TEXT;
+    const KIND: Kind = Kind {
+        name: "text",
+        shape: Shape::FileOrFolder,
+        extension: "",
+        doc: "raw UTF-8 text, one sentence a line: a file, or a folder whose file stems name the sources",
+    };
 
     /// Other files than .txt in a folder, hidden ones and subfolders are not read.
     fn load(path: &Path) -> Result<Self, StageError> {
@@ -64,7 +69,7 @@ impl Artifact for Text {
         }
         fs::create_dir(path).map_err(|e| StageError::io("create", path, e))?;
         for (source, lines) in sources {
-            super::write(&path.join(format!("{}.txt", checked_stem(source)?)), |out| {
+            write(&path.join(format!("{}.txt", checked_stem(source)?)), |out| {
                 lines.iter().try_for_each(|line| writeln!(out, "{line}"))
             })?;
         }
@@ -119,28 +124,6 @@ pub(super) fn files(path: &Path, extensions: &[&str]) -> Result<Vec<(String, Pat
         named.push((stem, file));
     }
     Ok(named)
-}
-
-/// A file's text: UTF-8, a byte order mark left out, ends of lines as `\n`.
-///
-/// # Errors
-/// Unreadable, or no UTF-8: with the place and what the file seems to be.
-pub fn read(path: &Path) -> Result<String, StageError> {
-    let bytes = folder::read(path)?;
-    // ASCII in UTF-16 is UTF-8 too.
-    if encoding::is_wide(&bytes) {
-        return Err(
-            StageError::new(format!("{}: not UTF-8", path.display())).help(encoding::advice(&bytes, path))
-        );
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
-        StageError::new(format!("{}:{line}: not UTF-8", path.display()))
-            .help(encoding::advice(error.as_bytes(), path))
-    })?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    Ok(if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text })
 }
 
 #[cfg(test)]

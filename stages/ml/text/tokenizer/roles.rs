@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 use tokenizers::Tokenizer;
 
-use super::Special;
-use crate::folder;
+use crate::{folder, pieces::Special};
 
 /// The text of the tokens that have a part, as far as a model folder says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

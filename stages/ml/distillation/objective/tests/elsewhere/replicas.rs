@@ -92,7 +92,7 @@ fn memory_that_runs_out_on_a_further_device_is_an_error_with_advice() {
     let network = trainable(student.network.clone(), false);
     let replicas = Replicas::of(&network, Some(&teacher.network), vec![Device::flex()], false);
     let (replicas, at) = (replicas.expect("threads"), At { epoch: 1, share: 0.0 });
-    let devices = stage_contract::Devices::of_gpus(&[2, 0]).expect("two");
+    let devices = stage_contract::Devices::numbered(stage_contract::Backend::Cuda, &[2, 0]).expect("two");
     let step = || {
         let texts = &lesson.train.encoded;
         replicas.backward(&Short(&teacher.network), &network, texts, &[vec![0, 1]], at).map(drop)
