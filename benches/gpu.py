@@ -68,7 +68,7 @@ class Torch:
 
 
 def flops(config, batches) -> float:
-    """Matrix products of a forward pass over tokens, as `stages/ml/flops.rs` counts them: no padding."""
+    """Matrix products of a forward pass over tokens, as `stages/ml/encoder/flops.rs` counts them: no padding."""
     h, f, n = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     of = lambda tokens: 2 * tokens * (n * (4 * h * h + 2 * tokens * h + 2 * h * f) + h * config.num_labels)
     return float(sum(of(len(window)) for windows in batches for window in windows))

@@ -3,7 +3,7 @@
 //! Lines are cleaned, split into words and read by the teacher in batches of similar length. Its IO labels become BIO
 //! tags (docs/formats.md, "Words, labels and windows"): the most probable type at T = 1 after the MISC policy, B- where
 //! it differs from the previous word's. A teacher that has B- labels itself may also say B- within a type
-//! (`ml/decode.rs`).
+//! (`ml/encoder/decode.rs`).
 
 use std::collections::BTreeMap;
 

@@ -53,7 +53,7 @@ use text::{
 };
 
 /// Measures teacher and students side by side and writes one report with two tables that are never mixed: *fidelity*,
-/// the agreement with the teacher's own tags on the test part, and *quality*, the score against gold tags. Masks say
+/// the agreement with the teacher's own tags on the test part, and *quality*, the score against gold tags. Gates say
 /// whether the numbers are good enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -19,7 +19,7 @@ pub struct Accepted {
     pub from: Entry,
     /// What it is accepted for.
     pub fingerprint: Fingerprint,
-    /// `code changed: ml/losses.rs`.
+    /// `code changed: ml/distillation/losses.rs`.
     pub why: String,
 }
 

@@ -89,8 +89,8 @@ pub fn own_changes(
     reasons
 }
 
-/// `code changed: ml/losses.rs, crate tokenizers 0.23.2 -> 0.23.3`; no more than the fact where the parts
-/// before are not known.
+/// `code changed: ml/distillation/losses.rs, crate tokenizers 0.23.2 -> 0.23.3`; no more than the fact where the
+/// parts before are not known.
 #[must_use]
 pub fn changed_code(before: &Parts, now: &Parts) -> String {
     /// More names than these say: everything.

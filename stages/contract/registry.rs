@@ -112,7 +112,7 @@ pub struct Build {
 pub struct Code {
     /// The stage's name; empty: every stage that is not named.
     pub stage: &'static str,
-    /// What it is made of, sorted, each with its hash: `ml/losses.rs`, `crate tokenizers`.
+    /// What it is made of, sorted, each with its hash: `ml/distillation/losses.rs`, `crate tokenizers`.
     pub parts: &'static [(&'static str, &'static str)],
 }
 

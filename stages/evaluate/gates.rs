@@ -1,4 +1,4 @@
-//! Masks: bounds on what was measured, and what they say (docs/formats.md, "Masks").
+//! Gates: bounds on what was measured, and what they say (docs/formats.md, "Gates").
 
 mod metric;
 
@@ -48,7 +48,7 @@ pub struct Gate {
     pub mention: Option<Mention>,
 }
 
-/// Masks by name.
+/// Gates by name.
 pub type Masks = BTreeMap<String, Gate>;
 
 /// A gate understood.

@@ -8,6 +8,7 @@ use stage_contract::Device;
 use super::{super::Resources, *};
 use crate::executor::{Task, Termination};
 
+// docs/adding.md: executor
 /// An executor that starts nothing: its jobs do what the test says, and note what is asked of them.
 #[derive(Debug)]
 struct Scripted {
@@ -51,6 +52,7 @@ impl Execution for Playing {
         Ok((self.termination, Some(Usage { memory: 7 })))
     }
 }
+// end
 
 /// How a job ends, the events it told, and what was asked of it.
 fn play(

@@ -1,4 +1,4 @@
-//! Masks.
+//! Gates.
 
 use super::*;
 
