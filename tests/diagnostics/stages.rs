@@ -106,6 +106,7 @@ impl Stage for Annotate {
 #[serde(default, deny_unknown_fields)]
 struct Split {
     /// Shares of train, dev and test; they sum to 1.
+    #[schemars(inner(range(min = 0, max = 1)))]
     shares: [f64; 3],
 }
 
@@ -158,6 +159,7 @@ enum Decay {
 #[serde(default, deny_unknown_fields)]
 struct Schedule {
     /// Share of the steps.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     warmup: f64,
     /// After it.
     kind: Decay,
@@ -173,12 +175,15 @@ impl Default for Schedule {
 #[serde(default, deny_unknown_fields)]
 struct Distill {
     /// Passes over the training part.
+    #[schemars(range(min = 1))]
     epochs: usize,
     /// Softens both distributions.
     temperature: f64,
     /// Layers of the teacher that the student starts from.
+    #[schemars(length(min = 1, max = 12))]
     layers: Vec<usize>,
     /// Of the encoder; the head learns faster.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     learning: f64,
     /// The learning rate over time.
     schedule: Schedule,
@@ -246,6 +251,7 @@ struct Common {
     /// How the learning rate falls.
     decay: Decay,
     /// Of two neighbours.
+    #[schemars(range(min = 0))]
     weight: f64,
 }
 
@@ -283,6 +289,7 @@ struct Gate {
     /// Of which model.
     model: String,
     /// At most this.
+    #[schemars(range(min = 0))]
     max: Option<f64>,
 }
 
