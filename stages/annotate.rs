@@ -56,6 +56,7 @@ pub struct Annotate {
     /// Sentences to take, drawn from all sources in proportion; 0 takes all. For a rehearsal.
     pub sample: usize,
     /// Tokens a batch, at most.
+    #[schemars(range(min = 1))]
     pub tokens: usize,
     /// What the teacher computes in: f32 or bf16.
     pub precision: Precision,
@@ -86,9 +87,6 @@ impl Stage for Annotate {
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        if self.tokens == 0 {
-            return Err(Invalid::new("tokens is 0").at("tokens").help("tokens = 2048"));
-        }
         if self.clean.shortest > self.clean.longest {
             let Rules { shortest, longest, .. } = self.clean;
             return Err(Invalid::new(format!(
@@ -96,11 +94,6 @@ impl Stage for Annotate {
             ))
             .at("clean")
             .help("clean = { shortest = 15, longest = 350 }"));
-        }
-        if !(0.0..=1.0).contains(&self.clean.letters) {
-            return Err(Invalid::new(format!("letters = {} is no share", self.clean.letters))
-                .at("clean")
-                .help("clean = { letters = 0.5 }"));
         }
         Ok(())
     }

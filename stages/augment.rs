@@ -43,19 +43,26 @@ const REPORT: Output<Report> = Output::new("report", "how many of each kind");
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
     /// Sentences whose mentions change places with others of their type.
+    #[schemars(range(min = 0, max = 10))]
     pub substituted: f64,
     /// Sentences in capitals, in small letters, or with names in capitals.
+    #[schemars(range(min = 0, max = 10))]
     pub cased: f64,
     /// Sentences with the mistakes of optical character recognition.
+    #[schemars(range(min = 0, max = 10))]
     pub ocr: f64,
     /// Sentences with the abbreviations of medical and social-care notes.
+    #[schemars(range(min = 0, max = 10))]
     pub abbreviated: f64,
     /// Lines of notes: headings, fields and lists around names and sentences of the records.
+    #[schemars(range(min = 0, max = 10))]
     pub notes: f64,
     /// Sentences and lines of notes with spaces around every word and mark.
+    #[schemars(range(min = 0, max = 10))]
     pub spaced: f64,
     /// Notes of many lines, of up to 1,200 characters before spacing: give the `annotate` that reads them
     /// `clean = { longest = 1500 }`.
+    #[schemars(range(min = 0, max = 10))]
     pub documents: f64,
 }
 
@@ -84,13 +91,7 @@ impl Stage for Augment {
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        let shares = self.shares();
-        if let Some((name, share)) = shares.iter().find(|(_, share)| !(0.0..=10.0).contains(share)) {
-            return Err(Invalid::new(format!("{name} = {share} is no share of 0 to 10 times the records"))
-                .at(*name)
-                .help(format!("{name} = 0.1")));
-        }
-        if shares.iter().all(|(_, share)| *share == 0.0) {
+        if self.shares().iter().all(|(_, share)| *share == 0.0) {
             return Err(Invalid::new("every share is 0: there is nothing to make")
                 .at("notes")
                 .help("notes = 0.15, or leave the stage out"));

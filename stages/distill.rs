@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Examples, Lesson, Training, Weights, check_epochs, check_logits, hidden_pairs,
+    Distillation, Examples, Lesson, Training, Weights, check_logits, hidden_pairs,
     losses::LOSSES,
     relation_pair, search,
     student::{begin_prior, from_teacher, shape, uniform},
@@ -54,6 +54,7 @@ pub struct Distill {
     /// Which of the teacher's layers they are: uniform, top-drop or searched.
     pub layers: Layers,
     /// Passes over the train part.
+    #[schemars(range(min = 1))]
     pub epochs: u32,
     /// Weights of the losses at the beginning; a loss that is not named does not count.
     pub weights_first: Weights,
@@ -109,7 +110,6 @@ impl Stage for Distill {
         self.training.check()?;
         self.weights_first.check("weights_first")?;
         self.weights.check("weights")?;
-        check_epochs(self.epochs)?;
         if self.keep_layers == 1 {
             return Err(Invalid::new("`keep_layers` is 1")
                 .at("keep_layers")
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_out_of_range_are_refused_by_name() {
+    fn parameters_that_need_advice_are_refused_by_name() {
         Distill::default().check().expect("the defaults make sense");
         let training = Training::default();
         for (at, training) in [
@@ -243,8 +243,7 @@ mod tests {
             ("layer_lr", Training { layer_lr: 1.5, ..training.clone() }),
             ("layer_lr", Training { layer_lr: f64::NAN, ..training.clone() }),
             ("accumulate", Training { accumulate: 0, ..training.clone() }),
-            ("relation_pair", Training { relation_pair: vec![3], ..training.clone() }),
-            ("relation_heads", Training { relation_heads: 0, ..training }),
+            ("relation_pair", Training { relation_pair: vec![3], ..training }),
         ] {
             let wrong = Distill { training, ..Distill::default() }.check().expect_err(at);
             assert_eq!(wrong.at.as_deref(), Some(at));

@@ -27,7 +27,7 @@ use stage_contract::{
 };
 
 use self::evaluation::{Counts, Evaluation, Foreign};
-pub use self::gates::{Gate, Masks};
+pub use self::gates::{Gate, Gates};
 use self::{
     compare::{Comparison, Pair},
     differences::{Differences, MOST},
@@ -65,25 +65,32 @@ pub struct Evaluate {
     /// What types of gold mean that are called otherwise: `{ PERSON = "PER", DATE = "outside" }`; `outside` makes them O.
     pub types: BTreeMap<String, String>,
     /// Tokens that a model reads at once while it tags the test part and gold. Sets speed and memory, not results.
+    #[schemars(range(min = 64))]
     pub batch_tokens: usize,
     /// Draws of the paired bootstrap.
+    #[schemars(range(min = 100))]
     pub samples: usize,
     /// Share of the draws inside of an interval.
+    #[schemars(range(min = 0.5), extend("exclusiveMaximum" = 1))]
     pub confidence: f64,
     /// Up to how many words a text is short, and up to how many of medium length.
     pub length_bounds: [usize; 2],
     /// Rounds of the latency measurement, after a warm-up of a tenth. In every round each model tags one sentence of
     /// 32 tokens. Other cells of the matrix take as many where time lasts, and at least 3.
+    #[schemars(range(min = 1))]
     pub rounds: usize,
     /// Tokens of a sentence in the cells of the latency matrix.
+    #[schemars(inner(range(min = 3)))]
     pub latency_tokens: Vec<usize>,
     /// Sentences at once in the cells of the latency matrix.
+    #[schemars(inner(range(min = 1)))]
     pub latency_batches: Vec<usize>,
     /// What throughput (half of it, but 3 rounds at least) and the latency matrix may take together. Cells for which it
     /// does not last, the largest first, are left out and listed in the report.
+    #[schemars(range(min = 0))]
     pub seconds: f64,
     /// Bounds on any number of the report, by a name of your own; `ner-pipe run` ends with exit code 6 when one fails.
-    pub gates: Masks,
+    pub gates: Gates,
 }
 
 impl Default for Evaluate {
@@ -99,7 +106,7 @@ impl Default for Evaluate {
             latency_tokens: vec![16, 32, 64, 128, 512],
             latency_batches: vec![1, 8, 32],
             seconds: 10.0,
-            gates: Masks::new(),
+            gates: Gates::new(),
         }
     }
 }
@@ -149,37 +156,10 @@ impl Stage for Evaluate {
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        let wrong = |name: &str, message: &str, help: &str| {
-            Err(Invalid::new(format!("`{name}` {message}")).at(name).help(help))
-        };
-        let default = Self::default();
-        for (name, value, least, usual) in [
-            ("rounds", self.rounds, 1, default.rounds),
-            ("batch_tokens", self.batch_tokens, 64, default.batch_tokens),
-            ("samples", self.samples, 100, default.samples),
-        ] {
-            if value < least {
-                return wrong(name, &format!("must be at least {least}"), &format!("{name} = {usual}"));
-            }
-        }
-        if !(0.5..1.0).contains(&self.confidence) {
-            return wrong("confidence", "must be at least 0.5 and less than 1", "confidence = 0.95");
-        }
         if self.length_bounds[0] >= self.length_bounds[1] {
-            return wrong("length_bounds", "must rise", "length_bounds = [10, 25]");
-        }
-        if !(self.seconds >= 0.0 && self.seconds.is_finite()) {
-            return wrong("seconds", "must not be negative", "seconds = 10.0");
-        }
-        if self.latency_tokens.iter().any(|&tokens| tokens < 3) {
-            return wrong(
-                "latency_tokens",
-                "must be at least 3 each",
-                "latency_tokens = [16, 32, 64, 128, 512]",
-            );
-        }
-        if self.latency_batches.contains(&0) {
-            return wrong("latency_batches", "must be at least 1 each", "latency_batches = [1, 8, 32]");
+            return Err(Invalid::new("`length_bounds` must rise")
+                .at("length_bounds")
+                .help("length_bounds = [10, 25]"));
         }
         gates::rules(&self.gates).map(drop)
     }

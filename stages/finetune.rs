@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Examples, Lesson, Training, Weights, check_epochs, check_labels, check_logits,
-    hidden_pairs, losses::LOSSES, relation_pair,
+    Distillation, Examples, Lesson, Training, Weights, check_labels, check_logits, hidden_pairs,
+    losses::LOSSES, relation_pair,
 };
 use encoder::{
     backend::device,
@@ -22,6 +22,7 @@ use train::history::History;
 #[serde(default)]
 pub struct Finetune {
     /// Passes over the train part.
+    #[schemars(range(min = 1))]
     pub epochs: u32,
     /// Weights of the losses; a loss that is not named does not count.
     pub weights: Weights,
@@ -68,9 +69,7 @@ impl Stage for Finetune {
 
     fn check(&self) -> Result<(), Invalid> {
         self.training.check()?;
-        self.weights.check("weights")?;
-        check_epochs(self.epochs)?;
-        Ok(())
+        self.weights.check("weights")
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {

@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Context, Invalid, Output, Spec, Stage, StageError};
+use stage_contract::{Context, Output, Spec, Stage, StageError};
 
 use text::{
     corpus::{Gold, GoldSet, Line, Text},
@@ -54,12 +54,16 @@ use shares::Part;
 #[serde(default, deny_unknown_fields)]
 pub struct Generate {
     /// Lines of unlabelled text.
+    #[schemars(range(min = LEAST, max = MOST))]
     pub sentences: usize,
     /// Gold sentences to train on.
+    #[schemars(range(min = LEAST, max = MOST))]
     pub train: usize,
     /// Gold sentences to choose by; their frames and names are the test's, their sentences are not.
+    #[schemars(range(min = LEAST, max = MOST))]
     pub dev: usize,
     /// Gold sentences to measure by.
+    #[schemars(range(min = LEAST, max = MOST))]
     pub test: usize,
 }
 
@@ -88,19 +92,6 @@ impl Stage for Generate {
         outputs: &[TEXT.port(), TRAIN.port(), DEV.port(), TEST.port()],
         measures: false,
     };
-
-    fn check(&self) -> Result<(), Invalid> {
-        for (name, count) in
-            [("sentences", self.sentences), ("train", self.train), ("dev", self.dev), ("test", self.test)]
-        {
-            if !(LEAST..=MOST).contains(&count) {
-                return Err(Invalid::new(format!("`{name}` is {count}"))
-                    .at(name)
-                    .help(format!("use {LEAST} to {MOST} sentences")));
-            }
-        }
-        Ok(())
-    }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let grammar = Grammar::read().map_err(StageError::new)?;

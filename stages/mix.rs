@@ -31,8 +31,10 @@ pub struct Mix {
     /// Sentences in all; 0 = each once.
     pub size: usize,
     /// How far shares come together: 1 not at all.
+    #[schemars(range(min = 1))]
     pub temperature: f64,
     /// Times its share, by source; 1 for those not named.
+    #[schemars(extend("additionalProperties" = { "type": "number", "minimum": 0 }))]
     pub weights: BTreeMap<String, f64>,
 }
 
@@ -53,17 +55,10 @@ impl Stage for Mix {
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        if !(self.temperature >= 1.0 && self.temperature.is_finite()) {
+        if self.temperature < 1.0 {
             return Err(Invalid::new(format!("temperature = {} is less than 1", self.temperature))
                 .at("temperature")
                 .help("temperature = 1 keeps the shares of the sources, 3 brings them together"));
-        }
-        if let Some((source, weight)) =
-            self.weights.iter().find(|(_, weight)| !(**weight >= 0.0 && weight.is_finite()))
-        {
-            return Err(Invalid::new(format!("the weight {weight} of {source} is no number of 0 or more"))
-                .at("weights")
-                .help(format!("weights = {{ {source} = 2.0 }}")));
         }
         #[expect(clippy::float_cmp, reason = "the default, as it is written")]
         let plain = self.temperature == 1.0 && self.weights.is_empty();

@@ -24,10 +24,13 @@ use measure::{
 #[serde(default, deny_unknown_fields)]
 pub struct Measure {
     /// Tokens of the sentence, one sentence at once.
+    #[schemars(range(min = 3))]
     pub tokens: usize,
     /// Widths to measure between one head and all, and between no neuron and all.
+    #[schemars(range(min = 2))]
     pub steps: usize,
     /// Rounds, after a warm-up of a tenth: in each, every shape once.
+    #[schemars(range(min = 1))]
     pub rounds: usize,
 }
 
@@ -52,19 +55,6 @@ impl Stage for Measure {
         outputs: &[TABLE.port()],
         measures: true,
     };
-
-    fn check(&self) -> Result<(), Invalid> {
-        for (name, number, least, help) in
-            [("tokens", self.tokens, 3, 32), ("steps", self.steps, 2, 6), ("rounds", self.rounds, 1, 30)]
-        {
-            if number < least {
-                return Err(Invalid::new(format!("`{name}` is {number}, less than {least}"))
-                    .at(name)
-                    .help(format!("{name} = {help}")));
-            }
-        }
-        Ok(())
-    }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
         let Some(path) = inputs.path(&MODEL) else { return Ok(()) };

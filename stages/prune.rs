@@ -67,16 +67,20 @@ pub struct Prune {
     /// `latency`).
     pub allocation: Allocation,
     /// Share of the heads to remove, rounded down to whole heads: 0.25 takes 3 of 12 and 2 of 10. For `layer` and `global`.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub heads: f64,
     /// Share of the FFN neurons to remove; what stays is rounded up to a multiple. For `layer` and `global`.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub ffn: f64,
     /// Most parameters, CRF included: a share of the teacher's (0.545) or a number ("60M"); 0 = no limit. For `budget` and
     /// `uniform`.
     pub params: Size,
     /// Most FLOPs of the layers on 64 tokens, as a share of the teacher's; 0 = no limit. For `budget` and `uniform`.
+    #[schemars(range(min = 0, max = 1))]
     pub flops: f64,
     /// Longest latency by the table of `profile`, as a share of the teacher's by the same table; 0 = no limit. For `budget`
     /// and `uniform`.
+    #[schemars(range(min = 0, max = 1))]
     pub latency: f64,
     /// Layers to keep, before all else; 0 = all. One inner layer after another goes, each time the one without which the
     /// model's own word distributions on some of `train` move least.
@@ -84,18 +88,23 @@ pub struct Prune {
     /// Entries of the vocabulary to keep: specials, single characters, and what the text uses most; 0 = all.
     pub vocabulary: usize,
     /// FFN widths are a multiple of this.
+    #[schemars(range(min = 1))]
     pub multiple: usize,
     /// What decides: `taylor` or `fisher` (gradient at a gate, over records), or the controls `magnitude` and `random`.
     pub criterion: Criterion,
     /// Batches that `taylor`, `fisher` and `means` look at, at most.
+    #[schemars(range(min = 1))]
     pub batches: usize,
     /// Tokens a batch, at most.
+    #[schemars(range(min = 1))]
     pub tokens: usize,
     /// Whether what is removed leaves its mean output in the bias behind it.
     pub means: bool,
     /// Cuts on the way to the goal; importance is measured anew before each.
+    #[schemars(range(min = 1))]
     pub rounds: u32,
     /// Share of the train part that is trained on after each cut but the last (`finetune` follows that); 0 = no recovery.
+    #[schemars(range(min = 0, max = 1))]
     pub recovery: f64,
     /// Weights of the losses in recovery; a loss that is not named does not count.
     pub weights: Weights,
@@ -150,25 +159,10 @@ impl Stage for Prune {
         self.check_goal()?;
         self.training.check()?;
         self.weights.check("weights")?;
-        for (name, number, help) in [
-            ("batches", self.batches, 32),
-            ("tokens", self.tokens, 1024),
-            ("multiple", self.multiple, 8),
-            ("rounds", self.rounds as usize, 1),
-        ] {
-            if number == 0 {
-                return Err(Invalid::new(format!("{name} is 0")).at(name).help(format!("{name} = {help}")));
-            }
-        }
         if self.layers == 1 {
             return Err(Invalid::new("`layers` is 1, and the first and the last layer stay")
                 .at("layers")
                 .help("layers = 2, or 0 to keep all"));
-        }
-        if !(0.0..=1.0).contains(&self.recovery) {
-            return Err(Invalid::new(format!("recovery = {} is no share of the train part", self.recovery))
-                .at("recovery")
-                .help("recovery = 0.25"));
         }
         if self.recovery > 0.0 && self.rounds == 1 {
             return Err(Invalid::new("recovery comes between cuts, and there is one")

@@ -38,11 +38,14 @@ const REPORT: Output<Report> =
 #[serde(default, deny_unknown_fields)]
 pub struct Split {
     /// Share of the clusters for dev; 0 for no dev part.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub dev: f64,
     /// Share of the clusters for test; 0 for no test part, without which `evaluate` cannot measure fidelity and fails.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub test: f64,
     /// Jaccard similarity of five-character sets from which on two sentences are near duplicates, 0.6 to 1; 1 looks for
     /// equal sentences only.
+    #[schemars(range(min = LEAST_SIMILARITY, max = 1))]
     pub similarity: f64,
 }
 
@@ -63,22 +66,10 @@ impl Stage for Split {
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        for (name, share) in [("dev", self.dev), ("test", self.test)] {
-            if !(0.0..1.0).contains(&share) {
-                return Err(Invalid::new(format!("the share {share} is not between 0 and 1"))
-                    .at(name)
-                    .help(format!("write a share of the whole: `{name} = 0.1`")));
-            }
-        }
         if self.dev + self.test >= 1.0 {
             return Err(Invalid::new("dev and test leave nothing for train")
                 .at("test")
                 .help("let `dev` and `test` together stay below 1: `dev = 0.1, test = 0.1`"));
-        }
-        if !(LEAST_SIMILARITY..=1.0).contains(&self.similarity) {
-            return Err(Invalid::new(format!("the similarity {} is not between 0.6 and 1", self.similarity))
-                .at("similarity")
-                .help("write `similarity = 0.8`, or 1 to look for equal sentences only"));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
-use distillation::{check_positive, losses::ce::cross_entropy, mean_cross_entropy};
+use distillation::{losses::ce::cross_entropy, mean_cross_entropy};
 use encoder::{
     arch::roberta::Roberta,
     backend::device,
@@ -41,24 +41,34 @@ use train::{
 #[serde(default, deny_unknown_fields)]
 pub struct Teach {
     /// Entries of the vocabulary. Few, so that training splits names as it will split names it never saw.
+    #[schemars(range(min = 1))]
     pub vocab: usize,
     /// Hidden width.
+    #[schemars(range(min = 1))]
     pub hidden: usize,
     /// Layers.
+    #[schemars(range(min = 1))]
     pub layers: usize,
     /// Attention heads per layer.
+    #[schemars(range(min = 1))]
     pub heads: usize,
     /// FFN neurons per layer.
+    #[schemars(range(min = 1))]
     pub ffn: usize,
     /// Longest input in pieces, specials counted.
+    #[schemars(range(min = 16))]
     pub positions: usize,
     /// Passes over the gold sentences.
+    #[schemars(range(min = 1))]
     pub epochs: u32,
     /// Peak learning rate.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub lr: f64,
     /// Tokens in a batch.
+    #[schemars(range(min = 1))]
     pub batch_tokens: usize,
     /// Share of the sub-words that a random one replaces in training, so that the context must decide what a word is.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub noise: f64,
 }
 
@@ -99,20 +109,6 @@ impl Stage for Teach {
     };
 
     fn check(&self) -> Result<(), Invalid> {
-        for (name, value) in [
-            ("vocab", self.vocab),
-            ("hidden", self.hidden),
-            ("layers", self.layers),
-            ("heads", self.heads),
-            ("ffn", self.ffn),
-            ("epochs", self.epochs as usize),
-            ("batch_tokens", self.batch_tokens),
-        ] {
-            if value == 0 {
-                return Err(Invalid::new(format!("`{name}` is 0")).at(name).help("use 1 or more"));
-            }
-        }
-        check_positive("lr", self.lr)?;
         if !self.hidden.is_multiple_of(self.heads) {
             return Err(Invalid::new(format!(
                 "`hidden` {} is no multiple of `heads` {}",
@@ -120,15 +116,6 @@ impl Stage for Teach {
             ))
             .at("heads")
             .help("choose heads that divide the hidden width"));
-        }
-        if !(0.0..1.0).contains(&self.noise) {
-            return Err(Invalid::new(format!("`noise` is {}, not a share", self.noise))
-                .at("noise")
-                .help("use 0 up to 0.9"));
-        }
-        if self.positions < 16 {
-            let message = format!("`positions` is {}: too short for a sentence", self.positions);
-            return Err(Invalid::new(message).at("positions").help("use 128 or more"));
         }
         Ok(())
     }
@@ -291,19 +278,5 @@ impl Objective for Lesson {
             score: score(&self.dev.gold, &found).micro,
             loss: mean_cross_entropy(&self.dev.tags, &logits),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_learning_rate_that_teaches_nothing_is_refused() {
-        Teach::default().check().expect("the defaults make sense");
-        for lr in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
-            let wrong = Teach { lr, ..Teach::default() }.check().expect_err("no rate");
-            assert_eq!(wrong.at.as_deref(), Some("lr"));
-        }
     }
 }

@@ -50,8 +50,8 @@ const INVISIBLE: [Code; 24] = [
 const KINDS: [Code; 2] = [Code::WrongKind, Code::WrongShape];
 
 /// In another file, or on the command line.
-const ELSEWHERE: [&str; 3] =
-    ["mistyped_parameter-by-set", "mistyped_parameter-in-config", "missing_pipeline"];
+const ELSEWHERE: [&str; 4] =
+    ["mistyped_parameter-by-set", "mistyped_parameter-in-config", "missing_pipeline", "out_of_range-by-set"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
@@ -119,9 +119,15 @@ fn schema_and_parser_agree_on_every_bad_file() {
             "{name}: the parser says {codes:?}, the schema {error:?}"
         );
     }
-    for code in
-        ["wrong_type", "unknown_key", "unknown_parameter", "mistyped_parameter", "missing_input", "no_output"]
-    {
+    for code in [
+        "wrong_type",
+        "unknown_key",
+        "unknown_parameter",
+        "mistyped_parameter",
+        "out_of_range",
+        "missing_input",
+        "no_output",
+    ] {
         assert!(seen.contains(code), "no file shows {code}");
     }
 }
@@ -215,6 +221,9 @@ fn schema_and_parser_agree_on_a_good_file_and_on_each_slip_in_it() {
         ("use = \"distill\"", "use = \"prune\""),
         ("epochs = 2", "epochs = \"2\""),
         ("epochs = 2", "epoch = 2"),
+        ("epochs = 2", "epochs = 0"),
+        ("warmup = 0.2", "warmup = 1"),
+        ("layers = [0, 1]", "layers = []"),
         ("kind = \"cosine\"", "kind = \"cos\""),
         ("kind = \"cosine\"", "knd = \"cosine\""),
         ("layers = [0, 1]", "layers = [0, true]"),
@@ -244,6 +253,7 @@ fn schema_and_parser_agree_on_a_good_file_and_on_each_slip_in_it() {
         ("teacher = \"sources.t\", p60", "master = \"sources.t\", p60"),
         ("max = 0.6", "max = \"0.6\""),
         ("max = 0.6", "most = 0.6"),
+        ("max = 0.6", "max = -0.6"),
         (
             "dev = \"sources.r\", teacher = \"distill.model\" }\nconfig",
             "dev = \"sources.r\", teacher = \"many@*.model\" }\nconfig",

@@ -14,7 +14,8 @@ use super::{
     NodeLocations,
     keys::{RUN, Table, nearest},
     overrides::{Override, offer_at, type_value},
-    paths, schema,
+    paths,
+    schema::{self, Parameter},
 };
 use crate::{
     manifest::{self, Manifest},
@@ -145,6 +146,7 @@ impl Given {
         let before = problems.len();
         let known = if self.values.is_empty() { Vec::new() } else { schema::parameters(kind) };
         let known = known.iter().map(|parameter| parameter.name.as_str());
+        let mut typed = Map::new();
         for (name, value) in &self.values {
             if !known.clone().any(|known| known == name) {
                 problems.push(unknown(kind.spec.name, name, locations, known.clone()));
@@ -157,9 +159,14 @@ impl Given {
                     bad.path.push(name.clone());
                 }
                 problems.push(mistyped(&bad, kind, value, locations));
+            } else {
+                typed.insert(name.clone(), value.clone());
             }
         }
+        let outside = schema::out_of_range(kind, &typed);
+        let outside = outside.iter().map(|(path, words)| (path, out_of_range(path, words, kind, locations)));
         if self.broken || problems.len() > before {
+            problems.extend(outside.map(|(_, problem)| problem));
             return None;
         }
         let stage = (kind.parse)(Json::Object(self.values.clone())).map_err(|bad| {
@@ -172,8 +179,18 @@ impl Given {
             );
         });
         let stage = stage.ok()?;
+        let checked = stage.check();
+        // Where the stage has words of its own for a value out of range, they are the better advice.
+        let own = |path: &[String]| {
+            let own = checked.as_ref().err().filter(|own| own.at.as_deref() == Some(&path.join(".")));
+            own.map(|own| locations.blame(Code::OutOfRange, own, "with the default"))
+        };
+        problems.extend(outside.map(|(path, problem)| own(path).unwrap_or(problem)));
+        if problems.len() > before {
+            return None;
+        }
         let wired: Vec<&str> = locations.inputs.keys().map(String::as_str).collect();
-        if let Err(invalid) = stage.check().and_then(|()| stage.check_inputs(&wired)) {
+        if let Err(invalid) = checked.and_then(|()| stage.check_inputs(&wired)) {
             problems.push(locations.blame(Code::InvalidParameter, &invalid, "with the default"));
             return None;
         }
@@ -224,21 +241,44 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, locations: &Node
     let variants = parameter.variants.iter().map(|(name, _)| name.as_str());
     let meant =
         written.and_then(|word| nearest(word, variants)).and_then(|name| schema::literal(&name.into()));
-    // An item of a list has no name to write.
-    let assign = |value: &str| match parameter.name.parse::<usize>() {
-        Ok(_) => format!("`{value}`"),
-        Err(_) => format!("`{} = {value}`", parameter.name),
-    };
-    let typed = |value: &str| type_value(at, &name, value);
-    let help = match (meant, schema::literal(&parameter.default)) {
-        (Some(meant), _) => typed(&meant).unwrap_or_else(|| format!("write {}", assign(&meant))),
-        (None, Some(default)) => typed(&default).map_or_else(
-            || format!("write a value like the default, {}", assign(&default)),
-            |typed| format!("{typed} for the default"),
-        ),
-        (None, None) => format!("give a value of that type, or leave `{}` out", parameter.name),
+    let help = match meant {
+        Some(meant) => type_value(at, &name, &meant)
+            .unwrap_or_else(|| format!("write {}", assign(&parameter.name, &meant))),
+        None => like_the_default(&parameter, at, &name, "of that type"),
     };
     problem.at(at, format!("takes: {}", parameter.takes)).help(help)
+}
+
+fn out_of_range(path: &[String], words: &str, kind: &StageKind, locations: &NodeLocations) -> Problem {
+    let path: Vec<_> = path.iter().map(String::as_str).collect();
+    let at = locations.parameters.value(&path).unwrap_or(&locations.header);
+    let name = path.join(".");
+    let problem = Problem::new(Code::OutOfRange, format!("`{name}` {words}"));
+    match schema::parameter(kind, &path) {
+        Some(parameter) => problem.at(at, format!("takes: {}", parameter.takes)).help(like_the_default(
+            &parameter,
+            at,
+            &name,
+            "in that range",
+        )),
+        None => problem.at(at, "this value").help(format!("see `ner-pipe stages {}`", kind.spec.name)),
+    }
+}
+
+/// What to write in place of a wrong value that gives no hint.
+fn like_the_default(parameter: &Parameter, at: &Location, path: &str, such: &str) -> String {
+    match schema::literal(&parameter.default) {
+        Some(default) => type_value(at, path, &default).map_or_else(
+            || format!("write a value like the default, {}", assign(&parameter.name, &default)),
+            |typed| format!("{typed} for the default"),
+        ),
+        None => format!("give a value {such}, or leave `{}` out", parameter.name),
+    }
+}
+
+/// An item of a list has no name to write.
+fn assign(name: &str, value: &str) -> String {
+    if name.parse::<usize>().is_ok() { format!("`{value}`") } else { format!("`{name} = {value}`") }
 }
 
 /// serde speaks of Rust's types; people do not.

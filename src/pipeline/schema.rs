@@ -11,7 +11,7 @@ const DEPTH: usize = 4;
 pub struct Parameter {
     /// Its key.
     pub name: String,
-    /// What it takes, in words: `number`, `list of 4 numbers`, `one of "a", "b"`.
+    /// What it takes, in words: `number from 0`, `list of 4 numbers`, `one of "a", "b"`.
     pub takes: String,
     /// The default; null when it may be left out and then is not set.
     pub default: Value,
@@ -57,16 +57,71 @@ pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
     let (schema, defaults) = ((kind.schema)(), defaults(kind));
     let (mut here, mut default, mut found) = (&schema, Some(&defaults), None);
     for name in path {
-        here = resolve(here, &schema);
-        let property = here.get("properties").and_then(|fields| fields.get(name));
-        let item = here.get("items").filter(|_| name.parse::<usize>().is_ok());
-        let Some(inner) = property.or(item).or_else(|| entry(here)) else { break };
+        let Some(inner) = inside(resolve(here, &schema), name) else { break };
         here = inner;
         default =
             default.and_then(|value| value.get(name).or_else(|| value.get(name.parse::<usize>().ok()?)));
         found = Some(read(name, inner, &schema, default, DEPTH));
     }
     found
+}
+
+/// Every number out of its range, and every list too short or too long: its path, and in which way, in words.
+#[must_use]
+pub fn out_of_range(kind: &StageKind, values: &Map<String, Value>) -> Vec<(Vec<String>, String)> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let (schema, mut found) = ((kind.schema)(), Vec::new());
+    for (name, value) in values {
+        look(value, inside(&schema, name), &schema, vec![name.clone()], &mut found);
+    }
+    found
+}
+
+fn look(
+    value: &Value,
+    schema: Option<&Value>,
+    root: &Value,
+    path: Vec<String>,
+    found: &mut Vec<(Vec<String>, String)>,
+) {
+    let Some(schema) = schema.map(|schema| resolve(schema, root)) else { return };
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Array(items) => items.iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect(),
+        Value::Object(entries) => entries.iter().map(|(name, entry)| (name.clone(), entry)).collect(),
+        _ => Vec::new(),
+    };
+    for (name, value) in inner {
+        let schema = inside(schema, &name);
+        look(value, schema, root, path.iter().cloned().chain([name]).collect(), found);
+    }
+    found.extend(breach(value, schema).map(|words| (path, words)));
+}
+
+/// In which way a number, or the length of a list, is out of range.
+fn breach(value: &Value, schema: &Value) -> Option<String> {
+    type Bound = (&'static str, fn(&f64, &f64) -> bool, &'static str);
+    const NUMBER: &[Bound] = &[
+        ("minimum", f64::lt, "below"),
+        ("exclusiveMinimum", f64::le, "not above"),
+        ("maximum", f64::gt, "above"),
+        ("exclusiveMaximum", f64::ge, "not below"),
+    ];
+    const LENGTH: &[Bound] = &[("minItems", f64::lt, "less than"), ("maxItems", f64::gt, "more than")];
+    let (bounds, number, words) = match value {
+        Value::Number(number) => (NUMBER, number.as_f64()?, format!("is {}", literal(value)?)),
+        Value::Array(items) => {
+            let length = u32::try_from(items.len()).unwrap_or(u32::MAX);
+            let entries = if length == 1 { "entry" } else { "entries" };
+            (LENGTH, f64::from(length), format!("has {length} {entries}"))
+        }
+        _ => return None,
+    };
+    bounds.iter().find_map(|(key, breaks, how)| {
+        let bound = schema.get(key)?.as_f64()?;
+        breaks(&number, &bound).then(|| format!("{words}, {how} {bound}"))
+    })
 }
 
 /// What a stage's parameters are when nothing is said; null when something must be said.
@@ -94,6 +149,13 @@ pub fn literal(value: &Value) -> Option<String> {
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// What is behind a key of a table or an index of a list.
+fn inside<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    let property = schema.get("properties").and_then(|fields| fields.get(name));
+    let item = schema.get("items").filter(|_| name.parse::<usize>().is_ok());
+    property.or(item).or_else(|| entry(schema))
 }
 
 /// What every entry of a table is whose names the user chooses.
@@ -147,9 +209,8 @@ fn takes(schema: &Value, root: &Value) -> String {
         name => name.and_then(Value::as_str),
     };
     match names {
-        Some("number") => "number".to_owned(),
-        Some("integer") if schema.get("minimum").is_some() => "whole number from 0".to_owned(),
-        Some("integer") => "whole number".to_owned(),
+        Some("number") => format!("number{}", range(schema)),
+        Some("integer") => format!("whole number{}", range(schema)),
         Some("boolean") => "true or false".to_owned(),
         Some("string") => "string".to_owned(),
         Some("array") => list(schema, root),
@@ -158,17 +219,31 @@ fn takes(schema: &Value, root: &Value) -> String {
     }
 }
 
+/// Of a number, behind the word: ` from 0 to 1`, ` above 0`, ` from 0, below 1`.
+fn range(schema: &Value) -> String {
+    let bound = |key: &str, word: &str| {
+        schema.get(key).and_then(Value::as_f64).map(|bound| format!("{word} {bound}"))
+    };
+    let least = bound("exclusiveMinimum", " above").or_else(|| bound("minimum", " from"));
+    let most = bound("exclusiveMaximum", ", below").or_else(|| bound("maximum", " to"));
+    least.into_iter().chain(most).collect()
+}
+
 fn list(schema: &Value, root: &Value) -> String {
     if let Some(items) = schema.get("prefixItems").and_then(Value::as_array) {
         let items: Vec<_> = items.iter().map(|item| takes(item, root)).collect();
         return format!("list [{}]", items.join(", "));
     }
     let item = schema.get("items").map_or_else(|| "any value".to_owned(), |items| takes(items, root));
-    let bound = |key| schema.get(key).and_then(Value::as_u64);
-    match (bound("minItems"), bound("maxItems")) {
-        (Some(least), Some(most)) if least == most => format!("list of {least} {}", plural(&item)),
-        _ => format!("list of {}", plural(&item)),
-    }
+    let bound = |key| schema.get(key).and_then(Value::as_u64).filter(|bound| *bound > 0);
+    let count = match (bound("minItems"), bound("maxItems")) {
+        (Some(least), Some(most)) if least == most => format!("{least} "),
+        (Some(least), Some(most)) => format!("{least} to {most} "),
+        (Some(least), None) => format!("{least} or more "),
+        (None, Some(most)) => format!("up to {most} "),
+        (None, None) => String::new(),
+    };
+    format!("list of {count}{}", plural(&item))
 }
 
 fn plural(words: &str) -> String {

@@ -56,7 +56,9 @@ codes! {
     MissingParameter = "missing_parameter",
     /// A parameter's value is of the wrong type.
     MistypedParameter = "mistyped_parameter",
-    /// A parameter's value makes no sense.
+    /// A number that is too small or too large for a parameter, or a list that is too short or too long.
+    OutOfRange = "out_of_range",
+    /// A parameter's value makes no sense beside others or the inputs.
     InvalidParameter = "invalid_parameter",
     /// Parameters in two places.
     ParamsAndConfig = "params_and_config",

@@ -17,7 +17,9 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sy
     /// Name, version, ports.
     const SPEC: Spec;
 
-    /// Checks the parameters by themselves, before any stage runs.
+    /// Checks the parameters by themselves, before any stage runs: how they fit together. What a single number or the length
+    /// of a list may be is said beside the field (`#[schemars(range(min = 1))]`); the runner reports all that are out of
+    /// range, in the words of this where it refuses the same parameter, and editors know it.
     ///
     /// # Errors
     /// The first parameter that makes no sense, by name.

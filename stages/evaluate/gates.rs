@@ -49,7 +49,7 @@ pub struct Gate {
 }
 
 /// Gates by name.
-pub type Masks = BTreeMap<String, Gate>;
+pub type Gates = BTreeMap<String, Gate>;
 
 /// A gate understood.
 pub(super) struct Rule {
@@ -173,7 +173,7 @@ impl Rule {
 }
 
 /// The gates understood.
-pub(super) fn rules(gates: &Masks) -> Result<Vec<(&str, &Gate, Rule)>, Invalid> {
+pub(super) fn rules(gates: &Gates) -> Result<Vec<(&str, &Gate, Rule)>, Invalid> {
     gates.iter().map(|(name, gate)| Ok((name.as_str(), gate, gate.rule(name)?))).collect()
 }
 
@@ -190,7 +190,7 @@ pub(super) struct Names<'a> {
 }
 
 /// Whether what the gates name is there.
-pub(super) fn check(gates: &Masks, names: &Names<'_>) -> Result<(), Invalid> {
+pub(super) fn check(gates: &Gates, names: &Names<'_>) -> Result<(), Invalid> {
     for (name, gate, rule) in rules(gates)? {
         if let Some(models) = &names.models {
             // An input that collects instances (`x = "stage@*.model"`) is models called `x@<key>`.

@@ -7,7 +7,7 @@ use stage_contract::{Context, StageError};
 use super::{
     Subject,
     compare::Pair,
-    gates::{self, Masks, Metric, Rate, Relation, Rule, Table, Types},
+    gates::{self, Gates, Metric, Rate, Relation, Rule, Table, Types},
     slices::{Board, Slice},
 };
 use crate::evaluate::evaluation::{
@@ -184,7 +184,7 @@ impl Findings {
     /// What each gate says.
     pub fn verdicts(
         &self,
-        gates: &Masks,
+        gates: &Gates,
         foreign: &Foreign,
     ) -> Result<BTreeMap<String, Verdict>, StageError> {
         let rules = gates::rules(gates)?;

@@ -127,6 +127,7 @@ impl Stage for Annotate {
 #[serde(default, deny_unknown_fields)]
 struct Split {
     /// Shares of train, dev and test; they sum to 1.
+    #[schemars(inner(range(min = 0, max = 1)))]
     shares: [f64; 3],
 }
 
@@ -179,6 +180,7 @@ enum Decay {
 #[serde(default, deny_unknown_fields)]
 struct Schedule {
     /// Share of the steps.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     warmup: f64,
     /// After it.
     kind: Decay,
@@ -194,12 +196,15 @@ impl Default for Schedule {
 #[serde(default, deny_unknown_fields)]
 struct Distill {
     /// Passes over the training part.
+    #[schemars(range(min = 1))]
     epochs: usize,
     /// Softens both distributions.
     temperature: f64,
     /// Layers of the teacher that the student starts from.
+    #[schemars(length(min = 1, max = 12))]
     layers: Vec<usize>,
     /// Of the encoder; the head learns faster.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     learning: f64,
     /// The learning rate over time.
     schedule: Schedule,
@@ -267,6 +272,7 @@ struct Common {
     /// How the learning rate falls.
     decay: Decay,
     /// Of two neighbours.
+    #[schemars(range(min = 0))]
     weight: f64,
 }
 
@@ -304,6 +310,7 @@ struct Gate {
     /// Of which model.
     model: String,
     /// At most this.
+    #[schemars(range(min = 0))]
     max: Option<f64>,
 }
 

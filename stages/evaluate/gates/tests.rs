@@ -144,7 +144,7 @@ fn a_gate_that_makes_no_sense_is_refused_with_what_to_type() {
 
 #[test]
 fn what_a_gate_names_must_be_there() {
-    let gates = |value: serde_json::Value| Masks::from([("g".to_owned(), gate(value))]);
+    let gates = |value: serde_json::Value| Gates::from([("g".to_owned(), gate(value))]);
     let set = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     let world = || Names {
         models: Some(["teacher", "final", "x"].into()),

@@ -19,5 +19,5 @@ pub use self::{
     fit::{check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
     losses::{Weights, loss::Lesson},
     objective::{Distillation, mean_cross_entropy},
-    params::{CrfTeacher, Training, check_epochs, check_positive},
+    params::{CrfTeacher, Training},
 };

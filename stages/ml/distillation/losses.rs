@@ -49,7 +49,7 @@ impl Weights {
     /// Checks weights given as the parameter `name`.
     ///
     /// # Errors
-    /// One is negative or of no loss, or all are 0.
+    /// One is of no loss, or all are 0.
     pub fn check(&self, name: &'static str) -> Result<(), Invalid> {
         let known = LOSSES.map(Loss::name);
         let help = format!(
@@ -60,9 +60,6 @@ impl Weights {
             return Err(Invalid::new(format!("`{name}` names `{stray}`, which is no loss"))
                 .at(name)
                 .help(help));
-        }
-        if self.0.values().any(|weight| !weight.is_finite() || *weight < 0.0) {
-            return Err(Invalid::new(format!("`{name}` has a weight below 0")).at(name).help(help));
         }
         if self.0.values().sum::<f64>() == 0.0 {
             let message = format!("all weights of `{name}` are 0: nothing would be learnt");

@@ -31,38 +31,52 @@ pub enum CrfTeacher {
 #[serde(default)]
 pub struct Training {
     /// Temperature T of the soft targets.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub temperature: f64,
     /// Weight of the boundary part of KD: B- against I- is inferred from the IO teacher and not taught.
+    #[schemars(range(min = 0))]
     pub boundary: f64,
     /// What becomes of the teacher's MISC: outside, ignore or keep.
     pub misc: Misc,
     /// The layers [student's, teacher's] that the relation loss compares, counted from 0; empty = the student's last and where it came from.
+    #[schemars(length(max = 2))]
     pub relation_pair: Vec<usize>,
     /// In how many parts it looks at them, whatever the models' own heads are.
+    #[schemars(range(min = 1))]
     pub relation_heads: usize,
     /// A silver word counts confidence^gamma in CE; gold counts 1.
+    #[schemars(range(min = 0))]
     pub confidence_gamma: f64,
     /// Where the CRF's teacher transitions come from: bigram, fitted, structural or none.
     pub crf_teacher: CrfTeacher,
     /// Peak learning rate.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub lr: f64,
     /// Times the learning rate for the classifier.
+    #[schemars(range(min = 0))]
     pub head_lr: f64,
     /// Times the learning rate for the CRF.
+    #[schemars(range(min = 0))]
     pub crf_lr: f64,
     /// Times the learning rate for each layer down from the top one; the embeddings are one below the lowest.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1))]
     pub layer_lr: f64,
     /// Share of all steps in which the learning rate rises.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub warmup: f64,
     /// How it falls then: linear, cosine or constant.
     pub decay: Decay,
     /// Decoupled weight decay, except for biases, `LayerNorm` and CRF.
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
     /// Limit of the global gradient norm; 0 = none.
+    #[schemars(range(min = 0))]
     pub clip: f64,
     /// Tokens in a batch.
+    #[schemars(range(min = 1))]
     pub batch_tokens: usize,
     /// Batches a step: as one batch of all their texts, in less memory.
+    #[schemars(range(min = 1))]
     pub accumulate: usize,
     /// Stop after so many epochs without a better dev F1; 0 = never.
     pub patience: u32,
@@ -100,33 +114,11 @@ impl Default for Training {
 }
 
 impl Training {
-    /// Checks ranges.
+    /// Checks what the fields' ranges do not say, or not with such advice.
     ///
     /// # Errors
-    /// The first parameter out of range, by name.
+    /// The first parameter that makes no sense, by name.
     pub fn check(&self) -> Result<(), Invalid> {
-        let not_negative = |name, value: f64| {
-            (value >= 0.0 && value.is_finite()).then_some(()).ok_or_else(|| {
-                Invalid::new(format!("`{name}` is {value}, below 0")).at(name).help("use 0 or more")
-            })
-        };
-        check_positive("temperature", self.temperature)?;
-        check_positive("lr", self.lr)?;
-        for (name, value) in [
-            ("boundary", self.boundary),
-            ("confidence_gamma", self.confidence_gamma),
-            ("head_lr", self.head_lr),
-            ("crf_lr", self.crf_lr),
-            ("weight_decay", self.weight_decay),
-            ("clip", self.clip),
-        ] {
-            not_negative(name, value)?;
-        }
-        if !(0.0..1.0).contains(&self.warmup) {
-            return Err(Invalid::new(format!("`warmup` is {}, not a share", self.warmup))
-                .at("warmup")
-                .help("use a number from 0 up to but not including 1, such as 0.1"));
-        }
         if !(self.layer_lr > 0.0 && self.layer_lr <= 1.0) {
             return Err(Invalid::new(format!("`layer_lr` is {}, not above 0 and up to 1", self.layer_lr))
                 .at("layer_lr")
@@ -136,9 +128,6 @@ impl Training {
             return Err(Invalid::new(format!("`relation_pair` has {} layers", self.relation_pair.len()))
                 .at("relation_pair")
                 .help("give the student's layer and the teacher's, such as [9, 11], or leave it out"));
-        }
-        if self.relation_heads == 0 {
-            return Err(Invalid::new("`relation_heads` is 0").at("relation_heads").help("use 16"));
         }
         if self.accumulate == 0 {
             return Err(Invalid::new("`accumulate` is 0: no step would have a batch")
@@ -175,28 +164,4 @@ impl Training {
             pruned,
         }
     }
-}
-
-/// Checks the parameter `name`.
-///
-/// # Errors
-/// It is not above 0.
-pub fn check_positive(name: &'static str, value: f64) -> Result<(), Invalid> {
-    if value > 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(Invalid::new(format!("`{name}` is {value}, not above 0")).at(name).help("use a positive number"))
-}
-
-/// Checks that something is trained at all.
-///
-/// # Errors
-/// No epoch.
-pub fn check_epochs(epochs: u32) -> Result<(), Invalid> {
-    if epochs == 0 {
-        return Err(Invalid::new("`epochs` is 0: nothing would be learnt")
-            .at("epochs")
-            .help("use 1 or more"));
-    }
-    Ok(())
 }

@@ -21,6 +21,7 @@ pub struct Rules {
     /// Characters a line has at most.
     pub longest: usize,
     /// Share of letters among the characters that are no spaces, at least.
+    #[schemars(range(min = 0, max = 1))]
     pub letters: f64,
     /// Whether of lines that differ in case, digits and punctuation alone only the first is kept.
     pub near_duplicates: bool,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[test]
-fn a_frozen_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
+fn a_prepacked_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
     let (config, device) = (tiny(), Device::flex());
     let network = trained(&config, &device);
     let all = batch(&[5, 9, 1, 18]);
@@ -42,7 +42,7 @@ fn a_frozen_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
 }
 
 #[test]
-fn a_network_is_frozen_where_the_kernels_run_in_f32_without_gradients() {
+fn a_network_is_prepacked_where_the_kernels_run_in_f32_without_gradients() {
     let (config, device) = (tiny(), Device::flex());
     let network = Network::init(&config, 7, &device);
     let packed = |network: &Network| network.layers.iter().any(|layer| layer.prepacked.is_some());

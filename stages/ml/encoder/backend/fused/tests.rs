@@ -155,7 +155,7 @@ fn fused_and_stock_agree_on_windows_of_512() {
 }
 
 #[test]
-fn a_frozen_network_gives_gradients_to_gates_alone() {
+fn a_network_without_gradients_gives_them_to_masks_alone() {
     let (config, device) = (tiny(), Device::flex().autodiff());
     let network = trained(&config, &Device::flex()).train().no_grad();
     let found = both(&config, &RAGGED, &device).map(|batch| {
