@@ -2,23 +2,22 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
+use stage_contract::{Available, Context, Device, Invalid, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Examples, Lesson, Training, Weights, check_logits, hidden_pairs,
+    Distillation, Lesson, Training, Weights, check_logits, hidden_pairs,
     losses::LOSSES,
     relation_pair, search,
+    setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
     student::{begin_prior, from_teacher, shape, uniform},
     student_labels,
 };
 use encoder::{
     backend::device,
     config::Config,
-    logits::Logits,
-    model::{self, Model, ModelFolder},
+    model::{self, Model},
 };
-use text::corpus::{Corpus, Gold};
-use train::{history::History, objective::At};
+use train::objective::At;
 
 /// Which of the teacher's layers the student is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,25 +83,13 @@ impl Default for Distill {
     }
 }
 
-const TRAIN: Input<Corpus> = Input::new("train", "annotated sentences to learn from");
-const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the best epoch by");
-const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
-const LOGITS: Optional<Logits> =
-    Optional::new("logits", "what the teacher said of each word of `train`; else it is asked in every epoch");
-const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
-const MODEL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
-const HISTORY: Output<History> = Output::new(
-    "history",
-    "training curves: train_loss is the weighted sum of the terms, val_loss plain cross-entropy",
-);
-
 impl Stage for Distill {
     const SPEC: Spec = Spec {
         name: "distill",
         version: 1,
         doc: "trains a student made of the teacher's layers on its tags, soft targets, hidden states and transitions",
         inputs: &[TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port(), LOGITS.port()],
-        outputs: &[MODEL.port(), HISTORY.port()],
+        outputs: &[STUDENT.port(), HISTORY.port()],
         measures: false,
     };
 
@@ -136,27 +123,24 @@ impl Stage for Distill {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
-        let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device)?.at(self.training.precision);
+        let given = Teacher::read(cx, &self.training, &device)?;
+        let teacher = &given.model;
         let guess = self.guess(&teacher.config);
         let mut shape = Model { config: self.shape(&teacher.config, &guess), ..teacher.clone() };
-        let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
-        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let [mut train, dev] = Examples::pair(&shape, &teacher, parts, &gold, &self.training)?;
-        train.recall(cx.read_optional(&LOGITS)?, &folder, &teacher, &device)?;
+        let [train, dev] = given.examples(cx, &shape, &self.training, &device)?;
         if self.layers == Layers::Searched && self.keep_layers > 0 {
-            let layers = search::reported(cx, &teacher, train.as_teacher(), self.keep_layers, &device)?;
+            let layers = search::reported(cx, teacher, train.as_teacher(), self.keep_layers, &device)?;
             shape.config = self.shape(&teacher.config, &layers);
         }
         let pairs = self.pairs(&shape.config, &teacher.config)?;
         let relation = relation_pair(&self.training, &shape.config, &teacher.config, &self.both())?;
         let labels = &shape.config.labels;
-        let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
+        let transitions = self.training.transitions(cx, labels, teacher, &train, &device)?;
         let prior = begin_prior(labels, &train.annotations());
-        let student = from_teacher(&teacher, shape.config, &prior, &transitions, &device)?;
+        let student = from_teacher(teacher, shape.config, &prior, &transitions, &device)?;
 
         let lesson = Lesson {
-            teacher: &teacher,
+            teacher,
             student: &student,
             training: &self.training,
             pairs: &pairs,
@@ -166,7 +150,7 @@ impl Stage for Distill {
         let weights = |at| self.weights_at(at);
         let trained = Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights }
             .run(cx, self.epochs, 0.0)?;
-        trained.save(cx, student, &MODEL, &HISTORY)
+        trained.save(cx, student, &STUDENT, &HISTORY)
     }
 }
 
@@ -208,7 +192,7 @@ mod tests {
 
     use super::*;
     use encoder::{
-        logits::Origin,
+        logits::{Logits, Origin},
         testing::fixture::{model, teacher_labels},
     };
     use text::labels::Labels;

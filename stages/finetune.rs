@@ -2,20 +2,19 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
+use stage_contract::{Available, Context, Device, Input, Invalid, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Examples, Lesson, Training, Weights, check_labels, check_logits, hidden_pairs,
-    losses::LOSSES, relation_pair,
+    Distillation, Lesson, Training, Weights, check_labels, check_logits, hidden_pairs,
+    losses::LOSSES,
+    relation_pair,
+    setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
 };
 use encoder::{
     backend::device,
     config::Config,
-    logits::Logits,
     model::{self, Model, ModelFolder},
 };
-use text::corpus::{Corpus, Gold};
-use train::history::History;
 
 /// Trains a pruned student further, with the losses of `distill` at the weights for after pruning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,17 +44,6 @@ impl Default for Finetune {
 }
 
 const MODEL: Input<ModelFolder> = Input::new("model", "the pruned student");
-const TRAIN: Input<Corpus> = Input::new("train", "annotated sentences to learn from");
-const DEV: Input<Corpus> = Input::new("dev", "annotated sentences to choose the best epoch by");
-const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model to learn from");
-const LOGITS: Optional<Logits> =
-    Optional::new("logits", "what the teacher said of each word of `train`; else it is asked in every epoch");
-const GOLD: Optional<Gold> = Optional::new("gold", "gold sentences that join training with weight 1");
-const FINAL: Output<ModelFolder> = Output::new("model", "the student of the best epoch");
-const HISTORY: Output<History> = Output::new(
-    "history",
-    "training curves: train_loss is the weighted sum of the terms, val_loss plain cross-entropy",
-);
 
 impl Stage for Finetune {
     const SPEC: Spec = Spec {
@@ -63,7 +51,7 @@ impl Stage for Finetune {
         version: 1,
         doc: "trains a pruned student until it has settled",
         inputs: &[MODEL.port(), TRAIN.port(), DEV.port(), TEACHER.port(), GOLD.port(), LOGITS.port()],
-        outputs: &[FINAL.port(), HISTORY.port()],
+        outputs: &[STUDENT.port(), HISTORY.port()],
         measures: false,
     };
 
@@ -93,20 +81,17 @@ impl Stage for Finetune {
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let device = device::burn(cx.device);
-        let folder = cx.read(&TEACHER)?;
-        let teacher = folder.open(&device)?.at(self.training.precision);
+        let given = Teacher::read(cx, &self.training, &device)?;
+        let teacher = &given.model;
         let student = Model::load(cx.input(&MODEL)?, &device)?;
         check_labels(&student.config.labels, self.training.misc)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
         let relation = relation_pair(&self.training, &student.config, &teacher.config, &[&self.weights])?;
-        let parts = [&cx.read(&TRAIN)?, &cx.read(&DEV)?];
-        let gold = cx.read_optional(&GOLD)?.unwrap_or_default();
-        let [mut train, dev] = Examples::pair(&student, &teacher, parts, &gold, &self.training)?;
-        train.recall(cx.read_optional(&LOGITS)?, &folder, &teacher, &device)?;
+        let [train, dev] = given.examples(cx, &student, &self.training, &device)?;
         let labels = &student.config.labels;
-        let transitions = self.training.transitions(cx, labels, &teacher, &train, &device)?;
+        let transitions = self.training.transitions(cx, labels, teacher, &train, &device)?;
         let lesson = Lesson {
-            teacher: &teacher,
+            teacher,
             student: &student,
             training: &self.training,
             pairs: &pairs,
@@ -116,7 +101,7 @@ impl Stage for Finetune {
         let weights = |_| self.weights.clone();
         let trained = Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights }
             .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
-        trained.save(cx, student, &FINAL, &HISTORY)
+        trained.save(cx, student, &STUDENT, &HISTORY)
     }
 }
 

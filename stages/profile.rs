@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Output, Spec, Stage, StageError};
 
 use encoder::{
-    backend::{device, host::host, prepacked::WeightFormat},
+    backend::{device, prepacked::WeightFormat, readback::host},
     batch::Batch,
     config::{Config, LayerShape},
     inputs::Inputs,

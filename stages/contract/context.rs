@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Artifact, Device, Event, Further, Input, Optional, Output, Sink, Spec, StageError};
 
-/// A stage's only door: typed inputs and outputs, seed, device, progress, metrics, a folder for
+/// A stage's only access to the outside: typed inputs and outputs, seed, device, progress, metrics, a folder for
 /// checkpoints, cancellation. What is not in here a stage cannot touch, and so cannot depend on.
 pub struct Context<'a> {
     /// Wired inputs by port name.

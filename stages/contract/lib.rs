@@ -3,7 +3,7 @@
 //! tested without the other.
 //!
 //! Read in this order: [`Stage`] (a stage is its parameters), [`Spec`] and its ports, [`Artifact`],
-//! [`Context`] (a stage's only door), [`Registry`] (all that a binary knows), [`report`] (what a page shows).
+//! [`Context`] (a stage's only access to the outside), [`Registry`] (all that a binary knows), [`report`] (what a page shows).
 
 mod artifact;
 mod context;

@@ -205,13 +205,16 @@ impl Registry {
         self.sources.iter().filter(|(known, _)| *known == kind).try_for_each(|(_, look)| look(path))
     }
 
-    /// What a page shows of an output; nothing of one of a kind of which nothing was said.
+    /// What a page shows of an output, in the order of registration; nothing of a kind of which nothing was said.
     ///
     /// # Errors
     /// When it is unreadable or malformed.
     pub fn sections(&self, kind: Kind, path: &Path) -> Result<Vec<Section>, StageError> {
-        let mut views = self.views.iter().filter(|(known, _)| known.name == kind.name);
-        views.next().map_or_else(|| Ok(Vec::new()), |(_, view)| view(path))
+        let mut sections = Vec::new();
+        for (_, view) in self.views.iter().filter(|(known, _)| known.name == kind.name) {
+            sections.extend(view(path)?);
+        }
+        Ok(sections)
     }
 
     /// What a source or an output may be: a file, a folder, and what stages read, write, look at and show.

@@ -16,7 +16,7 @@ use stage_contract::StageError;
 use distillation::{crf::likelihood::crf_nll, losses::ce::cross_entropy};
 use encoder::{
     arch::{Axis, Part},
-    backend::{grid::indices, host::host},
+    backend::{grid::indices, readback::host},
     batch::{Batch, Encoded, buckets},
     config::Config,
     inputs::Inputs,

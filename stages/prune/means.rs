@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use stage_contract::StageError;
 
 use encoder::{
-    backend::host::host,
+    backend::readback::host,
     batch::{Batch, Encoded},
     config::Config,
     inputs::Inputs,

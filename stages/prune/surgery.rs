@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use encoder::{
         arch::ARCHITECTURES,
-        backend::host::host,
+        backend::readback::host,
         batch::{Batch, Encoded},
         inputs::Inputs,
         layer::Probe,

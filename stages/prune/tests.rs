@@ -318,7 +318,7 @@ fn layers_go_before_all_else_and_the_report_keeps_their_numbers() {
     assert_eq!(rows[3]["heads"]["scores"].as_array().expect("a list").len(), 4);
     // What did not change is what the given model has.
     let (last, theirs) = (&pruned.network.layers[2], &given.network.layers[3]);
-    let up = |layer: &encoder::layer::Layer| encoder::backend::host::host(layer.linear(UP).weight.val());
+    let up = |layer: &encoder::layer::Layer| encoder::backend::readback::host(layer.linear(UP).weight.val());
     assert_eq!(up(last), up(theirs));
 
     let wrong = Prune { layers: 1, ..Prune::default() }.check().expect_err("the ends stay");

@@ -21,8 +21,8 @@ use encoder::{
     backend::{
         device::resolve,
         fused::Rows,
-        host::host,
         prepacked::{PrepackedLayer, WeightFormat},
+        readback::host,
     },
     config::Config,
     inputs::Inputs,

@@ -9,6 +9,7 @@ pub mod objective;
 pub mod params;
 pub mod projection;
 pub mod search;
+pub mod setup;
 pub mod soft;
 mod source;
 pub mod student;

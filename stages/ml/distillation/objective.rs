@@ -12,7 +12,7 @@ use crate::{
     targets::Targets,
 };
 use encoder::{
-    backend::{fused, grid::indices, host::host, precision::Precision},
+    backend::{fused, grid::indices, precision::Precision, readback::host},
     batch::Batch,
     decode::decode,
     infer::{absent, word_logits},

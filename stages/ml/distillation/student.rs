@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::crf::transitions::bigram;
     use encoder::{
-        backend::host::host,
+        backend::readback::host,
         testing::{tiny, tokenizer},
     };
 

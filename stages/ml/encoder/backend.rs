@@ -3,6 +3,6 @@
 pub mod device;
 pub mod fused;
 pub mod grid;
-pub mod host;
 pub mod precision;
 pub mod prepacked;
+pub mod readback;

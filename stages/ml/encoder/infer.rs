@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use stage_contract::{Progress, StageError};
 
 use crate::{
-    backend::{device, fused, host::host},
+    backend::{device, fused, readback::host},
     batch::{Batch, Encoded, group},
     inputs::Inputs,
     model::Model,

@@ -12,7 +12,7 @@ use stage_contract::StageError;
 
 use crate::{
     arch::Part,
-    backend::{host::host, precision::Precision},
+    backend::{precision::Precision, readback::host},
     config::Config,
     layer::{Component, Layer},
     network::{CrfParameters, Network},

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use stage_contract::{Artifact, Invalid, Kind, Shape, StageError};
 
 use crate::{
-    backend::{host::host, precision::Precision, prepacked::WeightFormat},
+    backend::{precision::Precision, prepacked::WeightFormat, readback::host},
     config::Config,
     crf::Crf,
     layout,

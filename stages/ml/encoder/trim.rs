@@ -182,7 +182,7 @@ impl Usage {
 mod tests {
     use super::*;
     use crate::{
-        backend::host::host,
+        backend::readback::host,
         network::Network,
         testing::{
             fixture::{model, teacher_labels},

@@ -6,7 +6,7 @@ use stage_contract::{Clock, Context, StageError};
 
 use crate::bootstrap::{Bootstrap, Estimate};
 use encoder::{
-    backend::{device, host::host},
+    backend::{device, readback::host},
     batch::{Batch, Encoded},
     crf::Crf,
     decode::decode,

@@ -10,7 +10,7 @@ use crate::{
     history::{Step, Term},
     optimizer::Norm,
 };
-use encoder::backend::host::hosts;
+use encoder::backend::readback::hosts;
 
 /// One batch of a step: its share of the step's words, what its loss summed to, and its terms with their weights; out of any
 /// graph of gradients.

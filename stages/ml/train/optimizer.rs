@@ -17,7 +17,7 @@ use burn::{
 };
 use kernels::adamw;
 
-use encoder::backend::{fused, host::host};
+use encoder::backend::{fused, readback::host};
 
 /// Learning-rate factors and decay.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -285,8 +285,8 @@ mod tests {
     use super::*;
     use encoder::arch::post_norm::{DOWN, FFN_NORM, UP};
     use encoder::{
-        backend::host::host, batch::Batch, config::Config, inputs::Inputs, layer::Layer, network::Network,
-        testing::tiny,
+        backend::readback::host, batch::Batch, config::Config, inputs::Inputs, layer::Layer,
+        network::Network, testing::tiny,
     };
 
     const PLAIN: Groups = Groups { head: 1.0, crf: 1.0, layer: 1.0, weight_decay: 0.1 };

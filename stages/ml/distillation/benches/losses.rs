@@ -3,16 +3,12 @@
 //!
 //! This is why both forms exist: ratios above 1 are in favour of the host's.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark needs a clock")]
 
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use distillation::{
-    crf::likelihood::crf_nll,
-    losses::kd,
-    projection::project,
-    soft,
-};
+use distillation::{crf::likelihood::crf_nll, losses::kd, projection::project, soft};
 use encoder::{network::CrfWeights, testing::elsewhere};
 use text::labels::{Labels, Misc};
 
@@ -28,7 +24,8 @@ fn main() {
     let texts: Vec<u32> = (0..=TEXTS).map(|text| u32::try_from(text * WORDS).expect("small")).collect();
     let said: Vec<f32> = numbers(words * teacher.len());
     let leaf = |columns: usize| {
-        Tensor::<2>::from_data(TensorData::new(numbers(words * columns), [words, columns]), &device).require_grad()
+        Tensor::<2>::from_data(TensorData::new(numbers(words * columns), [words, columns]), &device)
+            .require_grad()
     };
     let host_kd = || {
         let q = project(&teacher, &student, &said, &texts, 2.5, Misc::Outside).q;

@@ -13,7 +13,7 @@ use crate::{
     numbers::{count, matrix, narrow},
 };
 use encoder::{
-    backend::{fused, host::hosts},
+    backend::{fused, readback::hosts},
     crf::{Crf, CrfGradient, repair},
     network::CrfWeights,
 };

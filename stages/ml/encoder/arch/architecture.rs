@@ -15,7 +15,8 @@ use crate::{
 /// An encoder: what its configuration and tensors are called, where positions begin, and what a layer computes. All that
 /// reads, writes, prunes, trims and counts goes over these declarations and knows no tensor by name.
 ///
-/// What an encoder of another make needs has its place here: a norm before a part (`ModernBERT`) is another
+/// Every encoder until now normalises after its residuals and has biases: the kernels that `prepack` fills, FLOPs and the memory
+/// estimate know no other layer yet. What an encoder of another make needs has its place here: a norm before a part (`ModernBERT`) is another
 /// [`forward`](Self::forward) over the same parts; rotary positions are computed there from the rows' windows, and
 /// [`Tensors::positions`] is then `None`; a gated FFN declares a matrix whose [`Axis`] holds a neuron twice; local
 /// attention in some layers asks [`Widths::origin`]; what all layers share (the relative positions of `DeBERTa`) is declared

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    backend::{host::host, prepacked::WeightFormat},
+    backend::{prepacked::WeightFormat, readback::host},
     batch::Batch,
     config::Config,
     inputs::Inputs,

@@ -13,7 +13,7 @@ use kernels::{
     prepacked::{self, Parts},
 };
 
-use super::host::host;
+use super::readback::host;
 
 /// What weights are prepacked as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

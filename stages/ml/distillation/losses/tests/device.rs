@@ -1,7 +1,7 @@
 //! The losses as they are computed off the CPU, beside those of the host: values, gradients, and the golden ones.
 
 use super::*;
-use encoder::{backend::host, testing::elsewhere};
+use encoder::{backend::readback, testing::elsewhere};
 
 /// Values and gradients by emissions and weights.
 fn all(
@@ -32,7 +32,7 @@ fn assert_near(found: &[Vec<f64>], right: &[Vec<f64>]) {
     }
 }
 
-/// The door is shut: nothing of it is read on the way.
+/// Nothing of it is read back on the way.
 fn shut_elsewhere<T>(work: impl FnOnce() -> T) -> T {
     elsewhere(|| encoder::testing::shut(work))
 }
@@ -75,7 +75,7 @@ fn a_certain_teacher_and_no_words_at_all_make_numbers_off_the_cpu_too() {
     let of = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [1, 5]), &Device::flex());
     // Wholly MISC, which is left out.
     let misc = of(vec![-300.0, -300.0, -300.0, 300.0, -300.0]);
-    let q = host::host(soft::project(&teacher, &labels, misc.clone(), &[0, 1], 1.0, Misc::Ignore));
+    let q = readback::host(soft::project(&teacher, &labels, misc.clone(), &[0, 1], 1.0, Misc::Ignore));
     assert_eq!(q, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let kd = soft::distillation(
         leaf(&[0.5; 7], [1, 7]),
@@ -126,7 +126,7 @@ proptest! {
             let right = project(&teacher, &labels, &logits, &texts, temperature, misc).q;
             let said = Tensor::<2>::from_data(TensorData::new(logits.clone(), [6, 5]), &Device::flex());
             let found = soft::project(&teacher, &labels, said, &texts, temperature, misc);
-            let close = host::host(found.clone()).iter().zip(&right).all(|(a, b)| (a - b).abs() < 2e-6);
+            let close = readback::host(found.clone()).iter().zip(&right).all(|(a, b)| (a - b).abs() < 2e-6);
             prop_assert!(close, "{found} {right:?}");
             let student = leaf(&logits.iter().cycle().take(42).map(|x| x * 0.7).collect::<Vec<_>>(), [6, 7]);
             for boundary in [0.0, 0.5, 1.0] {

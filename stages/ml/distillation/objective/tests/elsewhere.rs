@@ -4,7 +4,7 @@
 mod replicas;
 
 use super::*;
-use encoder::{backend::host, testing::places::places};
+use encoder::{backend::readback, testing::places::places};
 use train::{
     gradient::trainable,
     memory::{Cost, Room},
@@ -35,7 +35,7 @@ fn all(network: &Network, gradients: &GradientsParams) -> Vec<Vec<f32>> {
     struct All<'a>(&'a GradientsParams, Vec<Vec<f32>>);
     impl burn::module::ModuleVisitor for All<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.1.push(self.0.get::<D>(param.id).map(host::host).unwrap_or_default());
+            self.1.push(self.0.get::<D>(param.id).map(readback::host).unwrap_or_default());
         }
     }
     let mut all = All(gradients, Vec::new());
@@ -239,7 +239,7 @@ fn a_training_in_bf16_lowers_the_loss_as_one_in_f32_and_keeps_f32_weights() {
     assert!((last(&narrow) / last(&exact) - 1.0).abs() < 0.05, "{} {}", last(&narrow), last(&exact));
     assert!(losses(&narrow) != losses(&exact));
     // Weights that were themselves rounded would have 16 bits of 0.
-    let weights = host::host(narrow.network.layers[0].linear(QUERY).weight.val());
+    let weights = readback::host(narrow.network.layers[0].linear(QUERY).weight.val());
     assert!(weights.iter().any(|weight| weight.to_bits() & 0xffff != 0));
 }
 

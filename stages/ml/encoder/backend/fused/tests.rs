@@ -7,7 +7,7 @@ use burn::{
 use super::Rows;
 use crate::{
     arch::post_norm::{FFN_NORM, KEY, QUERY, UP, VALUE},
-    backend::{host::host, precision::Precision},
+    backend::{precision::Precision, readback::host},
     config::{Config, LayerShape},
     inputs::Inputs,
     layer::Probe,

@@ -1,5 +1,5 @@
-//! The only door from a device back to the host. Whoever goes through it waits until the device has done all that it was
-//! asked, so a training step off the CPU must not; a test keeps every other way closed.
+//! The only readback: from a device to the host. It waits until the device has done all that it was asked, so a training step
+//! off the CPU must not read back; a test keeps every other way closed.
 
 use burn::tensor::{Tensor, TensorData, Transaction};
 
@@ -24,7 +24,7 @@ fn floats(data: TensorData) -> Vec<f32> {
 /// Tests of the packages above keep it shut too.
 fn passing() {
     #[cfg(any(test, feature = "testing"))]
-    assert!(!crate::testing::is_shut(), "a tensor was read while the door to the host was shut");
+    assert!(!crate::testing::is_shut(), "a tensor was read back where nothing may be");
 }
 
 #[cfg(test)]
@@ -35,22 +35,22 @@ mod tests {
     use crate::testing::shut;
 
     #[test]
-    #[should_panic(expected = "the door to the host was shut")]
-    fn nobody_passes_a_shut_door() {
+    #[should_panic(expected = "read back where nothing may be")]
+    fn nothing_is_read_back_where_that_is_forbidden() {
         let one = Tensor::<1>::ones([1], &burn::tensor::Device::flex());
         shut(|| host(one));
     }
 
     /// Burn's own ways are named in this file alone (and in tests and benches, which may wait).
     #[test]
-    fn there_is_no_other_door() {
+    fn there_is_no_other_readback() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("stages");
         let files = walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok);
         let mut seen = 0;
         for entry in files.filter(|entry| entry.path().extension().is_some_and(|ext| ext == "rs")) {
             let path = entry.path().strip_prefix(root).expect("below").display().to_string();
             let others =
-                ["benches/", "build/", "contract/", "kernels/", "vendor/", "ml/encoder/backend/host.rs"];
+                ["benches/", "build/", "contract/", "kernels/", "vendor/", "ml/encoder/backend/readback.rs"];
             if others.iter().any(|other| path.starts_with(other))
                 || path.contains("tests")
                 || path.contains("benches/")
@@ -61,7 +61,7 @@ mod tests {
             // Tests come last in a file.
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             for way in [".into_data", ".to_data", ".into_scalar", "Transaction", ".try_into_data"] {
-                assert!(!code.contains(way), "{path} reads by `{way}`: use backend::host");
+                assert!(!code.contains(way), "{path} reads by `{way}`: use backend::readback");
             }
             seen += 1;
         }
