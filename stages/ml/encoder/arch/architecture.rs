@@ -12,15 +12,13 @@ use crate::{
     layer::{Layer, Probe, Widths},
 };
 
-/// An encoder: what its configuration and tensors are called, where positions begin, and what a layer computes. All that
-/// reads, writes, prunes, trims and counts goes over these declarations and knows no tensor by name.
+/// An encoder: what its configuration and tensors are called, where positions begin, and what a layer computes. What saves,
+/// prunes and counts parameters goes over these declarations and knows no tensor by name.
 ///
-/// Every encoder until now normalises after its residuals and has biases: the kernels that `prepack` fills, FLOPs and the memory
-/// estimate know no other layer yet. What an encoder of another make needs has its place here: a norm before a part (`ModernBERT`) is another
-/// [`forward`](Self::forward) over the same parts; rotary positions are computed there from the rows' windows, and
-/// [`Tensors::positions`] is then `None`; a gated FFN declares a matrix whose [`Axis`] holds a neuron twice; local
-/// attention in some layers asks [`Widths::origin`]; what all layers share (the relative positions of `DeBERTa`) is declared
-/// beside the embeddings.
+/// Every encoder until now normalises after its residuals, has biases and activates by GELU: the kernels that `prepack` fills
+/// and the estimate of memory know no other layer, and the network normalises nothing before the classifier. A norm before a
+/// part, rotary positions and local attention fit into [`forward`](Self::forward) ([`Tensors::positions`] is then `None`); a
+/// gated FFN, or parameters that all layers share, need more declarations beside these.
 pub trait Architecture: Debug + Send + Sync {
     /// Who has this architecture; a new model is of the first.
     fn families(&self) -> &'static [Family];
