@@ -17,10 +17,11 @@ use stage_contract::{Available, Context, Device, Input, Invalid, Output, Spec, S
 use encoder::{
     backend::{device, precision::Precision, prepacked::WeightFormat},
     batch::Encoded,
-    decode::{Decoded, decode, made_outside},
-    infer::{WordLogits, encode, word_logits},
+    decode::Decoded,
+    infer::{WordLogits, encode},
     logits::{Logits, Origin},
     model::{self, Model, ModelFolder},
+    tagger::{Tagged, tag},
     weights::Array,
 };
 use text::{
@@ -128,14 +129,8 @@ impl Stage for Annotate {
         let places: Vec<_> = lines.par_iter().map(|line| words(&line.text)).collect();
         let texts =
             encode(&teacher, lines.iter().map(|l| l.text.as_str()).zip(places.iter().map(Vec::as_slice)))?;
-        let logits = infer(cx, &teacher, &texts, self.tokens)?;
-        let crf = teacher.crf();
-        let decoded: Vec<Decoded> = logits
-            .par_iter()
-            .map(|logits| decode(&teacher.config.labels, crf.as_ref(), logits, &outside))
-            .collect();
-
-        let lost = made_outside(&teacher.config.labels, crf.as_ref(), &logits, &outside);
+        let Tagged { logits, decoded, made_outside: lost } =
+            tagged(cx, &teacher, &texts, self.tokens, &outside)?;
         for line in became_outside(&lost) {
             cx.show(line);
         }
@@ -229,27 +224,35 @@ fn draw(lines: Vec<Line>, number: usize, seed: u64) -> Vec<Line> {
     lines.into_iter().zip(kept).filter_map(|(line, kept)| kept.then_some(line)).collect()
 }
 
-/// Word logits in the order of `texts`, with a look at whether to stop from time to time.
-fn infer(
+/// What the teacher says, in the order of `texts`, with a look at whether to stop from time to time.
+fn tagged(
     cx: &Context<'_>,
     teacher: &Model,
     texts: &[Encoded],
     tokens: usize,
-) -> Result<Vec<WordLogits>, StageError> {
+    outside: &[&str],
+) -> Result<Tagged, StageError> {
     let mut progress = cx.progress("annotating", texts.len() as u64, "sentences");
     let device = device::burn(cx.device);
     // Longest first over all texts, so that a batch holds equals although it is cut from one stride.
     let mut order: Vec<_> = (0..texts.len()).collect();
     order.sort_by_key(|&text| std::cmp::Reverse(texts[text].tokens()));
-    let mut logits: Vec<(usize, WordLogits)> = Vec::with_capacity(texts.len());
+    let mut all: Vec<(usize, WordLogits, Decoded)> = Vec::with_capacity(texts.len());
+    let mut made_outside: BTreeMap<String, usize> =
+        outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();
     for stride in order.chunks(STRIDE) {
         cx.check_cancelled()?;
         let some: Vec<_> = stride.iter().map(|&text| texts[text].clone()).collect();
-        let found = word_logits(teacher, &some, tokens, &device, Some(&mut progress))?;
-        logits.extend(stride.iter().copied().zip(found));
+        let found = tag(teacher, &some, tokens, outside, &device, Some(&mut progress))?;
+        for (kind, count) in found.made_outside {
+            *made_outside.entry(kind).or_default() += count;
+        }
+        let found = found.logits.into_iter().zip(found.decoded);
+        all.extend(stride.iter().zip(found).map(|(&text, (logits, decoded))| (text, logits, decoded)));
     }
-    logits.sort_by_key(|(text, _)| *text);
-    Ok(logits.into_iter().map(|(_, logits)| logits).collect())
+    all.sort_by_key(|(text, ..)| *text);
+    let (logits, decoded) = all.into_iter().map(|(_, logits, decoded)| (logits, decoded)).unzip();
+    Ok(Tagged { logits, decoded, made_outside })
 }
 
 fn record(line: Line, words: Vec<[usize; 2]>, decoded: Decoded, provenance: &Provenance) -> Record {

@@ -38,10 +38,9 @@ use self::{
 use encoder::{
     backend::{device, prepacked::WeightFormat},
     batch::Encoded,
-    crf::Crf,
-    decode::{decode, made_outside},
-    infer::{encode, word_logits},
+    infer::encode,
     model::{self, Model, ModelFolder},
+    tagger::tag,
 };
 use measure::{
     bootstrap::Bootstrap,
@@ -323,14 +322,13 @@ impl Stage for Evaluate {
 struct Subject {
     name: String,
     model: Model,
-    crf: Option<Crf>,
     folder: ModelFolder,
 }
 
 impl Subject {
     fn open(name: &str, folder: ModelFolder, device: &BurnDevice) -> Result<Self, StageError> {
         let model = folder.open(device)?.prepack(WeightFormat::F32);
-        Ok(Self { name: name.to_owned(), crf: model.crf(), model, folder })
+        Ok(Self { name: name.to_owned(), model, folder })
     }
 }
 
@@ -421,12 +419,10 @@ impl Evaluate {
             let mut progress = cx.progress(step, records.len() as u64, "sentences");
             let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
             let encoded = encode(&subject.model, texts)?;
-            let logits =
-                word_logits(&subject.model, &encoded, self.batch_tokens, device, Some(&mut progress))?;
             let outside = comparison.outside(labels);
-            let crf = subject.crf.as_ref();
-            let tags = logits.iter().map(|logits| decode(labels, crf, logits, &outside).tags);
-            Ok((tags.collect(), made_outside(labels, crf, &logits, &outside)))
+            let tagged =
+                tag(&subject.model, &encoded, self.batch_tokens, &outside, device, Some(&mut progress))?;
+            Ok((tagged.decoded.into_iter().map(|text| text.tags).collect(), tagged.made_outside))
         };
         let found = subjects.iter().map(of).collect::<Result<Vec<_>, StageError>>()?;
         Ok(found.into_iter().unzip())

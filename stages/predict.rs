@@ -18,10 +18,10 @@ use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool,
 use self::{lines::Lines, output::Output};
 use encoder::{
     backend::{device, precision, prepacked::WeightFormat},
-    crf::Crf,
-    decode::{Entity, decode},
-    infer::{encode, word_logits},
+    decode::{Decoded, Entity},
+    infer::encode,
     model::Model,
+    tagger::tag,
 };
 use text::{folder, words::words};
 
@@ -194,7 +194,6 @@ impl Stop {
 /// A model ready to read texts.
 struct Predictor {
     model: Model,
-    crf: Option<Crf>,
     device: Device,
 }
 
@@ -215,7 +214,7 @@ impl Predictor {
             Precision::Bf16 => model = model.at(precision::Precision::Bf16),
             Precision::Int8 => model = model.prepack(WeightFormat::Int8),
         }
-        Ok(Self { crf: model.crf(), model, device: device.clone() })
+        Ok(Self { model, device: device.clone() })
     }
 
     /// Reads, predicts and writes piece by piece: what was read is answered before more is awaited.
@@ -237,13 +236,11 @@ impl Predictor {
         let words: Vec<_> = texts.iter().map(|text| words(text)).collect();
         let pairs = texts.iter().zip(&words).map(|(text, words)| (text.as_str(), words.as_slice()));
         let encoded = encode(&self.model, pairs)?;
-        let logits = word_logits(&self.model, &encoded, BATCH_TOKENS, &self.device, None)?;
-        let labels = &self.model.config.labels;
-        let found = logits.iter().zip(&words).map(|(logits, words)| {
-            let entities = decode(labels, self.crf.as_ref(), logits, &[]).entities();
-            entities.into_iter().map(|entity| place(entity, words)).collect()
-        });
-        Ok(found.collect())
+        let tagged = tag(&self.model, &encoded, BATCH_TOKENS, &[], &self.device, None)?;
+        let found = |(decoded, words): (&Decoded, &Vec<_>)| {
+            decoded.entities().into_iter().map(|entity| place(entity, words)).collect()
+        };
+        Ok(tagged.decoded.iter().zip(&words).map(found).collect())
     }
 }
 

@@ -31,11 +31,11 @@ use distillation::{Training, Weights, check_logits, search};
 use encoder::{
     backend::device,
     config::Config,
-    decode::decode,
-    infer::{encode, word_logits},
+    infer::encode,
     logits::Logits,
     model::{self, Model, ModelFolder},
     network::Network,
+    tagger::tag,
     trim::{self, Usage},
 };
 use measure::{profile::Profile, scores::score};
@@ -478,14 +478,9 @@ fn fidelity(cx: &Context<'_>, model: &Model, dev: &Corpus) -> Result<f64, StageE
     cx.check_cancelled()?;
     let texts = encode(model, dev.records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
     let mut progress = cx.progress("dev", texts.len() as u64, "sentences");
-    let logits = word_logits(model, &texts, BUDGET, &device::burn(cx.device), Some(&mut progress))?;
-    let crf = model.crf();
+    let tagged = tag(model, &texts, BUDGET, &[], &device::burn(cx.device), Some(&mut progress))?;
     let gold: Vec<_> = dev.records.iter().map(|record| spans(&record.tags, Scheme::Bio)).collect();
-    let found: Vec<_> = logits
-        .iter()
-        .map(|logits| spans(&decode(&model.config.labels, crf.as_ref(), logits, &[]).tags, Scheme::Bio))
-        .collect();
-    Ok(score(&gold, &found).micro.f1)
+    Ok(score(&gold, &tagged.spans()).micro.f1)
 }
 
 #[cfg(test)]

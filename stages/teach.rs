@@ -8,19 +8,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
-use distillation::{losses::ce::cross_entropy, mean_cross_entropy};
+use distillation::{dev, losses::ce::cross_entropy};
 use encoder::{
-    arch::roberta::Roberta,
+    arch::{Architecture, roberta::Roberta},
     backend::device,
     batch::{Batch, Encoded},
     config::{Config, LayerShape},
-    decode::decode,
-    infer::{encode, word_logits},
+    infer::encode,
     inputs::Inputs,
     model::{Model, ModelFolder},
     network::Network,
 };
-use measure::scores::score;
 use text::{
     corpus::{Gold, Record, Text},
     labels::{Labels, Scheme, Span, spans},
@@ -140,7 +138,6 @@ impl Stage for Teach {
             batch_tokens: self.batch_tokens,
             noise: self.noise,
             seed: cx.seed,
-            device,
             model,
         };
         let plan = Plan {
@@ -171,7 +168,7 @@ impl Teach {
             hidden: self.hidden,
             head_dim: self.hidden / self.heads,
             layers: (0..self.layers).map(layer).collect(),
-            positions: self.positions + pad as usize + 1,
+            positions: self.positions + Roberta.first_position(pad) as usize,
             pad,
             eps: 1e-5,
             labels: Labels::parse(&LABELS.map(str::to_owned))?,
@@ -218,7 +215,6 @@ struct Lesson {
     batch_tokens: usize,
     noise: f64,
     seed: u64,
-    device: burn::tensor::Device,
     model: Model,
 }
 
@@ -269,14 +265,6 @@ impl Objective for Lesson {
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
         let model = Model { network: network.clone(), ..self.model.clone() };
-        let logits = word_logits(&model, &self.dev.encoded, 2 * self.batch_tokens, &self.device, None)?;
-        let found: Vec<Vec<Span>> = logits
-            .iter()
-            .map(|text| spans(&decode(&model.config.labels, None, text, &[]).tags, Scheme::Bio))
-            .collect();
-        Ok(Dev {
-            score: score(&self.dev.gold, &found).micro,
-            loss: mean_cross_entropy(&self.dev.tags, &logits),
-        })
+        dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, 2 * self.batch_tokens)
     }
 }

@@ -1,7 +1,7 @@
 //! The encoder in Burn's own operations and fused, side by side in one run, round by round:
 //! `cargo bench -p stages --bench encoder [-- LAYERS HIDDEN HEADS FFN WINDOWS LENGTH]`.
 //!
-//! Windows of equal and of mixed lengths; forward, and a training step with its optimiser (the stock step does not even
+//! Windows of equal and of mixed lengths; forward, and a training step with its optimiser (Burn's step does not even
 //! clip). Best wall time of the rounds and mean CPU time; ratios above 1 are in favour of the fused form.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 #![expect(clippy::cast_precision_loss, reason = "rates")]
@@ -54,7 +54,7 @@ fn main() {
         compare(
             "forward",
             tokens,
-            || forward(&network, &Inputs::stock(&batch, &config, &device)),
+            || forward(&network, &Inputs::reference(&batch, &config, &device)),
             || forward(&network, &Inputs::new(&batch, &config, &device)),
         );
 
@@ -68,7 +68,7 @@ fn main() {
             tokens,
             || {
                 let network = stock.take().expect("left by the last round");
-                let gradients = backward(&network, &Inputs::stock(&batch, &config, &autodiff));
+                let gradients = backward(&network, &Inputs::reference(&batch, &config, &autodiff));
                 stock = Some(burn.step(1e-5, network, gradients));
             },
             || {
@@ -117,12 +117,12 @@ fn compare(name: &str, tokens: usize, mut stock: impl FnMut(), mut fused: impl F
         spent[0].add(&mut stock);
         spent[1].add(&mut fused);
     }
-    for (form, spent) in ["stock", "fused"].iter().zip(&spent) {
+    for (form, spent) in ["Burn", "kernels"].iter().zip(&spent) {
         println!("  {name:14} {form} {}", spent.line(tokens));
     }
     let [stock, fused] = spent;
     println!(
-        "  {name:14} stock / fused: {:.2} of wall time, {:.2} of CPU time",
+        "  {name:14} Burn / kernels: {:.2} of wall time, {:.2} of CPU time",
         stock.best / fused.best,
         stock.cpu as f64 / fused.cpu.max(1) as f64
     );

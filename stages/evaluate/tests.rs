@@ -461,12 +461,8 @@ fn the_real_teacher_reaches_what_is_known_of_it() {
     let records = &gold.sets[0].records;
     let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
     let encoded = encode(&model, texts).expect("sub-words");
-    let labels = &model.config.labels;
-    let tags = word_logits(&model, &encoded, 2048, &device, None)
-        .expect("finite")
-        .iter()
-        .map(|logits| decode(labels, None, logits, &[]).tags)
-        .collect::<Vec<_>>();
+    let tagged = tag(&model, &encoded, 2048, &[], &device, None).expect("finite");
+    let tags: Vec<_> = tagged.decoded.into_iter().map(|text| text.tags).collect();
     let right: Vec<_> = records.iter().map(|record| record.tags.clone()).collect();
     let pairs = comparison.pairs(&right, &tags);
     let found = board(&records.iter().collect::<Vec<_>>(), &[pairs], None).all(0).micro.score;

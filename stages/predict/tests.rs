@@ -9,7 +9,7 @@ use encoder::testing::fixture::{model, teacher_labels};
 use text::labels::Labels;
 
 fn predictor(model: Model) -> Predictor {
-    Predictor { crf: model.crf(), model, device: Device::flex() }
+    Predictor { model, device: Device::flex() }
 }
 
 fn student() -> Predictor {
@@ -199,8 +199,8 @@ fn a_model_opened_in_eight_or_sixteen_bits_finds_the_same_entities() {
     let text = ["Anna Anna vit à Paris. CAF de Paris, Anna".to_owned()];
     let found = [Precision::F32, Precision::Int8, Precision::Bf16].map(|precision| {
         let predictor = Predictor::open(folder.path(), &Device::flex(), precision).expect("a model");
-        let frozen = predictor.model.network.layers.iter().all(|layer| layer.prepacked.is_some());
-        assert_eq!(frozen, precision != Precision::Bf16);
+        let packed = predictor.model.network.layers.iter().all(|layer| layer.prepacked.is_some());
+        assert_eq!(packed, precision != Precision::Bf16);
         let found = predictor.entities(&text).expect("entities").remove(0);
         found.into_iter().map(|e| (e.kind, e.start, e.end)).collect::<Vec<_>>()
     });

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 use burn::{
     module::Module,
-    nn::Linear,
     tensor::{Device, Tensor, activation},
 };
 use schemars::JsonSchema;
@@ -18,15 +17,9 @@ use distillation::{
 };
 use encoder::{
     arch::{Architecture, Family, Keys, Tensors, distilbert::DistilBert, post_norm},
-    backend::{
-        device::resolve,
-        fused::Rows,
-        prepacked::{PrepackedLayer, WeightFormat},
-        readback::host,
-    },
+    backend::{device::resolve, prepacked::WeightFormat, readback::host},
     config::Config,
     inputs::Inputs,
-    layer::{Layer, Probe},
     network::Network,
     testing::{
         batch, elsewhere,
@@ -155,28 +148,6 @@ impl Architecture for Plain {
             head: "classifier",
             unused: &["plain.pooler."],
         }
-    }
-
-    fn first_position(&self, _pad: u32) -> u32 {
-        0
-    }
-
-    fn forward(
-        &self,
-        layer: &Layer,
-        x: Tensor<2>,
-        rows: &Rows,
-        probe: Option<(usize, &dyn Probe)>,
-    ) -> Tensor<2> {
-        post_norm::forward(layer, x, rows, probe)
-    }
-
-    fn attention<'l>(&self, layer: &'l Layer) -> [&'l Linear; 3] {
-        post_norm::attention(layer)
-    }
-
-    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> PrepackedLayer {
-        post_norm::prepack(layer, epsilon, format)
     }
 }
 // end

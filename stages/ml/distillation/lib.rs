@@ -19,6 +19,6 @@ pub use self::{
     examples::Examples,
     fit::{check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
     losses::{Weights, loss::Lesson},
-    objective::{Distillation, mean_cross_entropy},
+    objective::{Distillation, dev},
     params::{CrfTeacher, Training},
 };

@@ -13,15 +13,15 @@ use crate::{
 };
 use encoder::{
     backend::{fused, grid::indices, precision::Precision, readback::host},
-    batch::Batch,
-    decode::decode,
-    infer::{absent, word_logits},
+    batch::{Batch, Encoded},
+    infer::{WordLogits, absent},
     inputs::Inputs,
     model::Model,
     network::Network,
+    tagger::tag,
 };
 use measure::scores::score;
-use text::labels::{Scheme, Span, spans};
+use text::labels::Span;
 use train::{
     checkpoint::Dev,
     objective::{At, Objective, Term},
@@ -176,22 +176,31 @@ impl Objective for Distillation<'_> {
         // In f32, as whoever reads the student's file will run it.
         let network = network.clone().at(Precision::F32);
         let model = Model { network, ..self.lesson.student.clone() };
-        let labels = self.lesson.labels();
-        let crf = model.crf();
         let budget = 2 * self.lesson.training.batch_tokens;
-        let logits = word_logits(&model, &self.dev.encoded, budget, &model.network.device(), None)?;
-        let found: Vec<Vec<Span>> = logits
-            .iter()
-            .map(|text| spans(&decode(labels, crf.as_ref(), text, &[]).tags, Scheme::Bio))
-            .collect();
-        let loss = mean_cross_entropy(&self.dev.tags, &logits);
-        Ok(Dev { score: score(&self.dev.gold, &found).micro, loss })
+        dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget)
     }
+}
+
+/// How good a model is on texts of which the entities and each word's label (`None`: out of the loss) are known, in
+/// batches of at most `budget` tokens.
+///
+/// # Errors
+/// A logit is not finite.
+pub fn dev(
+    model: &Model,
+    texts: &[Encoded],
+    gold: &[Vec<Span>],
+    tags: &[Vec<Option<usize>>],
+    budget: usize,
+) -> Result<Dev, StageError> {
+    let tagged = tag(model, texts, budget, &[], &model.network.device(), None)?;
+    let score = score(gold, &tagged.spans()).micro;
+    Ok(Dev { score, loss: mean_cross_entropy(tags, &tagged.logits) })
 }
 
 /// Mean over owned words with a tag of -log softmax.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[encoder::infer::WordLogits]) -> f64 {
+fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[WordLogits]) -> f64 {
     let (mut sum, mut count) = (0.0, 0_usize);
     for (tags, text) in tags.iter().zip(logits) {
         for (word, tag) in tags.iter().enumerate() {

@@ -2,11 +2,15 @@
 
 mod architecture;
 pub mod bert;
+mod declarations;
 pub mod distilbert;
 pub mod post_norm;
 pub mod roberta;
 
-pub use self::architecture::{Architecture, Axis, Family, Keys, Part, Tensors};
+pub use self::{
+    architecture::Architecture,
+    declarations::{Axis, Family, Keys, Part, Tensors},
+};
 
 /// Every encoder.
 pub const ARCHITECTURES: [&dyn Architecture; 3] = [&roberta::Roberta, &bert::Bert, &distilbert::DistilBert];

@@ -1,9 +1,5 @@
 //! From word logits to tags and entities: Viterbi for a student's CRF, else argmax over types.
 
-use std::collections::BTreeMap;
-
-use rayon::prelude::*;
-
 use crate::{crf::Crf, infer::WordLogits};
 use text::labels::{Labels, Scheme, Tag, spans};
 
@@ -65,29 +61,6 @@ pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: 
     }
     let rows: Vec<Vec<f64>> = (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect();
     decoder.of_rows(&rows)
-}
-
-/// How many entities of each type in `outside` decoding makes O.
-#[must_use]
-pub fn made_outside(
-    labels: &Labels,
-    crf: Option<&Crf>,
-    logits: &[WordLogits],
-    outside: &[&str],
-) -> BTreeMap<String, usize> {
-    let mut counts: BTreeMap<String, usize> = outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();
-    if counts.is_empty() {
-        return counts;
-    }
-    let kinds = logits.par_iter().flat_map_iter(|logits| {
-        decode(labels, crf, logits, &[]).entities().into_iter().map(|entity| entity.kind)
-    });
-    for kind in kinds.collect::<Vec<_>>() {
-        if let Some(count) = counts.get_mut(&kind) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 struct Decoder<'a> {

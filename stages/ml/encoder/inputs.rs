@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::{
     backend::{
-        fused::{self, Rows},
+        fused::{self, Ops},
         grid::{Grid, indices},
         precision::Precision,
     },
@@ -21,8 +21,8 @@ pub struct Inputs {
     pub positions: Tensor<1, Int>,
     /// `[words]` rows to read words off.
     pub rows: Tensor<1, Int>,
-    /// How the network computes on the rows.
-    pub layout: Rows,
+    /// How the operations run.
+    pub ops: Ops,
 }
 
 impl Inputs {
@@ -30,17 +30,17 @@ impl Inputs {
     #[must_use]
     pub fn new(batch: &Batch, config: &Config, device: &Device) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "an ε of about 1e-5")]
-        let fused = || Rows::Fused { starts: batch.starts.as_slice().into(), epsilon: config.eps as f32 };
-        Self::upload(batch, config, device, fused::runs_on(device).then(fused))
+        let kernels = || Ops::Kernels { starts: batch.starts.as_slice().into(), epsilon: config.eps as f32 };
+        Self::upload(batch, config, device, fused::runs_on(device).then(kernels))
     }
 
     /// Uploads a batch for Burn's own operations, wherever it is: the reference for tests and benchmarks.
     #[must_use]
-    pub fn stock(batch: &Batch, config: &Config, device: &Device) -> Self {
+    pub fn reference(batch: &Batch, config: &Config, device: &Device) -> Self {
         Self::upload(batch, config, device, None)
     }
 
-    fn upload(batch: &Batch, config: &Config, device: &Device, fused: Option<Rows>) -> Self {
+    fn upload(batch: &Batch, config: &Config, device: &Device, kernels: Option<Ops>) -> Self {
         let windows: Vec<_> = batch.starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
         let first = config.architecture.first_position(config.pad);
         let positions: Vec<_> =
@@ -49,8 +49,8 @@ impl Inputs {
             ids: indices(&batch.ids, device),
             positions: indices(&positions, device),
             rows: indices(&batch.rows, device),
-            layout: fused
-                .unwrap_or_else(|| Rows::Stock(Box::new(Grid::new(&batch.starts, Precision::F32, device)))),
+            ops: kernels
+                .unwrap_or_else(|| Ops::Burn(Box::new(Grid::new(&batch.starts, Precision::F32, device)))),
         }
     }
 }

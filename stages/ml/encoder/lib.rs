@@ -14,6 +14,7 @@ pub mod layout;
 pub mod logits;
 pub mod model;
 pub mod network;
+pub mod tagger;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod trim;

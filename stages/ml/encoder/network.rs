@@ -9,7 +9,7 @@ use burn::{
 use crate::{
     arch::Architecture,
     backend::{
-        fused::{self, Rows},
+        fused::{self, Ops},
         precision::Precision,
         prepacked::WeightFormat,
     },
@@ -96,13 +96,13 @@ impl Network {
     /// Of a prepacked network with a probe or off the kernels: it has given its matrices up.
     #[must_use]
     pub fn forward_probed(&self, batch: &Inputs, hidden: &[usize], probe: Option<&dyn Probe>) -> Output {
-        let rows = batch.layout.at(self.precision, &batch.ids.device());
+        let ops = batch.ops.at(self.precision, &batch.ids.device());
         let words = self.word.weight.val().select(0, batch.ids.clone());
         let positions = match &self.position {
             Some(position) => position.weight.val().select(0, batch.positions.clone()),
             None => words.zeros_like(),
         };
-        let mut x = rows.add_norm(&self.norm, words, positions);
+        let mut x = ops.add_norm(&self.norm, words, positions);
         let mut states = vec![None; self.layers.len() + 1];
         let keep = |states: &mut Vec<Option<Tensor<2>>>, state: usize, x: &Tensor<2>| {
             if hidden.contains(&state) {
@@ -112,15 +112,17 @@ impl Network {
         keep(&mut states, 0, &x);
         for (index, layer) in self.layers.iter().enumerate() {
             let probe = probe.map(|probe| (index, probe));
-            x = match (&layer.prepacked, rows.as_ref(), probe) {
-                (None, rows, probe) => self.architecture.forward(layer, x, rows, probe),
-                (Some(prepacked), Rows::Fused { starts, .. }, None) => fused::prepacked(x, prepacked, starts),
+            x = match (&layer.prepacked, ops.as_ref(), probe) {
+                (None, ops, probe) => self.architecture.forward(layer, x, ops, probe),
+                (Some(prepacked), Ops::Kernels { starts, .. }, None) => {
+                    fused::prepacked(x, prepacked, starts)
+                }
                 _ => panic!("a prepacked network is read by the kernels, and without a probe"),
             };
             keep(&mut states, index + 1, &x);
         }
         Output {
-            logits: rows.wide(rows.linear(&self.head, x)),
+            logits: ops.wide(ops.linear(&self.head, x)),
             hidden: hidden.iter().filter_map(|state| states[*state].clone()).collect(),
         }
     }
@@ -157,12 +159,12 @@ impl Network {
     /// # Panics
     /// Of a prepacked network, which has given its layers' matrices up.
     #[must_use]
-    pub fn attended(&self, layer: usize, layout: &Rows, rows: &Tensor<2>) -> [Tensor<2>; 3] {
+    pub fn attended(&self, layer: usize, ops: &Ops, rows: &Tensor<2>) -> [Tensor<2>; 3] {
         let layer = &self.layers[layer];
         assert!(layer.prepacked.is_none(), "a prepacked layer has no matrices");
-        let layout = layout.at(self.precision, &rows.device());
+        let ops = ops.at(self.precision, &rows.device());
         let parts = self.architecture.attention(layer);
-        parts.map(|part| layout.wide(layout.linear(part, rows.clone())))
+        parts.map(|part| ops.wide(ops.linear(part, rows.clone())))
     }
 
     /// The CRF's weights as the loss needs them.

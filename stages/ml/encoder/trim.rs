@@ -46,6 +46,7 @@ pub fn trim(tokenizer: &Tokenizer, used: &[usize], keep: usize) -> Result<Trimme
         .collect::<Result<_, _>>()?;
     let unknown = id(&json["model"]["unk_id"])?;
 
+    // Padding and what is before it keep their ids: positions may be counted from padding's.
     let mut kept: BTreeSet<usize> =
         added.iter().copied().chain([unknown]).chain(0..=tokenizer.special().pad as usize).collect();
     for (index, entry) in vocab.iter().enumerate() {

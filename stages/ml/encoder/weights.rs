@@ -88,12 +88,9 @@ impl Weights {
     /// When it is missing or of another shape.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, StageError> {
         let array = self.arrays.remove(name).ok_or_else(|| {
-            let error = StageError::new(format!("{}has no tensor {name}, expected {shape:?}", self.place()));
-            if name.starts_with("classifier.") {
-                error.help("use a model fine-tuned for token classification")
-            } else {
-                error.help("use a checkpoint and a config.json of one and the same model")
-            }
+            StageError::new(format!("{}has no tensor {name}, expected {shape:?}", self.place())).help(
+                "use a checkpoint and a config.json of one and the same model, fine-tuned for token classification",
+            )
         })?;
         if array.shape != shape {
             let found = array.shape;

@@ -28,8 +28,8 @@ impl Loss for Relation {
             return Vec::new();
         };
         let [ours, theirs] = pass.packed;
-        let ours = pass.network.attended(layer, &ours.layout, student);
-        let theirs = pass.teacher.attended(origin, &theirs.layout, teacher);
+        let ours = pass.network.attended(layer, &ours.ops, student);
+        let theirs = pass.teacher.attended(origin, &theirs.ops, teacher);
         let heads = pass.lesson.training.relation_heads;
         vec![(self.name(), relation(ours, theirs, &pass.targets.texts, heads))]
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 use encoder::{
     arch::post_norm::QUERY,
-    infer::{WordLogits, encode},
+    infer::{WordLogits, encode, word_logits},
     logits::{Logits, Origin},
     model::ModelFolder,
     testing::{

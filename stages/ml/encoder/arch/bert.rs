@@ -1,17 +1,9 @@
 //! BERT (Devlin et al. 2018): learned positions from 0, and token types, of which a sentence alone has the first.
 
-use burn::{nn::Linear, tensor::Tensor};
-
 use super::{
-    architecture::{Architecture, Family, Keys, Tensors},
+    architecture::Architecture,
+    declarations::{Family, Keys, Tensors},
     post_norm,
-};
-use crate::{
-    backend::{
-        fused::Rows,
-        prepacked::{PrepackedLayer, WeightFormat},
-    },
-    layer::{Layer, Probe},
 };
 
 /// See the module.
@@ -54,27 +46,5 @@ impl Architecture for Bert {
                 "bert.embeddings.token_type_ids",
             ],
         }
-    }
-
-    fn first_position(&self, _pad: u32) -> u32 {
-        0
-    }
-
-    fn forward(
-        &self,
-        layer: &Layer,
-        x: Tensor<2>,
-        rows: &Rows,
-        probe: Option<(usize, &dyn Probe)>,
-    ) -> Tensor<2> {
-        post_norm::forward(layer, x, rows, probe)
-    }
-
-    fn attention<'l>(&self, layer: &'l Layer) -> [&'l Linear; 3] {
-        post_norm::attention(layer)
-    }
-
-    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> PrepackedLayer {
-        post_norm::prepack(layer, epsilon, format)
     }
 }

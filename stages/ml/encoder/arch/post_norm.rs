@@ -4,10 +4,10 @@
 use burn::{nn::Linear, tensor::Tensor};
 use kernels::prepacked;
 
-use super::architecture::{Axis, Part};
+use super::declarations::{Axis, Part};
 use crate::{
     backend::{
-        fused::Rows,
+        fused::Ops,
         prepacked::{PrepackedLayer, Unpacked, WeightFormat},
     },
     layer::{Layer, Probe},
@@ -62,18 +62,18 @@ pub const fn parts(names: [&'static str; 8]) -> [Part; 8] {
 
 /// See [`super::Architecture::forward`].
 #[must_use]
-pub fn forward(layer: &Layer, x: Tensor<2>, rows: &Rows, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
-    let mut context = rows.attention(attention(layer), layer.widths.heads, &x);
+pub fn forward(layer: &Layer, x: Tensor<2>, ops: &Ops, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
+    let mut context = ops.attention(attention(layer), layer.widths.heads, &x);
     if let Some((index, probe)) = probe {
-        context = probe.context(index, rows.wide(context));
+        context = probe.context(index, ops.wide(context));
     }
-    let attended = rows.linear(layer.linear(ATTENTION_OUTPUT), context);
-    let x = rows.add_norm(layer.norm(ATTENTION_NORM), attended, x);
-    let mut neurons = rows.linear_gelu(layer.linear(UP), x.clone());
+    let attended = ops.linear(layer.linear(ATTENTION_OUTPUT), context);
+    let x = ops.add_norm(layer.norm(ATTENTION_NORM), attended, x);
+    let mut neurons = ops.linear_gelu(layer.linear(UP), x.clone());
     if let Some((index, probe)) = probe {
-        neurons = probe.neurons(index, rows.wide(neurons));
+        neurons = probe.neurons(index, ops.wide(neurons));
     }
-    rows.add_norm(layer.norm(FFN_NORM), rows.linear(layer.linear(DOWN), neurons), x)
+    ops.add_norm(layer.norm(FFN_NORM), ops.linear(layer.linear(DOWN), neurons), x)
 }
 
 /// See [`super::Architecture::attention`].

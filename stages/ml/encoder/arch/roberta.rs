@@ -1,17 +1,9 @@
 //! `RoBERTa` (Liu et al. 2019) and its children `CamemBERT` (Martin et al. 2020) and XLM-`RoBERTa` (Conneau et al. 2020).
 
-use burn::{nn::Linear, tensor::Tensor};
-
 use super::{
-    architecture::{Architecture, Family, Keys, Tensors},
+    architecture::Architecture,
+    declarations::{Family, Keys, Tensors},
     post_norm,
-};
-use crate::{
-    backend::{
-        fused::Rows,
-        prepacked::{PrepackedLayer, WeightFormat},
-    },
-    layer::{Layer, Probe},
 };
 
 /// See the module.
@@ -64,23 +56,5 @@ impl Architecture for Roberta {
     /// The rows up to padding's are unused (fairseq).
     fn first_position(&self, pad: u32) -> u32 {
         pad + 1
-    }
-
-    fn forward(
-        &self,
-        layer: &Layer,
-        x: Tensor<2>,
-        rows: &Rows,
-        probe: Option<(usize, &dyn Probe)>,
-    ) -> Tensor<2> {
-        post_norm::forward(layer, x, rows, probe)
-    }
-
-    fn attention<'l>(&self, layer: &'l Layer) -> [&'l Linear; 3] {
-        post_norm::attention(layer)
-    }
-
-    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> PrepackedLayer {
-        post_norm::prepack(layer, epsilon, format)
     }
 }

@@ -1,7 +1,7 @@
 //! The encoder's operations, each in two forms with the same result: fused on the CPU (the `kernels` crate, with a backward
 //! pass written by hand), and in Burn's own operations, which are the reference and run on every other backend.
 //!
-//! Which of them runs is decided once a batch, by [`Rows`]; nothing else asks where it is.
+//! Which of them runs is decided once a batch, by [`Ops`]; nothing else asks where it is.
 
 mod autodiff;
 mod flex;
@@ -25,18 +25,18 @@ use kernels::adamw::AdamW;
 
 use super::{grid::Grid, precision::Precision, prepacked::PrepackedLayer};
 
-/// How the rows of a batch are computed on.
+/// How the operations on a batch run.
 #[derive(Clone, Debug)]
-pub enum Rows {
-    /// Fused, without padding.
-    Fused {
+pub enum Ops {
+    /// By the kernels, without padding.
+    Kernels {
         /// `[windows + 1]` first row of each window.
         starts: Arc<[u32]>,
         /// Under the root of each `LayerNorm`, which does not show its own.
         epsilon: f32,
     },
     /// By Burn's operations; attention pads.
-    Stock(Box<Grid>),
+    Burn(Box<Grid>),
 }
 
 /// Whether the kernels run on a device.
@@ -146,26 +146,26 @@ pub fn prepacked(x: Tensor<2>, layer: &Arc<PrepackedLayer>, starts: &Arc<[u32]>)
     Tensor::from_dispatch(Dispatch::prepacked(x.into_dispatch(), layer.clone(), starts.clone()))
 }
 
-impl Rows {
-    /// The same rows for a network that computes in `precision`, which the kernels do in f32 alone.
+impl Ops {
+    /// The same operations for a network that computes in `precision`, which the kernels do in f32 alone.
     #[must_use]
     pub fn at(&self, precision: Precision, device: &Device) -> Cow<'_, Self> {
         match (self, precision) {
-            (Self::Fused { .. }, Precision::F32) => Cow::Borrowed(self),
-            (Self::Fused { starts, .. }, _) => {
-                Cow::Owned(Self::Stock(Box::new(Grid::new(starts, precision, device))))
+            (Self::Kernels { .. }, Precision::F32) => Cow::Borrowed(self),
+            (Self::Kernels { starts, .. }, _) => {
+                Cow::Owned(Self::Burn(Box::new(Grid::new(starts, precision, device))))
             }
-            (Self::Stock(grid), _) if grid.precision == precision => Cow::Borrowed(self),
-            (Self::Stock(grid), _) => Cow::Owned(Self::Stock(Box::new(grid.at(precision, device)))),
+            (Self::Burn(grid), _) if grid.precision == precision => Cow::Borrowed(self),
+            (Self::Burn(grid), _) => Cow::Owned(Self::Burn(Box::new(grid.at(precision, device)))),
         }
     }
 
-    /// In f32, for whoever reads what these rows give.
+    /// In f32, for whoever reads what these give.
     #[must_use]
     pub fn wide<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Fused { .. } => x,
-            Self::Stock(grid) => grid.precision.wide(x),
+            Self::Kernels { .. } => x,
+            Self::Burn(grid) => grid.precision.wide(x),
         }
     }
 
@@ -173,13 +173,13 @@ impl Rows {
     #[must_use]
     pub fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
         match (self, &layer.bias) {
-            (Self::Fused { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear(
+            (Self::Kernels { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear(
                 x.into_dispatch(),
                 layer.weight.val().into_dispatch(),
                 bias.val().into_dispatch(),
             )),
-            (Self::Fused { .. }, None) => layer.forward(x),
-            (Self::Stock(grid), _) => stock(grid.precision, layer, x),
+            (Self::Kernels { .. }, None) => layer.forward(x),
+            (Self::Burn(grid), _) => burn_linear(grid.precision, layer, x),
         }
     }
 
@@ -187,7 +187,7 @@ impl Rows {
     #[must_use]
     pub fn linear_gelu(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
         match (self, &layer.bias) {
-            (Self::Fused { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear_gelu(
+            (Self::Kernels { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear_gelu(
                 x.into_dispatch(),
                 layer.weight.val().into_dispatch(),
                 bias.val().into_dispatch(),
@@ -200,7 +200,7 @@ impl Rows {
     #[must_use]
     pub fn add_norm(&self, norm: &LayerNorm, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
         match (self, &norm.beta) {
-            (Self::Fused { epsilon, .. }, Some(beta)) => Tensor::from_dispatch(Dispatch::add_norm(
+            (Self::Kernels { epsilon, .. }, Some(beta)) => Tensor::from_dispatch(Dispatch::add_norm(
                 x.into_dispatch(),
                 residual.into_dispatch(),
                 norm.gamma.val().into_dispatch(),
@@ -216,7 +216,7 @@ impl Rows {
     #[must_use]
     pub fn attention(&self, [query, key, value]: [&Linear; 3], heads: usize, x: &Tensor<2>) -> Tensor<2> {
         match (self, &query.bias, &key.bias, &value.bias) {
-            (Self::Fused { starts, .. }, Some(query_bias), Some(key_bias), Some(value_bias)) => {
+            (Self::Kernels { starts, .. }, Some(query_bias), Some(key_bias), Some(value_bias)) => {
                 let rows = Dispatch::linear_three(
                     x.clone().into_dispatch(),
                     query.weight.val().into_dispatch(),
@@ -228,17 +228,21 @@ impl Rows {
                 );
                 Tensor::from_dispatch(Dispatch::attend(rows, starts.clone(), heads))
             }
-            (Self::Fused { .. }, ..) => unreachable!("every layer of an encoder has a bias"),
-            (Self::Stock(grid), ..) => {
+            (Self::Kernels { .. }, ..) => unreachable!("every layer of an encoder has a bias"),
+            (Self::Burn(grid), ..) => {
                 let x = grid.precision.narrow(x.clone());
-                padded([query, key, value].map(|layer| stock(grid.precision, layer, x.clone())), heads, grid)
+                padded(
+                    [query, key, value].map(|layer| burn_linear(grid.precision, layer, x.clone())),
+                    heads,
+                    grid,
+                )
             }
         }
     }
 }
 
 /// A linear layer of f32 weights, computed in `precision`: casts let gradients through, so the weights' own are f32.
-fn stock(precision: Precision, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+fn burn_linear(precision: Precision, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
     let bias = layer.bias.as_ref().map(|bias| precision.narrow(bias.val()));
     linear(precision.narrow(x), precision.narrow(layer.weight.val()), bias)
 }

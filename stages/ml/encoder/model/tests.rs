@@ -26,8 +26,8 @@ fn a_prepacked_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
         output.hidden.into_iter().chain([output.logits]).map(host).collect::<Vec<_>>()
     };
     for (form, near) in [(WeightFormat::F32, 1e-5), (WeightFormat::Int8, 0.15)] {
-        let frozen = network.clone().prepack(&config, form);
-        let (exact, found) = (states(&network, &fused), states(&frozen, &fused));
+        let packed = network.clone().prepack(&config, form);
+        let (exact, found) = (states(&network, &fused), states(&packed, &fused));
         assert_eq!(exact[0], found[0]);
         for (exact, found) in exact.iter().zip(&found).skip(1) {
             let (distance, largest) = (furthest(exact, found), furthest(exact, &vec![0.0; exact.len()]));
@@ -37,7 +37,7 @@ fn a_prepacked_network_is_near_the_network_and_keeps_no_matrix_of_a_layer() {
         let kept = |layer: &Layer| {
             layer.linear(QUERY).weight.dims() != [0, 0] || layer.linear(DOWN).weight.dims() != [0, 0]
         };
-        assert!(!frozen.layers.iter().any(kept));
+        assert!(!packed.layers.iter().any(kept));
     }
 }
 

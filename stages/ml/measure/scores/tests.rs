@@ -106,6 +106,6 @@ fn the_real_teacher_finds_what_it_is_known_to_find_and_in_8_bits_too() {
     let exact = f1(&model);
     assert!(exact > 0.90, "{exact}");
     model = model.prepack(WeightFormat::Int8);
-    let frozen = f1(&model);
-    assert!(frozen > exact - 0.003, "{frozen} in 8 bits, {exact} in f32");
+    let packed = f1(&model);
+    assert!(packed > exact - 0.003, "{packed} in 8 bits, {exact} in f32");
 }

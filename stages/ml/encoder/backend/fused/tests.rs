@@ -4,7 +4,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 
-use super::Rows;
+use super::Ops;
 use crate::{
     arch::post_norm::{FFN_NORM, KEY, QUERY, UP, VALUE},
     backend::{precision::Precision, readback::host},
@@ -85,8 +85,8 @@ fn distance(found: &[f32], expected: &[f32]) -> f32 {
 
 fn both(config: &Config, lengths: &[u32], device: &Device) -> [Inputs; 2] {
     let batch = batch(lengths);
-    let (fused, stock) = (Inputs::new(&batch, config, device), Inputs::stock(&batch, config, device));
-    assert!(matches!((&fused.layout, &stock.layout), (Rows::Fused { .. }, Rows::Stock(_))));
+    let (fused, stock) = (Inputs::new(&batch, config, device), Inputs::reference(&batch, config, device));
+    assert!(matches!((&fused.ops, &stock.ops), (Ops::Kernels { .. }, Ops::Burn(_))));
     [fused, stock]
 }
 
@@ -208,10 +208,10 @@ fn each_operation_gives_elsewhere_what_the_kernels_give() {
         for (index, layer) in network.layers.iter().enumerate() {
             let parts = [QUERY, KEY, VALUE].map(|part| layer.linear(part));
             for (name, y) in [
-                ("linear", packed.layout.linear(layer.linear(QUERY), x.clone())),
-                ("linear_gelu", packed.layout.linear_gelu(layer.linear(UP), x.clone())),
-                ("add_norm", packed.layout.add_norm(layer.norm(FFN_NORM), x.clone(), x.clone() * 0.3)),
-                ("attention", packed.layout.attention(parts, layer.widths.heads, &x)),
+                ("linear", packed.ops.linear(layer.linear(QUERY), x.clone())),
+                ("linear_gelu", packed.ops.linear_gelu(layer.linear(UP), x.clone())),
+                ("add_norm", packed.ops.add_norm(layer.norm(FFN_NORM), x.clone(), x.clone() * 0.3)),
+                ("attention", packed.ops.attention(parts, layer.widths.heads, &x)),
             ] {
                 found.push((format!("{name} of layer {index}"), host(y)));
             }

@@ -1,0 +1,64 @@
+//! From encoded texts to tags and entities: forward passes, then decoding.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+use stage_contract::{Progress, StageError};
+
+use crate::{
+    batch::Encoded,
+    decode::{Decoded, decode},
+    infer::{WordLogits, word_logits},
+    model::Model,
+};
+use text::labels::{Scheme, Span, spans};
+
+/// What a model says of texts, in their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tagged {
+    /// Of each text's words.
+    pub logits: Vec<WordLogits>,
+    /// Of each text.
+    pub decoded: Vec<Decoded>,
+    /// Entities of each type that was made outside.
+    pub made_outside: BTreeMap<String, usize>,
+}
+
+impl Tagged {
+    /// The entities of each text.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Vec<Span>> {
+        self.decoded.iter().map(|text| spans(&text.tags, Scheme::Bio)).collect()
+    }
+}
+
+/// Tags texts in batches of at most `budget` tokens ([`word_logits`]), by the model's CRF where it has one ([`decode`]).
+/// Types in `outside` become O.
+///
+/// # Errors
+/// A logit is not finite.
+pub fn tag(
+    model: &Model,
+    texts: &[Encoded],
+    budget: usize,
+    outside: &[&str],
+    device: &Device,
+    progress: Option<&mut Progress<'_>>,
+) -> Result<Tagged, StageError> {
+    let (labels, crf) = (&model.config.labels, model.crf());
+    let logits = word_logits(model, texts, budget, device, progress)?;
+    let decoded = |outside: &[&str]| -> Vec<Decoded> {
+        logits.par_iter().map(|logits| decode(labels, crf.as_ref(), logits, outside)).collect()
+    };
+    let mut made_outside: BTreeMap<String, usize> =
+        outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();
+    if !outside.is_empty() {
+        for entity in decoded(&[]).iter().flat_map(Decoded::entities) {
+            if let Some(count) = made_outside.get_mut(&entity.kind) {
+                *count += 1;
+            }
+        }
+    }
+    Ok(Tagged { decoded: decoded(outside), logits, made_outside })
+}
