@@ -1,7 +1,7 @@
 //! `annotate`: raw text becomes records, tagged by the teacher.
 //!
 //! Lines are cleaned, split into words and read by the teacher in batches of similar length. Its IO labels become BIO
-//! tags (docs/formats.md, "Words, labels and windows"): the most probable type at T = 1 after the MISC policy, B- where
+//! tags (docs/formats.md, "Words, labels and windows"): the most probable type at T = 1, B- where
 //! it differs from the previous word's. A teacher that has B- labels itself may also say B- within a type
 //! (`ml/encoder/decode.rs`).
 
@@ -27,7 +27,7 @@ use encoder::{
 use text::{
     clean::{Counts, Rules, clean},
     corpus::{Corpus, Line, Provenance, Record, Report, Text},
-    labels::{Labels, Misc, Scheme, spans},
+    labels::{Policy, Scheme, spans},
     random,
     words::words,
 };
@@ -40,10 +40,6 @@ const REPORT: Output<Report> = Output::new("report", "what was cleaned away, and
 const LOGITS: Output<Logits> =
     Output::new("logits", "what the teacher said of each word: a training that gets them need not ask again");
 
-/// Types that a student knows; a teacher must know them too.
-const TYPES: [&str; 3] = ["PER", "LOC", "ORG"];
-const MISC: &str = "MISC";
-
 /// Sentences between two looks at whether to stop.
 const STRIDE: usize = 512;
 
@@ -51,9 +47,6 @@ const STRIDE: usize = 512;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Annotate {
-    /// What becomes of the teacher's MISC: `outside` (it becomes O), `ignore` (its tags stay, and such words are out of
-    /// every loss) or `keep` (the student learns it).
-    pub misc: Misc,
     /// Sentences to take, drawn from all sources in proportion; 0 takes all. For a rehearsal.
     pub sample: usize,
     /// Tokens a batch, at most.
@@ -67,13 +60,7 @@ pub struct Annotate {
 
 impl Default for Annotate {
     fn default() -> Self {
-        Self {
-            misc: Misc::Outside,
-            sample: 0,
-            tokens: 2048,
-            precision: Precision::F32,
-            clean: Rules::default(),
-        }
+        Self { sample: 0, tokens: 2048, precision: Precision::F32, clean: Rules::default() }
     }
 }
 
@@ -101,9 +88,7 @@ impl Stage for Annotate {
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
         if let Some(path) = inputs.path(&TEACHER) {
-            let understood =
-                model::outside(path).and_then(|(config, _)| outside(&config.labels, self.misc).map(|_| ()));
-            understood.map_err(|e| Invalid::of(&e).at("teacher"))?;
+            model::look(path).map_err(|e| e.at("teacher"))?;
         }
         if let Some(path) = inputs.path(&TEXT) {
             <Text as stage_contract::Artifact>::load(path).map_err(|e| Invalid::of(&e).at("text"))?;
@@ -114,7 +99,6 @@ impl Stage for Annotate {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let folder = cx.read(&TEACHER)?;
         let teacher = folder.open(&device::burn(cx.device))?.at(self.precision).prepack(WeightFormat::F32);
-        let outside = outside(&teacher.config.labels, self.misc)?;
         let cleaned = clean(&cx.read(&TEXT)?, &self.clean);
         let counts = Counts::total(cleaned.counts.values());
         let dropped = counts.dropped(&self.clean);
@@ -129,11 +113,7 @@ impl Stage for Annotate {
         let places: Vec<_> = lines.par_iter().map(|line| words(&line.text)).collect();
         let texts =
             encode(&teacher, lines.iter().map(|l| l.text.as_str()).zip(places.iter().map(Vec::as_slice)))?;
-        let Tagged { logits, decoded, made_outside: lost } =
-            tagged(cx, &teacher, &texts, self.tokens, &outside)?;
-        for line in became_outside(&lost) {
-            cx.show(line);
-        }
+        let Tagged { logits, decoded, made_outside: lost } = tagged(cx, &teacher, &texts, self.tokens)?;
         let digest = folder.digest()?;
         let provenance = Provenance::Silver { model: digest.clone() };
         let records: Vec<_> = lines
@@ -143,11 +123,20 @@ impl Stage for Annotate {
             .map(|((line, words), decoded)| record(line, words, decoded, &provenance))
             .collect();
         let found = Found::of(&records, &texts, &logits);
+        let ignored: BTreeMap<&str, usize> = teacher
+            .config
+            .labels
+            .types_to(Policy::Ignore)
+            .map(|kind| (kind, found.entities.get(kind).copied().unwrap_or_default()))
+            .collect();
+        for line in not_learned(&lost, &ignored) {
+            cx.show(line);
+        }
         cx.metric("sentences", count(found.sentences));
         cx.metric("entities", count(found.entities.values().sum()));
         cx.metric("confidence", found.confidence());
         let report = json!({
-            "teacher": {"provenance": provenance, "labels": teacher.config.labels.names(), "misc": self.misc, "outside": lost},
+            "teacher": {"provenance": provenance, "labels": teacher.config.labels.names(), "types": teacher.config.labels.types(), "outside": lost, "ignored": ignored},
             "cleaning": {"total": counts, "by_source": cleaned.counts},
             "found": found.json(),
             "by_source": Found::by_source(&records, &texts, &logits),
@@ -162,39 +151,14 @@ impl Stage for Annotate {
     }
 }
 
-/// The teacher's types that become O.
-///
-/// # Errors
-/// The teacher lacks a type that students know.
-fn outside(labels: &Labels, misc: Misc) -> Result<Vec<&str>, StageError> {
-    let needed = TYPES.iter().chain((misc == Misc::Keep).then_some(&MISC));
-    let missing: Vec<_> = needed.copied().filter(|kind| labels.type_index(kind).is_none()).collect();
-    if !missing.is_empty() {
-        return Err(StageError::new(format!(
-            "the teacher has no label for {}, only {}",
-            missing.join(", "),
-            labels.names().join(", ")
-        ))
-        .help(
-            "use a teacher with the types PER, LOC and ORG, or rename its labels in config.json's id2label",
-        ));
-    }
-    let known = |kind: &str| TYPES.contains(&kind) || (kind == MISC && misc != Misc::Outside);
-    Ok(labels.types().iter().map(String::as_str).filter(|kind| !known(kind)).collect())
-}
-
-/// What is said of entities that become O, a line for each type.
-fn became_outside(lost: &BTreeMap<String, usize>) -> Vec<String> {
-    let line = |(kind, count): (&String, &usize)| {
-        let why = if kind == MISC {
-            "a student learns it where `annotate`, `distill` and `finetune` say `misc = \"keep\"`".to_owned()
-        } else {
-            format!("students know {} and MISC alone", TYPES.join(", "))
-        };
-        let entities = if *count == 1 { "entity" } else { "entities" };
-        format!("the teacher's {kind} became O: {count} {entities} ({why})")
+/// What is said of entities that students do not learn, a line for each type.
+fn not_learned(outside: &BTreeMap<String, usize>, ignored: &BTreeMap<&str, usize>) -> Vec<String> {
+    let line = |kind: &str, what: &str, count: usize| {
+        let entities = if count == 1 { "entity" } else { "entities" };
+        format!("the teacher's {kind} {what}, as `types` says: {count} {entities}")
     };
-    lost.iter().filter(|(_, count)| **count > 0).map(line).collect()
+    let outside = outside.iter().map(|(kind, count)| line(kind, "became O", *count));
+    outside.chain(ignored.iter().map(|(kind, count)| line(kind, "is out of every loss", *count))).collect()
 }
 
 /// `number` lines in their order, drawn from each source by its share (largest remainders); 0 takes all.
@@ -225,25 +189,18 @@ fn draw(lines: Vec<Line>, number: usize, seed: u64) -> Vec<Line> {
 }
 
 /// What the teacher says, in the order of `texts`, with a look at whether to stop from time to time.
-fn tagged(
-    cx: &Context<'_>,
-    teacher: &Model,
-    texts: &[Encoded],
-    tokens: usize,
-    outside: &[&str],
-) -> Result<Tagged, StageError> {
+fn tagged(cx: &Context<'_>, teacher: &Model, texts: &[Encoded], tokens: usize) -> Result<Tagged, StageError> {
     let mut progress = cx.progress("annotating", texts.len() as u64, "sentences");
     let device = device::burn(cx.device);
     // Longest first over all texts, so that a batch holds equals although it is cut from one stride.
     let mut order: Vec<_> = (0..texts.len()).collect();
     order.sort_by_key(|&text| std::cmp::Reverse(texts[text].tokens()));
     let mut all: Vec<(usize, WordLogits, Decoded)> = Vec::with_capacity(texts.len());
-    let mut made_outside: BTreeMap<String, usize> =
-        outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();
+    let mut made_outside: BTreeMap<String, usize> = BTreeMap::new();
     for stride in order.chunks(STRIDE) {
         cx.check_cancelled()?;
         let some: Vec<_> = stride.iter().map(|&text| texts[text].clone()).collect();
-        let found = tag(teacher, &some, tokens, outside, &device, Some(&mut progress))?;
+        let found = tag(teacher, &some, tokens, &[], &device, Some(&mut progress))?;
         for (kind, count) in found.made_outside {
             *made_outside.entry(kind).or_default() += count;
         }

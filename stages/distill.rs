@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Invalid, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Lesson, Training, Weights, check_logits, hidden_pairs,
+    Distillation, Lesson, Training, Weights, check_gold, check_logits, hidden_pairs,
     losses::LOSSES,
     relation_pair, search,
     setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
@@ -106,7 +106,6 @@ impl Stage for Distill {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))?;
         let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
         check_logits(inputs.optional(&LOGITS), Some(teacher))?;
         let (config, _) = model::outside(teacher).map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
@@ -116,7 +115,8 @@ impl Stage for Distill {
                 .at("keep_layers")
                 .help(format!("use 2 to {has}")));
         }
-        let student = self.shape(&config, &self.guess(&config));
+        let student = shape(&config, &self.guess(&config), student_labels(&config.labels));
+        check_gold(inputs.optional(&GOLD), &student.labels, &config.labels)?;
         relation_pair(&self.training, &student, &config, &self.both())?;
         self.pairs(&student, &config).map(drop)
     }
@@ -126,18 +126,18 @@ impl Stage for Distill {
         let given = Teacher::read(cx, &self.training, &device)?;
         let teacher = &given.model;
         let guess = self.guess(&teacher.config);
-        let mut shape = Model { config: self.shape(&teacher.config, &guess), ..teacher.clone() };
-        let [train, dev] = given.examples(cx, &shape, &self.training, &device)?;
+        let labels = student_labels(&teacher.config.labels);
+        let mut student = Model { config: shape(&teacher.config, &guess, labels.clone()), ..teacher.clone() };
+        let [train, dev] = given.examples(cx, &student, &self.training, &device)?;
         if self.layers == Layers::Searched && self.keep_layers > 0 {
             let layers = search::reported(cx, teacher, train.as_teacher(), self.keep_layers, &device)?;
-            shape.config = self.shape(&teacher.config, &layers);
+            student.config = shape(&teacher.config, &layers, labels.clone());
         }
-        let pairs = self.pairs(&shape.config, &teacher.config)?;
-        let relation = relation_pair(&self.training, &shape.config, &teacher.config, &self.both())?;
-        let labels = &shape.config.labels;
-        let transitions = self.training.transitions(cx, labels, teacher, &train, &device)?;
-        let prior = begin_prior(labels, &train.annotations());
-        let student = from_teacher(teacher, shape.config, &prior, &transitions, &device)?;
+        let pairs = self.pairs(&student.config, &teacher.config)?;
+        let relation = relation_pair(&self.training, &student.config, &teacher.config, &self.both())?;
+        let transitions = self.training.transitions(cx, &labels, teacher, &train, &device)?;
+        let prior = begin_prior(&labels, &train.annotations());
+        let student = from_teacher(teacher, student.config, &prior, &transitions, &device)?;
 
         let lesson = Lesson {
             teacher,
@@ -163,10 +163,6 @@ impl Distill {
             (keep, Layers::Uniform | Layers::Searched) => uniform(layers, keep.min(layers)),
             (keep, Layers::TopDrop) => (0..keep.min(layers)).collect(),
         }
-    }
-
-    fn shape(&self, teacher: &Config, layers: &[usize]) -> Config {
-        shape(teacher, layers, student_labels(self.training.misc))
     }
 
     fn weights_at(&self, at: At) -> Weights {

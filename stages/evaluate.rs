@@ -12,11 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use burn::tensor::Device as BurnDevice;
 use schemars::JsonSchema;
@@ -48,7 +44,7 @@ use measure::{
 };
 use text::{
     corpus::{Corpus, Gold, Record},
-    labels::{Labels, Misc},
+    labels::{Labels, Policy, Types},
 };
 
 /// Measures teacher and students side by side and writes one report with two tables that are never mixed: *fidelity*,
@@ -57,12 +53,10 @@ use text::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Evaluate {
-    /// What becomes of a type that the final model lacks (MISC), in the teacher's tags and in gold: `outside` makes it O
-    /// (the teacher's probability of MISC joins O's); `ignore` leaves out the words so tagged, and every entity that
-    /// touches one; `keep` is for a final model that has MISC itself, and treats any other such type as `outside` does.
-    pub misc: Misc,
-    /// What types of gold mean that are called otherwise: `{ PERSON = "PER", DATE = "outside" }`; `outside` makes them O.
-    pub types: BTreeMap<String, String>,
+    /// What types of gold mean that are called otherwise: `{ PERSON = "PER", DATE = "outside", MISC = "ignore" }`.
+    /// `outside` makes them O, as is any type that the final model lacks; `ignore` leaves out the words so tagged, and every
+    /// entity that touches one. Where it says nothing, the teacher's own `types` count.
+    pub types: Types,
     /// Tokens that a model reads at once while it tags the test part and gold. Sets speed and memory, not results.
     #[schemars(range(min = 64))]
     pub batch_tokens: usize,
@@ -95,8 +89,7 @@ pub struct Evaluate {
 impl Default for Evaluate {
     fn default() -> Self {
         Self {
-            misc: Misc::Outside,
-            types: BTreeMap::new(),
+            types: Types::default(),
             batch_tokens: 2048,
             samples: 1000,
             confidence: 0.95,
@@ -190,15 +183,17 @@ impl Stage for Evaluate {
             (RANDOM_PRUNED.name(), inputs.optional(&RANDOM_PRUNED)),
         ];
         let further = inputs.further::<Self, _>(&MODELS).map(|(name, path)| (name, Some(path)));
-        let mut types = None;
-        let student = Labels::student(self.misc == Misc::Keep);
-        let mut known: BTreeSet<String> = student.types().iter().cloned().collect();
+        let (mut types, mut student) = (None, None);
+        let mut known: BTreeSet<String> = BTreeSet::new();
         for (port, path) in named.into_iter().chain(further) {
             let Some(path) = path else { continue };
             let (config, _) = model::outside(path).map_err(|e| Invalid::of(&e).at(port))?;
             known.extend(config.labels.types().iter().cloned());
             if port == FINAL.name() {
                 types = Some(config.labels.types().iter().cloned().collect());
+            }
+            if port == FINAL.name() || student.is_none() {
+                student = Some(Labels::bio(config.labels.types_to(Policy::Learn)));
             }
         }
         if let Some(path) = inputs.path(&TEST)
@@ -210,11 +205,14 @@ impl Stage for Evaluate {
         let mut sets = None;
         if let Some(path) = inputs.optional(&GOLD) {
             let mut gold = Gold::load(path).map_err(|e| Invalid::of(&e).at(GOLD.name()))?;
-            foreign::rename(&mut gold, &self.types, &known)?;
-            compare::check_gold(&gold, &student).map_err(|e| e.at(GOLD.name()))?;
-            let own = student.types().iter().cloned().collect();
-            for note in foreign::unknown(&foreign::outside(&gold, &known), &gold, &own) {
-                inputs.note(note);
+            if let Some(student) = &student {
+                foreign::check(&self.types, &gold, &known)?;
+                foreign::rename(&mut gold, &self.types);
+                compare::check_gold(&gold, student).map_err(|e| e.at(GOLD.name()))?;
+                let own = student.types().iter().cloned().collect();
+                for note in foreign::unknown(&foreign::outside(&gold, &known), &gold, &own) {
+                    inputs.note(note);
+                }
             }
             sets = Some(gold.sets.into_iter().map(|set| set.name).collect());
         }
@@ -236,7 +234,8 @@ impl Stage for Evaluate {
         let types = types(&subjects)?;
         let known_types: BTreeSet<String> =
             subjects.iter().flat_map(|subject| subject.model.config.labels.types()).cloned().collect();
-        let dropped = foreign::rename(&mut gold, &self.types, &known_types)?;
+        foreign::check(&self.types, &gold, &known_types)?;
+        let dropped = foreign::rename(&mut gold, &self.types);
         compare::check_gold(&gold, &last(&subjects).model.config.labels)?;
         // What a gate names is looked for before the long work.
         gates::check(
@@ -256,7 +255,7 @@ impl Stage for Evaluate {
         let texts = sample(&subjects, &test)?;
         let timings = self.time(cx, &clock, &subjects, &texts, &device)?;
 
-        let comparison = Comparison { types, misc: self.misc };
+        let comparison = Comparison::new(types, &subjects[0].model.config.labels, &self.types);
         let cut = Cut {
             types: comparison.types.iter().cloned().collect(),
             bounds: self.length_bounds,
@@ -301,7 +300,7 @@ impl Stage for Evaluate {
         let evaluation = Evaluation {
             models: findings.models(cx),
             types: comparison.types,
-            misc: self.misc,
+            ignored: comparison.ignored,
             test: report::test_part(&test),
             gold: report::gold_part(&gold),
             bootstrap: cut.bootstrap,

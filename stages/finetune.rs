@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::{Available, Context, Device, Input, Invalid, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Lesson, Training, Weights, check_labels, check_logits, hidden_pairs,
+    Distillation, Lesson, Training, Weights, check_gold, check_labels, check_logits, hidden_pairs,
     losses::LOSSES,
     relation_pair,
     setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
@@ -70,13 +70,14 @@ impl Stage for Finetune {
         let (teacher, student) = (config(&TEACHER)?, config(&MODEL)?);
         check_logits(inputs.optional(&LOGITS), inputs.path(&TEACHER))?;
         if let Some(student) = &student {
-            check_labels(&student.labels, self.training.misc)?;
+            check_labels(&student.labels)?;
         }
         if let (Some(teacher), Some(student)) = (&teacher, &student) {
             self.pairs(student, teacher)?;
             relation_pair(&self.training, student, teacher, &[&self.weights])?;
+            check_gold(inputs.optional(&GOLD), &student.labels, &teacher.labels)?;
         }
-        self.training.preflight(inputs.path(&TRAIN), inputs.optional(&GOLD))
+        Ok(())
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
@@ -84,7 +85,7 @@ impl Stage for Finetune {
         let given = Teacher::read(cx, &self.training, &device)?;
         let teacher = &given.model;
         let student = Model::load(cx.input(&MODEL)?, &device)?;
-        check_labels(&student.config.labels, self.training.misc)?;
+        check_labels(&student.config.labels)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
         let relation = relation_pair(&self.training, &student.config, &teacher.config, &[&self.weights])?;
         let [train, dev] = given.examples(cx, &student, &self.training, &device)?;
@@ -127,14 +128,14 @@ mod tests {
 
     use super::*;
     use encoder::testing::fixture::{model, teacher_labels};
-    use text::labels::{Labels, Misc};
+    use text::labels::Labels;
 
     #[test]
     fn a_teacher_with_too_few_layers_is_refused_before_any_work_and_when_it_begins() {
         let root = tempfile::tempdir().expect("a folder");
         let path = |name: &str| root.path().join(name);
         model(teacher_labels(), &[]).save(&path("teacher")).expect("saved");
-        let mut student = model(Labels::student(false), &[]);
+        let mut student = model(Labels::bio(["PER", "LOC", "ORG"]), &[]);
         student.config.layers[0].from_teacher_layer = 1;
         student.save(&path("model")).expect("saved");
         let inputs: BTreeMap<_, _> = ["model", "teacher"].map(|port| (port.to_owned(), path(port))).into();
@@ -147,15 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn another_misc_than_the_models_is_found_before_any_work() {
+    fn a_model_with_other_types_than_the_teachers_is_found_before_any_work() {
         let root = tempfile::tempdir().expect("a folder");
-        model(Labels::student(false), &[]).save(root.path()).expect("saved");
-        let inputs = BTreeMap::from([("model".to_owned(), root.path().to_owned())]);
-        let preflight = |misc| {
-            let training = Training { misc, ..Training::default() };
-            Finetune { training, ..Finetune::default() }.preflight(&Available::new(&inputs), Device::CPU)
+        let path = |name: &str| root.path().join(name);
+        model(teacher_labels(), &[]).save(&path("teacher")).expect("saved");
+        let inputs: BTreeMap<_, _> = ["model", "teacher"].map(|port| (port.to_owned(), path(port))).into();
+        let preflight = |labels: Labels| {
+            model(labels, &[]).save(&path("model")).expect("saved");
+            Finetune::default().preflight(&Available::new(&inputs), Device::CPU)
         };
-        preflight(Misc::Ignore).expect("seven labels too");
-        assert_eq!(preflight(Misc::Keep).expect_err("nine labels").at.as_deref(), Some("misc"));
+        preflight(Labels::bio(["PER", "LOC", "ORG"])).expect("of the teacher's");
+        let wrong = preflight(Labels::bio(["PER", "DATE"])).expect_err("the teacher knows no DATE");
+        assert_eq!(
+            (wrong.at.as_deref(), wrong.message.as_str()),
+            (Some("teacher"), "the teacher has no label for the student's B-DATE")
+        );
+        assert_eq!(preflight(teacher_labels()).expect_err("no student").at.as_deref(), Some("model"));
     }
 }

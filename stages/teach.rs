@@ -2,6 +2,8 @@
 
 mod vocabulary;
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use schemars::JsonSchema;
@@ -21,7 +23,7 @@ use encoder::{
 };
 use text::{
     corpus::{Gold, Record, Text},
-    labels::{Labels, Scheme, Span, spans},
+    labels::{Labels, Policy, Scheme, Span, Types, spans, split_tag},
     random::rng,
     tokenizer::Tokenizer,
 };
@@ -38,6 +40,8 @@ use train::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Teach {
+    /// What types of gold are called: `{ PERSON = "PER", MISC = "outside" }`. A type that is not named keeps its name.
+    pub types: Types,
     /// Entries of the vocabulary. Few, so that training splits names as it will split names it never saw.
     #[schemars(range(min = 1))]
     pub vocab: usize,
@@ -73,6 +77,7 @@ pub struct Teach {
 impl Default for Teach {
     fn default() -> Self {
         Self {
+            types: Types::default(),
             vocab: 1000,
             hidden: 128,
             layers: 6,
@@ -92,9 +97,6 @@ const DEV: Input<Gold> = Input::new("dev", "gold sentences to choose the best ep
 const TEXT: Optional<Text> = Optional::new("text", "raw text that the vocabulary is made from too");
 const MODEL: Output<ModelFolder> = Output::new("model", "the teacher of the best epoch");
 const HISTORY: Output<History> = Output::new("history", "training curves");
-
-/// The label order of `Jean-Baptiste/camembert-ner`: IO, no B- (docs/math.md, "The model").
-const LABELS: [&str; 5] = ["O", "I-LOC", "I-PER", "I-MISC", "I-ORG"];
 
 impl Stage for Teach {
     const SPEC: Spec = Spec {
@@ -129,12 +131,16 @@ impl Stage for Teach {
             .chain(text.lines.iter().map(|l| l.text.as_str()))
             .collect();
         let tokenizer = Tokenizer::from_json(vocabulary::train(&lines, self.vocab)?)?;
-        let config = self.config(&tokenizer)?;
+        let config = self.config(&tokenizer, &records)?;
         let network = Network::init(&config, cx.seed, &device);
         let model = Model { config, network, tokenizer };
         let lesson = Lesson {
-            train: Sentences::new(&model, &records)?,
-            dev: Sentences::new(&model, &dev.sets.iter().flat_map(|s| &s.records).collect::<Vec<_>>())?,
+            train: Sentences::new(&model, &records, &self.types)?,
+            dev: Sentences::new(
+                &model,
+                &dev.sets.iter().flat_map(|s| &s.records).collect::<Vec<_>>(),
+                &self.types,
+            )?,
             batch_tokens: self.batch_tokens,
             noise: self.noise,
             seed: cx.seed,
@@ -159,7 +165,23 @@ impl Stage for Teach {
 }
 
 impl Teach {
-    fn config(&self, tokenizer: &Tokenizer) -> Result<Config, StageError> {
+    /// IO labels of the types of gold, by name.
+    fn labels(&self, gold: &[&Record]) -> Result<Labels, StageError> {
+        let found = gold.iter().flat_map(|record| spans(&record.tags, Scheme::Bio)).map(|span| span.kind);
+        let found: BTreeSet<String> = found.collect();
+        if let Some((kind, _)) = self.types.iter().find(|(kind, _)| !found.contains(*kind)) {
+            return Err(StageError::new(format!("`types` names {kind}, of which gold has no entity"))
+                .help(format!("gold has {}", found.into_iter().collect::<Vec<_>>().join(", "))));
+        }
+        let learned = found.iter().map(|kind| self.types.meaning(kind));
+        let learned: BTreeSet<&str> =
+            learned.filter(|meaning| Types::policy(meaning) == Policy::Learn).collect();
+        let names: Vec<String> =
+            ["O".to_owned()].into_iter().chain(learned.into_iter().map(|kind| format!("I-{kind}"))).collect();
+        Labels::parse(&names).map_err(|e| StageError::because("gold gives no labels to learn", e))
+    }
+
+    fn config(&self, tokenizer: &Tokenizer, gold: &[&Record]) -> Result<Config, StageError> {
         let pad = tokenizer.special().pad;
         let layer = |i| LayerShape { heads: self.heads, ffn: self.ffn, from_teacher_layer: i };
         Ok(Config {
@@ -171,7 +193,7 @@ impl Teach {
             positions: self.positions + Roberta.first_position(pad) as usize,
             pad,
             eps: 1e-5,
-            labels: Labels::parse(&LABELS.map(str::to_owned))?,
+            labels: self.labels(gold)?,
             crf: false,
             stock: serde_json::Value::Null,
         })
@@ -186,11 +208,16 @@ struct Sentences {
 }
 
 impl Sentences {
-    fn new(model: &Model, records: &[&Record]) -> Result<Self, StageError> {
+    fn new(model: &Model, records: &[&Record], types: &Types) -> Result<Self, StageError> {
         let labels = &model.config.labels;
         let column = |record: &Record, tag: &str| {
-            let io = tag.replacen("B-", "I-", 1);
-            labels.column(&io).map(Some).ok_or_else(|| {
+            let kind = split_tag(tag).flatten().map(|(_, kind)| types.meaning(kind));
+            let column = match kind.map(|kind| (kind, Types::policy(kind))) {
+                None | Some((_, Policy::Outside)) => Some(labels.outside()),
+                Some((_, Policy::Ignore)) => return Ok(None),
+                Some((kind, Policy::Learn)) => labels.column_of(kind, false),
+            };
+            column.map(Some).ok_or_else(|| {
                 StageError::new(format!(
                     "gold record {} has the tag {tag}, which the teacher does not learn",
                     record.id
@@ -203,7 +230,14 @@ impl Sentences {
         Ok(Self {
             encoded: encode(model, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?,
             tags: tags?,
-            gold: records.iter().map(|r| spans(&r.tags, Scheme::Bio)).collect(),
+            gold: records
+                .iter()
+                .map(|record| {
+                    let spans = spans(&record.tags, Scheme::Bio).into_iter();
+                    let known = spans.map(|span| Span { kind: types.meaning(&span.kind).to_owned(), ..span });
+                    known.filter(|span| labels.type_index(&span.kind).is_some()).collect()
+                })
+                .collect(),
         })
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use text::{
     corpus::Record,
-    labels::{Scheme, spans},
+    labels::{Scheme, same_type, spans},
 };
 
 /// Distinct mentions by type, in order.
@@ -42,9 +42,10 @@ impl Mentions {
         self.0.iter().map(|(kind, texts)| (kind.clone(), json!(texts.len()))).collect()
     }
 
-    /// One of a type; none when there is none.
+    /// One of a type, or of one that is called otherwise (PERSON for PER); none when there is none.
     pub fn any(&self, kind: &str, rng: &mut ChaCha8Rng) -> Option<&str> {
-        self.0.get(kind)?.choose(rng).map(String::as_str)
+        let named = || self.0.iter().find(|(own, _)| same_type(own, kind)).map(|(_, texts)| texts);
+        self.0.get(kind).or_else(named)?.choose(rng).map(String::as_str)
     }
 
     /// The text of a record with each of its entities replaced by another of its type; none without an entity.

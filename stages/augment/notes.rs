@@ -169,11 +169,11 @@ fn slot_of(slot: &'static str) -> Result<Piece, String> {
     let marked = ways.iter().find_map(|(mark, written)| Some((slot.strip_suffix(*mark)?, *written)));
     let (kind, written) = marked.unwrap_or((slot, Written::AsItIs));
     Ok(match kind {
-        "PER" | "LOC" | "ORG" => Piece::Mention { kind, written },
         "text" => Piece::Sentence { short: false },
         "short" => Piece::Sentence { short: true },
         "date" => Piece::Date,
         "time" => Piece::Time,
+        kind if kind.bytes().all(|b| b.is_ascii_uppercase()) => Piece::Mention { kind, written },
         range => {
             let number = |text: &str| text.parse().map_err(|_| format!("`{{{slot}}}` is no slot"));
             let (low, high) = range.split_once('-').ok_or_else(|| format!("`{{{slot}}}` is no slot"))?;

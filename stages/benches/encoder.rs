@@ -39,7 +39,7 @@ fn main() {
         positions: 514,
         pad: 1,
         eps: 1e-5,
-        labels: Labels::student(false),
+        labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf: false,
         stock: serde_json::Value::Null,
     };

@@ -7,34 +7,44 @@ use stage_contract::Invalid;
 use super::{foreign, list};
 use text::{
     corpus::Gold,
-    labels::{Labels, Misc, Scheme, Span, spans},
+    labels::{Labels, Policy, Scheme, Span, Types, spans},
 };
 
 /// What counts as an entity.
 pub(super) struct Comparison {
     /// The final model's types. All others are foreign.
     pub types: BTreeSet<String>,
-    /// What becomes of foreign types.
-    pub misc: Misc,
+    /// Foreign types that nobody asks for: the words so tagged, and every entity that touches one, are left out. All others
+    /// are O.
+    pub ignored: BTreeSet<String>,
 }
 
 /// Entities of one sentence: those there are, those found.
 pub(super) type Pair = (Vec<Span>, Vec<Span>);
 
 impl Comparison {
-    /// Types of a model that become O while it decodes. Under `ignore` none does: the words so tagged are left out later.
+    /// Of the final model's types. What the teacher's labels and `types` say is to be ignored is ignored, unless the final
+    /// model has it.
+    pub fn new(types: BTreeSet<String>, teacher: &Labels, meanings: &Types) -> Self {
+        let of_gold = meanings.iter().filter(|(_, meaning)| Types::policy(meaning) == Policy::Ignore);
+        let ignored = teacher.types_to(Policy::Ignore).chain(of_gold.map(|(kind, _)| kind));
+        let ignored = ignored.filter(|kind| !types.contains(*kind)).map(str::to_owned).collect();
+        Self { types, ignored }
+    }
+
+    /// Types of a model that become O while it decodes; the words of those to ignore are left out later.
     pub fn outside<'a>(&self, labels: &'a Labels) -> Vec<&'a str> {
-        let foreign = labels.types().iter().map(String::as_str).filter(|kind| !self.types.contains(*kind));
-        if self.misc == Misc::Ignore { Vec::new() } else { foreign.collect() }
+        let types = labels.types().iter().map(String::as_str);
+        types.filter(|kind| !self.types.contains(*kind) && !self.ignored.contains(*kind)).collect()
     }
 
     /// The entities of a sentence that count.
     fn pair(&self, right: &[String], found: &[String]) -> Pair {
         let all = spans(right, Scheme::Bio);
-        let foreign: Vec<_> = all.iter().filter(|span| !self.types.contains(&span.kind)).cloned().collect();
+        let ignored: Vec<_> = all.iter().filter(|span| self.ignored.contains(&span.kind)).cloned().collect();
         let counts = |span: &Span| {
             let touches = |other: &Span| span.start < other.end && other.start < span.end;
-            self.types.contains(&span.kind) && !(self.misc == Misc::Ignore && foreign.iter().any(touches))
+            self.types.contains(&span.kind) && !ignored.iter().any(touches)
         };
         let of = |spans: Vec<Span>| spans.into_iter().filter(counts).collect();
         (of(all), of(spans(found, Scheme::Bio)))

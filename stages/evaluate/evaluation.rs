@@ -15,7 +15,7 @@ use measure::{
     bootstrap::{Bootstrap, Estimate, Interval},
     scores::Score,
 };
-use text::{corpus::Report, labels::Misc};
+use text::corpus::Report;
 
 /// Models side by side: size, speed, fidelity (agreement with the teacher's tags on the test part) and quality (against
 /// gold). Scores, shares and drops are fractions from 0 to 1.
@@ -27,9 +27,10 @@ pub struct Evaluation {
     pub models: Vec<(String, ModelReport)>,
     /// Types that count: those of the final model.
     pub types: BTreeSet<String>,
-    /// What became of other types.
-    pub misc: Misc,
-    /// Entities of other types, which became O or were left out.
+    /// Types that nobody asked for: the words so tagged were left out.
+    #[serde(default)]
+    pub ignored: BTreeSet<String>,
+    /// Entities of other types, which became O, or were left out if their type is ignored.
     #[serde(default)]
     pub foreign: Foreign,
     /// The test part, which fidelity is measured on.

@@ -8,14 +8,8 @@ use super::list;
 use crate::evaluate::evaluation::{Counts, Foreign};
 use text::{
     corpus::{Gold, GoldSet},
-    labels::{Scheme, spans},
+    labels::{Policy, Scheme, Types, same_type, spans},
 };
-
-/// What a type of gold is called here, or [`OUTSIDE`].
-pub(super) type Meanings = BTreeMap<String, String>;
-
-/// As a meaning: no entity.
-pub(super) const OUTSIDE: &str = "outside";
 
 /// Entities of a set by type.
 fn entities(set: &GoldSet) -> Counts {
@@ -27,46 +21,45 @@ fn entities(set: &GoldSet) -> Counts {
 }
 
 /// Checks what `types` says against what there is.
-fn check(meanings: &Meanings, gold: &Gold, known: &BTreeSet<String>) -> Result<(), Invalid> {
+///
+/// # Errors
+/// It names a type of which gold has no entity, or means one that is not `known`.
+pub(super) fn check(types: &Types, gold: &Gold, known: &BTreeSet<String>) -> Result<(), Invalid> {
     let there: BTreeSet<String> = gold.sets.iter().flat_map(|set| entities(set).into_keys()).collect();
-    for (kind, meaning) in meanings {
+    for (kind, meaning) in types.iter() {
         let wrong = |message: String| Invalid::new(message).at("types");
         if !there.contains(kind) {
             return Err(wrong(format!("`types` names {kind}, of which gold has no entity"))
                 .help(format!("gold has {}", list(&there))));
         }
-        if meaning != OUTSIDE && !known.contains(meaning) {
+        if Types::policy(meaning) == Policy::Learn && !known.contains(meaning) {
             return Err(wrong(format!("`types` makes {kind} a {meaning}, which no model has"))
-                .help(format!("write one of {}, or {OUTSIDE}", list(known))));
+                .help(format!("write one of {}, or outside or ignore", list(known))));
         }
     }
     Ok(())
 }
 
-/// Gives the entities of gold the types that `types` says. Counts those that became O, by set.
-///
-/// # Errors
-/// It names a type of which gold has no entity, or means one that is not `known`.
-pub(super) fn rename(
-    gold: &mut Gold,
-    meanings: &Meanings,
-    known: &BTreeSet<String>,
-) -> Result<BTreeMap<String, Counts>, Invalid> {
-    check(meanings, gold, known)?;
+/// Gives the entities of gold the types that they are called; a type to ignore stays. Counts those that became O, by set.
+pub(super) fn rename(gold: &mut Gold, types: &Types) -> BTreeMap<String, Counts> {
     let mut dropped: BTreeMap<String, Counts> = BTreeMap::new();
     for set in &mut gold.sets {
         let mut counts = entities(set);
-        counts.retain(|kind, _| meanings.get(kind).is_some_and(|meaning| meaning == OUTSIDE));
+        counts.retain(|kind, _| Types::policy(types.meaning(kind)) == Policy::Outside);
         if !counts.is_empty() {
             dropped.insert(set.name.clone(), counts);
         }
         for tag in set.records.iter_mut().flat_map(|record| &mut record.tags) {
             let Some((prefix, kind)) = tag.split_once('-') else { continue };
-            let Some(meaning) = meanings.get(kind) else { continue };
-            *tag = if meaning == OUTSIDE { "O".to_owned() } else { format!("{prefix}-{meaning}") };
+            let meaning = types.meaning(kind);
+            match Types::policy(meaning) {
+                Policy::Learn => *tag = format!("{prefix}-{meaning}"),
+                Policy::Outside => "O".clone_into(tag),
+                Policy::Ignore => {}
+            }
         }
     }
-    Ok(dropped)
+    dropped
 }
 
 /// Entities of gold, by set, of types that are not among these.
@@ -113,25 +106,13 @@ pub(super) fn told(counts: &Counts) -> String {
     counts.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Other names of the types that models mostly have.
-const SYNONYMS: [(&str, &[&str]); 3] = [
-    ("PER", &["PERSON", "PERS", "PERSONNE", "PEOPLE", "HUMAN"]),
-    ("LOC", &["LOCATION", "PLACE", "LIEU", "GPE"]),
-    ("ORG", &["ORGANIZATION", "ORGANISATION", "COMPANY", "CORPORATION"]),
-];
-
 /// The line for `types` that is most probably meant, with keys as TOML takes them.
 pub(super) fn suggestion(kinds: &BTreeSet<String>, types: &BTreeSet<String>) -> String {
     let meaning = |kind: &String| {
-        let upper = kind.to_uppercase();
-        let same = |known: &&String| {
-            let known = known.to_uppercase();
-            known == upper
-                || SYNONYMS.iter().any(|(name, others)| *name == known && others.contains(&upper.as_str()))
-        };
+        let same = |known: &&String| same_type(kind, known);
         let bare = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         let key = if bare { kind.clone() } else { format!("\"{}\"", kind.escape_default()) };
-        format!("{key} = \"{}\"", types.iter().find(same).map_or(OUTSIDE, String::as_str))
+        format!("{key} = \"{}\"", types.iter().find(same).map_or(Types::OUTSIDE, String::as_str))
     };
     format!("`types = {{ {} }}`", kinds.iter().map(meaning).collect::<Vec<_>>().join(", "))
 }

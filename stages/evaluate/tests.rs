@@ -104,8 +104,8 @@ impl Bench {
         Gold { sets }.save(&self.path("gold")).expect("saved");
     }
 
-    fn run(&self, misc: Misc, measures: bool) -> Result<Outcome, StageError> {
-        self.stage(&Evaluate { misc, ..quick() }, measures)
+    fn run(&self, measures: bool) -> Result<Outcome, StageError> {
+        self.stage(&quick(), measures)
     }
 
     fn stage(&self, stage: &Evaluate, measures: bool) -> Result<Outcome, StageError> {
@@ -129,8 +129,8 @@ impl Bench {
         Ok(Outcome { report, differences, events: events.0.into_inner().expect("alone") })
     }
 
-    fn preflight(&self, misc: Misc) -> Result<(), Invalid> {
-        Evaluate { misc, ..Evaluate::default() }.preflight(&Available::new(&self.inputs), Device::CPU)
+    fn preflight(&self) -> Result<(), Invalid> {
+        Evaluate::default().preflight(&Available::new(&self.inputs), Device::CPU)
     }
 }
 
@@ -178,9 +178,9 @@ fn perfect(support: f64) -> [f64; 4] {
 
 #[test]
 fn the_report_holds_sizes_latencies_fidelity_and_quality_of_every_model() {
-    let last = model(Labels::student(false), &["ORG"]);
+    let last = model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]);
     let mut bench = Bench::new(&last);
-    bench.model("pruned", &model(Labels::student(false), &[]));
+    bench.model("pruned", &model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.gold(vec![
         gold(
             "a",
@@ -188,8 +188,8 @@ fn the_report_holds_sizes_latencies_fidelity_and_quality_of_every_model() {
         ),
         gold("b", &[("Paris Paris", "B-LOC B-LOC")]),
     ]);
-    bench.preflight(Misc::Outside).expect("nothing is wrong");
-    let outcome = bench.run(Misc::Outside, true).expect("a report");
+    bench.preflight().expect("nothing is wrong");
+    let outcome = bench.run(true).expect("a report");
 
     let names: Vec<_> = outcome.at("models").as_object().expect("models").keys().collect();
     assert_eq!(names, ["teacher", "pruned", "final"], "a model that is not wired is not there");
@@ -246,49 +246,57 @@ fn the_report_holds_sizes_latencies_fidelity_and_quality_of_every_model() {
 }
 
 #[test]
-fn misc_is_o_or_left_out_or_kept() {
+fn a_type_that_the_final_model_lacks_is_o_or_left_out() {
     let test = || vec![record("x", 1, "Noël Anna"), record("x", 2, "Anna Noël Anna")];
-    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.test(test());
     bench.gold(vec![gold("g", &[("Anna Anna", "B-PER B-MISC")])]);
     // As O, gold says that the entity ends after the first word, and so both models are wrong.
-    let outside = bench.run(Misc::Outside, true).expect("a report");
+    let outside = bench.run(true).expect("a report");
     same(outside.score("models/final/fidelity/micro"), perfect(3.0));
     same(outside.score("models/teacher/quality/micro"), [0.0, 0.0, 0.0, 1.0]);
     // Left out, the entity they found touches a word that does not count.
-    let ignore = bench.run(Misc::Ignore, true).expect("a report");
+    let types = [("MISC", "ignore")].into_iter().collect();
+    let ignore = bench.stage(&Evaluate { types, ..quick() }, true).expect("a report");
     same(ignore.score("models/final/fidelity/micro"), perfect(3.0));
     same(ignore.score("models/teacher/quality/micro"), [0.0, 0.0, 0.0, 1.0]);
     assert_eq!(ignore.at("models/teacher/quality/per_type/PER/support"), 1);
-    // Kept, it is a type like any other.
-    let mut bench = Bench::new(&model(Labels::student(true), &[]));
+    assert_eq!(ignore.at("ignored"), &serde_json::json!(["MISC"]));
+    // A final model that has it learned it, like any other.
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG", "MISC"]), &[]));
     bench.test(test());
-    let kept = bench.run(Misc::Keep, true).expect("a report");
+    let kept = bench.run(true).expect("a report");
     same(kept.score("models/final/fidelity/micro"), perfect(5.0));
     same(kept.score("models/final/fidelity/per_type/MISC"), perfect(2.0));
 }
 
 #[test]
-fn under_ignore_an_entity_that_touches_a_foreign_word_does_not_count() {
-    let comparison = |misc| Comparison { types: ["PER".to_owned()].into(), misc };
+fn an_entity_that_touches_an_ignored_word_does_not_count() {
+    let types: Types = [("MISC", "ignore")].into_iter().collect();
+    let teacher = teacher_labels().renamed(&types).expect("it has MISC");
+    let comparison =
+        |teacher: &Labels, types: &Types| Comparison::new(["PER".to_owned()].into(), teacher, types);
     let tags = |text: &str| vec![text.split(' ').map(str::to_owned).collect::<Vec<_>>()];
-    let score = |misc, right: &str, found: &str| {
-        let pairs = comparison(misc).pairs(&tags(right), &tags(found));
+    let score = |comparison: &Comparison, right: &str, found: &str| {
+        let pairs = comparison.pairs(&tags(right), &tags(found));
         let micro = board(&[&record("x", 1, right)], &[pairs], None).all(0).micro.score;
         (micro.precision, micro.recall)
     };
     let (right, found) = ("B-PER O B-MISC I-MISC", "B-PER O B-PER O");
-    assert_eq!(score(Misc::Ignore, right, found), (1.0, 1.0));
-    assert_eq!(score(Misc::Outside, right, found), (0.5, 1.0));
-    assert_eq!(score(Misc::Ignore, right, "B-PER I-PER O O"), (0.0, 0.0), "a wrong border still counts");
-    assert_eq!(score(Misc::Ignore, right, "B-PER O B-MISC I-MISC"), (1.0, 1.0), "foreign types never count");
+    let outside = comparison(&teacher_labels(), &Types::default());
+    assert_eq!(score(&outside, right, found), (0.5, 1.0));
+    for ignore in [comparison(&teacher, &Types::default()), comparison(&teacher_labels(), &types)] {
+        assert_eq!(score(&ignore, right, found), (1.0, 1.0));
+        assert_eq!(score(&ignore, right, "B-PER I-PER O O"), (0.0, 0.0), "a wrong border still counts");
+        assert_eq!(score(&ignore, right, "B-PER O B-MISC I-MISC"), (1.0, 1.0), "foreign types never count");
+    }
 }
 
 #[test]
 fn the_teacher_agrees_with_itself_also_where_it_finds_nothing() {
-    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.test(vec![record("x", 1, "rien ici")]);
-    let outcome = bench.run(Misc::Outside, true).expect("a report");
+    let outcome = bench.run(true).expect("a report");
     same(outcome.score("models/teacher/fidelity/micro"), perfect(0.0));
     same(outcome.score("models/teacher/fidelity/by_source/x/macro"), perfect(0.0));
     same(outcome.score("models/final/fidelity/micro"), [0.0; 4]);
@@ -296,9 +304,9 @@ fn the_teacher_agrees_with_itself_also_where_it_finds_nothing() {
 
 #[test]
 fn mistakes_are_found_before_any_work() {
-    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.gold(vec![gold("wnut", &[("Anna", "B-person")])]);
-    let wrong = bench.preflight(Misc::Outside).expect_err("other names");
+    let wrong = bench.preflight().expect_err("other names");
     assert_eq!(wrong.at.as_deref(), Some("gold"));
     assert_eq!(
         wrong.message,
@@ -310,9 +318,9 @@ fn mistakes_are_found_before_any_work() {
     );
     bench.inputs.remove("gold");
     fs::write(&bench.inputs["test"], "").expect("emptied");
-    assert_eq!(bench.preflight(Misc::Outside).expect_err("empty").at.as_deref(), Some("test"));
+    assert_eq!(bench.preflight().expect_err("empty").at.as_deref(), Some("test"));
     fs::remove_file(bench.inputs["final"].join("tokenizer.json")).expect("removed");
-    let wrong = bench.preflight(Misc::Outside).expect_err("a model without tokenizer");
+    let wrong = bench.preflight().expect_err("a model without tokenizer");
     assert_eq!(wrong.at.as_deref(), Some("final"));
     assert!(wrong.message.contains("tokenizer.json"), "{}", wrong.message);
 
@@ -328,8 +336,8 @@ fn mistakes_are_found_before_any_work() {
 
 #[test]
 fn without_the_right_to_measure_it_does_not_run() {
-    let bench = Bench::new(&model(Labels::student(false), &[]));
-    let error = bench.run(Misc::Outside, false).err().expect("no clock");
+    let bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
+    let error = bench.run(false).err().expect("no clock");
     assert!(error.to_string().contains("measures"), "{error}");
     const { assert!(Evaluate::SPEC.measures) };
 }
@@ -338,7 +346,7 @@ fn without_the_right_to_measure_it_does_not_run() {
 fn models_without_a_common_type_are_refused() {
     let labels = Labels::parse(&["O".to_owned(), "I-GENE".to_owned()]).expect("labels");
     let bench = Bench::new(&model(labels, &[]));
-    let error = bench.run(Misc::Outside, true).err().expect("nothing to compare").to_string();
+    let error = bench.run(true).err().expect("nothing to compare").to_string();
     assert_eq!(error, "teacher (LOC, MISC, ORG, PER) and final model (GENE) have no entity type in common");
 }
 
@@ -355,7 +363,7 @@ fn sources_lengths_and_mentions_are_scored_apart() {
     // Misses the second Anna, takes a town for a person.
     let found = tags(["B-PER O", "O O B-LOC O", "B-LOC O O O O B-PER"]);
     let comparison =
-        Comparison { types: ["LOC", "ORG", "PER"].map(str::to_owned).into(), misc: Misc::Outside };
+        Comparison { types: ["LOC", "ORG", "PER"].map(str::to_owned).into(), ignored: BTreeSet::new() };
     let pairs = comparison.pairs(&right, &found);
     // Of the mentions only *anna* as a person and *Paris* as an organisation were seen.
     let mut seen = [record("x", 1, "ANNA"), record("x", 2, "Paris")];
@@ -393,24 +401,24 @@ fn sources_lengths_and_mentions_are_scored_apart() {
 
 #[test]
 fn further_models_stand_in_the_report_under_their_names() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    bench.model("random_pruned", &model(Labels::student(false), &["ORG", "LOC"]));
-    bench.model("seed-recipe", &model(Labels::student(false), &[]));
-    bench.model("p60", &model(Labels::student(false), &["PER"]));
-    bench.preflight(Misc::Outside).expect("nothing is wrong");
-    let outcome = bench.run(Misc::Outside, true).expect("a report");
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
+    bench.model("random_pruned", &model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG", "LOC"]));
+    bench.model("seed-recipe", &model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
+    bench.model("p60", &model(Labels::bio(["PER", "LOC", "ORG"]), &["PER"]));
+    bench.preflight().expect("nothing is wrong");
+    let outcome = bench.run(true).expect("a report");
     let names: Vec<_> = outcome.at("models").as_object().expect("models").keys().collect();
     assert_eq!(names, ["teacher", "final", "random_pruned", "p60", "seed-recipe"]);
     same(outcome.score("models/seed-recipe/fidelity/micro"), perfect(5.0));
     same(outcome.score("models/p60/fidelity/micro"), [1.0, 0.6, 0.75, 5.0]);
     assert_eq!(outcome.at("types"), &serde_json::json!(["LOC", "ORG", "PER"]), "those of the final model");
     fs::remove_file(bench.inputs["p60"].join("tokenizer.json")).expect("removed");
-    assert_eq!(bench.preflight(Misc::Outside).expect_err("no tokenizer").at.as_deref(), Some("p60"));
+    assert_eq!(bench.preflight().expect_err("no tokenizer").at.as_deref(), Some("p60"));
 }
 
 #[test]
 fn speed_size_and_shape_are_told_of_every_model() {
-    let bench = Bench::new(&model(Labels::student(false), &["ORG"]));
+    let bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
     let stage =
         Evaluate { latency_tokens: vec![16, 32, 64], latency_batches: vec![1, 2], seconds: 5.0, ..quick() };
     let outcome = bench.stage(&stage, true).expect("a report");
@@ -457,7 +465,7 @@ fn the_real_teacher_reaches_what_is_known_of_it() {
     let model = Model::load(&real.join("teacher"), &device).expect("the teacher");
     let gold = Gold::load(&real.join("gold/encyclopedia_dev.bio")).expect("gold");
     let comparison =
-        Comparison { types: ["PER", "LOC", "ORG"].map(str::to_owned).into(), misc: Misc::Outside };
+        Comparison { types: ["PER", "LOC", "ORG"].map(str::to_owned).into(), ignored: BTreeSet::new() };
     let records = &gold.sets[0].records;
     let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
     let encoded = encode(&model, texts).expect("sub-words");

@@ -124,7 +124,7 @@ fn sizes_are_as_asked_no_sentence_comes_twice_and_enough_name_nothing() {
 
 #[test]
 fn entities_are_whole_words_with_legal_tags() {
-    let labels = Labels::student(true);
+    let labels = Labels::bio(["PER", "LOC", "ORG", "MISC"]);
     for sentence in sentences(&Generate::default(), 3).iter().flatten() {
         assert_eq!(sentence.words, words(&sentence.text), "{}", sentence.text);
         let mut before = None;

@@ -13,7 +13,7 @@ fn predictor(model: Model) -> Predictor {
 }
 
 fn student() -> Predictor {
-    predictor(model(Labels::student(false), &[]))
+    predictor(model(Labels::bio(["PER", "LOC", "ORG"]), &[]))
 }
 
 /// Gives one piece at each read, and fails the test when asked for more than is there.
@@ -157,7 +157,7 @@ fn a_model_folder_that_is_missing_or_incomplete_is_named() {
     fs::write(folder.path().join("config.json"), "{}").expect("written");
     assert!(error(&folder.path().join("config.json")).ends_with(" is not a folder"));
     assert!(error(folder.path()).ends_with(" has no model.safetensors"));
-    model(Labels::student(true), &[]).save(folder.path()).expect("saved");
+    model(Labels::bio(["PER", "LOC", "ORG", "MISC"]), &[]).save(folder.path()).expect("saved");
     check(folder.path()).expect("complete");
 }
 

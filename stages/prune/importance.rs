@@ -264,31 +264,32 @@ impl Labelled {
         Ok(batches)
     }
 
-    /// Reads each tag as a column of `labels`. MISC is out of every loss where the model does not know it: such tags
-    /// remain only under the policy `ignore`.
+    /// Reads each tag as a column of `labels`. Words of a type that the model does not know are out of the loss: such tags
+    /// remain where the teacher's types are ignored.
     ///
     /// # Errors
-    /// Names a record by its id and the tag for which the model has no label.
+    /// The model knows none of the types: a record's id and the tag for which it has no label.
     pub fn new(texts: Vec<Encoded>, records: &[Record], labels: &Labels) -> Result<Self, StageError> {
-        let column = |record: &Record, tag: &str| {
-            let found = match split_tag(tag) {
-                Some(Some((prefix, kind))) => labels.column_of(kind, prefix == Prefix::Begin),
-                _ => Some(labels.outside()),
-            };
-            match found {
-                None if !tag.ends_with("-MISC") => Err(StageError::new(format!(
-                    "record {} is tagged {tag}, for which the model has no label",
-                    record.id
-                ))
-                .help(format!("use records with the model's own types: {}", labels.types().join(", ")))),
-                column => Ok(column),
-            }
+        let column = |tag: &str| match split_tag(tag) {
+            Some(Some((prefix, kind))) => labels.column_of(kind, prefix == Prefix::Begin),
+            _ => Some(labels.outside()),
         };
-        let gold = records
-            .iter()
-            .map(|record| record.tags.iter().map(|tag| column(record, tag)).collect())
-            .collect::<Result<_, _>>()?;
-        Ok(Self { texts, gold })
+        let gold: Vec<Vec<Option<usize>>> =
+            records.iter().map(|record| record.tags.iter().map(|tag| column(tag)).collect()).collect();
+        let tags = || records.iter().zip(&gold).flat_map(|(record, own)| record.tags.iter().zip(own));
+        let known = tags().any(|(_, column)| column.is_some_and(|column| column != labels.outside()));
+        let unknown = records.iter().zip(&gold).find_map(|(record, own)| {
+            let (tag, _) = record.tags.iter().zip(own).find(|(_, column)| column.is_none())?;
+            Some((record, tag))
+        });
+        match unknown {
+            Some((record, tag)) if !known => Err(StageError::new(format!(
+                "record {} is tagged {tag}, for which the model has no label",
+                record.id
+            ))
+            .help(format!("use records with the model's own types: {}", labels.types().join(", ")))),
+            _ => Ok(Self { texts, gold }),
+        }
     }
 }
 

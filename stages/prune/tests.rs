@@ -25,7 +25,7 @@ fn model(crf: bool) -> Model {
         positions: 40,
         pad: 1,
         eps: 1e-5,
-        labels: Labels::student(false),
+        labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf,
         stock: Value::Null,
     };
@@ -281,7 +281,7 @@ fn every_layer_may_lose_another_share_when_the_model_loses_one() {
 #[test]
 fn a_smaller_vocabulary_is_counted_and_saved() {
     let root = tempfile::tempdir().expect("a folder");
-    let fixture = encoder::testing::fixture::model(Labels::student(false), &[]);
+    let fixture = encoder::testing::fixture::model(Labels::bio(["PER", "LOC", "ORG"]), &[]);
     fixture.save(&root.path().join("model")).expect("saved");
     let mut inputs = project(&root.path().join("other"));
     inputs.insert("model".to_owned(), root.path().join("model"));

@@ -219,7 +219,7 @@ fn an_encoder_from_outside_is_built_from_its_tensors_and_computes_the_same_every
 
 #[test]
 fn a_loss_from_outside_is_a_term_of_a_training() {
-    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     let training = Training::default();
     let record = Record {
         id: "a:1".to_owned(),
@@ -231,7 +231,8 @@ fn a_loss_from_outside_is_a_term_of_a_training() {
         score: vec![1.0; 2],
         provenance: Provenance::Silver { model: "12ab".to_owned() },
     };
-    let examples = Examples::new(&student, &[&record], &training).expect("known tags");
+    let examples =
+        Examples::new(&student, &[&record], &teacher.config.labels, &training).expect("known tags");
     let transitions = bigram(&student.config.labels, &examples.annotations());
     let lesson = Lesson {
         teacher: &teacher,

@@ -5,7 +5,7 @@ use crate::evaluate::foreign;
 
 #[test]
 fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
-    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.gold(vec![
         gold("c", &[("Anna et la CAF", "B-PER O O B-ORGANISATION"), ("joyeux Noël", "O B-DATE")]),
         gold("d", &[("Paris", "B-LOC")]),
@@ -16,7 +16,7 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
         "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d"},
     }));
     let stage = |types: &[(&str, &str)]| Evaluate {
-        types: types.iter().map(|(kind, meaning)| ((*kind).to_owned(), (*meaning).to_owned())).collect(),
+        types: types.iter().copied().collect(),
         gates: bounds.clone(),
         ..quick()
     };
@@ -65,14 +65,14 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
 
 #[test]
 fn a_gate_on_gold_without_an_entity_that_counts_is_inconclusive() {
-    let mut bench = Bench::new(&model(Labels::student(false), &[]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.gold(vec![gold("c", &[("Anna fête Noël", "O O B-MISC")]), gold("d", &[("Paris", "B-LOC")])]);
     let gates = gates(serde_json::json!({
         "c": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "c"},
         "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d"},
         "org": {"metric": "final.quality.per_type.ORG.f1", "min": 0.0},
     }));
-    let types = BTreeMap::from([("MISC".to_owned(), "outside".to_owned())]);
+    let types = [("MISC", "outside")].into_iter().collect();
     let outcome = bench.stage(&Evaluate { types, gates, ..quick() }, true).expect("a report");
     for (gate, word) in [("c", "inconclusive"), ("d", "pass"), ("org", "inconclusive")] {
         assert_eq!(outcome.at(&format!("gates/{gate}/outcome")), word, "{gate}");

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn gates_are_held_against_the_report_told_and_shown() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    bench.model("ce_only", &model(Labels::student(false), &["ORG", "PER"]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
+    bench.model("ce_only", &model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG", "PER"]));
     bench.gold(vec![gold("a", &[("Anna vit à Paris", "B-PER O O B-LOC"), ("la CAF", "O B-ORG")])]);
     bench.test(
         (1..40).map(|n| record(if n % 2 == 0 { "notes" } else { "web" }, n, "Anna vit à Paris")).collect(),

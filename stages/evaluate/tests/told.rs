@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn the_tables_are_aligned_narrow_and_honest() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    let without = bench.run(Misc::Outside, true).expect("a report");
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
+    let without = bench.run(true).expect("a report");
     assert_eq!(without.at("models/final/quality"), &Value::Null);
     assert!(
         without.shown().ends_with("\n\nquality: not evaluated (no gold is wired)"),
@@ -17,7 +17,7 @@ fn the_tables_are_aligned_narrow_and_honest() {
         gold("a-set-whose-name-is-longer-than-its-column", &[("Anna", "B-PER")]),
         gold("b", &[("la CAF", "O B-ORG")]),
     ]);
-    let shown = bench.run(Misc::Outside, true).expect("a report").shown();
+    let shown = bench.run(true).expect("a report").shown();
     let lines: Vec<_> = shown.lines().collect();
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
     let table = |title: &str| -> Vec<Vec<&str>> {
@@ -50,8 +50,8 @@ fn the_tables_are_aligned_narrow_and_honest() {
 
 #[test]
 fn texts_that_differ_are_named_without_their_words() {
-    let bench = Bench::new(&model(Labels::student(false), &["ORG"]));
-    let outcome = bench.run(Misc::Outside, true).expect("a report");
+    let bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
+    let outcome = bench.run(true).expect("a report");
     assert_eq!(
         outcome.at("differences"),
         &serde_json::json!([{
@@ -65,9 +65,9 @@ fn texts_that_differ_are_named_without_their_words() {
 
 #[test]
 fn sentences_that_differ_are_kept_with_the_tags_of_all_models() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
     bench.gold(vec![gold("a", &[("Anna", "B-PER")]), gold("b", &[("la CAF", "O B-ORG")])]);
-    let found = bench.run(Misc::Outside, true).expect("a report").differences;
+    let found = bench.run(true).expect("a report").differences;
     let texts: Vec<_> = found.iter().map(|one| (one.set.as_str(), one.text.as_str())).collect();
     assert_eq!(texts, [("test", "Anna Anna et la CAF"), ("b", "la CAF")]);
     assert_eq!(found[0].tags["teacher"], ["B-PER", "I-PER", "O", "O", "B-ORG"]);
@@ -77,12 +77,12 @@ fn sentences_that_differ_are_kept_with_the_tags_of_all_models() {
 
 #[test]
 fn seven_models_fit_the_terminal() {
-    let mut bench = Bench::new(&model(Labels::student(false), &["ORG"]));
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &["ORG"]));
     for name in ["distilled", "pruned", "ce_only", "random_pruned", "a-name-that-is-far-too-long"] {
-        bench.model(name, &model(Labels::student(false), &["LOC"]));
+        bench.model(name, &model(Labels::bio(["PER", "LOC", "ORG"]), &["LOC"]));
     }
     bench.gold(vec![gold("a", &[("Anna", "B-PER")]), gold("b", &[("la CAF", "O B-ORG")])]);
-    let shown = bench.run(Misc::Outside, true).expect("a report").shown();
+    let shown = bench.run(true).expect("a report").shown();
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     assert!(shown.contains(" teacher  distilled  pruned   final  ce_only\n"), "{shown}");
     assert!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use stage_contract::{Invalid, StageError};
+use stage_contract::StageError;
 
 use crate::params::Training;
 use encoder::{
@@ -14,7 +14,7 @@ use encoder::{
 };
 use text::{
     corpus::{Corpus, Gold, Provenance, Record},
-    labels::{Labels, Misc, Scheme, Span, spans},
+    labels::{Labels, Policy, Scheme, Span, spans, split_tag},
 };
 
 /// Tokens at once where the teacher reads gold.
@@ -51,16 +51,16 @@ impl Examples {
         gold: &Gold,
         training: &Training,
     ) -> Result<[Self; 2], StageError> {
-        check_kept(train, training.misc)?;
         let records: Vec<&Record> =
             train.records.iter().chain(gold.sets.iter().flat_map(|set| &set.records)).collect();
         let dev: Vec<&Record> = dev.records.iter().collect();
-        let mut train = Self::new(model, &records, training)?;
+        let labels = &teacher.config.labels;
+        let mut train = Self::new(model, &records, labels, training)?;
         if model.tokenizer.json() != teacher.tokenizer.json() {
             let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
             train.teacher = Some(encode(teacher, texts)?);
         }
-        Ok([train, Self::new(model, &dev, training)?])
+        Ok([train, Self::new(model, &dev, labels, training)?])
     }
 
     /// The texts of a batch as the teacher reads them; none when it reads them as the student does. Word by word the two
@@ -177,12 +177,16 @@ impl Examples {
         self.encoded.is_empty()
     }
 
-    /// Tokenises records and looks up their tags. A tag of a type that the student does not have is O under
-    /// `outside` and masked under `ignore`.
+    /// Tokenises records and looks up their tags; `teacher` says what becomes of types that the student lacks.
     ///
     /// # Errors
-    /// A tag that is neither the student's nor MISC, by record id.
-    pub fn new(model: &Model, records: &[&Record], training: &Training) -> Result<Self, StageError> {
+    /// A tag of a type that neither knows, by record id.
+    pub fn new(
+        model: &Model,
+        records: &[&Record],
+        teacher: &Labels,
+        training: &Training,
+    ) -> Result<Self, StageError> {
         let labels = &model.config.labels;
         let texts = records.iter().map(|r| (r.text.as_str(), r.words.as_slice()));
         let mut examples = Self {
@@ -196,7 +200,7 @@ impl Examples {
             logits: None,
         };
         for record in records {
-            let columns = columns(record, labels, training.misc)?;
+            let columns = columns(record, labels, teacher)?;
             let names: Vec<&str> =
                 columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
             examples.gold.push(spans(&names, Scheme::Bio));
@@ -219,33 +223,25 @@ impl Examples {
     }
 }
 
-/// Columns of a record's tags; none = out of every loss.
+/// The student's columns of a record's tags; none = out of every loss. A type that the student lacks is what the teacher's
+/// labels say: O, or to ignore.
 ///
 /// # Errors
-/// A tag that is neither the student's nor MISC.
-pub fn columns(record: &Record, labels: &Labels, misc: Misc) -> Result<Vec<Option<usize>>, StageError> {
-    let column = |tag: &String| match labels.column(tag) {
-        Some(column) => Ok(Some(column)),
-        None if tag.ends_with("-MISC") => Ok((misc == Misc::Outside).then(|| labels.outside())),
-        None => Err(StageError::new(format!(
+/// A type that neither knows.
+pub fn columns(record: &Record, labels: &Labels, teacher: &Labels) -> Result<Vec<Option<usize>>, StageError> {
+    let policy = |tag: &str| {
+        let kind = split_tag(tag).flatten().and_then(|(_, kind)| teacher.type_index(kind))?;
+        Some(teacher.policy(kind))
+    };
+    let column = |tag: &String| match (labels.column(tag), policy(tag)) {
+        (Some(column), _) => Ok(Some(column)),
+        (None, Some(Policy::Outside)) => Ok(Some(labels.outside())),
+        (None, Some(Policy::Ignore)) => Ok(None),
+        (None, Some(Policy::Learn) | None) => Err(StageError::new(format!(
             "record {} has the tag {tag}, which the student does not know",
             record.id
         ))
         .help(format!("write one of {} in its place", labels.names().join(", ")))),
     };
     record.tags.iter().map(column).collect()
-}
-
-/// Checks that a MISC to be kept is there: else the tags would say O of words of which the teacher says MISC.
-///
-/// # Errors
-/// `keep`, and no annotation says MISC.
-pub fn check_kept(train: &Corpus, misc: Misc) -> Result<(), Invalid> {
-    let annotated = train.records.iter().filter(|record| record.provenance != Provenance::Gold);
-    if misc == Misc::Keep && !annotated.flat_map(|record| &record.tags).any(|tag| tag.ends_with("-MISC")) {
-        return Err(Invalid::new("`misc` is keep, but no annotated sentence has MISC")
-            .at("misc")
-            .help("give `annotate` the same `misc = \"keep\"`, or leave `misc` out here too"));
-    }
-    Ok(())
 }

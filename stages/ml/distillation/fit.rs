@@ -5,47 +5,33 @@ use std::{collections::BTreeSet, path::Path};
 
 use stage_contract::{Artifact, Invalid};
 
-use crate::{
-    examples::{check_kept, columns},
-    losses::Weights,
-    params::Training,
-    student::columns_of,
-};
+use crate::{examples::columns, losses::Weights, params::Training, student::columns_of};
 use encoder::{config::Config, logits::Origin, model::ModelFolder};
 use text::{
-    corpus::{Corpus, Gold},
-    labels::{Labels, Misc},
+    corpus::Gold,
+    labels::{Labels, Policy},
 };
 
-/// The student's labels under a MISC policy.
+/// The labels of a teacher's students: its types, without those that they are not to learn.
 #[must_use]
-pub fn student_labels(misc: Misc) -> Labels {
-    Labels::student(misc == Misc::Keep)
+pub fn student_labels(teacher: &Labels) -> Labels {
+    Labels::bio(teacher.types_to(Policy::Learn))
 }
 
-impl Training {
-    /// Looks at the sentences that exist already, before any work.
-    ///
-    /// A type in gold that the student lacks is refused here, though `evaluate` only leaves it out of its scores: trained
-    /// as O, it would teach that such names are none.
-    ///
-    /// # Errors
-    /// They are malformed, or do not fit `misc` or the student's types.
-    pub fn preflight(&self, train: Option<&Path>, gold: Option<&Path>) -> Result<(), Invalid> {
-        if let (Some(train), Misc::Keep) = (train, self.misc) {
-            let train = Corpus::load(train).map_err(|e| Invalid::of(&e).at("train"))?;
-            check_kept(&train, self.misc)?;
-        }
-        if let Some(gold) = gold {
-            let labels = student_labels(self.misc);
-            let fits = Gold::load(gold).and_then(|gold| {
-                let mut records = gold.sets.iter().flat_map(|set| &set.records);
-                records.try_for_each(|record| columns(record, &labels, self.misc).map(drop))
-            });
-            fits.map_err(|e| Invalid::of(&e).at("gold"))?;
-        }
-        Ok(())
-    }
+/// Looks at gold sentences that are to join training, before any work.
+///
+/// A type in gold that the student lacks is refused here, though `evaluate` only leaves it out of its scores: trained
+/// as O, it would teach that such names are none.
+///
+/// # Errors
+/// They are malformed, or have a type that neither student nor teacher know.
+pub fn check_gold(gold: Option<&Path>, student: &Labels, teacher: &Labels) -> Result<(), Invalid> {
+    let Some(gold) = gold else { return Ok(()) };
+    let fits = Gold::load(gold).and_then(|gold| {
+        let mut records = gold.sets.iter().flat_map(|set| &set.records);
+        records.try_for_each(|record| columns(record, student, teacher).map(drop))
+    });
+    fits.map_err(|e| Invalid::of(&e).at("gold"))
 }
 
 /// Checks that logits that lie there already are this teacher's.
@@ -60,24 +46,17 @@ pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(),
     Ok(())
 }
 
-/// Checks that a student has the labels of this MISC policy.
+/// Checks that labels are a student's.
 ///
 /// # Errors
-/// It has those of the other one, or is no student.
-pub fn check_labels(labels: &Labels, misc: Misc) -> Result<(), Invalid> {
-    if *labels == student_labels(misc) {
+/// They are not: O, and then B- and I- of each type.
+pub fn check_labels(labels: &Labels) -> Result<(), Invalid> {
+    if *labels == Labels::bio(labels.types().iter().map(String::as_str)) {
         return Ok(());
     }
-    let names = labels.names().join(", ");
-    Err(if *labels == Labels::student(misc != Misc::Keep) {
-        Invalid::new(format!("the model's labels {names} do not fit `misc` of this stage"))
-            .at("misc")
-            .help("give `finetune` the same `misc` as `distill`")
-    } else {
-        Invalid::new(format!("the model's labels {names} are not a student's"))
-            .at("model")
-            .help("wire the model of `distill` or `prune`: `model = \"prune.model\"`")
-    })
+    Err(Invalid::new(format!("the model's labels {} are not a student's", labels.names().join(", ")))
+        .at("model")
+        .help("wire the model of `distill` or `prune`: `model = \"prune.model\"`"))
 }
 
 /// Checks that `student` can have been made from `teacher`: its types and its layers are the teacher's. The pieces of its
@@ -196,13 +175,10 @@ fn check_pairs(pairs: &[(usize, usize)], student: &Config, teacher: &Config) -> 
 
 #[cfg(test)]
 mod tests {
-    use text::corpus::Provenance;
-
     use std::fs;
 
     use super::{relation_pair as relation_pair_of, *};
     use encoder::testing::tiny;
-    use text::corpus::Record;
 
     fn teacher(layers: usize) -> Config {
         let mut config = tiny();
@@ -258,40 +234,33 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_the_other_policy_are_told_from_those_of_no_student() {
-        check_labels(&Labels::student(true), Misc::Keep).expect("nine");
-        let other = check_labels(&Labels::student(true), Misc::Outside).expect_err("nine, not seven");
-        assert_eq!(other.at.as_deref(), Some("misc"));
-        let none =
-            check_labels(&encoder::testing::fixture::teacher_labels(), Misc::Outside).expect_err("a teacher");
+    fn labels_of_no_student_are_refused() {
+        check_labels(&Labels::bio(["PER", "LOC", "ORG", "MISC"])).expect("nine");
+        let none = check_labels(&encoder::testing::fixture::teacher_labels()).expect_err("a teacher");
         assert_eq!(none.at.as_deref(), Some("model"));
     }
 
     #[test]
-    fn sentences_that_do_not_fit_the_policy_are_found_before_any_work() {
+    fn gold_that_does_not_fit_is_found_before_any_work() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (train, gold) = (folder.path().join("train.jsonl"), folder.path().join("gold.bio"));
-        let record = |tag: &str| Record {
-            id: "a-1".into(),
-            text: "Noël".into(),
-            source: "a".into(),
-            group: "a-1".into(),
-            words: vec![[0, 4]],
-            tags: vec![tag.into()],
-            score: vec![1.0],
-            provenance: Provenance::Silver { model: "12ab".into() },
+        let gold = folder.path().join("gold.bio");
+        let teacher = encoder::testing::fixture::teacher_labels();
+        let check = |tag: &str, types: &[(&str, &str)]| {
+            fs::write(&gold, format!("Noël\t{tag}\n")).expect("written");
+            let teacher = teacher.renamed(&types.iter().copied().collect()).expect("its types");
+            check_gold(Some(&gold), &student_labels(&teacher), &teacher)
         };
-        let training = |misc| Training { misc, ..Training::default() };
-        let preflight = |misc| training(misc).preflight(Some(&train), Some(&gold));
-        fs::write(&gold, "Noël\tB-MISC\n").expect("written");
-        Corpus { records: vec![record("O")] }.save(&train).expect("saved");
-        preflight(Misc::Outside).expect("MISC is outside");
-        assert_eq!(preflight(Misc::Keep).expect_err("no MISC").at.as_deref(), Some("misc"));
-        Corpus { records: vec![record("B-MISC")] }.save(&train).expect("saved");
-        preflight(Misc::Keep).expect("MISC is there");
-        fs::write(&gold, "lundi\tB-DATE\n").expect("written");
-        let wrong = preflight(Misc::Outside).expect_err("no such type");
-        assert_eq!(wrong.at.as_deref(), Some("gold"));
-        assert_eq!(wrong.message, "record gold:1 has the tag B-DATE, which the student does not know");
+        check("B-MISC", &[]).expect("MISC is learned");
+        check("B-MISC", &[("MISC", "outside")]).expect("MISC is O");
+        check("B-MISC", &[("MISC", "ignore")]).expect("MISC is masked");
+        check("B-NAME", &[("PER", "NAME")]).expect("as students call it");
+        for (tag, types) in [("B-DATE", &[][..]), ("B-PER", &[("PER", "NAME")])] {
+            let wrong = check(tag, types).expect_err("no such type");
+            assert_eq!(wrong.at.as_deref(), Some("gold"));
+            assert_eq!(
+                wrong.message,
+                format!("record gold:1 has the tag {tag}, which the student does not know")
+            );
+        }
     }
 }

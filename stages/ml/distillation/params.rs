@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use stage_contract::Invalid;
 
 use encoder::backend::precision::Precision;
-use text::labels::Misc;
 use train::{
     optimizer::Groups,
     plan::{Decay, Plan},
@@ -36,8 +35,6 @@ pub struct Training {
     /// Weight of the boundary part of KD: B- against I- is inferred from the IO teacher and not taught.
     #[schemars(range(min = 0))]
     pub boundary: f64,
-    /// What becomes of the teacher's MISC: outside, ignore or keep.
-    pub misc: Misc,
     /// The layers [student's, teacher's] that the relation loss compares, counted from 0; empty = the student's last and where it came from.
     #[schemars(length(max = 2))]
     pub relation_pair: Vec<usize>,
@@ -91,7 +88,6 @@ impl Default for Training {
         Self {
             temperature: 2.5,
             boundary: 0.5,
-            misc: Misc::Outside,
             relation_pair: Vec::new(),
             relation_heads: 16,
             confidence_gamma: 1.0,

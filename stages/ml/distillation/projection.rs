@@ -2,15 +2,14 @@
 
 use crate::numbers::narrow;
 use encoder::decode::softmax;
-use text::labels::{Labels, Misc, Tag};
+use text::labels::{Labels, Policy, Tag};
 
 /// The teacher's soft targets for the words of a batch, projected from IO to BIO.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
     /// `[words, student labels]` q at temperature T; each row sums to 1.
     pub q: Vec<f32>,
-    /// `[words]` whether the word counts in any loss: false under `ignore` where the teacher's hard tag (T = 1) is of a
-    /// type that the student lacks, true everywhere else.
+    /// `[words]` whether the word counts in any loss: false where the teacher's hard tag (T = 1) is of a type to ignore.
     pub counts: Vec<bool>,
 }
 
@@ -20,11 +19,10 @@ pub struct Projection {
 /// p = softmax(z/T), c = `p_{t-1}(k)`: q(B-k) = p(k)·(1 - c), q(I-k) = p(k)·c, so that q(B-k) + q(I-k) = p(k): the
 /// type marginals are the teacher's. A teacher that has B- labels itself is taken at its word.
 ///
-/// Types that the student lacks:
-/// - `outside`, `keep`: their probability joins O's. (`keep` gives the student MISC, so nothing of MISC is left over.)
-/// - `ignore`: a word whose most probable type is such a type does not count ([`Projection::counts`]). In all other
-///   words that probability is left out and the rest rescaled to sum to 1, which keeps the ratios of all types. c is not
-///   rescaled: it is the probability that the previous word was k, whatever else it may have been.
+/// The probability of a type that the student lacks joins O's, unless the type is to be ignored: a word whose most probable
+/// type is such a type does not count ([`Projection::counts`]). In all other words that probability is left out and the rest
+/// rescaled to sum to 1, which keeps the ratios of all types. c is not rescaled: it is the probability that the previous word
+/// was k, whatever else it may have been.
 #[must_use]
 pub fn project(
     teacher: &Labels,
@@ -32,7 +30,6 @@ pub fn project(
     logits: &[f32],
     texts: &[u32],
     temperature: f64,
-    misc: Misc,
 ) -> Projection {
     let columns = teacher.len();
     let words = logits.len() / columns;
@@ -49,7 +46,7 @@ pub fn project(
         let mut q = vec![0.0; student.len()];
         for (column, tag) in teacher.tags().iter().enumerate() {
             let Some((begin, inside)) = targets.of_tag(*tag) else {
-                if *tag == Tag::Outside || misc != Misc::Ignore {
+                if !targets.ignored(*tag) {
                     q[targets.outside] += p[column];
                 }
                 continue;
@@ -62,7 +59,7 @@ pub fn project(
             q[begin] += p[column] * (1.0 - c);
             q[inside] += p[column] * c;
         }
-        if misc == Misc::Ignore {
+        if targets.any_ignored() {
             projection.counts[word] = !targets.lost(&softmax(row, 1.0));
             let kept: f64 = q.iter().sum();
             if kept > 0.0 {
@@ -94,10 +91,10 @@ impl<'a> Columns<'a> {
     /// Where the types of `teacher` are in `student`.
     #[must_use]
     pub fn new(teacher: &'a Labels, student: &Labels) -> Self {
-        let columns = teacher
-            .types()
-            .iter()
-            .map(|name| student.column_of(name, true).zip(student.column_of(name, false)));
+        let columns = teacher.types().iter().enumerate().map(|(kind, name)| {
+            let columns = student.column_of(name, true).zip(student.column_of(name, false));
+            columns.filter(|_| teacher.policy(kind) == Policy::Learn)
+        });
         Self { teacher, begin_inside: columns.collect(), outside: student.outside() }
     }
 
@@ -108,6 +105,21 @@ impl<'a> Columns<'a> {
             Tag::Outside => None,
             Tag::Begin(kind) | Tag::Inside(kind) => self.begin_inside[kind],
         }
+    }
+
+    /// Whether a teacher's tag is of a type to ignore.
+    #[must_use]
+    pub fn ignored(&self, tag: Tag) -> bool {
+        match tag {
+            Tag::Outside => false,
+            Tag::Begin(kind) | Tag::Inside(kind) => self.teacher.policy(kind) == Policy::Ignore,
+        }
+    }
+
+    /// Whether the teacher has a type to ignore.
+    #[must_use]
+    pub fn any_ignored(&self) -> bool {
+        self.teacher.types_to(Policy::Ignore).next().is_some()
     }
 
     /// `[teacher types]` probability of each type.
@@ -121,7 +133,7 @@ impl<'a> Columns<'a> {
         types
     }
 
-    /// Whether the most probable type is one that the student lacks; ties go to O, then to the first type.
+    /// Whether the most probable type is one to ignore; ties go to O, then to the first type.
     fn lost(&self, p: &[f64]) -> bool {
         let outside = p[self.teacher.outside()];
         let best = self
@@ -129,7 +141,7 @@ impl<'a> Columns<'a> {
             .into_iter()
             .enumerate()
             .fold((None, outside), |best, (kind, p)| if p > best.1 { (Some(kind), p) } else { best });
-        best.0.is_some_and(|kind| self.begin_inside[kind].is_none())
+        best.0.is_some_and(|kind| self.teacher.policy(kind) == Policy::Ignore)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     projection::{Columns, partners},
 };
 use encoder::{backend::grid::indices, network::CrfWeights};
-use text::labels::{Labels, Misc, Tag};
+use text::labels::{Labels, Tag};
 
 /// Stands for 0 under a logarithm or a division: the least normal f32, about.
 const LEAST: f64 = 1.2e-38;
@@ -24,7 +24,6 @@ pub fn project(
     logits: Tensor<2>,
     texts: &[u32],
     temperature: f64,
-    misc: Misc,
 ) -> Tensor<2> {
     let [words, columns] = logits.dims();
     let device = logits.device();
@@ -40,7 +39,7 @@ pub fn project(
             types[column * kinds + kind] = 1.0;
         }
         let Some((begin, inside)) = targets.of_tag(*tag) else {
-            if *tag == Tag::Outside || misc != Misc::Ignore {
+            if !targets.ignored(*tag) {
                 begins[column * width + targets.outside] = 1.0;
             }
             continue;
@@ -60,7 +59,7 @@ pub fn project(
     let on = p.clone() * c;
     let q = (p - on.clone()).matmul(constant(begins, [columns, width]))
         + on.matmul(constant(insides, [columns, width]));
-    if misc == Misc::Ignore { rescaled(q, targets.outside) } else { q }
+    if targets.any_ignored() { rescaled(q, targets.outside) } else { q }
 }
 
 /// KD of `logits [N, labels]` of the student from `q [N, labels]`. -> `[1]`
@@ -118,7 +117,6 @@ pub fn crf_structural(
     logits: Tensor<2>,
     texts: &[u32],
     labels: &Labels,
-    misc: Misc,
 ) -> Tensor<1> {
     let words = emissions.dims()[0];
     assert_eq!(words, logits.dims()[0], "a row of the teacher's for each word");
@@ -126,12 +124,12 @@ pub fn crf_structural(
     if words == 0 {
         return Tensor::zeros([1], &emissions.device());
     }
-    let counts = chain(labels, alone(teacher, labels, logits, misc), texts);
+    let counts = chain(labels, alone(teacher, labels, logits), texts);
     lattice::excess(emissions, weights, counts, texts, labels) / count(words)
 }
 
 /// `[N, student labels]` the teacher's words at T = 1, each alone.
-fn alone(teacher: &Labels, student: &Labels, logits: Tensor<2>, misc: Misc) -> Tensor<2> {
+fn alone(teacher: &Labels, student: &Labels, logits: Tensor<2>) -> Tensor<2> {
     let (columns, width) = (teacher.len(), student.len());
     let targets = Columns::new(teacher, student);
     let mut to = vec![0.0; columns * width];
@@ -139,7 +137,7 @@ fn alone(teacher: &Labels, student: &Labels, logits: Tensor<2>, misc: Misc) -> T
         let place = match (targets.of_tag(*tag), *tag) {
             (Some((begin, _)), Tag::Begin(_)) => Some(begin),
             (Some((_, inside)), _) => Some(inside),
-            (None, tag) => (tag == Tag::Outside || misc != Misc::Ignore).then_some(targets.outside),
+            (None, tag) => (!targets.ignored(tag)).then_some(targets.outside),
         };
         if let Some(place) = place {
             to[column * width + place] = 1.0;

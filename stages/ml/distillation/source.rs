@@ -68,7 +68,7 @@ impl Training {
         let emissions = |values: &[f32]| {
             let words = u32::try_from(values.len() / teacher.config.labels.len()).unwrap_or(u32::MAX);
             let labels = &teacher.config.labels;
-            let q = project(labels, student, values, &[0, words], 1.0, self.misc).q;
+            let q = project(labels, student, values, &[0, words], 1.0).q;
             q.into_iter().map(|q| q.max(LEAST).ln()).collect()
         };
         Ok(logits

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_prior_counts_beginnings() {
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let prior = begin_prior(&labels, &[&[0, 1, 2, 2].map(Some), &[Some(1), None, Some(0)]]);
         assert!((prior[0] - 3.0 / 6.0).abs() < 1e-12, "{prior:?}");
         assert!((prior[1] - 0.5).abs() < 1e-12, "{prior:?}");
@@ -179,7 +179,7 @@ mod tests {
         network.head.bias =
             Some(Param::from_tensor(Tensor::from_data(TensorData::from(biases.as_slice()), &device)));
         let teacher = Model { config, network, tokenizer: tokenizer(&["un"]) };
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let shape = shape(&teacher.config, &[0, 1], labels.clone());
         let student =
             from_teacher(&teacher, shape, &[0.25; 3], &bigram(&labels, &[]), &device).expect("a student");

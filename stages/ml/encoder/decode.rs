@@ -44,7 +44,7 @@ impl Decoded {
 /// Decodes one text. With a CRF: Viterbi, marginals. Without: argmax over types at T = 1, a type's probability being that of
 /// all its labels, then B- where the type differs from the previous word's, else I-; a BIO model may begin an
 /// entity beside another of its type, and does where it holds B- more probable than I-.
-/// `outside` names types that become O before the argmax decides (the MISC policy): their probability joins O's.
+/// `outside` names types that become O before the argmax decides: their probability joins O's.
 ///
 /// With a CRF a label's worth depends on its neighbours, so there `outside` applies to the path that Viterbi found; the
 /// score of an O is then the marginal of O and of those types together. Ties go to O, then to the first type, then to I-.
@@ -70,7 +70,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// The type that a tag stands for after the MISC policy.
+    /// The type that a tag stands for unless it becomes O.
     fn kind(&self, tag: Tag) -> Option<usize> {
         match tag {
             Tag::Outside => None,

@@ -53,7 +53,7 @@ mod tests {
             positions: 514,
             pad: 1,
             eps: 1e-5,
-            labels: Labels::student(false),
+            labels: Labels::bio(["PER", "LOC", "ORG"]),
             crf: false,
             stock: Value::Null,
         }

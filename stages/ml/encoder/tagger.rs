@@ -12,7 +12,7 @@ use crate::{
     infer::{WordLogits, word_logits},
     model::Model,
 };
-use text::labels::{Scheme, Span, spans};
+use text::labels::{Policy, Scheme, Span, spans};
 
 /// What a model says of texts, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,7 +34,7 @@ impl Tagged {
 }
 
 /// Tags texts in batches of at most `budget` tokens ([`word_logits`]), by the model's CRF where it has one ([`decode`]).
-/// Types in `outside` become O.
+/// Types in `outside` become O, as do those that students are to take for it ([`Policy::Outside`]).
 ///
 /// # Errors
 /// A logit is not finite.
@@ -47,6 +47,7 @@ pub fn tag(
     progress: Option<&mut Progress<'_>>,
 ) -> Result<Tagged, StageError> {
     let (labels, crf) = (&model.config.labels, model.crf());
+    let outside: Vec<&str> = labels.types_to(Policy::Outside).chain(outside.iter().copied()).collect();
     let logits = word_logits(model, texts, budget, device, progress)?;
     let decoded = |outside: &[&str]| -> Vec<Decoded> {
         logits.par_iter().map(|logits| decode(labels, crf.as_ref(), logits, outside)).collect()
@@ -60,5 +61,5 @@ pub fn tag(
             }
         }
     }
-    Ok(Tagged { decoded: decoded(outside), logits, made_outside })
+    Ok(Tagged { decoded: decoded(&outside), logits, made_outside })
 }

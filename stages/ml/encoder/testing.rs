@@ -80,7 +80,7 @@ pub fn tiny() -> Config {
         positions: 20,
         pad: 1,
         eps: 1e-5,
-        labels: Labels::student(false),
+        labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf: true,
         stock: serde_json::Value::Null,
     }

@@ -1,8 +1,12 @@
 //! Label sets: entity types, the IO and BIO schemes, and the match between a model's labels by name.
 
+mod types;
+
 use std::collections::BTreeMap;
 
 use stage_contract::StageError;
+
+pub use self::types::{Policy, Types, same_type};
 
 /// How tags mark where an entity begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +34,23 @@ pub struct Labels {
     names: Vec<String>,
     tags: Vec<Tag>,
     types: Vec<String>,
+    policies: Vec<Policy>,
     scheme: Scheme,
 }
 
 impl Labels {
-    /// The student's order: O, B-PER, I-PER, B-LOC, I-LOC, B-ORG, I-ORG, then B-MISC, I-MISC with `misc`.
+    /// A student's labels: O, then B- and I- of each type.
     #[must_use]
-    pub fn student(misc: bool) -> Self {
-        let kinds = if misc { &["PER", "LOC", "ORG", "MISC"][..] } else { &["PER", "LOC", "ORG"][..] };
-        let types: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+    pub fn bio<S: Into<String>>(types: impl IntoIterator<Item = S>) -> Self {
+        let types: Vec<String> = types.into_iter().map(Into::into).collect();
         let mut names = vec!["O".to_owned()];
         let mut tags = vec![Tag::Outside];
         for (index, kind) in types.iter().enumerate() {
             names.extend([format!("B-{kind}"), format!("I-{kind}")]);
             tags.extend([Tag::Begin(index), Tag::Inside(index)]);
         }
-        Self { names, tags, types, scheme: Scheme::Bio }
+        let policies = vec![Policy::Learn; types.len()];
+        Self { names, tags, types, policies, scheme: Scheme::Bio }
     }
 
     /// Understands a model's `id2label`, whatever its order. `types` come in the order of first appearance.
@@ -117,7 +122,8 @@ impl Labels {
         }
         let scheme =
             if tags.iter().any(|tag| matches!(tag, Tag::Begin(_))) { Scheme::Bio } else { Scheme::Io };
-        Ok(Self { names: names.to_vec(), tags, types, scheme })
+        let policies = vec![Policy::Learn; types.len()];
+        Ok(Self { names: names.to_vec(), tags, types, policies, scheme })
     }
 
     /// Number of output columns.
@@ -148,6 +154,18 @@ impl Labels {
     #[must_use]
     pub fn types(&self) -> &[String] {
         &self.types
+    }
+
+    /// What becomes of the type with this index into [`Self::types`].
+    #[must_use]
+    pub fn policy(&self, kind: usize) -> Policy {
+        self.policies[kind]
+    }
+
+    /// The types that have this policy, in order.
+    pub fn types_to(&self, policy: Policy) -> impl Iterator<Item = &str> {
+        let types = self.types.iter().zip(&self.policies);
+        types.filter(move |(_, own)| **own == policy).map(|(name, _)| name.as_str())
     }
 
     /// IO or BIO.
@@ -328,21 +346,6 @@ pub fn spans<S: AsRef<str>>(tags: &[S], scheme: Scheme) -> Vec<Span> {
     spans
 }
 
-/// What becomes of the teacher's MISC (and of any other type that the student lacks).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Misc {
-    /// MISC becomes O (default).
-    #[default]
-    Outside,
-    /// Words tagged MISC by the teacher are masked out of every loss.
-    Ignore,
-    /// B-MISC and I-MISC are kept: 9 labels.
-    Keep,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,11 +364,10 @@ mod tests {
 
     #[test]
     fn the_students_labels_are_in_the_order_of_the_format() {
-        let seven = Labels::student(false);
+        let seven = Labels::bio(["PER", "LOC", "ORG"]);
         assert_eq!(seven.names(), names("O B-PER I-PER B-LOC I-LOC B-ORG I-ORG"));
         assert_eq!(seven.tags()[3], Tag::Begin(1));
         assert_eq!(seven.scheme(), Scheme::Bio);
-        assert_eq!(Labels::student(true).names()[7..], names("B-MISC I-MISC"));
         assert_eq!(Labels::parse(seven.names()).expect("its own names"), seven);
     }
 
@@ -443,7 +445,7 @@ mod tests {
 
     #[test]
     fn in_bio_an_inside_follows_only_its_own_type() {
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let at = |name| labels.column(name).expect("a label of the student");
         assert!(!labels.legal(None, at("I-PER")));
         assert!(!labels.legal(Some(at("O")), at("I-PER")));

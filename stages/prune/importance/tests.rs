@@ -160,7 +160,7 @@ fn tags_are_matched_by_name_and_an_unknown_type_is_named() {
     let io = Labels::parse(&names(&["O", "I-LOC", "I-PER"])).expect("labels");
     let read = Labelled::new(Vec::new(), &[record(&["B-LOC", "I-LOC", "O"])], &io).expect("known");
     assert_eq!(read.gold, [vec![Some(1), Some(1), Some(0)]]);
-    let bio = Labels::student(false);
+    let bio = Labels::bio(["PER", "LOC", "ORG"]);
     let read = Labelled::new(Vec::new(), &[record(&["B-LOC", "I-LOC", "B-MISC"])], &bio).expect("known");
     assert_eq!(read.gold, [vec![Some(3), Some(4), None]]);
     let error = Labelled::new(Vec::new(), &[record(&["B-DATE"])], &bio).expect_err("unknown");

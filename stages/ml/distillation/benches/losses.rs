@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Device, Tensor, TensorData};
 use distillation::{crf::likelihood::crf_nll, losses::kd, projection::project, soft};
 use encoder::{network::CrfWeights, testing::elsewhere};
-use text::labels::{Labels, Misc};
+use text::labels::Labels;
 
 const ROUNDS: usize = 15;
 const TEXTS: usize = 40;
@@ -18,7 +18,7 @@ const WORDS: usize = 20;
 
 fn main() {
     let teacher = ["O", "I-LOC", "I-PER", "I-MISC", "I-ORG"].map(str::to_owned);
-    let (teacher, student) = (Labels::parse(&teacher).expect("labels"), Labels::student(false));
+    let (teacher, student) = (Labels::parse(&teacher).expect("labels"), Labels::bio(["PER", "LOC", "ORG"]));
     let device = Device::flex().autodiff();
     let words = TEXTS * WORDS;
     let texts: Vec<u32> = (0..=TEXTS).map(|text| u32::try_from(text * WORDS).expect("small")).collect();
@@ -28,13 +28,13 @@ fn main() {
             .require_grad()
     };
     let host_kd = || {
-        let q = project(&teacher, &student, &said, &texts, 2.5, Misc::Outside).q;
+        let q = project(&teacher, &student, &said, &texts, 2.5).q;
         kd::distillation(leaf(student.len()), &q, &student, 2.5, 0.5).backward();
     };
     let tensor_kd = || {
         let said = TensorData::new(said.clone(), [words, teacher.len()]);
         let said = Tensor::from_data(said, &Device::flex());
-        let q = soft::project(&teacher, &student, said, &texts, 2.5, Misc::Outside);
+        let q = soft::project(&teacher, &student, said, &texts, 2.5);
         soft::distillation(leaf(student.len()), Tensor::from_inner(q), &student, 2.5, 0.5).backward();
     };
     let n = student.len();

@@ -3,15 +3,15 @@
 
 use crate::projection::Columns;
 use encoder::decode::softmax;
-use text::labels::{Labels, Misc, Tag};
+use text::labels::{Labels, Tag};
 
 /// `[words, student labels]` the teacher's words at T = 1, each alone. I-X means here: of type X, and beginning an entity
 /// unless the word before is of type X too. All that an IO teacher says of a type is that; one with B- labels also says B-X,
 /// which begins in any case.
 ///
-/// Types that the student lacks are O, or under `ignore` left out and the rest rescaled, as in [`crate::projection::project`].
+/// Types that the student lacks are O, or those to ignore left out and the rest rescaled, as in [`crate::projection::project`].
 #[must_use]
-pub fn alone(teacher: &Labels, student: &Labels, logits: &[f32], misc: Misc) -> Vec<f64> {
+pub fn alone(teacher: &Labels, student: &Labels, logits: &[f32]) -> Vec<f64> {
     let targets = Columns::new(teacher, student);
     let mut rows = Vec::with_capacity(logits.len() / teacher.len() * student.len());
     for row in logits.chunks_exact(teacher.len()) {
@@ -20,9 +20,8 @@ pub fn alone(teacher: &Labels, student: &Labels, logits: &[f32], misc: Misc) -> 
             match (targets.of_tag(*tag), *tag) {
                 (Some((begin, _)), Tag::Begin(_)) => own[begin] += p,
                 (Some((_, inside)), _) => own[inside] += p,
-                (None, Tag::Outside) => own[targets.outside] += p,
-                (None, _) if misc != Misc::Ignore => own[targets.outside] += p,
-                (None, _) => {}
+                (None, tag) if targets.ignored(tag) => {}
+                (None, _) => own[targets.outside] += p,
             }
         }
         let kept: f64 = own.iter().sum();

@@ -41,17 +41,17 @@ impl Loss for Crf {
             CrfTeacher::Bigram => Some(("crf_transitions", transitions())),
             CrfTeacher::Fitted => Some(("crf_fitted", transitions())),
             CrfTeacher::Structural => {
-                let (from, misc) = (lesson.teacher_labels(), lesson.training.misc);
+                let from = lesson.teacher_labels();
                 let logits = pass.logits.clone();
                 let loss = match pass.said {
                     Said::Host(said) => {
                         let rows = targets.of_words(said, from.len());
-                        let alone = alone(from, labels, &rows, misc);
+                        let alone = alone(from, labels, &rows);
                         crf_structural(logits, &weights, &alone, &targets.texts, labels)
                     }
                     Said::Device(said) => {
                         let rows = said.as_ref().clone().select(0, indices(&targets.words, &pass.device()));
-                        soft::crf_structural(logits, &weights, from, rows, &targets.texts, labels, misc)
+                        soft::crf_structural(logits, &weights, from, rows, &targets.texts, labels)
                     }
                 };
                 Some(("crf_structural", loss))

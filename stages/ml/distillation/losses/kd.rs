@@ -30,16 +30,16 @@ impl Loss for Kd {
     fn terms(&self, pass: &Pass<'_>) -> Vec<(&'static str, Tensor<1>)> {
         let (from, labels, training) =
             (pass.lesson.teacher_labels(), pass.lesson.labels(), pass.lesson.training);
-        let (temperature, boundary, misc) = (training.temperature, training.boundary, training.misc);
+        let (temperature, boundary) = (training.temperature, training.boundary);
         let (logits, texts) = (pass.logits.clone(), &pass.batch.texts);
         let loss = match pass.said {
             Said::Host(said) => {
-                let q = project(from, labels, said, texts, temperature, misc).q;
+                let q = project(from, labels, said, texts, temperature).q;
                 let q = pass.targets.of_words(&q, labels.len());
                 distillation(logits, &q, labels, temperature, boundary)
             }
             Said::Device(said) => {
-                let q = soft::project(from, labels, said.as_ref().clone(), texts, temperature, misc);
+                let q = soft::project(from, labels, said.as_ref().clone(), texts, temperature);
                 let q = q.select(0, indices(&pass.targets.words, &pass.device()));
                 soft::distillation(logits, q, labels, temperature, boundary)
             }

@@ -23,7 +23,7 @@ use crate::{
     soft,
 };
 use encoder::{decode::softmax, network::CrfWeights};
-use text::labels::{Labels, Misc, Tag};
+use text::labels::{Labels, Tag};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../../../testdata/distill.json")).expect("golden vectors")
@@ -37,6 +37,11 @@ fn rows(value: &Value) -> Vec<f32> {
 
 fn teacher() -> Labels {
     parse("O I-LOC I-PER I-MISC I-ORG")
+}
+
+/// The same labels, of which MISC is to be ignored.
+fn ignoring(labels: &Labels) -> Labels {
+    labels.renamed(&[("MISC", "ignore")].into_iter().collect()).expect("it has MISC")
 }
 
 fn parse(names: &str) -> Labels {
@@ -73,8 +78,8 @@ fn crf_weights(transitions: &[f32], start: &[f32]) -> CrfWeights {
 
 fn golden_kd(beta: f64) -> f64 {
     let golden = golden();
-    let labels = Labels::student(false);
-    let q = project(&teacher(), &labels, &rows(&golden["teacher_logits"]), &[0, 4], 2.5, Misc::Outside).q;
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
+    let q = project(&teacher(), &labels, &rows(&golden["teacher_logits"]), &[0, 4], 2.5).q;
     let logits = leaf(&rows(&golden["student_logits"]), [4, 7]);
     number(&distillation(logits, &q, &labels, 2.5, beta))
 }
@@ -82,8 +87,8 @@ fn golden_kd(beta: f64) -> f64 {
 #[test]
 fn the_projection_equals_the_golden_one() {
     let golden = golden();
-    let student = Labels::student(false);
-    let found = project(&teacher(), &student, &rows(&golden["teacher_logits"]), &[0, 4], 2.5, Misc::Outside);
+    let student = Labels::bio(["PER", "LOC", "ORG"]);
+    let found = project(&teacher(), &student, &rows(&golden["teacher_logits"]), &[0, 4], 2.5);
     for (found, right) in found.q.iter().zip(rows(&golden["projected_T"])) {
         assert!((found - right).abs() < 1e-6, "{found} {right}");
     }
@@ -100,7 +105,7 @@ fn distillation_equals_the_golden_loss_at_both_boundary_weights() {
 #[test]
 fn kl_splits_into_the_golden_type_and_boundary_parts() {
     let golden = golden();
-    let student = Labels::student(false);
+    let student = Labels::bio(["PER", "LOC", "ORG"]);
     let part = |name: &str, word: usize| golden[name][word].as_f64().expect("a number");
     let (logits, q) = (rows(&golden["student_logits"]), rows(&golden["projected_T"]));
     for word in 0..4 {
@@ -120,7 +125,8 @@ fn kl_splits_into_the_golden_type_and_boundary_parts() {
 fn distillation_is_0_where_student_and_teacher_agree() {
     let q: Vec<f32> = vec![0.5, 0.125, 0.25, 0.0625, 0.0, 0.0625, 0.0];
     let logits: Vec<f32> = q.iter().map(|q| if *q > 0.0 { 2.0 * q.ln() } else { -200.0 }).collect();
-    let found = number(&distillation(leaf(&logits, [1, 7]), &q, &Labels::student(false), 2.0, 0.5));
+    let found =
+        number(&distillation(leaf(&logits, [1, 7]), &q, &Labels::bio(["PER", "LOC", "ORG"]), 2.0, 0.5));
     assert!(found.abs() < 1e-5, "{found}");
 }
 
@@ -131,29 +137,34 @@ fn distillation_survives_extreme_logits() {
     logits[1] = -1e4;
     logits[2] = -1e4;
     let logits = leaf(&logits, [1, 7]);
-    let loss =
-        distillation(logits.clone(), &[0.0, 0.9, 0.1, 0.0, 0.0, 0.0, 0.0], &Labels::student(false), 1.0, 0.5);
+    let loss = distillation(
+        logits.clone(),
+        &[0.0, 0.9, 0.1, 0.0, 0.0, 0.0, 0.0],
+        &Labels::bio(["PER", "LOC", "ORG"]),
+        1.0,
+        0.5,
+    );
     assert!(number(&loss) > 9e3 && number(&loss).is_finite());
     assert!(gradient(&logits, &loss.backward()).iter().all(|g| g.is_finite()));
 }
 
 #[test]
 fn the_boundary_starts_anew_with_every_text() {
-    let student = Labels::student(false);
+    let student = Labels::bio(["PER", "LOC", "ORG"]);
     let sure_of_per = [0.0_f32, 0.0, 50.0, 0.0, 0.0];
     let logits = sure_of_per.repeat(4);
-    let q = project(&teacher(), &student, &logits, &[0, 2, 2, 4], 1.0, Misc::Outside).q;
+    let q = project(&teacher(), &student, &logits, &[0, 2, 2, 4], 1.0).q;
     let begins: Vec<bool> = q.chunks_exact(7).map(|row| row[1] > 0.99).collect();
     assert_eq!(begins, [true, false, true, false]);
 }
 
 #[test]
 fn ignored_misc_masks_the_words_it_won_and_is_left_out_of_all_others() {
-    let student = Labels::student(false);
+    let student = Labels::bio(["PER", "LOC", "ORG"]);
     let p = |p: [f32; 5]| p.map(f32::ln);
     let logits =
         [p([0.1, 0.1, 0.1, 0.6, 0.1]), p([0.2, 0.2, 0.2, 0.2, 0.2]), [0.0, 0.0, 0.0, 5000.0, 0.0]].concat();
-    let found = project(&teacher(), &student, &logits, &[0, 3], 1.0, Misc::Ignore);
+    let found = project(&ignoring(&teacher()), &student, &logits, &[0, 3], 1.0);
     assert_eq!(found.counts, [false, true, false]);
     let row = &found.q[7..14];
     assert!((row[0] - 0.25).abs() < 1e-6, "O keeps its share of the rest: {row:?}");
@@ -164,9 +175,9 @@ fn ignored_misc_masks_the_words_it_won_and_is_left_out_of_all_others() {
 
 #[test]
 fn kept_misc_has_columns_of_its_own() {
-    let student = Labels::student(true);
+    let student = Labels::bio(["PER", "LOC", "ORG", "MISC"]);
     let logits = [0.0_f32, 0.0, 0.0, 50.0, 0.0].repeat(2);
-    let found = project(&teacher(), &student, &logits, &[0, 2], 1.0, Misc::Keep);
+    let found = project(&teacher(), &student, &logits, &[0, 2], 1.0);
     assert!(found.q[7] > 0.999 && found.q[9 + 8] > 0.999, "{found:?}");
 }
 
@@ -174,7 +185,7 @@ fn kept_misc_has_columns_of_its_own() {
 fn a_teacher_with_boundaries_is_taken_at_its_word() {
     let teacher = parse("O B-PER I-PER B-MISC I-MISC");
     let logits = [0.1_f32, 0.2, 0.3, 0.15, 0.25].map(f32::ln);
-    let q = project(&teacher, &Labels::student(false), &logits, &[0, 1], 1.0, Misc::Outside).q;
+    let q = project(&teacher, &Labels::bio(["PER", "LOC", "ORG"]), &logits, &[0, 1], 1.0).q;
     for (found, right) in q.iter().zip([0.5, 0.2, 0.3, 0.0, 0.0, 0.0, 0.0]) {
         assert!((found - right).abs() < 1e-6, "{q:?}");
     }
@@ -212,7 +223,7 @@ fn hidden_is_the_mean_of_one_minus_cosine_and_trains_only_the_student() {
 #[test]
 fn without_a_word_every_loss_is_0() {
     let nothing = || Tensor::<2>::from_data(TensorData::new(Vec::<f32>::new(), [0, 7]), &device());
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     assert_eq!(number(&cross_entropy(nothing(), &[], &[])), 0.0);
     assert_eq!(number(&distillation(nothing(), &[], &labels, 2.5, 0.5)), 0.0);
     assert_eq!(number(&hidden(vec![(nothing(), nothing())])), 0.0);
@@ -277,15 +288,16 @@ proptest! {
 
     #[test]
     fn type_marginals_are_the_teachers(logits in floats(30), temperature in 0.5..4.0_f64, cut in 0u32..=6) {
-        let (teacher, student) = (teacher(), Labels::student(false));
+        let (teacher, student) = (teacher(), Labels::bio(["PER", "LOC", "ORG"]));
         let texts = [0, cut, 6];
-        for misc in [Misc::Outside, Misc::Ignore] {
-            let found = project(&teacher, &student, &logits, &texts, temperature, misc);
+        for ignored in [false, true] {
+            let labels = if ignored { ignoring(&teacher) } else { teacher.clone() };
+            let found = project(&labels, &student, &logits, &texts, temperature);
             for (word, row) in found.q.chunks_exact(7).enumerate() {
                 let p = softmax(&logits[word * 5..][..5], temperature);
                 // O, LOC, PER, MISC, ORG
-                let kept = if misc == Misc::Ignore { 1.0 - p[3] } else { 1.0 };
-                let outside = if misc == Misc::Ignore { p[0] } else { p[0] + p[3] };
+                let kept = if ignored { 1.0 - p[3] } else { 1.0 };
+                let outside = if ignored { p[0] } else { p[0] + p[3] };
                 for (found, right) in [
                     (row[0], outside), (row[1] + row[2], p[2]), (row[3] + row[4], p[1]), (row[5] + row[6], p[4]),
                 ] {
@@ -293,10 +305,10 @@ proptest! {
                 }
                 prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
                 let won_by_misc = p.iter().all(|other| *other <= p[3]);
-                prop_assert_eq!(found.counts[word], misc == Misc::Outside || !won_by_misc);
+                prop_assert_eq!(found.counts[word], !ignored || !won_by_misc);
             }
         }
-        let kept = project(&teacher, &Labels::student(true), &logits, &texts, temperature, Misc::Keep);
+        let kept = project(&teacher, &Labels::bio(["PER", "LOC", "ORG", "MISC"]), &logits, &texts, temperature);
         for (word, row) in kept.q.chunks_exact(9).enumerate() {
             let p = softmax(&logits[word * 5..][..5], temperature);
             prop_assert!((f64::from(row[7] + row[8]) - p[3]).abs() < 1e-6 && (f64::from(row[0]) - p[0]).abs() < 1e-6);
@@ -308,7 +320,7 @@ proptest! {
         emissions in floats(35), transitions in floats(49), start in floats(7),
         gold in prop::collection::vec(0usize..7, 5),
     ) {
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let loss = |emissions: &[f32], transitions: &[f32], start: &[f32]| {
             let weights = crf_weights(transitions, start);
             let emissions = leaf(emissions, [5, 7]);
@@ -339,8 +351,8 @@ proptest! {
     fn the_structural_loss_has_the_gradient_of_its_value(
         emissions in floats(35), transitions in floats(49), start in floats(7), logits in floats(25),
     ) {
-        let labels = Labels::student(false);
-        let alone = alone(&teacher(), &labels, &logits, Misc::Outside);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
+        let alone = alone(&teacher(), &labels, &logits);
         let loss = |emissions: &[f32], transitions: &[f32], start: &[f32]| {
             let weights = crf_weights(transitions, start);
             let emissions = leaf(emissions, [5, 7]);
@@ -387,8 +399,8 @@ proptest! {
         logits in floats(14), teacher_logits in floats(10), transitions in floats(49), start in floats(7),
         beta in 0.0..2.0_f64,
     ) {
-        let labels = Labels::student(false);
-        let q = project(&teacher(), &labels, &teacher_logits, &[0, 2], 2.5, Misc::Outside).q;
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
+        let q = project(&teacher(), &labels, &teacher_logits, &[0, 2], 2.5).q;
         let kd = |z: &[f32]| {
             let z = leaf(z, [2, 7]);
             (distillation(z.clone(), &q, &labels, 2.5, beta), z)

@@ -32,7 +32,7 @@ use encoder::{
 };
 use text::{
     corpus::{Corpus, Gold, GoldSet, Provenance, Record},
-    labels::{Labels, Misc},
+    labels::Labels,
 };
 use train::{
     checkpoint::State,
@@ -55,25 +55,32 @@ fn record(id: &str, tags: &[&str], provenance: Provenance) -> Record {
     }
 }
 
+/// The teacher's labels, of which MISC is called so.
+fn teachers(misc: &str) -> Labels {
+    teacher_labels().renamed(&[("MISC", misc)].into_iter().collect()).expect("it has MISC")
+}
+
 #[test]
 fn gold_that_joins_training_is_not_the_teachers_word() {
     let silver = record("a-1", &["B-PER", "B-MISC"], Provenance::Silver { model: "12ab".into() });
     let gold = record("g:1", &["B-PER", "B-PER"], Provenance::Gold);
-    let training = Training { misc: Misc::Ignore, ..Training::default() };
-    let student = model(Labels::student(false), &[]);
-    let examples = Examples::new(&student, &[&silver, &gold], &training).expect("known tags");
+    let teacher = teachers("ignore");
+    let student = model(Labels::bio(["PER", "LOC", "ORG"]), &[]);
+    let examples =
+        Examples::new(&student, &[&silver, &gold], &teacher, &Training::default()).expect("known tags");
     assert_eq!(examples.annotations(), [&[Some(1), None]]);
 }
 
 #[test]
 fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     let device = Device::flex();
-    let (mut teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let (mut teacher, student) =
+        (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     // Of everything, `<s>` too, it says PER.
     let bias = Tensor::from_data(TensorData::from([0.0_f32, 0.0, 90.0, 0.0, 0.0]), &device);
     teacher.network.head.bias = Some(Param::from_tensor(bias));
     let training = Training::default();
-    let none = Examples::new(&student, &[], &training).expect("nothing to read");
+    let none = Examples::new(&student, &[], &teacher.config.labels, &training).expect("nothing to read");
     let transitions = bigram(&student.config.labels, &[]);
     let lesson = Lesson {
         teacher: &teacher,
@@ -94,8 +101,8 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
         .teach(&teacher.network, &batch, &Inputs::new(&batch, &teacher.config, &device), &[])
         .0
     {
-        Said::Host(said) => projection::project(from, to, &said, &batch.texts, 2.5, Misc::Outside).q,
-        Said::Device(said) => host(soft::project(from, to, *said, &batch.texts, 2.5, Misc::Outside)),
+        Said::Host(said) => projection::project(from, to, &said, &batch.texts, 2.5).q,
+        Said::Device(said) => host(soft::project(from, to, *said, &batch.texts, 2.5)),
     };
     for q in [q(), encoder::testing::elsewhere(q)] {
         let row = |word: usize| &q[word * 7..][..7];
@@ -182,7 +189,8 @@ fn silver(id: &str) -> Record {
 
 #[test]
 fn a_student_of_fewer_pieces_learns_the_same_from_words_that_kept_theirs() {
-    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let (teacher, student) =
+        (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     let record = record("a-1", &["B-PER", "B-PER"], Provenance::Silver { model: "12ab".into() });
     let usage = trim::Usage::of(&student.tokenizer, &[record.text.as_str()]).expect("counted");
     let trimmed = trim::trim(&student.tokenizer, &usage.pieces, student.config.vocab - 3).expect("trimmed");
@@ -208,7 +216,8 @@ fn a_student_of_fewer_pieces_learns_the_same_from_words_that_kept_theirs() {
 
 #[test]
 fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked() {
-    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &["PER"]));
+    let (teacher, student) =
+        (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &["PER"]));
     let root = tempfile::tempdir().expect("a folder");
     let folder = ModelFolder { path: root.path().join("teacher") };
     teacher.save(&folder.path).expect("saved");
@@ -275,7 +284,8 @@ fn turned(model: Model) -> Model {
 
 #[test]
 fn relations_are_learnt_by_words_whatever_their_pieces() {
-    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let (teacher, student) =
+        (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     let records = several(4);
     let relation = |student: &Model| {
         let terms = Case::new(student, &teacher, &records, Training::default()).relating().terms();
@@ -319,7 +329,8 @@ fn line(network: &Network, gradients: &GradientsParams, parts: Vec<Part>) -> Ste
 
 #[test]
 fn several_batches_a_step_are_as_one_of_all_their_texts() {
-    let (teacher, student) = (model(teacher_labels(), &[]), turned(model(Labels::student(false), &["PER"])));
+    let (teacher, student) =
+        (model(teachers("outside"), &[]), turned(model(Labels::bio(["PER", "LOC", "ORG"]), &["PER"])));
     let lesson = Case::new(&student, &teacher, &several(7), Training::default()).relating();
     let network = student.network.clone().train();
     let cost = |batches: &[Vec<usize>]| {
@@ -398,7 +409,8 @@ impl Objective for Interrupted<'_> {
 
 #[test]
 fn a_training_of_several_batches_a_step_goes_on_to_the_same_bytes_and_stops_as_early() {
-    let (teacher, student) = (model(teacher_labels(), &[]), model(Labels::student(false), &[]));
+    let (teacher, student) =
+        (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     let training =
         Training { batch_tokens: 8, accumulate: 2, patience: 1, layer_lr: 0.5, ..Training::default() };
     let lesson = Case::new(&student, &teacher, &several(24), training);

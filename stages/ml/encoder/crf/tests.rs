@@ -46,7 +46,7 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
 #[test]
 fn log_z_equals_the_golden_numbers_with_and_without_the_mask() {
     let golden = golden();
-    let student = Labels::student(false);
+    let student = Labels::bio(["PER", "LOC", "ORG"]);
     let (a, start, end) = (matrix(&golden["A"]), vector(&golden["start"]), vector(&golden["end"]));
     let emissions = matrix(&golden["student_logits"]);
     for (labels, name) in [(Some(&student), "logZ_legal"), (None, "logZ_all")] {
@@ -61,7 +61,7 @@ fn the_golden_log_z_is_met_through_f32_weights_too() {
     #[expect(clippy::cast_possible_truncation, reason = "as a checkpoint would")]
     let narrow = |v: Vec<f64>| v.into_iter().map(|v| v as f32).collect::<Vec<f32>>();
     let crf = Crf::new(
-        &Labels::student(false),
+        &Labels::bio(["PER", "LOC", "ORG"]),
         &narrow(matrix(&golden["A"])),
         &narrow(vector(&golden["start"])),
         &narrow(vector(&golden["end"])),
@@ -75,7 +75,7 @@ fn the_golden_log_z_is_met_through_f32_weights_too() {
 #[test]
 fn expected_score_and_structural_loss_equal_the_golden_numbers() {
     let golden = golden();
-    let student = Labels::student(false);
+    let student = Labels::bio(["PER", "LOC", "ORG"]);
     let names = golden["io"].as_array().expect("labels").iter();
     let types: Vec<Option<usize>> =
         names.map(|name| student.type_index(name.as_str().expect("a name"))).collect();
@@ -126,7 +126,7 @@ fn expected_score_and_structural_loss_equal_the_golden_numbers() {
 
 #[test]
 fn expected_score_under_certainty_is_the_score_of_the_path() {
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let weights: Vec<f32> = (0..49u8).map(|i| f32::from(i % 11) / 4.0 - 1.0).collect();
     let crf = Crf::new(&labels, &weights, &weights[..7], &weights[7..14]);
     let emissions = &weights[14..35];
@@ -145,7 +145,7 @@ fn expected_score_under_certainty_is_the_score_of_the_path() {
 
 #[test]
 fn a_text_without_words_has_no_path_no_probability_and_no_loss() {
-    let crf = Crf::new(&Labels::student(true), &[1.0; 81], &[1.0; 9], &[1.0; 9]);
+    let crf = Crf::new(&Labels::bio(["PER", "LOC", "ORG", "MISC"]), &[1.0; 81], &[1.0; 9], &[1.0; 9]);
     let mut gradient = CrfGradient::zero(9);
     assert_eq!(crf.nll(&[], &[], &mut [], &mut gradient), 0.0);
     assert_eq!(gradient, CrfGradient::zero(9));
@@ -157,7 +157,7 @@ fn a_text_without_words_has_no_path_no_probability_and_no_loss() {
 
 #[test]
 fn ties_go_to_the_lower_label() {
-    let crf = Crf::new(&Labels::student(false), &[0.0; 49], &[0.0; 7], &[0.0; 7]);
+    let crf = Crf::new(&Labels::bio(["PER", "LOC", "ORG"]), &[0.0; 49], &[0.0; 7], &[0.0; 7]);
     assert_eq!(crf.viterbi(&[0.0; 21]), [0, 0, 0]);
     // B-LOC I-LOC ties with B-LOC B-LOC and with B-LOC O.
     let mut emissions = [0.0; 14];
@@ -167,7 +167,7 @@ fn ties_go_to_the_lower_label() {
 
 #[test]
 fn extreme_emissions_stay_finite() {
-    let crf = Crf::new(&Labels::student(false), &[0.5; 49], &[0.0; 7], &[0.0; 7]);
+    let crf = Crf::new(&Labels::bio(["PER", "LOC", "ORG"]), &[0.5; 49], &[0.0; 7], &[0.0; 7]);
     // A word that no piece covers, and before and after it words that are sure of what may not stand there.
     let mut emissions = vec![-1e4_f32; 21];
     emissions[7] = 0.0;
@@ -186,7 +186,7 @@ fn extreme_emissions_stay_finite() {
 
 #[test]
 fn repair_turns_an_inside_that_may_not_stand_there_into_a_begin() {
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let mut path = [2, 2, 4, 0, 6, 6, 5, 6];
     repair(&labels, &mut path);
     assert_eq!(path, [1, 2, 3, 0, 5, 6, 5, 6]);
@@ -202,7 +202,7 @@ proptest! {
     fn everything_equals_brute_force(
         a in weights(49), start in weights(7), end in weights(7), words in 1usize..=4, all in weights(28),
     ) {
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let emissions: Vec<f32> = all[..words * 7].iter().map(|v| {
             #[expect(clippy::cast_possible_truncation, reason = "emissions are f32")]
             let v = *v as f32;
@@ -243,7 +243,7 @@ proptest! {
         mut gold in prop::collection::vec(0usize..7, 4),
     ) {
         const STEP: f64 = 1e-5;
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         repair(&labels, &mut gold);
         let nll = |a: &[f64], start: &[f64], end: &[f64], emissions: &[f64]| {
             crf(Some(&labels), a, start, end)

@@ -86,7 +86,7 @@ fn a_bio_model_without_crf_is_repaired() {
 
 #[test]
 fn a_crf_decides_over_the_whole_text_and_scores_by_the_marginal_of_the_type() {
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let mut transitions = vec![0.0; 49];
     transitions[7 + 2] = 3.0; // B-PER -> I-PER
     let crf = Crf::new(&labels, &transitions, &[0.0; 7], &[0.0; 7]);
@@ -109,7 +109,7 @@ fn a_crf_decides_over_the_whole_text_and_scores_by_the_marginal_of_the_type() {
 #[test]
 fn a_text_without_words_has_no_tags() {
     let nothing = WordLogits { labels: 7, values: vec![], owned: vec![] };
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let crf = Crf::new(&labels, &[0.0; 49], &[0.0; 7], &[0.0; 7]);
     for crf in [None, Some(&crf)] {
         let decoded = decode(&labels, crf, &nothing, &[]);

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn crf_nll_is_the_mean_over_words_whatever_the_texts() {
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let weights = crf_weights(&[0.0; 49], &[0.0; 7]);
     let emissions = leaf(&[0.0; 21], [3, 7]);
     // Legal paths of one word: O and three B-. Of two: after O 4, after a B- 5.
@@ -19,7 +19,7 @@ fn crf_nll_is_the_mean_over_words_whatever_the_texts() {
 
 #[test]
 fn transitions_equal_to_the_teachers_up_to_a_shift_of_rows_cost_nothing() {
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let teacher = bigram(&labels, &[&[0, 1, 2, 0, 3, 0].map(Some), &[5, 6, 6, 0, 0].map(Some)]);
     let shifted = |at: usize| {
         let row = |i: usize| narrow(f64::from(u8::try_from(i).expect("few rows")) - 3.0);
@@ -77,14 +77,14 @@ fn the_distance_of_transitions_is_the_mean_over_legal_moves() {
 #[test]
 fn the_structural_loss_equals_the_golden_one() {
     let golden = golden();
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let weights = CrfWeights {
         transitions: leaf(&rows(&golden["A"]), [7, 7]),
         start: leaf(&rows(&golden["start"]), [7]),
         end: leaf(&rows(&golden["end"]), [7]),
     };
     let emissions = rows(&golden["student_logits"]);
-    let alone = alone(&teacher(), &labels, &rows(&golden["teacher_logits"]), Misc::Outside);
+    let alone = alone(&teacher(), &labels, &rows(&golden["teacher_logits"]));
     let right = |name: &str| golden[name].as_f64().expect("a number");
     let loss = crf_structural(leaf(&emissions, [4, 7]), &weights, &alone, &[0, 4], &labels);
     assert!(near(number(&loss), right("loss_structural"), 1e-6), "{}", number(&loss));
@@ -100,10 +100,10 @@ fn the_structural_loss_equals_the_golden_one() {
 #[test]
 fn a_chain_has_the_marginals_of_all_paths_of_words_labelled_alone() {
     let (io, bio) = (teacher(), parse("O B-PER I-PER B-MISC I-MISC"));
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let logits: Vec<f32> = (0_u8..15).map(|i| f32::from(i * 7 % 11) / 4.0 - 1.0).collect();
-    for (teacher, misc) in [(&io, Misc::Outside), (&io, Misc::Ignore), (&bio, Misc::Outside)] {
-        let alone = alone(teacher, &labels, &logits, misc);
+    for teacher in [&io, &ignoring(&io), &bio] {
+        let alone = alone(teacher, &labels, &logits);
         let kind = |label: usize| match labels.tags()[label] {
             Tag::Outside => None,
             Tag::Begin(kind) | Tag::Inside(kind) => Some(kind),

@@ -41,10 +41,10 @@ fn shut_elsewhere<T>(work: impl FnOnce() -> T) -> T {
 fn the_losses_off_the_cpu_equal_the_golden_ones() {
     let golden = golden();
     let right = |name: &str| golden[name].as_f64().expect("a number");
-    let (teacher, labels) = (teacher(), Labels::student(false));
+    let (teacher, labels) = (teacher(), Labels::bio(["PER", "LOC", "ORG"]));
     let said =
         || Tensor::<2>::from_data(TensorData::new(rows(&golden["teacher_logits"]), [4, 5]), &Device::flex());
-    let q = soft::project(&teacher, &labels, said(), &[0, 4], 2.5, Misc::Outside);
+    let q = soft::project(&teacher, &labels, said(), &[0, 4], 2.5);
     let logits = leaf(&rows(&golden["student_logits"]), [4, 7]);
     let kd = |beta| number(&soft::distillation(logits.clone(), q.clone(), &labels, 2.5, beta));
     assert!(near(kd(1.0), right("L_kd"), 1e-6), "{}", kd(1.0));
@@ -56,30 +56,22 @@ fn the_losses_off_the_cpu_equal_the_golden_ones() {
     };
     let emissions = rows(&golden["student_logits"]);
     let found = shut_elsewhere(|| {
-        soft::crf_structural(
-            leaf(&emissions, [4, 7]),
-            &weights,
-            &teacher,
-            said(),
-            &[0, 4],
-            &labels,
-            Misc::Outside,
-        )
+        soft::crf_structural(leaf(&emissions, [4, 7]), &weights, &teacher, said(), &[0, 4], &labels)
     });
     assert!(near(number(&found), right("loss_structural"), 1e-5), "{}", number(&found));
 }
 
 #[test]
 fn a_certain_teacher_and_no_words_at_all_make_numbers_off_the_cpu_too() {
-    let (teacher, labels) = (teacher(), Labels::student(false));
+    let (teacher, labels) = (teacher(), Labels::bio(["PER", "LOC", "ORG"]));
     let of = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [1, 5]), &Device::flex());
     // Wholly MISC, which is left out.
     let misc = of(vec![-300.0, -300.0, -300.0, 300.0, -300.0]);
-    let q = readback::host(soft::project(&teacher, &labels, misc.clone(), &[0, 1], 1.0, Misc::Ignore));
+    let q = readback::host(soft::project(&ignoring(&teacher), &labels, misc.clone(), &[0, 1], 1.0));
     assert_eq!(q, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let kd = soft::distillation(
         leaf(&[0.5; 7], [1, 7]),
-        soft::project(&teacher, &labels, misc, &[0, 1], 1.0, Misc::Outside),
+        soft::project(&teacher, &labels, misc, &[0, 1], 1.0),
         &labels,
         1.0,
         0.5,
@@ -88,8 +80,7 @@ fn a_certain_teacher_and_no_words_at_all_make_numbers_off_the_cpu_too() {
     let nothing = || Tensor::<2>::from_data(TensorData::new(Vec::<f32>::new(), [0, 7]), &device());
     let none = Tensor::<2>::from_data(TensorData::new(Vec::<f32>::new(), [0, 5]), &Device::flex());
     let weights = crf_weights(&[0.1; 49], &[0.1; 7]);
-    let structural =
-        soft::crf_structural(nothing(), &weights, &teacher, none.clone(), &[0, 0], &labels, Misc::Outside);
+    let structural = soft::crf_structural(nothing(), &weights, &teacher, none.clone(), &[0, 0], &labels);
     assert_eq!(number(&structural), 0.0);
     assert_eq!(number(&elsewhere(|| crf_nll(nothing(), &weights, &[], &[0, 0], &labels))), 0.0);
     assert_eq!(
@@ -101,7 +92,7 @@ fn a_certain_teacher_and_no_words_at_all_make_numbers_off_the_cpu_too() {
 /// Texts long enough that f32 would lose what a sum of all scores hides.
 #[test]
 fn a_long_text_of_large_scores_costs_off_the_cpu_what_it_costs_on_it() {
-    let labels = Labels::student(false);
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let emissions: Vec<f32> = (0..700_u16)
         .flat_map(|word| (0..7_u16).map(move |label| 30.0 + f32::from((word * 31 + label * 17) % 23) / 3.0))
         .collect();
@@ -121,11 +112,11 @@ proptest! {
         logits in floats(30), temperature in 0.5..4.0_f64, cut in 0u32..=6, bio in any::<bool>(),
     ) {
         let teacher = if bio { parse("O B-PER I-PER B-MISC I-MISC") } else { teacher() };
-        let (labels, texts) = (Labels::student(false), [0, cut, 6]);
-        for misc in [Misc::Outside, Misc::Ignore] {
-            let right = project(&teacher, &labels, &logits, &texts, temperature, misc).q;
+        let (labels, texts) = (Labels::bio(["PER", "LOC", "ORG"]), [0, cut, 6]);
+        for teacher in [ignoring(&teacher), teacher] {
+            let right = project(&teacher, &labels, &logits, &texts, temperature).q;
             let said = Tensor::<2>::from_data(TensorData::new(logits.clone(), [6, 5]), &Device::flex());
-            let found = soft::project(&teacher, &labels, said, &texts, temperature, misc);
+            let found = soft::project(&teacher, &labels, said, &texts, temperature);
             let close = readback::host(found.clone()).iter().zip(&right).all(|(a, b)| (a - b).abs() < 2e-6);
             prop_assert!(close, "{found} {right:?}");
             let student = leaf(&logits.iter().cycle().take(42).map(|x| x * 0.7).collect::<Vec<_>>(), [6, 7]);
@@ -143,7 +134,7 @@ proptest! {
         emissions in floats(77), transitions in floats(49), start in floats(7),
         gold in prop::collection::vec(0usize..7, 11), cuts in prop::collection::vec(0u32..=11, 3),
     ) {
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let mut texts = cuts;
         texts.extend([0, 11]);
         texts.sort_unstable();
@@ -159,17 +150,17 @@ proptest! {
         cuts in prop::collection::vec(0u32..=11, 3), bio in any::<bool>(),
     ) {
         let teacher = if bio { parse("O B-PER I-PER B-MISC I-MISC") } else { teacher() };
-        let labels = Labels::student(false);
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
         let mut texts = cuts;
         texts.extend([0, 11]);
         texts.sort_unstable();
         let weights = crf_weights(&transitions, &start);
-        for misc in [Misc::Outside, Misc::Ignore] {
-            let alone = alone(&teacher, &labels, &said, misc);
+        for teacher in [ignoring(&teacher), teacher] {
+            let alone = alone(&teacher, &labels, &said);
             let right = |emissions, weights: &CrfWeights| crf_structural(emissions, weights, &alone, &texts, &labels);
             let said = || Tensor::<2>::from_data(TensorData::new(said.clone(), [11, 5]), &Device::flex());
             let found = |emissions, weights: &CrfWeights| {
-                shut_elsewhere(|| soft::crf_structural(emissions, weights, &teacher, said(), &texts, &labels, misc))
+                shut_elsewhere(|| soft::crf_structural(emissions, weights, &teacher, said(), &texts, &labels))
             };
             assert_near(&all(found, &emissions, &weights), &all(right, &emissions, &weights));
         }

@@ -13,13 +13,13 @@ use train::{
 };
 
 /// Every loss that there is, with soft targets of this sort.
-fn lesson<'a>(student: &'a Model, teacher: &'a Model, crf_teacher: CrfTeacher, misc: Misc) -> Case<'a> {
-    let training = Training { misc, crf_teacher, ..Training::default() };
+fn lesson<'a>(student: &'a Model, teacher: &'a Model, crf_teacher: CrfTeacher) -> Case<'a> {
+    let training = Training { crf_teacher, ..Training::default() };
     Case::new(student, teacher, &several(7), training).relating()
 }
 
 fn pair() -> (Model, Model) {
-    (model(teacher_labels(), &[]), turned(model(Labels::student(false), &["PER"])))
+    (model(teachers("outside"), &[]), turned(model(Labels::bio(["PER", "LOC", "ORG"]), &["PER"])))
 }
 
 /// A step's line in the history, and the gradient of everything.
@@ -72,9 +72,14 @@ fn a_step_elsewhere_costs_what_it_costs_on_the_cpu() {
     for place in places() {
         let (their_teacher, their_student) = (place.model(&teacher), place.model(&student));
         for crf_teacher in [CrfTeacher::Bigram, CrfTeacher::Structural] {
-            for misc in [Misc::Outside, Misc::Ignore] {
-                let here = lesson(&student, &teacher, crf_teacher, misc);
-                let there = lesson(&their_student, &their_teacher, crf_teacher, misc);
+            for misc in ["outside", "ignore"] {
+                let says = |model: &Model| {
+                    let config = encoder::config::Config { labels: teachers(misc), ..model.config.clone() };
+                    Model { config, ..model.clone() }
+                };
+                let (teacher, their_teacher) = (says(&teacher), says(&their_teacher));
+                let here = lesson(&student, &teacher, crf_teacher);
+                let there = lesson(&their_student, &their_teacher, crf_teacher);
                 let right = step(&here, &student.network.clone().train(), &batches);
                 let found = place.run(|| step(&there, &their_student.network.clone().train(), &batches));
                 let far = distance(&found, &right);
@@ -93,7 +98,7 @@ fn a_step_elsewhere_reads_nothing_until_the_ledger_is_read() {
     for place in places() {
         let (teacher, student) = (place.model(&teacher), place.model(&student));
         for crf_teacher in [CrfTeacher::Bigram, CrfTeacher::Structural] {
-            let lesson = lesson(&student, &teacher, crf_teacher, Misc::Outside);
+            let lesson = lesson(&student, &teacher, crf_teacher);
             let plan = lesson.training.plan(1, 0.0);
             let mut optimizer = Groupwise::new(plan.groups, student.network.layers.len());
             let (mut ledger, mut state) = (Ledger::default(), State::default());
@@ -208,13 +213,13 @@ fn a_loss_that_is_no_number_is_an_error_elsewhere_too() {
 fn bf16_costs_what_f32_costs_but_for_its_rounding() {
     let (teacher, student) = pair();
     let batches = BATCHES.map(<[_]>::to_vec);
-    let here = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
+    let here = lesson(&student, &teacher, CrfTeacher::Structural);
     let right = step(&here, &student.network.clone().train(), &batches);
     let narrow = |student: &Model| student.network.clone().at(Precision::Bf16).train();
     let mut all = vec![("the CPU", step(&here, &narrow(&student), &batches))];
     for place in places() {
         let (teacher, student) = (place.model(&teacher).at(Precision::Bf16), place.model(&student));
-        let there = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
+        let there = lesson(&student, &teacher, CrfTeacher::Structural);
         all.push((place.name, place.run(|| step(&there, &narrow(&student), &batches))));
     }
     for (name, found) in all {
@@ -246,7 +251,7 @@ fn a_training_in_bf16_lowers_the_loss_as_one_in_f32_and_keeps_f32_weights() {
 #[test]
 fn computing_again_what_was_not_kept_changes_nothing() {
     let (teacher, student) = pair();
-    let lesson = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
+    let lesson = lesson(&student, &teacher, CrfTeacher::Structural);
     let batches = BATCHES.map(<[_]>::to_vec);
     for precision in [Precision::F32, Precision::Bf16] {
         let network = || student.network.clone().at(precision);

@@ -43,7 +43,7 @@ fn gradients_of_several_devices_are_those_of_one() {
     ];
     for (place, beside) in pairs() {
         let (teacher, student) = (place.model(&teacher), place.model(&student));
-        let lesson = lesson(&student, &teacher, CrfTeacher::Structural, Misc::Outside);
+        let lesson = lesson(&student, &teacher, CrfTeacher::Structural);
         for further in [vec![beside], vec![beside; 2]] {
             if place.name == "CUDA" && further.len() > 1 {
                 continue;
