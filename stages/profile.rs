@@ -81,7 +81,8 @@ impl Stage for Measure {
 
         // An empty stack, and stacks along both axes through the widest layer, which is measured once.
         let stack = |heads: usize, ffn: usize| {
-            let layers = vec![LayerShape { heads, ffn, from_teacher_layer: 0 }; STACK];
+            let layers =
+                vec![LayerShape { heads, ffn, from_teacher_layer: 0, ..LayerShape::default() }; STACK];
             Subject::new(&Config { layers, ..config.clone() }, self.tokens, &device)
         };
         let empty = Subject::new(&Config { layers: vec![], ..config.clone() }, self.tokens, &device);
@@ -239,7 +240,8 @@ mod tests {
         let cx = Context { checkpoint: root.path(), measures: true, ..context() };
         let table = Measure::default().table(&cx, &config, &[1, 2], &[4, 8], &medians);
         let of = |heads, ffn| {
-            let layers = vec![LayerShape { heads, ffn, from_teacher_layer: 0 }; STACK];
+            let layers =
+                vec![LayerShape { heads, ffn, from_teacher_layer: 0, ..LayerShape::default() }; STACK];
             table.latency(&Config { layers, ..config.clone() })
         };
         assert!((of(2, 8) - 13.0).abs() < 1e-12);

@@ -183,7 +183,12 @@ impl Teach {
 
     fn config(&self, tokenizer: &Tokenizer, gold: &[&Record]) -> Result<Config, StageError> {
         let pad = tokenizer.special().pad;
-        let layer = |i| LayerShape { heads: self.heads, ffn: self.ffn, from_teacher_layer: i };
+        let layer = |i| LayerShape {
+            heads: self.heads,
+            ffn: self.ffn,
+            from_teacher_layer: i,
+            ..LayerShape::default()
+        };
         Ok(Config {
             architecture: &Roberta,
             vocab: tokenizer.vocab_size(),
@@ -193,6 +198,7 @@ impl Teach {
             positions: self.positions + Roberta.first_position(pad) as usize,
             pad,
             eps: 1e-5,
+            settings: encoder::arch::Settings::default(),
             labels: self.labels(gold)?,
             crf: false,
             stock: serde_json::Value::Null,

@@ -35,10 +35,13 @@ fn main() {
         vocab: 15_000,
         hidden,
         head_dim: hidden / heads,
-        layers: (0..layers).map(|i| LayerShape { heads, ffn, from_teacher_layer: i }).collect(),
+        layers: (0..layers)
+            .map(|i| LayerShape { heads, ffn, from_teacher_layer: i, ..LayerShape::default() })
+            .collect(),
         positions: 514,
         pad: 1,
         eps: 1e-5,
+        settings: encoder::arch::Settings::default(),
         labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf: false,
         stock: serde_json::Value::Null,

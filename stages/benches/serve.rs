@@ -98,7 +98,8 @@ fn main() {
 impl Server {
     fn open(folder: &std::path::Path, device: Device) -> Self {
         let config = Config::load(folder).expect("config.json");
-        let weights = Weights::load(folder, config.architecture.tensors().unused).expect("weights");
+        let mut weights = Weights::load(folder, config.architecture.tensors().unused).expect("weights");
+        encoder::layout::take_apart(&config, &mut weights).expect("its parts");
         let given = Network::from_weights(&config, weights, &device).expect("the config's shapes");
         let exact = given.clone().prepack(&config, WeightFormat::F32);
         let int8 = given.clone().prepack(&config, WeightFormat::Int8);

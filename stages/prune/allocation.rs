@@ -132,7 +132,7 @@ mod tests {
     use encoder::testing::tiny;
 
     fn config() -> Config {
-        let layer = LayerShape { heads: 4, ffn: 32, from_teacher_layer: 0 };
+        let layer = LayerShape { heads: 4, ffn: 32, from_teacher_layer: 0, ..LayerShape::default() };
         Config { layers: vec![layer; 2], ..tiny() }
     }
 
@@ -191,7 +191,7 @@ mod tests {
     fn a_limit_that_nothing_meets_is_named_with_what_the_smallest_costs() {
         let wrong =
             within(&config(), &importance(), &[parameters(100)], 8).expect_err("embeddings alone are more");
-        let smallest = LayerShape { heads: 1, ffn: 8, from_teacher_layer: 0 };
+        let smallest = LayerShape { heads: 1, ffn: 8, from_teacher_layer: 0, ..LayerShape::default() };
         let smallest = Config { layers: vec![smallest; 2], ..tiny() };
         assert_eq!(wrong.name, "params");
         assert!((wrong.least - f64::from(u32::try_from(smallest.parameters()).expect("small"))).abs() < 0.5);

@@ -231,8 +231,9 @@ impl Importance {
 
 /// Parameters of one entry of an axis: its rows with their biases, and its columns.
 fn parameters(config: &Config, widths: &Widths, axis: Axis) -> usize {
-    let of = |(_, output, input): (Part, Axis, Axis)| {
-        let rows = if output == axis { input.len(widths) + 1 } else { 0 };
+    let of = |(part, output, input): (Part, Axis, Axis)| {
+        let bias = usize::from(part.has_bias());
+        let rows = if output == axis { input.len(widths) + bias } else { 0 };
         let columns = if input == axis { output.len(widths) } else { 0 };
         rows + columns
     };

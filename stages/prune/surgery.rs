@@ -21,7 +21,7 @@ pub struct Kept {
 
 /// Cuts every layer down to what is kept of it: the rows, with their biases, and the columns that belong to a head or a
 /// neuron. With `means` the mean activation of what is removed is added to the next bias (mean-activation bias
-/// compensation); without, that bias stays.
+/// compensation), where there is one; without, that bias stays.
 ///
 /// # Panics
 /// When `kept` does not fit `config`, or `weights` or `means` do not.
@@ -43,14 +43,15 @@ pub fn remove(config: &mut Config, weights: &mut Weights, kept: &[Kept], means: 
         for (part, output, input) in tensors.matrices() {
             let name = tensors.part(index, part);
             if let Some((keep, means)) = group(input) {
-                if let Some(means) = means {
+                if let Some(means) = means.filter(|_| part.has_bias()) {
                     compensate(weights, &name, means, keep);
                 }
                 cut(weights, &format!("{name}.weight"), keep, Along::Columns);
             }
             if let Some((keep, _)) = group(output) {
-                for kind in ["weight", "bias"] {
-                    cut(weights, &format!("{name}.{kind}"), keep, Along::Rows);
+                cut(weights, &format!("{name}.weight"), keep, Along::Rows);
+                if part.has_bias() {
+                    cut(weights, &format!("{name}.bias"), keep, Along::Rows);
                 }
             }
         }

@@ -21,10 +21,13 @@ fn model(crf: bool) -> Model {
         vocab: 10,
         hidden: 16,
         head_dim: 4,
-        layers: (0..2).map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: 2 * i }).collect(),
+        layers: (0..2)
+            .map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: 2 * i, ..LayerShape::default() })
+            .collect(),
         positions: 40,
         pad: 1,
         eps: 1e-5,
+        settings: encoder::arch::Settings::default(),
         labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf,
         stock: Value::Null,
@@ -148,7 +151,9 @@ fn project(root: &Path) -> BTreeMap<String, std::path::PathBuf> {
     let config =
         Config { labels: encoder::testing::fixture::teacher_labels(), crf: false, ..student.config.clone() };
     let config = Config {
-        layers: (0..3).map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: i }).collect(),
+        layers: (0..3)
+            .map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: i, ..LayerShape::default() })
+            .collect(),
         ..config
     };
     let network = Network::init(&config, 5, &::burn::tensor::Device::flex());
@@ -297,7 +302,9 @@ fn a_smaller_vocabulary_is_counted_and_saved() {
 #[test]
 fn layers_go_before_all_else_and_the_report_keeps_their_numbers() {
     let root = tempfile::tempdir().expect("a folder");
-    let four = (0..4).map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: 3 * i }).collect();
+    let four = (0..4)
+        .map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: 3 * i, ..LayerShape::default() })
+        .collect();
     let config = Config { layers: four, ..model(false).config };
     let network = Network::init(&config, 11, &::burn::tensor::Device::flex());
     let given = Model { config, network, ..model(false) };

@@ -16,7 +16,7 @@ use distillation::{
     losses::loss::{Loss, Pass},
 };
 use encoder::{
-    arch::{Architecture, Family, Keys, Tensors, distilbert::DistilBert, post_norm},
+    arch::{Architecture, Family, Keys, Part, Tensors, distilbert::DistilBert, post_norm},
     backend::{device::resolve, prepacked::WeightFormat, readback::host},
     config::Config,
     inputs::Inputs,
@@ -138,15 +138,18 @@ impl Architecture for Plain {
     }
 
     fn tensors(&self) -> &'static Tensors {
-        &Tensors {
-            word: "plain.words",
-            positions: Some("plain.positions"),
-            types: None,
-            norm: "plain.norm",
-            layers: "plain.layers",
-            parts: &const { post_norm::parts(["query", "key", "value", "output", "norm1", "up", "down", "norm2"]) },
-            head: "classifier",
-            unused: &["plain.pooler."],
+        &const {
+            Tensors {
+                word: "plain.words",
+                positions: Some("plain.positions"),
+                types: None,
+                norm: Part::norm("plain.norm"),
+                layers: "plain.layers",
+                parts: &post_norm::parts(["query", "key", "value", "output", "norm1", "up", "down", "norm2"]),
+                shared: &[],
+                head: "classifier",
+                unused: &["plain.pooler."],
+            }
         }
     }
 }

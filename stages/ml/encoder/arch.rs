@@ -2,18 +2,22 @@
 
 mod architecture;
 pub mod bert;
+pub mod deberta;
 mod declarations;
+mod demand;
 pub mod distilbert;
+pub mod modernbert;
 pub mod post_norm;
 pub mod roberta;
 
 pub use self::{
-    architecture::Architecture,
-    declarations::{Axis, Family, Keys, Part, Tensors},
+    architecture::{Architecture, Pass},
+    declarations::{Axis, Family, Keys, Part, Settings, Share, Tensors, matrices},
 };
 
 /// Every encoder.
-pub const ARCHITECTURES: [&dyn Architecture; 3] = [&roberta::Roberta, &bert::Bert, &distilbert::DistilBert];
+pub const ARCHITECTURES: [&dyn Architecture; 5] =
+    [&roberta::Roberta, &bert::Bert, &distilbert::DistilBert, &modernbert::ModernBert, &deberta::Deberta];
 
 /// The encoder whose configuration has this `model_type`.
 #[must_use]

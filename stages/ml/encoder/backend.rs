@@ -3,6 +3,7 @@
 pub mod device;
 pub mod fused;
 pub mod grid;
+pub mod positions;
 pub mod precision;
 pub mod prepacked;
 pub mod readback;

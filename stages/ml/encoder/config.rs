@@ -9,22 +9,15 @@ use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
 use self::keys::Keys;
-use crate::{arch::Architecture, layer::Widths};
+pub use crate::layer::LayerShape;
+use crate::{
+    arch::{Architecture, Part, Settings},
+    layer::Widths,
+};
 use text::{
     labels::{Labels, Scheme},
     tokenizer::Special,
 };
-
-/// Width of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LayerShape {
-    /// Attention heads kept.
-    pub heads: usize,
-    /// FFN neurons kept.
-    pub ffn: usize,
-    /// 0-based layer of the teacher that it was copied from; for a stock model, itself.
-    pub from_teacher_layer: usize,
-}
 
 /// Everything about a model's shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +38,8 @@ pub struct Config {
     pub pad: u32,
     /// `LayerNorm` epsilon.
     pub eps: f64,
+    /// What the encoder has beside sizes.
+    pub settings: Settings,
     /// Output columns.
     pub labels: Labels,
     /// Whether the checkpoint has CRF tensors.
@@ -106,8 +101,14 @@ impl Config {
             None => {
                 let ffn = keys.positive(names.neurons)?;
                 let layers = (0..keys.positive(names.layers)?)
-                    .map(|layer| LayerShape { heads, ffn, from_teacher_layer: layer })
-                    .collect();
+                    .map(|layer| LayerShape {
+                        heads,
+                        ffn,
+                        from_teacher_layer: layer,
+                        ..LayerShape::default()
+                    })
+                    .collect::<Vec<_>>();
+                let layers = architecture.layers(&stock, layers)?;
                 (hidden / heads, layers, false)
             }
         };
@@ -127,6 +128,7 @@ impl Config {
             pad: u32::try_from(keys.number("pad_token_id")?.unwrap_or(names.default_pad))
                 .map_err(|e| StageError::because("pad_token_id is too large", e))?,
             eps: epsilon.unwrap_or(names.default_epsilon),
+            settings: architecture.settings(&stock)?,
             labels,
             crf,
             stock,
@@ -220,8 +222,19 @@ impl Config {
         let layers: Vec<_> = self
             .layers
             .iter()
-            .map(|l| json!({"heads": l.heads, "ffn": l.ffn, "from_teacher_layer": l.from_teacher_layer}))
+            .map(|l| {
+                let mut layer =
+                    json!({"heads": l.heads, "ffn": l.ffn, "from_teacher_layer": l.from_teacher_layer});
+                if let Some(reach) = l.reach {
+                    layer["reach"] = json!(reach);
+                }
+                if l.bare {
+                    layer["bare"] = json!(true);
+                }
+                layer
+            })
             .collect();
+        self.architecture.write(&self.layers, &mut keys);
         let scheme = scheme_name(self.labels.scheme());
         keys.shift_remove("ner_pipe");
         keys.insert(
@@ -250,6 +263,8 @@ impl Config {
             attention: layer.heads * self.head_dim,
             neurons: layer.ffn,
             origin: layer.from_teacher_layer,
+            reach: layer.reach,
+            bare: layer.bare,
         })
     }
 
@@ -258,9 +273,13 @@ impl Config {
     pub fn parameters(&self) -> usize {
         let (h, tensors) = (self.hidden, self.architecture.tensors());
         let positions = if tensors.positions.is_some() { self.positions } else { 0 };
-        let embeddings = (self.vocab + positions + self.types()) * h + 2 * h;
-        let layer = |widths: Widths| tensors.parts.iter().map(|part| part.parameters(&widths)).sum::<usize>();
-        embeddings + self.widths().map(layer).sum::<usize>() + h * self.labels.len() + self.labels.len()
+        let of = |parts: &[Part], widths: &Widths| {
+            parts.iter().map(|part| part.parameters(widths, &self.settings)).sum::<usize>()
+        };
+        let whole = Widths { hidden: h, ..Widths::default() };
+        let embeddings = (self.vocab + positions + self.types()) * h + of(&[tensors.norm], &whole);
+        let layers = self.widths().map(|widths| of(tensors.parts, &widths)).sum::<usize>();
+        embeddings + layers + of(tensors.shared, &whole) + h * self.labels.len() + self.labels.len()
     }
 
     /// Parameters of the CRF: transitions, start and end; 0 without one.
@@ -317,6 +336,8 @@ fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bo
         .map(|layer| {
             let keys = Keys::of(layer)?;
             Ok(LayerShape {
+                reach: keys.number("reach")?,
+                bare: keys.flag("bare")?,
                 heads: keys.positive("heads")?,
                 ffn: keys.positive("ffn")?,
                 from_teacher_layer: keys

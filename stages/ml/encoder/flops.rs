@@ -1,7 +1,7 @@
 //! What a forward pass multiplies and adds, in closed form (docs/math.md, "Parameters, FLOPs, memory"): a measure of
 //! work that no machine blurs.
 
-use crate::{config::Config, layer::Widths};
+use crate::{arch, config::Config, layer::Widths};
 
 /// Tokens of the sentence in the table of docs/math.md.
 pub const TOKENS: usize = 64;
@@ -16,7 +16,11 @@ pub fn flops(config: &Config, tokens: usize) -> usize {
         let products = tensors.matrices().map(|(_, output, input)| output.len(&widths) * input.len(&widths));
         2 * (tokens * products.sum::<usize>() + architecture.attention_products(&widths, tokens))
     };
-    config.widths().map(layer).sum::<usize>() + 2 * tokens * config.hidden * config.labels.len()
+    let whole = Widths { hidden: config.hidden, ..Widths::default() };
+    let shared =
+        arch::matrices(tensors.shared).map(|(_, output, input)| output.len(&whole) * input.len(&whole));
+    let head = config.hidden * config.labels.len();
+    config.widths().map(layer).sum::<usize>() + 2 * tokens * (shared.sum::<usize>() + head)
 }
 
 /// Bytes of activations in f32 that are alive at once at most, while one batch of packed rows passes: the widest layer's
@@ -43,7 +47,8 @@ mod tests {
     use text::labels::Labels;
 
     fn camembert(layers: usize, vocab: usize, heads: usize, ffn: usize) -> Config {
-        let layer = |from_teacher_layer| LayerShape { heads, ffn, from_teacher_layer };
+        let layer =
+            |from_teacher_layer| LayerShape { heads, ffn, from_teacher_layer, ..LayerShape::default() };
         Config {
             architecture: &Roberta,
             vocab,
@@ -53,6 +58,7 @@ mod tests {
             positions: 514,
             pad: 1,
             eps: 1e-5,
+            settings: crate::arch::Settings::default(),
             labels: Labels::bio(["PER", "LOC", "ORG"]),
             crf: false,
             stock: Value::Null,

@@ -238,7 +238,7 @@ mod tests {
         let tensors = config.architecture.tensors();
         let part = |part: usize| format!("{}.weight", tensors.part(1, tensors.parts[part]));
         for (tensor, place) in [
-            (format!("{}.weight", tensors.norm), "the embeddings"),
+            (format!("{}.weight", tensors.norm.name()), "the embeddings"),
             (part(DOWN), "layer 2 of 2 (roberta.encoder.layer.1)"),
             (part(VALUE), "layer 2 of 2 (roberta.encoder.layer.1)"),
             (format!("{}.weight", tensors.head), "the classifier"),

@@ -4,11 +4,27 @@ use std::sync::Arc;
 
 use burn::{
     module::{Module, Param},
-    nn::{LayerNorm, Linear},
+    nn::{Embedding, LayerNorm, Linear},
     tensor::Tensor,
 };
 
 use crate::backend::prepacked::PrepackedLayer;
+
+/// Width of one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerShape {
+    /// Attention heads kept.
+    pub heads: usize,
+    /// FFN neurons kept.
+    pub ffn: usize,
+    /// 0-based layer of the teacher that it was copied from; for a stock model, itself.
+    pub from_teacher_layer: usize,
+    /// How far a token attends to each side, in tokens; `None`: to all.
+    pub reach: Option<usize>,
+    /// Whether it lacks the norm before its attention, as the first layer of `ModernBERT` does, which reads embeddings that
+    /// are normalised already.
+    pub bare: bool,
+}
 
 /// Sizes of one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +39,10 @@ pub struct Widths {
     pub neurons: usize,
     /// 0-based layer of the teacher that it was copied from.
     pub origin: usize,
+    /// See [`LayerShape::reach`](LayerShape::reach).
+    pub reach: Option<usize>,
+    /// See [`LayerShape::bare`](LayerShape::bare).
+    pub bare: bool,
 }
 
 /// One encoder layer: the parts that its architecture declares, in that order.
@@ -40,10 +60,50 @@ pub struct Layer {
 /// The parameters of a part.
 #[derive(Module, Debug)]
 pub enum Component {
-    /// `[in, out]` and a bias.
+    /// `[in, out]`, and a bias where one is declared.
     Linear(Linear),
-    /// Gain and bias.
-    Norm(LayerNorm),
+    /// Gain, and a bias where one is declared; none in a layer that lacks it.
+    Norm(Option<LayerNorm>),
+    /// `[rows, hidden]`
+    Relative(Embedding),
+}
+
+impl Component {
+    /// The linear layer that this is.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn linear(&self) -> &Linear {
+        match self {
+            Self::Linear(linear) => linear,
+            Self::Norm(_) | Self::Relative(_) => panic!("this part is not linear"),
+        }
+    }
+
+    /// The norm that this is; none in a layer that lacks it.
+    ///
+    /// # Panics
+    /// It is none in any layer.
+    #[must_use]
+    pub fn norm(&self) -> Option<&LayerNorm> {
+        match self {
+            Self::Norm(norm) => norm.as_ref(),
+            Self::Linear(_) | Self::Relative(_) => panic!("this part is no norm"),
+        }
+    }
+
+    /// The embedding of relative positions `[rows, hidden]` that this is.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn relative(&self) -> Tensor<2> {
+        match self {
+            Self::Relative(embedding) => embedding.weight.val(),
+            Self::Linear(_) | Self::Norm(_) => panic!("this part is no embedding"),
+        }
+    }
 }
 
 /// Stands where pruning may remove something: sees what passes, and may change it.
@@ -73,22 +133,25 @@ impl Layer {
     /// When no linear part is declared there.
     #[must_use]
     pub fn linear(&self, place: usize) -> &Linear {
-        match &self.parts[place] {
-            Component::Linear(linear) => linear,
-            Component::Norm(_) => panic!("part {place} of a layer is a norm"),
-        }
+        self.parts[place].linear()
     }
 
     /// The norm at a place.
     ///
     /// # Panics
-    /// When no norm is declared there.
+    /// When no norm is declared there, or the layer lacks it.
     #[must_use]
     pub fn norm(&self, place: usize) -> &LayerNorm {
-        match &self.parts[place] {
-            Component::Norm(norm) => norm,
-            Component::Linear(_) => panic!("part {place} of a layer is linear"),
-        }
+        self.parts[place].norm().expect("every layer has this norm")
+    }
+
+    /// The norm at a place that a bare layer lacks.
+    ///
+    /// # Panics
+    /// When no norm is declared there.
+    #[must_use]
+    pub fn norm_if_any(&self, place: usize) -> Option<&LayerNorm> {
+        self.parts[place].norm()
     }
 
     /// Takes a prepacked layer in the place of its matrices, whose memory is free again.

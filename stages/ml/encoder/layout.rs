@@ -11,10 +11,10 @@ use rand::Rng;
 use stage_contract::StageError;
 
 use crate::{
-    arch::Part,
+    arch::{self, Part},
     backend::{precision::Precision, readback::host},
     config::Config,
-    layer::{Component, Layer},
+    layer::{Component, Layer, Widths},
     network::{CrfParameters, Network},
     weights::{Array, Weights},
 };
@@ -44,8 +44,16 @@ pub fn check(config: &Config, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(
         vec![(tensors.word.to_owned(), [config.vocab, hidden]), (tensors.head.to_owned(), [labels, hidden])];
     for (index, widths) in config.widths().enumerate() {
         for (part, output, input) in tensors.matrices() {
-            expected.push((tensors.part(index, part), [output.len(&widths), input.len(&widths)]));
+            let [rows, columns] = [output.len(&widths), input.len(&widths)];
+            expected.push(match part.share() {
+                Some(share) => (tensors.shared_by(index, share), [share.count * rows, columns]),
+                None => (tensors.part(index, part), [rows, columns]),
+            });
         }
+    }
+    let whole = Widths { hidden, ..Widths::default() };
+    for (part, output, input) in arch::matrices(tensors.shared) {
+        expected.push((part.name().to_owned(), [output.len(&whole), input.len(&whole)]));
     }
     let wrong = |message: String| {
         Err(StageError::new(format!("weights and config.json disagree: {message}"))
@@ -67,8 +75,62 @@ pub fn check(config: &Config, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(
     Ok(())
 }
 
+/// Takes a checkpoint's tensors apart that hold several matrices one below another: one tensor for each part.
+///
+/// # Errors
+/// The rows of one are no multiple of what it holds.
+pub fn take_apart(config: &Config, weights: &mut Weights) -> Result<(), StageError> {
+    let tensors = config.architecture.tensors();
+    for index in 0..config.layers.len() {
+        for (part, share) in tensors.shares() {
+            let name = format!("{}.weight", tensors.shared_by(index, share));
+            // Where it is missing, whoever needs it says so.
+            let Some(whole) = weights.get(&name) else { continue };
+            let [rows, columns] = whole.shape[..] else {
+                return Err(StageError::new(format!("{name} is no matrix")));
+            };
+            if rows % share.count > 0 {
+                return Err(StageError::new(format!(
+                    "{name} has {rows} rows, which are not {} parts",
+                    share.count
+                )));
+            }
+            let rows = rows / share.count;
+            let values = whole.values[share.index * rows * columns..][..rows * columns].to_vec();
+            weights.insert(
+                format!("{}.weight", tensors.part(index, part)),
+                Array { shape: vec![rows, columns], values },
+            );
+            if share.index + 1 == share.count {
+                weights.remove(&name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The way back of [`take_apart`].
+pub fn put_together(config: &Config, weights: &mut Weights) {
+    let tensors = config.architecture.tensors();
+    for index in 0..config.layers.len() {
+        for (part, share) in tensors.shares() {
+            let Some(own) = weights.remove(&format!("{}.weight", tensors.part(index, part))) else {
+                continue;
+            };
+            let name = format!("{}.weight", tensors.shared_by(index, share));
+            match weights.get_mut(&name) {
+                Some(whole) => {
+                    whole.shape[0] += own.shape[0];
+                    whole.values.extend(own.values);
+                }
+                None => weights.insert(name, own),
+            }
+        }
+    }
+}
+
 impl Network {
-    /// Builds a network from a checkpoint's tensors.
+    /// Builds a network from tensors, one for each part ([`take_apart`]).
     ///
     /// # Errors
     /// A tensor is missing, of another shape, or left over.
@@ -99,26 +161,19 @@ impl Network {
         source: &mut impl FnMut(&str, &[usize], Start) -> Result<Vec<f32>, E>,
     ) -> Result<Self, E> {
         let (hidden, labels) = (config.hidden, config.labels.len());
-        let mut builder = Builder { device, eps: config.eps, source };
+        let mut builder = Builder { device, config, source };
         let tensors = config.architecture.tensors();
         let layers = config
             .widths()
             .enumerate()
             .map(|(index, widths)| {
-                let part = |part: &Part| {
-                    let name = tensors.part(index, *part);
-                    Ok(match part {
-                        Part::Linear { output, input, .. } => Component::Linear(builder.linear(
-                            &name,
-                            input.len(&widths),
-                            output.len(&widths),
-                        )?),
-                        Part::Norm { .. } => Component::Norm(builder.norm(&name, hidden)?),
-                    })
-                };
+                let part = |part: &Part| builder.part(&tensors.part(index, *part), *part, &widths);
                 Ok(Layer::new(tensors.parts.iter().map(part).collect::<Result<_, E>>()?, widths))
             })
             .collect::<Result<_, E>>()?;
+        let whole = Widths { hidden, ..Widths::default() };
+        let shared = tensors.shared.iter().map(|part| builder.part(part.name(), *part, &whole));
+        let shared = shared.collect::<Result<_, E>>()?;
         let crf = if config.crf {
             Some(CrfParameters {
                 transitions: builder.tensor(crf::TRANSITIONS, [labels, labels], Start::Zero)?,
@@ -137,11 +192,13 @@ impl Network {
                 )?,
             },
             position: builder.positions(config)?,
-            norm: builder.norm(tensors.norm, hidden)?,
+            norm: builder.norm(tensors.norm.name(), hidden, tensors.norm.has_bias())?,
             layers,
-            head: builder.linear(tensors.head, hidden, labels)?,
+            shared,
+            head: builder.linear(tensors.head, hidden, labels, true)?,
             crf,
             precision: Precision::F32,
+            settings: config.settings,
             architecture: config.architecture,
         })
     }
@@ -163,16 +220,15 @@ impl Network {
             let zeros = vec![0.0; types.iter().product()];
             writer.0.insert(format!("{name}.weight"), Array { shape: types, values: zeros });
         }
-        writer.norm(tensors.norm, &self.norm);
+        writer.norm(tensors.norm.name(), &self.norm);
         for (index, layer) in self.layers.iter().enumerate() {
             assert!(layer.prepacked.is_none(), "a prepacked layer has no matrices");
             for (part, component) in tensors.parts.iter().zip(layer.parts()) {
-                let name = tensors.part(index, *part);
-                match component {
-                    Component::Linear(linear) => writer.linear(&name, linear),
-                    Component::Norm(norm) => writer.norm(&name, norm),
-                }
+                writer.component(&tensors.part(index, *part), component);
             }
+        }
+        for (part, component) in tensors.shared.iter().zip(&self.shared) {
+            writer.component(part.name(), component);
         }
         writer.linear(tensors.head, &self.head);
         if let Some(own) = &self.crf {
@@ -202,7 +258,7 @@ enum Start {
 
 struct Builder<'a, F> {
     device: &'a Device,
-    eps: f64,
+    config: &'a Config,
     source: &'a mut F,
 }
 
@@ -223,20 +279,40 @@ impl<E, F: FnMut(&str, &[usize], Start) -> Result<Vec<f32>, E>> Builder<'_, F> {
         parameter
     }
 
-    fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Linear, E> {
+    fn part(&mut self, name: &str, part: Part, widths: &Widths) -> Result<Component, E> {
+        let hidden = widths.hidden;
+        Ok(match part {
+            Part::Linear { output, input, bias, .. } => {
+                Component::Linear(self.linear(name, input.len(widths), output.len(widths), bias)?)
+            }
+            Part::Norm { .. } if part.is_missing(widths) => Component::Norm(None),
+            Part::Norm { bias, .. } => Component::Norm(Some(self.norm(name, hidden, bias)?)),
+            Part::Relative { .. } => {
+                let rows = part.parameters(widths, &self.config.settings) / hidden.max(1);
+                let weight = self.tensor(&format!("{name}.weight"), [rows, hidden], Start::Normal)?;
+                Component::Relative(Embedding { weight })
+            }
+        })
+    }
+
+    fn linear(&mut self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear, E> {
         let weight = format!("{name}.weight");
         let values = (self.source)(&weight, &[outputs, inputs], Start::Normal)?;
         Ok(Linear {
             weight: self.parameter(&weight, transposed(&values, outputs, inputs), [inputs, outputs]),
-            bias: Some(self.tensor(&format!("{name}.bias"), [outputs], Start::Zero)?),
+            bias: self.bias(name, outputs, bias)?,
         })
     }
 
-    fn norm(&mut self, name: &str, width: usize) -> Result<LayerNorm, E> {
-        let mut norm = LayerNormConfig::new(width).with_epsilon(self.eps).init(self.device);
+    fn norm(&mut self, name: &str, width: usize, bias: bool) -> Result<LayerNorm, E> {
+        let mut norm = LayerNormConfig::new(width).with_epsilon(self.config.eps).init(self.device);
         norm.gamma = self.tensor(&format!("{name}.weight"), [width], Start::One)?;
-        norm.beta = Some(self.tensor(&format!("{name}.bias"), [width], Start::Zero)?);
+        norm.beta = self.bias(name, width, bias)?;
         Ok(norm)
+    }
+
+    fn bias(&mut self, name: &str, width: usize, there: bool) -> Result<Option<Param<Tensor<1>>>, E> {
+        there.then(|| self.tensor(&format!("{name}.bias"), [width], Start::Zero)).transpose()
     }
 
     fn positions(&mut self, config: &Config) -> Result<Option<Embedding>, E> {
@@ -268,6 +344,17 @@ impl Writer {
     fn tensor<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) {
         let shape = tensor.dims().to_vec();
         self.0.insert(name, Array { shape, values: host(tensor) });
+    }
+
+    fn component(&mut self, name: &str, component: &Component) {
+        match component {
+            Component::Linear(linear) => self.linear(name, linear),
+            Component::Norm(Some(norm)) => self.norm(name, norm),
+            Component::Norm(None) => {}
+            Component::Relative(embedding) => {
+                self.tensor(&format!("{name}.weight"), embedding.weight.val());
+            }
+        }
     }
 
     fn linear(&mut self, name: &str, linear: &Linear) {

@@ -48,7 +48,8 @@ impl Model {
     /// Names the file and tensor that is missing, of another shape, or unused.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, StageError> {
         let (config, tokenizer) = outside(folder)?;
-        let weights = Weights::load(folder, config.architecture.tensors().unused)?;
+        let mut weights = Weights::load(folder, config.architecture.tensors().unused)?;
+        layout::take_apart(&config, &mut weights)?;
         let network = Network::from_weights(&config, weights, device)?;
         Ok(Self { config, network, tokenizer })
     }
@@ -72,7 +73,9 @@ impl Model {
             let path = folder.join(name);
             fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
         }
-        self.network.weights(&self.config).save(&folder.join(folder::WEIGHTS))
+        let mut weights = self.network.weights(&self.config);
+        layout::put_together(&self.config, &mut weights);
+        weights.save(&folder.join(folder::WEIGHTS))
     }
 
     /// The CRF on the host, when there is one.

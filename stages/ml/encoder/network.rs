@@ -7,7 +7,7 @@ use burn::{
 };
 
 use crate::{
-    arch::Architecture,
+    arch::{Architecture, Pass, Settings},
     backend::{
         fused::{self, Ops},
         precision::Precision,
@@ -15,7 +15,7 @@ use crate::{
     },
     config::Config,
     inputs::Inputs,
-    layer::{Layer, Probe},
+    layer::{Component, Layer, Probe, Widths},
 };
 
 /// Network and CRF weights. Hidden states are counted from the embeddings: 0 = embeddings, i + 1 = after layer i.
@@ -32,6 +32,8 @@ pub struct Network {
     pub norm: LayerNorm,
     /// First to last.
     pub layers: Vec<Layer>,
+    /// What all layers use, or what stands before the classifier, as the architecture declares it.
+    pub shared: Vec<Component>,
     /// Classifier `[hidden, labels]`.
     pub head: Linear,
     /// A student's CRF.
@@ -39,6 +41,9 @@ pub struct Network {
     /// What its passes compute in; its weights are f32.
     #[module(skip)]
     pub precision: Precision,
+    /// What the encoder has beside sizes.
+    #[module(skip)]
+    pub settings: Settings,
     /// What its layers compute.
     #[module(skip)]
     pub architecture: &'static dyn Architecture,
@@ -103,6 +108,7 @@ impl Network {
             None => words.zeros_like(),
         };
         let mut x = ops.add_norm(&self.norm, words, positions);
+        let pass = self.pass(batch, &ops);
         let mut states = vec![None; self.layers.len() + 1];
         let keep = |states: &mut Vec<Option<Tensor<2>>>, state: usize, x: &Tensor<2>| {
             if hidden.contains(&state) {
@@ -113,7 +119,7 @@ impl Network {
         for (index, layer) in self.layers.iter().enumerate() {
             let probe = probe.map(|probe| (index, probe));
             x = match (&layer.prepacked, ops.as_ref(), probe) {
-                (None, ops, probe) => self.architecture.forward(layer, x, ops, probe),
+                (None, _, probe) => self.architecture.forward(layer, x, &pass, probe),
                 (Some(prepacked), Ops::Kernels { starts, .. }, None) => {
                     fused::prepacked(x, prepacked, starts)
                 }
@@ -121,6 +127,7 @@ impl Network {
             };
             keep(&mut states, index + 1, &x);
         }
+        let x = self.architecture.finish(&self.shared, x, &ops);
         Output {
             logits: ops.wide(ops.linear(&self.head, x)),
             hidden: hidden.iter().filter_map(|state| states[*state].clone()).collect(),
@@ -140,15 +147,17 @@ impl Network {
     }
 
     /// The same network for inference alone. Where the kernels run, in f32 and without gradients, its layers are prepacked
-    /// and their matrices given up: forward passes without a probe are all that is left. Elsewhere it is as it was.
+    /// and their matrices given up: forward passes without a probe are all that is left. Elsewhere, and where its
+    /// architecture has no such layers, it is as it was.
     #[must_use]
     pub fn prepack(mut self, config: &Config, format: WeightFormat) -> Self {
         let device = self.device();
         if fused::runs_on(&device) && !device.is_autodiff() && self.precision == Precision::F32 {
             for layer in &mut self.layers {
                 #[expect(clippy::cast_possible_truncation, reason = "an ε of about 1e-5")]
-                let prepacked = self.architecture.prepack(layer, config.eps as f32, format);
-                layer.give_up(prepacked);
+                if let Some(prepacked) = self.architecture.prepack(layer, config.eps as f32, format) {
+                    layer.give_up(prepacked);
+                }
             }
         }
         self
@@ -163,8 +172,18 @@ impl Network {
         let layer = &self.layers[layer];
         assert!(layer.prepacked.is_none(), "a prepacked layer has no matrices");
         let ops = ops.at(self.precision, &rows.device());
-        let parts = self.architecture.attention(layer);
-        parts.map(|part| ops.wide(ops.linear(part, rows.clone())))
+        self.architecture.attended(layer, rows, &ops).map(|rows| ops.wide(rows))
+    }
+
+    /// What the layers of a pass share.
+    fn pass<'a>(&self, batch: &Inputs, ops: &'a Ops) -> Pass<'a> {
+        let head_dim = self.layers.first().map_or(0, |layer| {
+            let Widths { attention, heads, .. } = layer.widths;
+            attention / heads.max(1)
+        });
+        let positions =
+            self.architecture.positions(&self.settings, &self.shared, head_dim, &batch.positions, ops);
+        Pass { ops, positions }
     }
 
     /// The CRF's weights as the loss needs them.

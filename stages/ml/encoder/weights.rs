@@ -77,6 +77,11 @@ impl Weights {
         self.arrays.get(name)
     }
 
+    /// Takes out the tensor of this name.
+    pub fn remove(&mut self, name: &str) -> Option<Array> {
+        self.arrays.remove(name)
+    }
+
     /// The tensor of this name, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Array> {
         self.arrays.get_mut(name)

@@ -242,7 +242,8 @@ mod tests {
     /// autodiff, `VmRSS`), in MiB. A GPU's backend may keep more of them apart, so the formula stays above.
     #[test]
     fn the_formula_is_above_what_burn_was_seen_to_keep_and_not_by_far() {
-        let layers = vec![LayerShape { heads: 12, ffn: 3072, from_teacher_layer: 0 }; 4];
+        let layers =
+            vec![LayerShape { heads: 12, ffn: 3072, from_teacher_layer: 0, ..LayerShape::default() }; 4];
         let config = Config { hidden: 768, head_dim: 64, layers, vocab: 1000, positions: 514, ..tiny() };
         let network = Network::init(&config, 1, &burn::tensor::Device::flex());
         for (lengths, precision, recompute, seen) in [

@@ -2,28 +2,34 @@
 
 use std::fmt::Debug;
 
-use burn::{nn::Linear, tensor::Tensor};
+use burn::tensor::{Int, Tensor};
+use serde_json::{Map, Value};
+use stage_contract::StageError;
 
 use super::{
-    declarations::{Family, Keys, Tensors},
+    declarations::{Family, Keys, Settings, Tensors},
     post_norm,
 };
 use crate::{
     backend::{
         fused::Ops,
+        positions::Positions,
         prepacked::{PrepackedLayer, WeightFormat},
     },
-    layer::{Layer, Probe, Widths},
+    layer::{Component, Layer, LayerShape, Probe, Widths},
 };
+
+/// What the layers of a forward pass share.
+pub struct Pass<'a> {
+    /// How operations run.
+    pub ops: &'a Ops,
+    /// Where tokens are.
+    pub positions: Positions,
+}
 
 /// An encoder: what its configuration and tensors are called, where positions begin, and what a layer computes: if it says
 /// nothing else, what BERT's does. What saves, prunes and counts parameters goes over these declarations and knows no
 /// tensor by name.
-///
-/// Every encoder until now normalises after its residuals, has biases and activates by GELU: the kernels that `prepack` fills
-/// and the estimate of memory know no other layer, and the network normalises nothing before the classifier. A norm before a
-/// part, rotary positions and local attention fit into [`forward`](Self::forward) ([`Tensors::positions`] is then `None`); a
-/// gated FFN, or parameters that all layers share, need more declarations beside these.
 pub trait Architecture: Debug + Send + Sync {
     /// Who has this architecture; a new model is of the first.
     fn families(&self) -> &'static [Family];
@@ -39,31 +45,70 @@ pub trait Architecture: Debug + Send + Sync {
         0
     }
 
+    /// What config.json says beside sizes.
+    ///
+    /// # Errors
+    /// It asks for something that is not known here, by key.
+    fn settings(&self, _config: &Value) -> Result<Settings, StageError> {
+        Ok(Settings::default())
+    }
+
+    /// The layers of a model that nobody has pruned, each with what config.json says of it.
+    ///
+    /// # Errors
+    /// It asks for something that is not known here, by key.
+    fn layers(&self, _config: &Value, layers: Vec<LayerShape>) -> Result<Vec<LayerShape>, StageError> {
+        Ok(layers)
+    }
+
+    /// Writes into config.json what is said of each layer.
+    fn write(&self, _layers: &[LayerShape], _config: &mut Map<String, Value>) {}
+
+    /// What attention knows of positions; `positions [tokens]` from [`Self::first_position`] on.
+    fn positions(
+        &self,
+        _settings: &Settings,
+        _shared: &[Component],
+        _head_dim: usize,
+        _positions: &Tensor<1, Int>,
+        _ops: &Ops,
+    ) -> Positions {
+        Positions::Embedded
+    }
+
     /// `[tokens, hidden]` -> `[tokens, hidden]` through a layer that is not prepacked. The probe, with the layer's index,
     /// stands on each head's context and on each neuron.
     fn forward(
         &self,
         layer: &Layer,
         x: Tensor<2>,
-        ops: &Ops,
+        pass: &Pass<'_>,
         probe: Option<(usize, &dyn Probe)>,
     ) -> Tensor<2> {
-        post_norm::forward(layer, x, ops, probe)
+        post_norm::forward(layer, x, pass.ops, probe)
     }
 
-    /// The projections to query, key and value.
-    fn attention<'l>(&self, layer: &'l Layer) -> [&'l Linear; 3] {
-        post_norm::attention(layer)
+    /// What stands between the last layer and the classifier.
+    fn finish(&self, _shared: &[Component], x: Tensor<2>, _ops: &Ops) -> Tensor<2> {
+        x
     }
 
-    /// The layer for the CPU's kernels, for inference alone; `epsilon` is that of its norms.
-    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> PrepackedLayer {
-        post_norm::prepack(layer, epsilon, format)
+    /// Queries, keys and values `[rows, heads * head_dim]` of a layer, from rows of the state that it reads; not yet turned
+    /// by rotary positions.
+    fn attended(&self, layer: &Layer, x: &Tensor<2>, ops: &Ops) -> [Tensor<2>; 3] {
+        post_norm::attended(layer, x, ops)
     }
 
-    /// Multiplications in scores and context of a sentence of so many tokens: each token attends to each.
+    /// The layer for the CPU's kernels, for inference alone; `epsilon` is that of its norms. None where they know no such
+    /// layer.
+    fn prepack(&self, layer: &Layer, epsilon: f32, format: WeightFormat) -> Option<PrepackedLayer> {
+        Some(post_norm::prepack(layer, epsilon, format))
+    }
+
+    /// Multiplications in scores and context of a sentence of so many tokens.
     fn attention_products(&self, widths: &Widths, tokens: usize) -> usize {
-        2 * tokens * tokens * widths.attention
+        let seen = widths.reach.map_or(tokens, |reach| tokens.min(2 * reach + 1));
+        2 * tokens * seen * widths.attention
     }
 }
 

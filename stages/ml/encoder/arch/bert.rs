@@ -2,7 +2,7 @@
 
 use super::{
     architecture::Architecture,
-    declarations::{Family, Keys, Tensors},
+    declarations::{Family, Keys, Part, Tensors},
     post_norm,
 };
 
@@ -31,13 +31,15 @@ impl Architecture for Bert {
     }
 
     fn tensors(&self) -> &'static Tensors {
-        &Tensors {
+        &const {
+            Tensors {
             word: "bert.embeddings.word_embeddings",
             positions: Some("bert.embeddings.position_embeddings"),
             types: Some("bert.embeddings.token_type_embeddings"),
-            norm: "bert.embeddings.LayerNorm",
+            norm: Part::norm("bert.embeddings.LayerNorm"),
             layers: "bert.encoder.layer",
-            parts: &const { post_norm::parts(post_norm::NAMES) },
+            parts: &post_norm::parts(post_norm::NAMES),
+            shared: &[],
             head: "classifier",
             unused: &[
                 "cls.",
@@ -45,6 +47,7 @@ impl Architecture for Bert {
                 "bert.embeddings.position_ids",
                 "bert.embeddings.token_type_ids",
             ],
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What an encoder declares of itself: data that whatever reads, saves, prunes and counts goes over.
 
-use crate::layer::Widths;
+use crate::{backend::positions::Buckets, layer::Widths};
 
 /// Encoders with the same architecture and names of their own in config.json.
 #[derive(Clone, Copy, Debug)]
@@ -45,35 +45,61 @@ pub struct Tensors {
     pub positions: Option<&'static str>,
     /// `[types, hidden]`; folded into the positions, because every token is of type 0.
     pub types: Option<&'static str>,
-    /// `LayerNorm` of the embeddings.
-    pub norm: &'static str,
+    /// The embeddings' [`Part::Norm`].
+    pub norm: Part,
     /// What stands before a layer's number.
     pub layers: &'static str,
     /// The parts of a layer, in the order in which an optimiser visits them.
     pub parts: &'static [Part],
-    /// Classifier `[labels, hidden]`.
+    /// What all layers use, or what stands between the last of them and the classifier, under whole names.
+    pub shared: &'static [Part],
+    /// Classifier `[labels, hidden]`, with a bias.
     pub head: &'static str,
     /// Beginnings of names that checkpoints carry along and a token classifier does not use.
     pub unused: &'static [&'static str],
 }
 
-/// A part of a layer.
+/// A part of a network. Names of a layer's parts stand after the layer's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// A matrix `[output, input]` with a bias `[output]`.
+    /// A matrix `[output, input]`, and a bias `[output]`.
     Linear {
-        /// After the layer's number.
+        /// What it is called here.
         name: &'static str,
         /// What its rows and its bias run over.
         output: Axis,
         /// What its columns run over.
         input: Axis,
+        /// Whether it has a bias.
+        bias: bool,
+        /// The tensor of a checkpoint that it is a share of the rows of; `None` where it is a tensor of its own.
+        of: Option<Share>,
     },
     /// A `LayerNorm` `[hidden]`.
     Norm {
-        /// After the layer's number.
+        /// What it is called.
+        name: &'static str,
+        /// Whether it has a bias beside its gain.
+        bias: bool,
+        /// Whether a [bare](crate::layer::LayerShape::bare) layer lacks it.
+        bare: bool,
+    },
+    /// An embedding `[rows, hidden]` of relative positions.
+    Relative {
+        /// What it is called.
         name: &'static str,
     },
+}
+
+/// A share of the rows of a checkpoint's tensor, which holds several matrices one below another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The tensor.
+    pub tensor: &'static str,
+    /// Which share, from 0.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
 }
 
 /// What an axis of a layer's matrix runs over. [`Axis::Heads`] and [`Axis::Neurons`] are the prunable groups: a head or a
@@ -101,20 +127,73 @@ impl Axis {
 }
 
 impl Part {
-    /// Its name after the layer's number.
+    /// A linear part with a bias and a tensor of its own.
+    #[must_use]
+    pub const fn linear(name: &'static str, output: Axis, input: Axis) -> Self {
+        Self::Linear { name, output, input, bias: true, of: None }
+    }
+
+    /// A linear part without a bias.
+    #[must_use]
+    pub const fn matrix(name: &'static str, output: Axis, input: Axis, of: Option<Share>) -> Self {
+        Self::Linear { name, output, input, bias: false, of }
+    }
+
+    /// A norm with a bias that every layer has.
+    #[must_use]
+    pub const fn norm(name: &'static str) -> Self {
+        Self::Norm { name, bias: true, bare: false }
+    }
+
+    /// A norm without a bias.
+    #[must_use]
+    pub const fn gain(name: &'static str, bare: bool) -> Self {
+        Self::Norm { name, bias: false, bare }
+    }
+
+    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Linear { name, .. } | Self::Norm { name } => name,
+            Self::Linear { name, .. } | Self::Norm { name, .. } | Self::Relative { name } => name,
         }
+    }
+
+    /// The share of a checkpoint's tensor that it is.
+    #[must_use]
+    pub fn share(self) -> Option<Share> {
+        match self {
+            Self::Linear { of, .. } => of,
+            Self::Norm { .. } | Self::Relative { .. } => None,
+        }
+    }
+
+    /// Whether it has a bias.
+    #[must_use]
+    pub fn has_bias(self) -> bool {
+        match self {
+            Self::Linear { bias, .. } | Self::Norm { bias, .. } => bias,
+            Self::Relative { .. } => false,
+        }
+    }
+
+    /// Whether a layer of this kind lacks it.
+    #[must_use]
+    pub fn is_missing(self, widths: &Widths) -> bool {
+        matches!(self, Self::Norm { bare: true, .. }) && widths.bare
     }
 
     /// Numbers in it.
     #[must_use]
-    pub fn parameters(self, widths: &Widths) -> usize {
+    pub fn parameters(self, widths: &Widths, settings: &Settings) -> usize {
+        if self.is_missing(widths) {
+            return 0;
+        }
+        let bias = usize::from(self.has_bias());
         match self {
-            Self::Linear { output, input, .. } => (input.len(widths) + 1) * output.len(widths),
-            Self::Norm { .. } => 2 * widths.hidden,
+            Self::Linear { output, input, .. } => (input.len(widths) + bias) * output.len(widths),
+            Self::Norm { .. } => (1 + bias) * widths.hidden,
+            Self::Relative { .. } => settings.relative_rows() * widths.hidden,
         }
     }
 }
@@ -126,11 +205,42 @@ impl Tensors {
         format!("{}.{index}.{}", self.layers, part.name())
     }
 
-    /// The matrices of a layer: name after the layer's number, output, input.
+    /// The matrices of a layer, with output and input.
     pub fn matrices(&self) -> impl Iterator<Item = (Part, Axis, Axis)> {
-        self.parts.iter().filter_map(|part| match *part {
-            Part::Linear { output, input, .. } => Some((*part, output, input)),
-            Part::Norm { .. } => None,
-        })
+        matrices(self.parts)
+    }
+
+    /// The shares of tensors that a layer's parts are.
+    pub fn shares(&self) -> impl Iterator<Item = (Part, Share)> {
+        self.parts.iter().filter_map(|part| part.share().map(|share| (*part, share)))
+    }
+
+    /// The name in a checkpoint of the tensor of layer `index` that parts share.
+    #[must_use]
+    pub fn shared_by(&self, index: usize, share: Share) -> String {
+        format!("{}.{index}.{}", self.layers, share.tensor)
+    }
+}
+
+/// The matrices among parts, with output and input.
+pub fn matrices(parts: &[Part]) -> impl Iterator<Item = (Part, Axis, Axis)> {
+    parts.iter().filter_map(|part| match *part {
+        Part::Linear { output, input, .. } => Some((*part, output, input)),
+        Part::Norm { .. } | Part::Relative { .. } => None,
+    })
+}
+
+/// What config.json says of an encoder beside its sizes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Bases of rotary positions: of layers in which every token attends to all, and of those with a reach.
+    pub rotary: Option<[f64; 2]>,
+    /// Buckets of relative positions.
+    pub relative: Option<Buckets>,
+}
+
+impl Settings {
+    fn relative_rows(&self) -> usize {
+        self.relative.map_or(0, |buckets| 2 * buckets.span())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     architecture::Architecture,
-    declarations::{Family, Keys, Tensors},
+    declarations::{Family, Keys, Part, Tensors},
     post_norm,
 };
 
@@ -31,14 +31,14 @@ impl Architecture for DistilBert {
     }
 
     fn tensors(&self) -> &'static Tensors {
-        &Tensors {
+        &const {
+            Tensors {
             word: "distilbert.embeddings.word_embeddings",
             positions: Some("distilbert.embeddings.position_embeddings"),
             types: None,
-            norm: "distilbert.embeddings.LayerNorm",
+            norm: Part::norm("distilbert.embeddings.LayerNorm"),
             layers: "distilbert.transformer.layer",
-            parts: &const {
-                post_norm::parts([
+            parts: &post_norm::parts([
                     "attention.q_lin",
                     "attention.k_lin",
                     "attention.v_lin",
@@ -47,10 +47,11 @@ impl Architecture for DistilBert {
                     "ffn.lin1",
                     "ffn.lin2",
                     "output_layer_norm",
-                ])
-            },
+                ]),
+            shared: &[],
             head: "classifier",
             unused: &["vocab_", "distilbert.embeddings.position_ids"],
+            }
         }
     }
 }

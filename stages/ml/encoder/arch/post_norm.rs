@@ -45,25 +45,28 @@ pub const NAMES: [&str; 8] = [
 /// The parts under their names.
 #[must_use]
 pub const fn parts(names: [&'static str; 8]) -> [Part; 8] {
-    const fn linear(name: &'static str, output: Axis, input: Axis) -> Part {
-        Part::Linear { name, output, input }
-    }
     [
-        linear(names[QUERY], Axis::Heads, Axis::Hidden),
-        linear(names[KEY], Axis::Heads, Axis::Hidden),
-        linear(names[VALUE], Axis::Heads, Axis::Hidden),
-        linear(names[ATTENTION_OUTPUT], Axis::Hidden, Axis::Heads),
-        Part::Norm { name: names[ATTENTION_NORM] },
-        linear(names[UP], Axis::Neurons, Axis::Hidden),
-        linear(names[DOWN], Axis::Hidden, Axis::Neurons),
-        Part::Norm { name: names[FFN_NORM] },
+        Part::linear(names[QUERY], Axis::Heads, Axis::Hidden),
+        Part::linear(names[KEY], Axis::Heads, Axis::Hidden),
+        Part::linear(names[VALUE], Axis::Heads, Axis::Hidden),
+        Part::linear(names[ATTENTION_OUTPUT], Axis::Hidden, Axis::Heads),
+        Part::norm(names[ATTENTION_NORM]),
+        Part::linear(names[UP], Axis::Neurons, Axis::Hidden),
+        Part::linear(names[DOWN], Axis::Hidden, Axis::Neurons),
+        Part::norm(names[FFN_NORM]),
     ]
 }
 
-/// See [`super::Architecture::forward`].
+/// The layer, of which `attend` computes the heads' contexts `[tokens, heads * head_dim]`.
 #[must_use]
-pub fn forward(layer: &Layer, x: Tensor<2>, ops: &Ops, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
-    let mut context = ops.attention(attention(layer), layer.widths.heads, &x);
+pub fn around(
+    layer: &Layer,
+    x: Tensor<2>,
+    ops: &Ops,
+    probe: Option<(usize, &dyn Probe)>,
+    attend: impl FnOnce(&Tensor<2>) -> Tensor<2>,
+) -> Tensor<2> {
+    let mut context = attend(&x);
     if let Some((index, probe)) = probe {
         context = probe.context(index, ops.wide(context));
     }
@@ -76,10 +79,20 @@ pub fn forward(layer: &Layer, x: Tensor<2>, ops: &Ops, probe: Option<(usize, &dy
     ops.add_norm(layer.norm(FFN_NORM), ops.linear(layer.linear(DOWN), neurons), x)
 }
 
-/// See [`super::Architecture::attention`].
+/// See [`super::Architecture::forward`].
 #[must_use]
-pub fn attention(layer: &Layer) -> [&Linear; 3] {
+pub fn forward(layer: &Layer, x: Tensor<2>, ops: &Ops, probe: Option<(usize, &dyn Probe)>) -> Tensor<2> {
+    around(layer, x, ops, probe, |x| ops.attention(projections(layer), layer.widths.heads, x))
+}
+
+fn projections(layer: &Layer) -> [&Linear; 3] {
     [QUERY, KEY, VALUE].map(|part| layer.linear(part))
+}
+
+/// See [`super::Architecture::attended`].
+#[must_use]
+pub fn attended(layer: &Layer, x: &Tensor<2>, ops: &Ops) -> [Tensor<2>; 3] {
+    projections(layer).map(|part| ops.linear(part, x.clone()))
 }
 
 /// See [`super::Architecture::prepack`].

@@ -2,7 +2,7 @@
 
 use super::{
     architecture::Architecture,
-    declarations::{Family, Keys, Tensors},
+    declarations::{Family, Keys, Part, Tensors},
     post_norm,
 };
 
@@ -36,13 +36,15 @@ impl Architecture for Roberta {
     }
 
     fn tensors(&self) -> &'static Tensors {
-        &Tensors {
+        &const {
+            Tensors {
             word: "roberta.embeddings.word_embeddings",
             positions: Some("roberta.embeddings.position_embeddings"),
             types: Some("roberta.embeddings.token_type_embeddings"),
-            norm: "roberta.embeddings.LayerNorm",
+            norm: Part::norm("roberta.embeddings.LayerNorm"),
             layers: "roberta.encoder.layer",
-            parts: &const { post_norm::parts(post_norm::NAMES) },
+            parts: &post_norm::parts(post_norm::NAMES),
+            shared: &[],
             head: "classifier",
             unused: &[
                 "lm_head.",
@@ -50,6 +52,7 @@ impl Architecture for Roberta {
                 "roberta.embeddings.position_ids",
                 "roberta.embeddings.token_type_ids",
             ],
+            }
         }
     }
 

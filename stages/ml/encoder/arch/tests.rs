@@ -54,6 +54,12 @@ fn weights(case: &Case) -> Weights {
     weights
 }
 
+fn network(case: &Case, config: &Config) -> Network {
+    let mut weights = weights(case);
+    layout::take_apart(config, &mut weights).expect("whole parts");
+    Network::from_weights(config, weights, &Device::flex()).expect("all tensors, and no other")
+}
+
 /// splitmix64 from the name's FNV-1a hash on, in [-0.5, 0.5).
 fn uniform(name: &str) -> impl Iterator<Item = f32> {
     let seed = text::random::stream(name);
@@ -91,8 +97,7 @@ fn every_encoder_computes_what_transformers_computes() {
         let config = Config::parse(case.config.clone()).expect("a configuration that transformers wrote");
         assert_eq!(config.parameters(), case.parameters);
         layout::check(&config, &case.tensors).expect("the shapes that it names");
-        let network =
-            Network::from_weights(&config, weights(&case), &device).expect("all tensors, and no other");
+        let network = network(&case, &config);
         let name = config.architecture.families()[0].model_type;
         seen.push(name);
         let batch = batch(&case);
@@ -114,7 +119,11 @@ fn every_encoder_computes_what_transformers_computes() {
         elsewhere(|| check(&network, &device, "Burn's operations"));
         check(&network.clone().prepack(&config, WeightFormat::F32), &device, "prepacked");
     }
-    assert_eq!(seen, ["camembert", "bert", "distilbert"], "every encoder has a case");
+    assert_eq!(
+        seen,
+        ["camembert", "bert", "distilbert", "modernbert", "deberta-v2"],
+        "every encoder has a case"
+    );
     assert_eq!(seen.len(), super::ARCHITECTURES.len());
 }
 
@@ -123,13 +132,17 @@ fn a_student_of_every_encoder_is_written_as_it_was_read() {
     let device = Device::flex();
     for case in cases() {
         let config = Config::parse(case.config.clone()).expect("a configuration");
-        let network = Network::from_weights(&config, weights(&case), &device).expect("a network");
+        let network = network(&case, &config);
         let again: Config =
             Config::parse(serde_json::from_str(&config.json()).expect("JSON")).expect("what we wrote");
         assert_eq!((again.hidden, &again.layers, again.pad), (config.hidden, &config.layers, config.pad));
         assert_eq!(again.architecture, config.architecture);
-        let written = network.weights(&config);
+        let mut written = network.weights(&config);
         assert_eq!(written.parameters(), config.parameters());
+        layout::put_together(&config, &mut written);
+        let names: Vec<_> = case.tensors.keys().filter(|name| written.get(name).is_none()).collect();
+        assert_eq!(names, Vec::<&String>::new(), "all that transformers reads");
+        layout::take_apart(&again, &mut written).expect("whole parts");
         let network = Network::from_weights(&again, written, &device).expect("all tensors, and no other");
         let output = network.forward(&Inputs::new(&batch(&case), &again, &device), &[]);
         let right: Vec<f32> = case.texts.iter().flat_map(|text| text.logits.concat()).collect();

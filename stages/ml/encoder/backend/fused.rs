@@ -12,10 +12,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    module::Param,
     nn::{LayerNorm, Linear},
     tensor::{
         Device, Tensor,
-        activation::{gelu, softmax},
+        activation::gelu,
         module::{attention, linear},
         ops::AttentionModuleOptions,
     },
@@ -172,73 +173,119 @@ impl Ops {
     /// `[tokens, in]` -> `[tokens, out]`
     #[must_use]
     pub fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
-        match (self, &layer.bias) {
-            (Self::Kernels { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear(
+        match self {
+            Self::Kernels { .. } => Tensor::from_dispatch(Dispatch::linear(
                 x.into_dispatch(),
                 layer.weight.val().into_dispatch(),
-                bias.val().into_dispatch(),
+                bias(layer).into_dispatch(),
             )),
-            (Self::Kernels { .. }, None) => layer.forward(x),
-            (Self::Burn(grid), _) => burn_linear(grid.precision, layer, x),
+            Self::Burn(grid) => burn_linear(grid.precision, layer, x),
         }
     }
 
     /// GELU of a linear layer.
     #[must_use]
     pub fn linear_gelu(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
-        match (self, &layer.bias) {
-            (Self::Kernels { .. }, Some(bias)) => Tensor::from_dispatch(Dispatch::linear_gelu(
+        match self {
+            Self::Kernels { .. } => Tensor::from_dispatch(Dispatch::linear_gelu(
                 x.into_dispatch(),
                 layer.weight.val().into_dispatch(),
-                bias.val().into_dispatch(),
+                bias(layer).into_dispatch(),
             )),
-            _ => gelu(self.linear(layer, x)),
+            Self::Burn(_) => gelu(self.linear(layer, x)),
         }
     }
 
     /// norm(x + residual), in f32
     #[must_use]
     pub fn add_norm(&self, norm: &LayerNorm, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        match (self, &norm.beta) {
-            (Self::Kernels { epsilon, .. }, Some(beta)) => Tensor::from_dispatch(Dispatch::add_norm(
-                x.into_dispatch(),
-                residual.into_dispatch(),
-                norm.gamma.val().into_dispatch(),
-                beta.val().into_dispatch(),
-                *epsilon,
-            )),
-            _ => norm.forward(self.wide(x) + self.wide(residual)),
+        match self {
+            Self::Kernels { epsilon, .. } => {
+                let gamma = norm.gamma.val();
+                let none = || Tensor::zeros(gamma.dims(), &gamma.device());
+                let beta = norm.beta.as_ref().map_or_else(none, Param::val);
+                Tensor::from_dispatch(Dispatch::add_norm(
+                    x.into_dispatch(),
+                    residual.into_dispatch(),
+                    gamma.clone().into_dispatch(),
+                    beta.into_dispatch(),
+                    *epsilon,
+                ))
+            }
+            Self::Burn(_) => norm.forward(self.wide(x) + self.wide(residual)),
         }
+    }
+
+    /// norm(x), in f32
+    #[must_use]
+    pub fn norm(&self, norm: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
+        let nothing = x.zeros_like();
+        self.add_norm(norm, x, nothing)
     }
 
     /// Multi-head attention (Vaswani et al. 2017, eq. 1) of query, key and value layers within each window:
     /// `[tokens, hidden]` -> `[tokens, heads * head_dim]`
     #[must_use]
     pub fn attention(&self, [query, key, value]: [&Linear; 3], heads: usize, x: &Tensor<2>) -> Tensor<2> {
-        match (self, &query.bias, &key.bias, &value.bias) {
-            (Self::Kernels { starts, .. }, Some(query_bias), Some(key_bias), Some(value_bias)) => {
+        match self {
+            Self::Kernels { starts, .. } => {
                 let rows = Dispatch::linear_three(
                     x.clone().into_dispatch(),
                     query.weight.val().into_dispatch(),
-                    query_bias.val().into_dispatch(),
+                    bias(query).into_dispatch(),
                     key.weight.val().into_dispatch(),
-                    key_bias.val().into_dispatch(),
+                    bias(key).into_dispatch(),
                     value.weight.val().into_dispatch(),
-                    value_bias.val().into_dispatch(),
+                    bias(value).into_dispatch(),
                 );
                 Tensor::from_dispatch(Dispatch::attend(rows, starts.clone(), heads))
             }
-            (Self::Kernels { .. }, ..) => unreachable!("every layer of an encoder has a bias"),
-            (Self::Burn(grid), ..) => {
+            Self::Burn(grid) => {
                 let x = grid.precision.narrow(x.clone());
-                padded(
-                    [query, key, value].map(|layer| burn_linear(grid.precision, layer, x.clone())),
-                    heads,
-                    grid,
-                )
+                let rows = [query, key, value].map(|layer| burn_linear(grid.precision, layer, x.clone()));
+                padded(rows, heads, grid, None)
             }
         }
     }
+
+    /// Attention of queries, keys and values `[tokens, heads * head_dim]`, each to those of its window within `reach` tokens.
+    #[must_use]
+    pub fn attend(&self, rows: [Tensor<2>; 3], heads: usize, reach: Option<usize>) -> Tensor<2> {
+        let longest = self.longest();
+        let reach = reach.filter(|reach| longest > reach + 1);
+        if let (Self::Kernels { starts, .. }, None) = (self, reach) {
+            let rows = Tensor::cat(rows.to_vec(), 1).into_dispatch();
+            return Tensor::from_dispatch(Dispatch::attend(rows, starts.clone(), heads));
+        }
+        let grid = self.grid(&rows[0].device());
+        padded(rows.map(|rows| grid.precision.narrow(rows)), heads, &grid, reach)
+    }
+
+    /// The windows as a rectangle.
+    #[must_use]
+    pub fn grid(&self, device: &Device) -> Cow<'_, Grid> {
+        match self {
+            Self::Kernels { starts, .. } => Cow::Owned(Grid::new(starts, Precision::F32, device)),
+            Self::Burn(grid) => Cow::Borrowed(grid),
+        }
+    }
+
+    /// Tokens of the longest window.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Kernels { starts, .. } => {
+                starts.windows(2).map(|window| window[1] - window[0]).max().unwrap_or(0) as usize
+            }
+            Self::Burn(grid) => grid.length,
+        }
+    }
+}
+
+/// A linear layer's bias `[out]`; zeros where it has none.
+fn bias(layer: &Linear) -> Tensor<1> {
+    let weight = layer.weight.val();
+    let none = || Tensor::zeros([weight.dims()[1]], &weight.device());
+    layer.bias.as_ref().map_or_else(none, Param::val)
 }
 
 /// A linear layer of f32 weights, computed in `precision`: casts let gradients through, so the weights' own are f32.
@@ -247,34 +294,19 @@ fn burn_linear(precision: Precision, layer: &Linear, x: Tensor<2>) -> Tensor<2> 
     linear(precision.narrow(x), precision.narrow(layer.weight.val()), bias)
 }
 
-/// Attention on a rectangle `[windows, length]`, whose padding is masked.
-fn padded(rows: [Tensor<2>; 3], heads: usize, grid: &Grid) -> Tensor<2> {
-    let [query, key, value] = rows.map(|rows| {
-        let [_, width] = rows.dims();
-        let rows = match &grid.ragged {
-            Some(ragged) => rows.select(0, ragged.gather.clone()),
-            None => rows,
-        };
-        rows.reshape([grid.windows, grid.length, heads, width / heads]).swap_dims(1, 2)
-    });
-    let [windows, count, length, width] = query.dims();
-    let mask =
-        grid.ragged.as_ref().map(|ragged| ragged.mask.clone().expand([windows, count, length, length]));
+/// Attention on a rectangle `[windows, length]`, whose padding is masked, as is what is out of reach.
+fn padded(rows: [Tensor<2>; 3], heads: usize, grid: &Grid, reach: Option<usize>) -> Tensor<2> {
+    let [query, key, value] = rows.map(|rows| grid.cells(rows, heads));
+    let [_, _, _, width] = query.dims();
+    let mask = grid.mask(heads, reach, &query.device());
     let context = if grid.fused {
         // A mask and no bias: with one, CubeCL takes the long way.
         attention(query, key, value, mask, None, AttentionModuleOptions::default())
     } else {
         #[expect(clippy::cast_precision_loss, reason = "a head is some tens wide")]
         let scale = 1.0 / (width as f64).sqrt();
-        let mut scores = grid.precision.wide(query.matmul(key.swap_dims(2, 3))) * scale;
-        if let Some(mask) = mask {
-            scores = scores.mask_fill(mask, f32::NEG_INFINITY);
-        }
-        grid.precision.narrow(softmax(scores, 3)).matmul(value)
+        let scores = grid.precision.wide(query.matmul(key.swap_dims(2, 3))) * scale;
+        grid.weigh(scores, value, mask)
     };
-    let context = context.swap_dims(1, 2).reshape([windows * length, count * width]);
-    match &grid.ragged {
-        Some(ragged) => context.select(0, ragged.scatter.clone()),
-        None => context,
-    }
+    grid.rows(context)
 }

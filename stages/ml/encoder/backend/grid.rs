@@ -1,6 +1,6 @@
 //! The windows of a batch as a rectangle, for attention in Burn's own operations.
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation::softmax};
 
 use super::precision::Precision;
 
@@ -44,6 +44,57 @@ impl Grid {
             fused: in_one_piece(precision, device),
             precision,
         }
+    }
+
+    /// `[tokens, heads * width]` -> `[windows, heads, length, width]`
+    #[must_use]
+    pub fn cells(&self, rows: Tensor<2>, heads: usize) -> Tensor<4> {
+        let [_, width] = rows.dims();
+        let rows = match &self.ragged {
+            Some(ragged) => rows.select(0, ragged.gather.clone()),
+            None => rows,
+        };
+        rows.reshape([self.windows, self.length, heads, width / heads]).swap_dims(1, 2)
+    }
+
+    /// The way back of [`Self::cells`]; padding is left out.
+    #[must_use]
+    pub fn rows(&self, cells: Tensor<4>) -> Tensor<2> {
+        let [windows, heads, length, width] = cells.dims();
+        let rows = cells.swap_dims(1, 2).reshape([windows * length, heads * width]);
+        match &self.ragged {
+            Some(ragged) => rows.select(0, ragged.scatter.clone()),
+            None => rows,
+        }
+    }
+
+    /// `[windows, heads, length, length]` true where a token does not attend: at padding, and at what is out of `reach`.
+    #[must_use]
+    pub fn mask(&self, heads: usize, reach: Option<usize>, device: &Device) -> Option<Tensor<4, Bool>> {
+        let shape = [self.windows, heads, self.length, self.length];
+        let padding = self.ragged.as_ref().map(|ragged| ragged.mask.clone().expand(shape));
+        let Some(reach) = reach else { return padding };
+        let far = (0..self.length).flat_map(|at| (0..self.length).map(move |to| at.abs_diff(to) > reach));
+        let data = TensorData::new(far.collect::<Vec<_>>(), [1, 1, self.length, self.length]);
+        let far = Tensor::<4, Bool>::from_data(data, device).expand(shape);
+        Some(match padding {
+            // A token of padding looks at all that is no padding: were nothing left, its softmax would not be a number.
+            Some(padding) => {
+                let real = padding.clone().swap_dims(2, 3).bool_not();
+                far.bool_and(real).bool_or(padding)
+            }
+            None => far,
+        })
+    }
+
+    /// The values of all tokens by the softmax of their scores `[windows, heads, length, length]`, in f32.
+    #[must_use]
+    pub fn weigh(&self, scores: Tensor<4>, value: Tensor<4>, mask: Option<Tensor<4, Bool>>) -> Tensor<4> {
+        let scores = match mask {
+            Some(mask) => scores.mask_fill(mask, f32::NEG_INFINITY),
+            None => scores,
+        };
+        self.precision.narrow(softmax(scores, 3)).matmul(value)
     }
 
     /// The same rectangle for another precision.

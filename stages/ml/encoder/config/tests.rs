@@ -14,7 +14,9 @@ fn student(vocab: usize, layers: usize, heads: usize, ffn: usize) -> Config {
     let mut config = Config::parse(camembert()).expect("a CamemBERT");
     config.labels = Labels::bio(["PER", "LOC", "ORG"]);
     config.vocab = vocab;
-    config.layers = (0..layers).map(|i| LayerShape { heads, ffn, from_teacher_layer: i }).collect();
+    config.layers = (0..layers)
+        .map(|i| LayerShape { heads, ffn, from_teacher_layer: i, ..LayerShape::default() })
+        .collect();
     config
 }
 
@@ -53,7 +55,7 @@ fn the_closed_form_gives_the_real_teachers_students() {
 fn a_round_trip_keeps_shapes_and_unknown_keys() {
     let mut config = student(16_000, 10, 9, 1920);
     config.crf = true;
-    config.layers[3] = LayerShape { heads: 7, ffn: 800, from_teacher_layer: 11 };
+    config.layers[3] = LayerShape { heads: 7, ffn: 800, from_teacher_layer: 11, ..LayerShape::default() };
     let text = config.json();
     let value: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value["an_unknown_key"], json!({"kept": [1, 2]}));

@@ -25,13 +25,13 @@ const RAGGED: [u32; 6] = [5, 1, 18, 2, 1, 17];
 
 /// Pruned layers: no two alike, and heads and neurons that fill no register.
 fn pruned() -> Config {
-    let layer = |heads, ffn| LayerShape { heads, ffn, from_teacher_layer: 0 };
+    let layer = |heads, ffn| LayerShape { heads, ffn, from_teacher_layer: 0, ..LayerShape::default() };
     Config { layers: vec![layer(4, 24), layer(1, 7), layer(3, 40)], ..tiny() }
 }
 
 /// One layer and positions for the longest window of `CamemBERT`.
 fn long() -> Config {
-    let layers = vec![LayerShape { heads: 2, ffn: 16, from_teacher_layer: 0 }];
+    let layers = vec![LayerShape { heads: 2, ffn: 16, from_teacher_layer: 0, ..LayerShape::default() }];
     Config { layers, positions: 514, ..tiny() }
 }
 
