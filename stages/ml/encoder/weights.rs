@@ -1,17 +1,18 @@
-//! Weights on the host, under Hugging Face's names: safetensors in and out.
+//! Weights on the host, under Hugging Face's names.
+
+mod checkpoint;
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    error::Error,
     path::{Path, PathBuf},
 };
 
-use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, View, serialize_to_file, tensor::TensorView};
+use safetensors::{Dtype, View, serialize_to_file};
 use stage_contract::StageError;
 
-use text::folder;
+use self::checkpoint::each;
+pub use self::checkpoint::floats;
 
 /// A tensor on the host, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,16 +31,17 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads the weights of a model folder, in one file or in shards, in f32, f16 or bf16; everything becomes f32. Tensors
+    /// Reads the weights of a model folder, safetensors or what `torch.save` wrote, in one file or in shards, in f32, f16 or
+    /// bf16; everything becomes f32. Tensors
     /// whose names begin as one of `unused` are left out.
     ///
     /// # Errors
     /// Unreadable, damaged, of another number type, or with a value that is no number; names the file and the tensor.
     pub fn load(model: &Path, unused: &[&str]) -> Result<Self, StageError> {
-        let arrays = each(model, unused, |path, name, view| {
-            let values = floats(view.dtype(), view.data());
+        let arrays = each(model, unused, |path, name, stored| {
+            let values = floats(stored.dtype, &stored.bytes()?);
             if values.iter().all(|value| value.is_finite()) {
-                return Ok(Array { shape: view.shape().to_vec(), values });
+                return Ok(Array { shape: stored.shape.clone(), values });
             }
             Err(StageError::new(format!("{}: {name} holds values that are not finite", path.display()))
                 .help("use another checkpoint of this model: the training that made this one went wrong"))
@@ -52,7 +54,7 @@ impl Weights {
     /// # Errors
     /// Unreadable, not whole, or of another number type.
     pub fn shapes(model: &Path, unused: &[&str]) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
-        each(model, unused, |_, _, view| Ok(view.shape().to_vec()))
+        each(model, unused, |_, _, stored| Ok(stored.shape.clone()))
     }
 
     /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
@@ -138,76 +140,6 @@ impl Weights {
             format!("{}: ", self.origin.display())
         }
     }
-}
-
-/// Reads every tensor of a model folder that a token classifier uses, under the name that it has without wrappers.
-fn each<T>(
-    model: &Path,
-    unused: &[&str],
-    mut read: impl FnMut(&Path, &str, &TensorView<'_>) -> Result<T, StageError>,
-) -> Result<BTreeMap<String, T>, StageError> {
-    let mut found = BTreeMap::new();
-    for path in folder::weights(model)? {
-        let bytes = folder::read(&path)?;
-        for (name, view) in tensors(&path, &bytes, unused)? {
-            let value = read(&path, &name, &view)?;
-            if found.insert(name.clone(), value).is_some() {
-                return Err(StageError::new(format!("{}: there are two tensors {name}", path.display()))
-                    .help("use a checkpoint as transformers saves it"));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// What training with several GPUs (`DataParallel`) and `torch.compile` put before the names of all tensors.
-const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
-
-fn unwrapped(mut name: &str) -> &str {
-    while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
-        name = inner;
-    }
-    name
-}
-
-/// The tensors of a file that a token classifier uses, all of a type that [`floats`] knows.
-fn tensors<'a>(
-    path: &Path,
-    bytes: &'a [u8],
-    unused: &[&str],
-) -> Result<Vec<(String, TensorView<'a>)>, StageError> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
-    let mut tensors: Vec<_> =
-        tensors.into_iter().map(|(name, view)| (unwrapped(&name).to_owned(), view)).collect();
-    // In the order of a hash until now, and the first mistake should be the same every time.
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    let used = tensors.into_iter().filter(|(name, _)| !unused.iter().any(|unused| name.starts_with(unused)));
-    used.map(|(name, view)| match view.dtype() {
-        Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok((name, view)),
-        other => Err(StageError::new(format!("{}: {name} is {other:?}", path.display()))
-            .help("save the model in float32, float16 or bfloat16")),
-    })
-    .collect()
-}
-
-/// Little-endian numbers as f32; none for a type that [`tensors`] refuses.
-#[must_use]
-pub fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
-    let half = |convert: fn([u8; 2]) -> f32| {
-        let (numbers, _) = bytes.as_chunks::<2>();
-        numbers.iter().map(|n| convert(*n)).collect()
-    };
-    match dtype {
-        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect(),
-        Dtype::F16 => half(|n| f16::from_le_bytes(n).to_f32()),
-        Dtype::BF16 => half(|n| bf16::from_le_bytes(n).to_f32()),
-        _ => Vec::new(),
-    }
-}
-
-fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
-    StageError::because(format!("{} is truncated or no safetensors file", path.display()), source)
-        .help("copy it again from the model's own repository")
 }
 
 impl View for &Array {

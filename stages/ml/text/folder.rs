@@ -17,6 +17,10 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "model.safetensors";
 /// Where the tensors are, when the weights are in several files.
 pub const INDEX: &str = "model.safetensors.index.json";
+/// The weights as `torch.save` wrote them, where there are no safetensors.
+pub const PYTORCH: &str = "pytorch_model.bin";
+/// Where the tensors are, when they are in several such files.
+pub const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 /// The tokenizer, ready for use.
 pub const TOKENIZER: &str = "tokenizer.json";
 /// The vocabulary of a `SentencePiece` tokenizer.
@@ -41,7 +45,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>, StageError> {
     if bytes.starts_with(POINTER) { Err(pointer(path)) } else { Ok(bytes) }
 }
 
-fn pointer(path: &Path) -> StageError {
+/// That a file is a Git LFS pointer, and how to get what it points to.
+#[must_use]
+pub fn pointer(path: &Path) -> StageError {
     let folder = quoted(path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")));
     StageError::new(format!("{} is a Git LFS pointer and not the file itself", path.display())).help(format!(
         "fetch what it points to: `git -C {folder} lfs install --local && git -C {folder} lfs pull`, or where the folder \
@@ -72,20 +78,26 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// The safetensors files with the weights: one, or the shards that the index names, in name order.
+/// The files with the weights, safetensors before what `torch.save` wrote: one, or the shards that the index names, in name
+/// order.
 ///
 /// # Errors
 /// There are none, a shard is missing, or the index names a file elsewhere.
 pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
-    let whole = folder.join(WEIGHTS);
-    if whole.exists() {
-        return Ok(vec![whole]);
+    for (whole, index) in [(WEIGHTS, INDEX), (PYTORCH, PYTORCH_INDEX)] {
+        let (whole, index) = (folder.join(whole), folder.join(index));
+        if whole.exists() {
+            return Ok(vec![whole]);
+        }
+        if index.exists() {
+            return shards(folder, &index);
+        }
     }
-    let index = folder.join(INDEX);
-    if !index.exists() {
-        return Err(without_weights(folder));
-    }
-    let Index { weight_map } = json(&index)?;
+    Err(without_weights(folder))
+}
+
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let Index { weight_map } = json(index)?;
     let names: BTreeSet<String> = weight_map.into_values().collect();
     let wrong = |message: String| {
         Err(StageError::new(format!("{}: {message}", index.display()))
@@ -107,19 +119,21 @@ pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
-fn starts_as_pointer(path: &Path) -> bool {
+/// Whether a file is a Git LFS pointer.
+#[must_use]
+pub fn is_pointer(path: &Path) -> bool {
     let mut start = [0; POINTER.len()];
     fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *POINTER
 }
 
 fn without_weights(folder: &Path) -> StageError {
     let shown = folder.display();
-    let there = |names: &[&'static str]| names.iter().copied().find(|name| folder.join(name).exists());
-    match there(&["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"]) {
-        Some(name) if starts_as_pointer(&folder.join(name)) => pointer(&folder.join(name)),
-        Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, and only safetensors are read"))
+    let other = ["tf_model.h5", "flax_model.msgpack"].into_iter().find(|name| folder.join(name).exists());
+    match other {
+        Some(name) if is_pointer(&folder.join(name)) => pointer(&folder.join(name)),
+        Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, which is not read"))
             .help(format!("convert them where transformers and torch are installed: {}", convert("AutoModelForTokenClassification", folder))),
-        None => StageError::new(format!("{shown} has no {WEIGHTS}"))
+        None => StageError::new(format!("{shown} has no {WEIGHTS} and no {PYTORCH}"))
             .help("name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or sentencepiece.bpe.model"),
     }
 }
@@ -214,6 +228,18 @@ mod tests {
     }
 
     #[test]
+    fn what_torch_wrote_is_taken_where_there_are_no_safetensors() {
+        let index = r#"{"weight_map": {"a": "pytorch_model-1.bin"}}"#;
+        let folder = folder(&[(PYTORCH_INDEX, index), ("pytorch_model-1.bin", "")]);
+        let file = |name: &str| vec![folder.path().join(name)];
+        assert_eq!(weights(folder.path()).expect("a shard"), file("pytorch_model-1.bin"));
+        for name in [PYTORCH, WEIGHTS] {
+            fs::write(folder.path().join(name), "").expect("written");
+            assert_eq!(weights(folder.path()).expect("whole"), file(name));
+        }
+    }
+
+    #[test]
     fn an_index_leads_nowhere_else() {
         for name in ["../x.safetensors", "/etc/passwd", ""] {
             let index = serde_json::json!({"weight_map": {"a": name}}).to_string();
@@ -226,8 +252,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_a_way_to_get_it() {
         for (files, message, help) in [
-            (&[("pytorch_model.bin", "")][..], "pytorch_model.bin alone", "AutoModelForTokenClassification"),
-            (&[][..], "has no model.safetensors", "Hugging Face layout"),
+            (&[("tf_model.h5", "")][..], "tf_model.h5 alone", "AutoModelForTokenClassification"),
+            (&[][..], "has no model.safetensors and no pytorch_model.bin", "Hugging Face layout"),
         ] {
             let error = weights(folder(files).path()).expect_err(message);
             assert!(error.to_string().contains(message), "{error}");

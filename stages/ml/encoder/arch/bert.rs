@@ -33,20 +33,20 @@ impl Architecture for Bert {
     fn tensors(&self) -> &'static Tensors {
         &const {
             Tensors {
-            word: "bert.embeddings.word_embeddings",
-            positions: Some("bert.embeddings.position_embeddings"),
-            types: Some("bert.embeddings.token_type_embeddings"),
-            norm: Part::norm("bert.embeddings.LayerNorm"),
-            layers: "bert.encoder.layer",
-            parts: &post_norm::parts(post_norm::NAMES),
-            shared: &[],
-            head: "classifier",
-            unused: &[
-                "cls.",
-                "bert.pooler.",
-                "bert.embeddings.position_ids",
-                "bert.embeddings.token_type_ids",
-            ],
+                word: "bert.embeddings.word_embeddings",
+                positions: Some("bert.embeddings.position_embeddings"),
+                types: Some("bert.embeddings.token_type_embeddings"),
+                norm: Part::norm("bert.embeddings.LayerNorm"),
+                layers: "bert.encoder.layer",
+                parts: &post_norm::parts(post_norm::NAMES),
+                shared: &[],
+                head: "classifier",
+                unused: &[
+                    "cls.",
+                    "bert.pooler.",
+                    "bert.embeddings.position_ids",
+                    "bert.embeddings.token_type_ids",
+                ],
             }
         }
     }

@@ -50,12 +50,12 @@ impl Architecture for Deberta {
     fn tensors(&self) -> &'static Tensors {
         &const {
             Tensors {
-            word: "deberta.embeddings.word_embeddings",
-            positions: None,
-            types: None,
-            norm: Part::norm("deberta.embeddings.LayerNorm"),
-            layers: "deberta.encoder.layer",
-            parts: &post_norm::parts([
+                word: "deberta.embeddings.word_embeddings",
+                positions: None,
+                types: None,
+                norm: Part::norm("deberta.embeddings.LayerNorm"),
+                layers: "deberta.encoder.layer",
+                parts: &post_norm::parts([
                     "attention.self.query_proj",
                     "attention.self.key_proj",
                     "attention.self.value_proj",
@@ -65,19 +65,19 @@ impl Architecture for Deberta {
                     "output.dense",
                     "output.LayerNorm",
                 ]),
-            shared: &[
-                Part::Relative { name: "deberta.encoder.rel_embeddings" },
-                Part::norm("deberta.encoder.LayerNorm"),
-            ],
-            head: "classifier",
-            unused: &[
-                "lm_predictions.",
-                "mask_predictions.",
-                "cls.",
-                "pooler.",
-                "deberta.embeddings.position_embeddings",
-                "deberta.embeddings.position_ids",
-            ],
+                shared: &[
+                    Part::Relative { name: "deberta.encoder.rel_embeddings" },
+                    Part::norm("deberta.encoder.LayerNorm"),
+                ],
+                head: "classifier",
+                unused: &[
+                    "lm_predictions.",
+                    "mask_predictions.",
+                    "cls.",
+                    "pooler.",
+                    "deberta.embeddings.position_embeddings",
+                    "deberta.embeddings.position_ids",
+                ],
             }
         }
     }

@@ -33,12 +33,12 @@ impl Architecture for DistilBert {
     fn tensors(&self) -> &'static Tensors {
         &const {
             Tensors {
-            word: "distilbert.embeddings.word_embeddings",
-            positions: Some("distilbert.embeddings.position_embeddings"),
-            types: None,
-            norm: Part::norm("distilbert.embeddings.LayerNorm"),
-            layers: "distilbert.transformer.layer",
-            parts: &post_norm::parts([
+                word: "distilbert.embeddings.word_embeddings",
+                positions: Some("distilbert.embeddings.position_embeddings"),
+                types: None,
+                norm: Part::norm("distilbert.embeddings.LayerNorm"),
+                layers: "distilbert.transformer.layer",
+                parts: &post_norm::parts([
                     "attention.q_lin",
                     "attention.k_lin",
                     "attention.v_lin",
@@ -48,9 +48,9 @@ impl Architecture for DistilBert {
                     "ffn.lin2",
                     "output_layer_norm",
                 ]),
-            shared: &[],
-            head: "classifier",
-            unused: &["vocab_", "distilbert.embeddings.position_ids"],
+                shared: &[],
+                head: "classifier",
+                unused: &["vocab_", "distilbert.embeddings.position_ids"],
             }
         }
     }

@@ -89,15 +89,15 @@ impl Architecture for ModernBert {
     fn tensors(&self) -> &'static Tensors {
         &const {
             Tensors {
-            word: "model.embeddings.tok_embeddings",
-            positions: None,
-            types: None,
-            norm: Part::gain("model.embeddings.norm", false),
-            layers: "model.layers",
-            parts: &PARTS,
-            shared: &SHARED,
-            head: "classifier",
-            unused: &["decoder."],
+                word: "model.embeddings.tok_embeddings",
+                positions: None,
+                types: None,
+                norm: Part::gain("model.embeddings.norm", false),
+                layers: "model.layers",
+                parts: &PARTS,
+                shared: &SHARED,
+                head: "classifier",
+                unused: &["decoder."],
             }
         }
     }

@@ -38,20 +38,20 @@ impl Architecture for Roberta {
     fn tensors(&self) -> &'static Tensors {
         &const {
             Tensors {
-            word: "roberta.embeddings.word_embeddings",
-            positions: Some("roberta.embeddings.position_embeddings"),
-            types: Some("roberta.embeddings.token_type_embeddings"),
-            norm: Part::norm("roberta.embeddings.LayerNorm"),
-            layers: "roberta.encoder.layer",
-            parts: &post_norm::parts(post_norm::NAMES),
-            shared: &[],
-            head: "classifier",
-            unused: &[
-                "lm_head.",
-                "roberta.pooler.",
-                "roberta.embeddings.position_ids",
-                "roberta.embeddings.token_type_ids",
-            ],
+                word: "roberta.embeddings.word_embeddings",
+                positions: Some("roberta.embeddings.position_embeddings"),
+                types: Some("roberta.embeddings.token_type_embeddings"),
+                norm: Part::norm("roberta.embeddings.LayerNorm"),
+                layers: "roberta.encoder.layer",
+                parts: &post_norm::parts(post_norm::NAMES),
+                shared: &[],
+                head: "classifier",
+                unused: &[
+                    "lm_head.",
+                    "roberta.pooler.",
+                    "roberta.embeddings.position_ids",
+                    "roberta.embeddings.token_type_ids",
+                ],
             }
         }
     }
