@@ -19,6 +19,7 @@ mod scale;
 mod scatter;
 mod section;
 mod table;
+mod wide;
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,7 @@ use crate::{
     watch::tell,
 };
 
-use self::results::StageResult;
+use self::{results::StageResult, wide::wide};
 
 /// By this a page of ours is known, and may be replaced.
 pub const GENERATOR: &str =
@@ -100,11 +101,6 @@ fn summary(results: &[StageResult<'_>]) -> String {
 fn anchor(heading: &str) -> String {
     let words = heading.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("-")
-}
-
-/// What may be wider than the window.
-fn wide(label: &str, content: &Markup) -> Markup {
-    html! { div.wide role="region" tabindex="0" aria-label=(label) { (content) } }
 }
 
 fn pipeline(project: &Project<'_>, results: &[StageResult<'_>]) -> Markup {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use stage_contract::report::{Bound, Gate, number};
 
-use super::{figures::px, scale::Scale, wide};
+use super::{figures::px, scale::Scale, wide::wide};
 
 /// A row for each gate, with its stage.
 pub(super) fn gates(gates: &[(&str, &Gate)]) -> Markup {

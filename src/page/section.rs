@@ -12,6 +12,7 @@ use super::{
     results::StageResult,
     scatter::scatter,
     table::table,
+    wide::wide,
 };
 
 /// In the place of what holds text, on a page without.
@@ -107,7 +108,7 @@ fn draw(block: &Block) -> Markup {
         Block::Lines(chart) => lines(chart),
         Block::Scatter(chart) => scatter(chart),
         Block::Intervals(chart) => intervals(chart),
-        Block::HeatMap(map) => super::wide(&map.title, &heat_map(map)),
+        Block::HeatMap(map) => wide(&map.title, &heat_map(map)),
         Block::Passages(found) => passages(found),
         // Those of all stages stand above, as one table.
         Block::Gates(_) => html! {},

@@ -5,7 +5,7 @@ use stage_contract::report::{Better, Cell, Column, Fold, Measure, Table, number}
 
 use super::{
     figures::{better, interval, with_unit},
-    wide,
+    wide::wide,
 };
 
 pub(super) fn table(table: &Table) -> Markup {
