@@ -25,9 +25,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use digest::Digest;
+pub use found::Unreadable;
 pub use machine::Machine;
 pub use memo::Memo;
-pub use tree::{Observed, Unreadable, observe};
+pub use tree::{Observed, observe};
 pub use writes::Writes;
 
 use crate::pipeline::{Node, Work};

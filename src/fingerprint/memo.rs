@@ -6,8 +6,9 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
+    found::Unreadable,
     known::Known,
-    tree::{Observed, Unreadable, observe_with},
+    tree::{Observed, observe_with},
 };
 
 /// What was observed during this process, so that nothing is hashed twice.

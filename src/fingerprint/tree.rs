@@ -1,46 +1,17 @@
 //! The content of a file or folder, and whether it moved since.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use stage_contract::Shape;
-use thiserror::Error;
 
 use super::{
     Digest,
-    found::Found,
+    found::{Found, Unreadable},
     stat::{Moment, Stat},
 };
-
-/// A file or folder whose content cannot be read.
-#[derive(Debug, Error)]
-pub enum Unreadable {
-    /// It does not exist.
-    #[error("{} does not exist", .0.display())]
-    Missing(PathBuf),
-    /// A symbolic link leads back to a folder that contains it.
-    #[error("{} leads back to a folder above it", .0.display())]
-    Loop(PathBuf),
-    /// Neither file nor folder.
-    #[error("{} is neither a file nor a folder", .0.display())]
-    Special(PathBuf),
-    /// The system says no.
-    #[error("cannot read {}", .0.display())]
-    Io(PathBuf, #[source] io::Error),
-}
-
-impl Unreadable {
-    pub(super) fn io(path: &Path, error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound {
-            Self::Missing(path.to_owned())
-        } else {
-            Self::Io(path.to_owned(), error)
-        }
-    }
-}
 
 /// A file or folder as it was at one moment.
 #[derive(Clone, Debug)]
