@@ -3,7 +3,9 @@
 //! [`Pipeline::load`] is the whole way from the file to this; below it, one file per thing it understands.
 
 mod claim;
+mod collisions;
 mod command;
+mod file;
 mod fill;
 mod grammar;
 mod graph;
@@ -11,6 +13,9 @@ mod instances;
 mod keys;
 mod links;
 mod load;
+mod locations;
+mod marker;
+mod node;
 mod outputs;
 mod overrides;
 mod params;
@@ -26,23 +31,21 @@ use std::{
     path::PathBuf,
 };
 
-use serde_json::{Value, json};
-use stage_contract::{AnyStage, Invalid, Kind, StageKind};
+use stage_contract::Invalid;
 
-use crate::problem::{Code, Location, Problem};
+use self::locations::NodeLocations;
+use crate::problem::{Code, Problem};
 
-pub use claim::{MARKER, is_pipeline};
 pub use command::{Piece, Template};
+pub use file::{DEFAULT_FILE, is_pipeline, lock_file};
 pub use grammar::grammar;
 pub(crate) use keys::offer;
 pub use links::Links;
-pub use load::lock_file;
+pub use marker::MARKER;
+pub use node::{Node, Origin, Out, Source, Wire, Work};
 pub use overrides::Override;
 pub use scheduling::{MACHINE, Scheduling, too_much};
 pub(crate) use sources::LACKING;
-
-/// The pipeline file where `--file` names no other.
-pub const DEFAULT_FILE: &str = "pipeline.toml";
 
 /// A whole pipeline file, checked.
 pub struct Pipeline {
@@ -66,15 +69,6 @@ pub struct Pipeline {
     pub nodes: Vec<Node>,
     /// Where each node stands in its file, in the order of `nodes`.
     locations: Vec<NodeLocations>,
-}
-
-/// Where to underline what is said about a node.
-struct NodeLocations {
-    header: Location,
-    inputs: BTreeMap<String, Location>,
-    outputs: BTreeMap<String, Location>,
-    resources: BTreeMap<String, Location>,
-    parameters: params::ParameterLocations,
 }
 
 impl Pipeline {
@@ -129,9 +123,7 @@ impl Pipeline {
         let id = &self.nodes[node].id;
         self.locations[node].blame(Code::Preflight, invalid, &format!("stage `{id}` will not start"))
     }
-}
 
-impl Pipeline {
     /// What keeps an output from its place, underlined where the file declares it.
     #[must_use]
     pub fn misplaced(&self, node: usize, output: &str, code: Code, message: String) -> Problem {
@@ -147,118 +139,4 @@ impl Pipeline {
         too_much(resource, wanted, total)
             .at(locations.resources.get(resource).unwrap_or(&locations.header), "more than this machine has")
     }
-}
-
-impl NodeLocations {
-    /// Underlines the input, else the parameter that `invalid` names, else the stage's header.
-    fn blame(&self, code: Code, invalid: &Invalid, otherwise: &str) -> Problem {
-        let named = invalid.at.as_deref();
-        let input = named.and_then(|name| self.inputs.get(name));
-        let place = input.or_else(|| self.parameters.value(&named?.split('.').collect::<Vec<_>>()));
-        let problem = Problem::invalid(code, invalid);
-        match (place, named) {
-            (Some(place), Some(name)) => {
-                let typed = invalid.help.as_deref().and_then(|help| overrides::typed(help, place, name));
-                let problem = problem.at(place, "this");
-                match typed {
-                    Some(help) => problem.help(help),
-                    None => problem,
-                }
-            }
-            // A default: the file does not say it, so the message must name it.
-            (None, Some(name)) => problem.at(&self.header, format!("{otherwise}: `{name}`")),
-            (_, None) => problem.at(&self.header, otherwise),
-        }
-    }
-}
-
-/// One entry of `[sources]`.
-pub struct Source {
-    /// `sources.<id>`.
-    pub id: String,
-    /// Relative to the root.
-    pub path: PathBuf,
-    /// What lies there.
-    pub kind: Kind,
-}
-
-/// One `[stage.<id>]`.
-pub struct Node {
-    /// The table's name; of an instance (`foreach`, `matrix`) `<table>@<key>`.
-    pub id: String,
-    /// The table's name.
-    pub family: String,
-    /// The stage's name: `use`, else the id.
-    pub uses: String,
-    /// What is to be done.
-    pub work: Work,
-    /// Its own, else the pipeline's; what it draws from is mixed from this and the family.
-    pub seed: u64,
-    /// How it is executed; no part of its key.
-    pub scheduling: Scheduling,
-    /// Wired inputs, by port name.
-    pub inputs: Vec<Wire>,
-    /// Outputs, in declared order.
-    pub outputs: Vec<Out>,
-}
-
-impl Node {
-    /// All parameters, defaults filled in.
-    #[must_use]
-    pub fn parameters(&self) -> Value {
-        match &self.work {
-            Work::Stage { stage, .. } => stage.parameters(),
-            Work::Command { run } => json!({ "run": run }),
-        }
-    }
-}
-
-/// What a node does.
-pub enum Work {
-    /// A stage of the registry with its parameters set.
-    Stage {
-        /// Its kind.
-        kind: StageKind,
-        /// Its parameters.
-        stage: Box<dyn AnyStage>,
-    },
-    /// The runner's own stage `command`: `sh -c` in the root, `{name}` still to be filled in.
-    Command {
-        /// The command line as written.
-        run: String,
-    },
-}
-
-/// An input and where it comes from.
-pub struct Wire {
-    /// The port.
-    pub port: String,
-    /// Its origin.
-    pub from: Origin,
-}
-
-/// Where an input comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Index into [`Pipeline::sources`].
-    Source(usize),
-    /// An output of an earlier node.
-    Output {
-        /// Index into [`Pipeline::nodes`].
-        node: usize,
-        /// Its name.
-        output: String,
-    },
-}
-
-/// An output.
-pub struct Out {
-    /// `<stage>.<name>`.
-    pub name: String,
-    /// What it is.
-    pub kind: Kind,
-    /// Where it is published, relative to the root: `artifacts/<stage>/<name>[.ext]`, or as a command declares.
-    pub published: PathBuf,
-    /// The same, links resolved: see [`Links::resolve`].
-    pub resolved: PathBuf,
 }

@@ -1,60 +1,17 @@
-//! Two pipeline files must not publish to one place. No file lists all pipelines, so every folder of
-//! artifacts says whose it is, and the cache knows of each output that a command declares who placed it.
+//! Two pipeline files must not publish an output to one place: the cache knows of each output that a command declares
+//! who placed it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
 };
 
 use stage_contract::Registry;
 
-use super::{Pipeline, lock_file};
-use crate::problem::{Code, Problem, Problems};
-
-/// A file of this name in a folder of artifacts holds the path of the pipeline file that publishes there.
-pub const MARKER: &str = ".pipeline";
+use super::Pipeline;
+use crate::problem::{Code, Problems};
 
 impl Pipeline {
-    /// The marker to write when publishing, relative to the root, and its content.
-    #[must_use]
-    pub fn marker(&self) -> (PathBuf, String) {
-        (self.artifacts.join(MARKER), format!("{}\n", self.file.display()))
-    }
-
-    /// Looks whether another pipeline file publishes to the same folder.
-    ///
-    /// # Errors
-    /// When one does, and is still there.
-    pub fn expect_unclaimed(&self) -> Result<(), Problem> {
-        let stages = self.nodes.iter().map(|node| self.artifacts.join(&node.id));
-        match std::iter::once(self.artifacts.clone())
-            .chain(stages)
-            .find_map(|folder| self.other_owner(folder))
-        {
-            Some((folder, owner)) => Err(self.taken(&folder, &owner)),
-            None => Ok(()),
-        }
-    }
-
-    fn other_owner(&self, folder: PathBuf) -> Option<(PathBuf, String)> {
-        let owner = fs::read_to_string(self.root.join(&folder).join(MARKER)).ok()?;
-        let owner = owner.trim_end().to_owned();
-        let alive = Path::new(&owner) != self.file && self.root.join(&owner).is_file();
-        alive.then_some((folder, owner))
-    }
-
-    fn taken(&self, folder: &Path, owner: &str) -> Problem {
-        let shown = folder.display();
-        let problem = Problem::new(Code::NameTaken, format!("`{owner}` publishes to `{shown}` already"));
-        let other = if folder == self.artifacts && self.artifacts != Path::new("artifacts") {
-            "give this file a name of its own"
-        } else {
-            "give that file another name"
-        };
-        problem.help(format!("{other}, with `[pipeline]` and `name = \"..\"` in it"))
-    }
-
     /// Looks whether outputs of these nodes go where another pipeline file publishes, or into a folder that it
     /// publishes, or would replace a folder in which it does; `claims` says whose a place is. Who is gone, or
     /// publishes there no longer, has no claim.
@@ -131,18 +88,4 @@ impl ParameterLocations {
             Self::Known(places) => places.contains(place),
         }
     }
-}
-
-/// Whether a file is a pipeline file, as far as that shows without understanding it.
-#[must_use]
-pub fn is_pipeline(path: &Path) -> bool {
-    let is_toml = path.extension().is_some_and(|extension| extension == "toml") && path.is_file();
-    let table = || fs::read_to_string(path).ok()?.parse::<toml::Table>().ok();
-    is_toml && table().is_some_and(|table| table.get("stage").is_some_and(toml::Value::is_table))
-}
-
-/// The pipeline file whose lock lies at this path, or will.
-pub(super) fn locked_by(root: &Path, path: &Path) -> Option<PathBuf> {
-    let file = path.with_extension("toml");
-    (lock_file(&file) == path && is_pipeline(&root.join(&file))).then_some(file)
 }

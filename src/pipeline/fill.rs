@@ -13,8 +13,7 @@ use toml::{
 
 use super::{
     command::{Piece, Template},
-    instances::{KEYS, plain},
-    keys::{Table, Value, choose, nearest, type_name},
+    keys::{EXPANSION_KEYS, Table, Value, choose, nearest, plain, type_name},
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
@@ -42,7 +41,7 @@ pub(super) fn fill<'a>(table: &Table<'a>, bindings: &Bindings<'a>, problems: &mu
     let mut filled = DeTable::new();
     for (key, value) in table.entries {
         let name: &str = key.get_ref();
-        if KEYS.contains(&name) {
+        if EXPANSION_KEYS.contains(&name) {
             continue;
         }
         let value = if command && name == "params" { blanks.command(value) } else { blanks.value(value) };

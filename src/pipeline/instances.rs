@@ -15,12 +15,9 @@ use toml::{
 
 use super::{
     fill::{Binding, fill},
-    keys::{Table, Value, expect_name, is_name, type_name, wrong_type},
+    keys::{Table, Value, expect_name, is_name, plain, type_name, wrong_type},
 };
 use crate::problem::{Code, Location, Problem, Problems};
-
-/// The keys of a stage that are read here.
-pub(super) const KEYS: [&str; 2] = ["foreach", "matrix"];
 
 /// More instances than these are a slip, and not a study.
 const MOST: usize = 256;
@@ -233,17 +230,6 @@ fn axis<'a>(
 
 fn is_key_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
-}
-
-/// A value as ids and texts say it: one spelling for each value.
-pub(super) fn plain(value: &DeValue<'_>) -> Option<String> {
-    Some(match value {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Boolean(yes) => yes.to_string(),
-        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string(),
-        DeValue::Float(number) => format!("{:?}", number.as_str().parse::<f64>().ok()?),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => return None,
-    })
 }
 
 fn empty(key: &str, example: &str, place: &Location) -> Problem {

@@ -36,6 +36,9 @@ pub(super) const STAGE_KEYS: [&str; 14] = [
     "matrix", // how often
 ];
 
+/// Those of [`STAGE_KEYS`] that expand one table into several stages.
+pub(super) const EXPANSION_KEYS: [&str; 2] = ["foreach", "matrix"];
+
 /// What a command's output may say, where it is more than a path.
 pub(super) const OUTPUT_KEYS: [&str; 2] = ["path", "kind"];
 
@@ -134,6 +137,17 @@ pub(super) fn whole(value: &DeValue<'_>) -> Option<u64> {
         DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
         _ => None,
     }
+}
+
+/// A value as ids and texts say it: one spelling for each value.
+pub(super) fn plain(value: &DeValue<'_>) -> Option<String> {
+    Some(match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Boolean(yes) => yes.to_string(),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string(),
+        DeValue::Float(number) => format!("{:?}", number.as_str().parse::<f64>().ok()?),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => return None,
+    })
 }
 
 pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {

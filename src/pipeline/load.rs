@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use stage_contract::Registry;
 
 use super::{
-    DEFAULT_FILE, Node, Origin, Override, Pipeline, Source, Wire,
+    Pipeline, collisions,
+    file::{DEFAULT_FILE, artifacts, lock_file},
     graph::Graph,
-    keys::{PIPELINE_KEYS, TOP_KEYS, Table, expect_name},
+    keys::{TOP_KEYS, Table},
     links::Links,
-    outputs, paths, scheduling,
+    node::{Node, Origin, Source, Wire},
+    overrides::Override,
+    paths, scheduling,
     sources::{self, DraftSource},
     stages::{self, Draft, Scene},
     wires,
@@ -106,8 +109,8 @@ fn understand(
         (Path::new("cache"), "the cache"),
         (Path::new(".git"), "the repository"),
     ];
-    let protected = outputs::protected(root, &own, &sources, &drafts, &mut links);
-    outputs::expect_apart(&artifacts, &drafts, &protected, &mut links, problems);
+    let protected = collisions::protected(root, &own, &sources, &drafts, &mut links);
+    collisions::expect_apart(&artifacts, &drafts, &protected, &mut links, problems);
     let produced: Vec<_> = drafts
         .iter()
         .flat_map(|d| d.outputs.iter().flatten())
@@ -176,38 +179,6 @@ impl Pipeline {
 
 fn source(draft: DraftSource) -> Option<Source> {
     Some(Source { id: draft.id, path: draft.path?.0, kind: draft.kind? })
-}
-
-/// `pipeline.toml` publishes to `artifacts/`, any other file to a folder in it: `[pipeline] name`, else
-/// the folder that the file is in, else (in the root) the file's own name.
-fn artifacts(file: &Path, top: &Table<'_>, problems: &mut Problems) -> PathBuf {
-    let mut name = None;
-    if let Some(table) = top.table("pipeline", "[pipeline]", problems) {
-        table.expect_keys("`[pipeline]`", &PIPELINE_KEYS, problems);
-        if let Some((text, place)) = table.string("name", problems) {
-            expect_name("pipeline", text, &place, problems);
-            name = Some(text.to_owned());
-        }
-    }
-    let root = PathBuf::from("artifacts");
-    if file == Path::new(DEFAULT_FILE) {
-        return root;
-    }
-    let folder = file.parent().and_then(Path::file_name).or_else(|| file.file_stem());
-    match name {
-        Some(name) => root.join(name),
-        None => folder.map_or_else(|| root.clone(), |folder| root.join(folder)),
-    }
-}
-
-/// The lock file of a pipeline file: with `.lock` for `.toml`, beside it.
-#[must_use]
-pub fn lock_file(file: &Path) -> PathBuf {
-    if file.extension().is_some_and(|extension| extension == "toml") {
-        file.with_extension("lock")
-    } else {
-        PathBuf::from(format!("{}.lock", file.display()))
-    }
 }
 
 fn edges(wires: &[Vec<Wire>]) -> impl Iterator<Item = (usize, usize)> {

@@ -1,21 +1,15 @@
-//! Outputs: where each is published, and that no two places meet.
+//! Outputs: where each is published.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use stage_contract::{Kind, Registry, StageKind};
+use stage_contract::{Kind, Port, Registry, StageKind};
 use toml::de::DeValue;
 
 use super::{
-    Out,
-    claim::locked_by,
-    keys::{OUTPUT_KEYS, Table, expect_name, wrong_type},
-    links::Links,
+    keys::{OUTPUT_KEYS, Table, Value, expect_name, wrong_type},
+    node::Out,
     paths,
-    sources::{DraftSource, expect_kind},
-    stages::Draft,
+    sources::expect_kind,
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
@@ -38,7 +32,7 @@ pub(super) fn of_stage(
                 .help(format!("remove `outputs`; find the results in `{}/`", folder.display())),
         );
     }
-    let publish = |port: &stage_contract::Port| {
+    let publish = |port: &Port| {
         let mut path = artifacts.join(id).join(port.name);
         path.set_extension(port.kind.extension);
         (
@@ -82,7 +76,7 @@ fn declared(
     name: &str,
     registry: &Registry,
     table: &Table<'_>,
-    value: &super::keys::Value<'_>,
+    value: &Value<'_>,
     key: &Location,
     problems: &mut Problems,
 ) -> Option<(PathBuf, Kind)> {
@@ -115,185 +109,5 @@ fn declared(
             problems.push(problem.help(format!("write `{name} = \"out/{name}.txt\"`")));
             None
         }
-    }
-}
-
-/// A path that no output may touch, and why.
-pub(super) struct Protected {
-    pub path: PathBuf,
-    /// Where it lies, and where it leads to, absolute.
-    places: [PathBuf; 2],
-    pub what: String,
-    pub place: Option<Location>,
-}
-
-/// The runner's own files, the locks of other pipeline files, and everything that stages read.
-pub(super) fn protected(
-    root: &Path,
-    own: &[(&Path, &str)],
-    sources: &[DraftSource],
-    drafts: &[Draft],
-    links: &mut Links,
-) -> Vec<Protected> {
-    let own = own.iter().map(|(path, what)| (path.to_path_buf(), (*what).to_owned(), None));
-    let sources = sources.iter().filter_map(|source| {
-        let (path, place) = source.path.clone()?;
-        Some((path, format!("the source `sources.{}`", source.id), Some(place)))
-    });
-    let configs = drafts.iter().filter_map(|draft| {
-        let (path, place) = draft.config.clone()?;
-        Some((path, format!("the config of stage `{}`", draft.id), Some(place)))
-    });
-    let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten());
-    let locks = outputs.filter_map(|(out, _)| {
-        let file = locked_by(root, &out.resolved)?;
-        Some((out.resolved.clone(), format!("the lock file of `{}`", file.display()), None))
-    });
-    let found = own.chain(sources).chain(configs).chain(locks);
-    let protected = found.map(|(path, what, place)| {
-        let places = [links.resolve(&path), links.end(&path)].map(|place| links.absolute(&place));
-        Protected { path, places, what, place }
-    });
-    protected.collect()
-}
-
-/// Reports outputs that meet each other or something protected, by their names or by links.
-pub(super) fn expect_apart(
-    artifacts: &Path,
-    drafts: &[Draft],
-    protected: &[Protected],
-    links: &mut Links,
-    problems: &mut Problems,
-) {
-    let folder = [links.resolve(artifacts), links.end(artifacts)].map(|place| links.absolute(&place));
-    let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten().map(move |it| (draft, it)));
-    let mut apart = Apart::default();
-    for (draft, (out, place)) in outputs {
-        let name = format!("{}.{}", draft.id, out.name);
-        let path = out.published.as_path();
-        let lies = links.absolute(&out.resolved);
-        let meets = |other: &&Protected| other.places.iter().any(|other| paths::overlap(&lies, other));
-        if let Some(clash) = protected.iter().find(meets) {
-            problems.push(on_protected(&name, out, place, clash, links));
-            continue;
-        }
-        if folder.iter().any(|folder| folder.starts_with(&lies)) {
-            let message = format!("output `{name}` would replace `{}`", paths::shown(path));
-            let free = artifacts.join(&draft.id).join(&out.name);
-            problems.push(
-                Problem::new(Code::ProtectedPath, message)
-                    .at(place, "all published results lie there")
-                    .help(format!("publish it in a place of its own: `{}`", free.display())),
-            );
-            continue;
-        }
-        for met in apart.meeting(&lies) {
-            if met.draft.family == draft.family && met.draft.id != draft.id && draft.id != draft.family {
-                if !draft.broken {
-                    problems.push(shared(draft, out, place));
-                }
-                continue;
-            }
-            problems.push(meeting(&name, out, met, links).at(place, "this").at(met.place, "and this"));
-        }
-        apart.add(lies, Settled { draft, name, out, place });
-    }
-}
-
-/// An output whose place is its own so far.
-struct Settled<'d> {
-    draft: &'d Draft,
-    name: String,
-    out: &'d Out,
-    place: &'d Location,
-}
-
-/// Outputs by where they lie.
-#[derive(Default)]
-struct Apart<'d> {
-    outputs: Vec<Settled<'d>>,
-    places: BTreeMap<PathBuf, Vec<usize>>,
-}
-
-impl<'d> Apart<'d> {
-    fn add(&mut self, lies: PathBuf, output: Settled<'d>) {
-        self.places.entry(lies).or_default().push(self.outputs.len());
-        self.outputs.push(output);
-    }
-
-    /// Those at this place, above it and below it, in the order of the file.
-    fn meeting(&self, lies: &Path) -> impl Iterator<Item = &Settled<'d>> {
-        let above = lies.ancestors().skip(1).filter_map(|path| self.places.get(path));
-        let below = self.places.range(lies.to_owned()..).take_while(|(path, _)| path.starts_with(lies));
-        let met: BTreeSet<_> = above.chain(below.map(|(_, outputs)| outputs)).flatten().copied().collect();
-        met.into_iter().map(|index| &self.outputs[index])
-    }
-}
-
-/// Two outputs that meet, and the way out.
-fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
-    let (earlier, path, other) = (&met.name, out.published.display(), met.out.published.display());
-    let by_name = paths::overlap(&out.published, &met.out.published);
-    let message = if out.published == met.out.published {
-        format!("outputs `{earlier}` and `{name}` are published at one place, `{path}`")
-    } else if by_name {
-        format!("one output lies inside the other: `{earlier}` at `{other}`, `{name}` at `{path}`")
-    } else if out.resolved == met.out.resolved {
-        let lies = out.resolved.display();
-        format!(
-            "outputs `{earlier}` at `{other}` and `{name}` at `{path}` are one place: links lead to `{lies}`"
-        )
-    } else {
-        format!("one output lies inside the other, by links: `{earlier}` at `{other}`, `{name}` at `{path}`")
-    };
-    let link = links.first(&out.published).or_else(|| links.first(&met.out.published));
-    let help = "publish one of them elsewhere".to_owned();
-    Problem::new(Code::DuplicateOutput, message).help(match link.filter(|_| !by_name) {
-        Some(link) => format!("{help}, or let the link `{}` lead elsewhere", link.display()),
-        None => help,
-    })
-}
-
-/// Instances of one table publish in one place.
-fn shared(draft: &Draft, out: &Out, place: &Location) -> Problem {
-    let message = format!(
-        "output `{}` of all that is expanded from `{}` would lie in one place",
-        out.name, draft.family
-    );
-    Problem::new(Code::DuplicateOutput, message)
-        .at(place, "the same for all")
-        .help(format!("write `{{key}}` in its path: `{} = \"out/{}-{{key}}\"`", out.name, draft.family))
-}
-
-fn on_protected(name: &str, out: &Out, place: &Location, clash: &Protected, links: &Links) -> Problem {
-    let (what, shown) = (&clash.what, paths::shown(&out.published));
-    let lies = links.absolute(&out.resolved);
-    let by_name = paths::overlap(&out.published, &clash.path);
-    let mut message = if clash.places.contains(&lies) {
-        format!("output `{name}` would replace {what}, `{shown}`")
-    } else if clash.places.iter().any(|other| other.starts_with(&lies)) {
-        format!("output `{name}` would replace `{shown}`, where {what} lies")
-    } else {
-        format!("output `{name}` would lie inside {what}, at `{shown}`")
-    };
-    if !by_name {
-        let met = clash.places.iter().find(|other| paths::overlap(&lies, other)).unwrap_or(&clash.places[1]);
-        let names = [(&out.published, &lies), (&clash.path, met)];
-        let linked = names.into_iter().filter(|(path, place)| links.absolute(path) != **place);
-        let linked = linked.map(|(path, place)| format!("`{}` is `{}`", path.display(), links.shown(place)));
-        message = format!("{message}: by links, {}", linked.collect::<Vec<_>>().join(" and "));
-    }
-    let problem = Problem::new(Code::ProtectedPath, message).at(place, "this output");
-    let elsewhere = match links.first(&out.published).or_else(|| links.first(&clash.path)) {
-        Some(link) if !by_name => {
-            format!("publish the output elsewhere, or let the link `{}` lead elsewhere", link.display())
-        }
-        _ => "publish the output elsewhere".to_owned(),
-    };
-    match &clash.place {
-        Some(other) if other.text.name() == place.text.name() => problem
-            .at(other, "read from here")
-            .help(format!("{elsewhere}; to read an output, write `stage.output` and no source")),
-        _ => problem.help(elsewhere),
     }
 }

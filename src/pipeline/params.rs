@@ -1,7 +1,6 @@
 //! A stage's parameters: from `params`, a config file and `--set` to the stage itself.
 
 use std::{
-    collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -11,8 +10,8 @@ use stage_contract::{AnyStage, BadParameter, StageKind};
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    NodeLocations,
     keys::{RUN, Table, nearest},
+    locations::{NodeLocations, ParameterLocations},
     overrides::{Override, offer_at, type_value},
     paths,
     schema::{self, Parameter},
@@ -21,33 +20,6 @@ use crate::{
     manifest::{self, Manifest},
     problem::{Code, Location, Problem, Problems, Text},
 };
-
-/// Where each parameter stands: of its key and of its value, by the dotted path from the table down.
-#[derive(Default)]
-pub(super) struct ParameterLocations(BTreeMap<Vec<String>, (Location, Location)>);
-
-impl ParameterLocations {
-    /// The place of a value, or of the innermost one around it.
-    pub fn value(&self, path: &[&str]) -> Option<&Location> {
-        let mut path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
-        while !path.is_empty() {
-            if let Some((_, value)) = self.0.get(&path) {
-                return Some(value);
-            }
-            path.pop();
-        }
-        None
-    }
-
-    fn key(&self, path: &[String]) -> Option<&Location> {
-        self.0.get(path).map(|(key, _)| key)
-    }
-
-    fn set(&mut self, path: &[String], key: Location, value: Location) {
-        self.0.retain(|known, _| !known.starts_with(path));
-        self.0.insert(path.to_vec(), (key, value));
-    }
-}
 
 /// What the file and the command line say about one stage's parameters.
 #[derive(Default)]
@@ -114,7 +86,7 @@ impl Given {
         let before = problems.len();
         let path = change.path();
         let key = change.parameter_place();
-        self.locations.set(path, key.clone(), key.clone());
+        self.locations.replace(path, key.clone(), key.clone());
         let mut reader =
             Reader { text: change.text(), shift: change.start(), locations: &mut self.locations, problems };
         let value = reader.read(path, &key.span, &change.value());
@@ -124,8 +96,8 @@ impl Given {
             .values
             .entry(first.clone())
             .or_insert_with(|| defaults.get(first).cloned().unwrap_or_default());
-        if !inner.is_empty() && !self.locations.0.contains_key(&path[..1]) {
-            self.locations.0.insert(path[..1].to_vec(), (key.clone(), key));
+        if !inner.is_empty() && self.locations.key(&path[..1]).is_none() {
+            self.locations.insert(&path[..1], key.clone(), key);
         }
         for name in inner {
             if !slot.is_object() {
@@ -313,7 +285,7 @@ impl Reader<'_> {
     fn read(&mut self, path: &[String], key: &Range<usize>, value: &Spanned<DeValue<'_>>) -> Option<Json> {
         let span = value.span().start + self.shift..value.span().end + self.shift;
         let place = self.text.location(span);
-        self.locations.0.insert(path.to_vec(), (self.text.location(key.clone()), place.clone()));
+        self.locations.insert(path, self.text.location(key.clone()), place.clone());
         let inner = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
         match value.get_ref() {
             DeValue::String(text) => Some(Json::String(text.to_string())),

@@ -10,13 +10,14 @@ use stage_contract::{Registry, StageKind};
 use toml::de::DeValue;
 
 use super::{
-    NodeLocations, Out, Override, Work,
     command::{Piece, Template},
     fill::within,
     instances::{self, Instance, is_id},
     keys::{STAGE_KEYS, Table, expect_name, is_name, nearest, offer, wrong_type},
+    locations::NodeLocations,
+    node::{Out, Work},
     outputs,
-    overrides::offer_at,
+    overrides::{Override, offer_at},
     params::{self, Given},
     scheduling::{self, Scheduling},
     schema,

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, path::Path};
 use stage_contract::{Kind, Port, Shape, Spec};
 
 use super::{
-    Origin, Wire,
     keys::{choose, nearest, offer},
+    node::{Origin, Wire},
     sources::DraftSource,
     stages::{Draft, DraftWire, Uses},
 };

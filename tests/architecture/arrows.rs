@@ -30,8 +30,8 @@ impl Room {
 
 /// Every module of the runner that has files of its own, every stage, every package.
 fn rooms() -> Vec<Room> {
-    let modules =
-        ["fingerprint", "store", "executor", "runner", "page"].map(|name| Room::module("src", name));
+    let modules = ["pipeline", "fingerprint", "store", "executor", "runner", "page"]
+        .map(|name| Room::module("src", name));
     let stages = ["annotate", "augment", "evaluate", "generate", "predict", "prune", "split", "teach"];
     let packages =
         ["ml/text", "ml/encoder", "ml/measure", "ml/train", "ml/distillation", "kernels", "contract"];

@@ -1,0 +1,72 @@
+//! Where the file says what it says of a node, for problems to underline.
+
+use std::collections::BTreeMap;
+
+use stage_contract::Invalid;
+
+use super::overrides::typed;
+use crate::problem::{Code, Location, Problem};
+
+/// Where to underline what is said about a node.
+pub(super) struct NodeLocations {
+    pub header: Location,
+    pub inputs: BTreeMap<String, Location>,
+    pub outputs: BTreeMap<String, Location>,
+    pub resources: BTreeMap<String, Location>,
+    pub parameters: ParameterLocations,
+}
+
+impl NodeLocations {
+    /// Underlines the input, else the parameter that `invalid` names, else the stage's header.
+    pub fn blame(&self, code: Code, invalid: &Invalid, otherwise: &str) -> Problem {
+        let named = invalid.at.as_deref();
+        let input = named.and_then(|name| self.inputs.get(name));
+        let place = input.or_else(|| self.parameters.value(&named?.split('.').collect::<Vec<_>>()));
+        let problem = Problem::invalid(code, invalid);
+        match (place, named) {
+            (Some(place), Some(name)) => {
+                let typed = invalid.help.as_deref().and_then(|help| typed(help, place, name));
+                let problem = problem.at(place, "this");
+                match typed {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                }
+            }
+            // A default: the file does not say it, so the message must name it.
+            (None, Some(name)) => problem.at(&self.header, format!("{otherwise}: `{name}`")),
+            (_, None) => problem.at(&self.header, otherwise),
+        }
+    }
+}
+
+/// Where each parameter stands: of its key and of its value, by the dotted path from the table down.
+#[derive(Default)]
+pub(super) struct ParameterLocations(BTreeMap<Vec<String>, (Location, Location)>);
+
+impl ParameterLocations {
+    /// The place of a value, or of the innermost one around it.
+    pub fn value(&self, path: &[&str]) -> Option<&Location> {
+        let mut path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        while !path.is_empty() {
+            if let Some((_, value)) = self.0.get(&path) {
+                return Some(value);
+            }
+            path.pop();
+        }
+        None
+    }
+
+    pub fn key(&self, path: &[String]) -> Option<&Location> {
+        self.0.get(path).map(|(key, _)| key)
+    }
+
+    /// In place of what was known of this parameter, and of all inside of it.
+    pub fn replace(&mut self, path: &[String], key: Location, value: Location) {
+        self.0.retain(|known, _| !known.starts_with(path));
+        self.insert(path, key, value);
+    }
+
+    pub fn insert(&mut self, path: &[String], key: Location, value: Location) {
+        self.0.insert(path.to_vec(), (key, value));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a pipeline is made of: sources, nodes, and the wires between them.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use stage_contract::{AnyStage, Kind, StageKind};
+
+use super::scheduling::Scheduling;
+
+/// One entry of `[sources]`.
+pub struct Source {
+    /// `sources.<id>`.
+    pub id: String,
+    /// Relative to the root.
+    pub path: PathBuf,
+    /// What lies there.
+    pub kind: Kind,
+}
+
+/// One `[stage.<id>]`.
+pub struct Node {
+    /// The table's name; of an instance (`foreach`, `matrix`) `<table>@<key>`.
+    pub id: String,
+    /// The table's name.
+    pub family: String,
+    /// The stage's name: `use`, else the id.
+    pub uses: String,
+    /// What is to be done.
+    pub work: Work,
+    /// Its own, else the pipeline's; what it draws from is mixed from this and the family.
+    pub seed: u64,
+    /// How it is executed; no part of its key.
+    pub scheduling: Scheduling,
+    /// Wired inputs, by port name.
+    pub inputs: Vec<Wire>,
+    /// Outputs, in declared order.
+    pub outputs: Vec<Out>,
+}
+
+impl Node {
+    /// All parameters, defaults filled in.
+    #[must_use]
+    pub fn parameters(&self) -> Value {
+        match &self.work {
+            Work::Stage { stage, .. } => stage.parameters(),
+            Work::Command { run } => json!({ "run": run }),
+        }
+    }
+}
+
+/// What a node does.
+pub enum Work {
+    /// A stage of the registry with its parameters set.
+    Stage {
+        /// Its kind.
+        kind: StageKind,
+        /// Its parameters.
+        stage: Box<dyn AnyStage>,
+    },
+    /// The runner's own stage `command`: `sh -c` in the root, `{name}` still to be filled in.
+    Command {
+        /// The command line as written.
+        run: String,
+    },
+}
+
+/// An input and where it comes from.
+pub struct Wire {
+    /// The port.
+    pub port: String,
+    /// Its origin.
+    pub from: Origin,
+}
+
+/// Where an input comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Index into [`Pipeline::sources`](super::Pipeline::sources).
+    Source(usize),
+    /// An output of an earlier node.
+    Output {
+        /// Index into [`Pipeline::nodes`](super::Pipeline::nodes).
+        node: usize,
+        /// Its name.
+        output: String,
+    },
+}
+
+/// An output.
+pub struct Out {
+    /// `<stage>.<name>`.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is published, relative to the root: `artifacts/<stage>/<name>[.ext]`, or as a command declares.
+    pub published: PathBuf,
+    /// The same, links resolved: see [`Links::resolve`](super::Links::resolve).
+    pub resolved: PathBuf,
+}
