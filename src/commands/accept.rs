@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io};
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Setting, emit, find_all};
+use super::{exit::Exit, options::Setting, output::emit, targets::find_all};
 use crate::{
     runner::{Accepted, Stop, accept, acceptable},
     watch::Format,

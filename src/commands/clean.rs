@@ -9,7 +9,11 @@ use std::{
 
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, emit, open, working_folder};
+use super::{
+    exit::Exit,
+    options::{open, working_folder},
+    output::emit,
+};
 use crate::{
     fingerprint::{Digest, observe},
     pipeline::{Links, Out},

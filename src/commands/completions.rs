@@ -3,7 +3,7 @@
 use clap::Command;
 use clap_complete::{Shell, generate};
 
-use super::{Exit, print};
+use super::{exit::Exit, output::print};
 use crate::runner::Stop;
 
 /// Print the completions for a shell

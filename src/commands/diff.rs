@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Exit, emit, working_folder};
+use super::{exit::Exit, options::working_folder, output::emit};
 use crate::{
     runner::Stop,
     store::{Entry, Store},

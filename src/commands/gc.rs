@@ -12,7 +12,7 @@ use bytesize::ByteSize;
 use serde_json::json;
 use stage_contract::StageError;
 
-use super::{Exit, emit, working_folder};
+use super::{exit::Exit, options::working_folder, output::emit};
 use crate::{
     fingerprint::Key,
     lock::keys_in,

@@ -5,7 +5,11 @@ use std::{fs, io};
 use clap::Subcommand;
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, Machine, PipelineFile, emit, working_folder};
+use super::{
+    exit::Exit,
+    options::{Machine, PipelineFile, working_folder},
+    output::emit,
+};
 use crate::{
     lock::{Conflict, Lock, LockError},
     pipeline::Pipeline,

@@ -10,7 +10,12 @@ use std::{
 
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, PipelineFile, emit, find, forgive, gone, open};
+use super::{
+    exit::Exit,
+    options::{PipelineFile, open},
+    output::{emit, forgive},
+    targets::{find, gone},
+};
 use crate::runner::{MachineOptions, Project, Stop, plan};
 
 /// Show what a stage printed: in its last attempt if that failed, else when its result was made

@@ -6,7 +6,10 @@ use clap::{ArgAction, Command};
 use clap_mangen::{Man, generate_to};
 use stage_contract::StageError;
 
-use super::{Exit, emit, print};
+use super::{
+    exit::Exit,
+    output::{emit, print},
+};
 use crate::runner::Stop;
 
 /// Print the manual page

@@ -6,7 +6,12 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Exit, PipelineFile, emit, is_called, working_folder};
+use super::{
+    exit::Exit,
+    options::{PipelineFile, working_folder},
+    output::emit,
+    targets::is_called,
+};
 use crate::{lock::Lock, pipeline, revision::lock_at, runner::Stop, store::Store};
 
 /// Show every metric of every stage, and how it differs from another revision

@@ -9,7 +9,11 @@ use std::{
 
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, Machine, PipelineFile, emit, open, print};
+use super::{
+    exit::Exit,
+    options::{Machine, PipelineFile, open},
+    output::{emit, print},
+};
 use crate::{
     page::{GENERATOR, page},
     runner::{Stop, plan},

@@ -6,7 +6,12 @@ use std::{collections::BTreeSet, io, num::NonZero};
 
 use stage_contract::{Registry, StageError};
 
-use super::{Exit, Setting, count, emit, find_all, open};
+use super::{
+    exit::Exit,
+    options::{Setting, count, open},
+    output::emit,
+    targets::find_all,
+};
 use crate::{
     executor::{CancelToken, OnRepeat},
     pipeline::{Override, Pipeline},

@@ -5,7 +5,7 @@ use std::io;
 use serde_json::Value;
 use stage_contract::{Port, Registry};
 
-use super::{Exit, emit};
+use super::{exit::Exit, output::emit};
 use crate::{
     pipeline::{grammar, offer},
     runner::Stop,

@@ -6,7 +6,11 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use stage_contract::Registry;
 
-use super::{Exit, Machine, PipelineFile, emit, open, wrapped};
+use super::{
+    exit::Exit,
+    options::{Machine, PipelineFile, open},
+    output::{emit, wrapped},
+};
 use crate::{
     pipeline::{Origin, Pipeline},
     runner::{Next, PlannedNode, Project, State, Stop, expect_free_destinations, plan, told},

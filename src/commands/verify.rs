@@ -9,7 +9,13 @@ use std::{
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Setting, emit, find, gc::lock_files, gone, is_called, working_folder};
+use super::{
+    exit::Exit,
+    gc::lock_files,
+    options::{Setting, working_folder},
+    output::emit,
+    targets::{find, gone, is_called},
+};
 use crate::{
     executor::{CancelToken, OnRepeat},
     fingerprint::Key,

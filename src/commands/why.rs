@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, io};
 use serde_json::json;
 use stage_contract::Registry;
 
-use super::{Exit, Setting, emit, find, wrapped};
+use super::{
+    exit::Exit,
+    options::Setting,
+    output::{emit, wrapped},
+    targets::find,
+};
 use crate::{
     revision::lock_at,
     runner::{Next, PlannedNode, Project, State, Stop, plan, told},

@@ -30,7 +30,7 @@ impl Room {
 
 /// Every module of the runner that has files of its own, every stage, every package.
 fn rooms() -> Vec<Room> {
-    let modules = ["pipeline", "fingerprint", "store", "executor", "runner", "page"]
+    let modules = ["pipeline", "fingerprint", "store", "executor", "runner", "page", "commands"]
         .map(|name| Room::module("src", name));
     let stages = ["annotate", "augment", "evaluate", "generate", "predict", "prune", "split", "teach"];
     let packages =

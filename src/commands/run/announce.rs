@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, io};
 
 use serde_json::json;
 
-use super::super::{Exit, emit, wrapped};
+use super::super::{
+    exit::Exit,
+    output::{emit, wrapped},
+};
 use crate::{
     runner::{Next, PlannedNode, Project, RunOptions, Stop, plan, preflight, told},
     store::{Entry, Record},
