@@ -1,9 +1,9 @@
-//! Everything that a result depends on, written down readably, and its hash: the [`Key`]. blake3
-//! stays in here.
+//! Everything that a result depends on, as a readable manifest, and its hash: the [`Key`]. Only this module
+//! uses blake3.
 //!
 //! Two results with one key are the same result, so whatever can change a result has to be in the
-//! [`Manifest`], and nothing else may be: what does not change results (the device, file times, where
-//! an output is published) would only make stages run again for nothing.
+//! [`Manifest`], and nothing else may be: what does not change results (the device, file times, where an
+//! output is published) would only cause needless re-runs.
 
 mod digest;
 mod found;
@@ -33,10 +33,10 @@ pub use writes::Writes;
 
 use crate::pipeline::{Node, Work};
 
-/// Raised when the manifest itself changes its meaning: then no older key is found again.
+/// The version of the manifest's format: raising it invalidates every key.
 pub const FORMAT: u32 = 1;
 
-/// The version of the stage `command`: what it promises to a program (see `executor`).
+/// The version of the stage `command`: of its interface to programs (see `executor`).
 const COMMAND_VERSION: u32 = 1;
 
 /// The name under which a result is found in `cache/`.
@@ -45,7 +45,7 @@ const COMMAND_VERSION: u32 = 1;
 pub struct Key(Digest);
 
 impl Key {
-    /// The first 12 hex digits, for people.
+    /// The first 12 hex digits, for display.
     #[must_use]
     pub fn short(&self) -> String {
         self.0.short()
@@ -83,10 +83,11 @@ pub struct Manifest {
     pub params: Value,
     /// Content of each wired input, by port.
     pub inputs: BTreeMap<String, Digest>,
-    /// What a `command` is asked for, by output: kind and file name, which the program gets to see.
+    /// The outputs of a `command`: kind and file name, both of which its program can see.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, String>,
-    /// The pipeline's seed mixed with the node's id; none for `command`, which is given no seed.
+    /// Derived from the pipeline's seed and the name of the node's table; none for `command`, which gets no
+    /// seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Only for a stage that measures.
@@ -103,7 +104,8 @@ impl Manifest {
     }
 }
 
-/// A node's manifest as far as it is known: below a stage that is yet to execute, inputs are missing.
+/// A node's manifest as far as it is known: downstream of a stage that has yet to execute, inputs are
+/// missing.
 #[derive(Clone, Debug)]
 pub struct Fingerprint {
     /// Without the unknown inputs.
@@ -113,8 +115,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of a node. `inputs` has the content of each wire, by its place in [`Node::inputs`]; `code`
-    /// ([`code_digest`]) and `machine` count for stages alone.
+    /// Of a node. `inputs` has the digest of each wire, in the order of [`Node::inputs`]; `code`
+    /// ([`code_digest`]) and `machine` are not used for commands.
     ///
     /// # Errors
     /// Those of `machine`.
@@ -165,10 +167,10 @@ impl Fingerprint {
         self.unknown.is_empty().then(|| self.manifest.key())
     }
 
-    /// Whether `other` is what this becomes for some content of the unknown inputs.
+    /// Whether `other` equals this manifest for some content of the unknown inputs.
     #[must_use]
     pub fn may_become(&self, other: &Manifest) -> bool {
-        // A result that was given no such input is another's, whatever that will hold.
+        // A manifest that lacks one of these inputs cannot match, whatever the input's content.
         if !self.unknown.iter().all(|port| other.inputs.contains_key(port)) {
             return false;
         }
@@ -178,8 +180,8 @@ impl Fingerprint {
     }
 }
 
-/// The fingerprint of a stage's code, from its parts (`stages/build` makes them): what the key has of
-/// it. The parts themselves are kept beside the result, so that a change can be told by name.
+/// The code fingerprint of a stage as it is in the key: a hash of its parts (made by `stages/build`). The
+/// parts are stored with the result, so that the part that changed can be named.
 #[must_use]
 pub fn code_digest(parts: &[(&str, &str)]) -> String {
     let lines: Vec<String> = parts.iter().map(|(name, hash)| format!("{hash} {name}")).collect();
@@ -192,10 +194,9 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a node draws its randomness from: two tables of one stage differ, and neither depends on its
-/// place in the file. `family` is the table's name: what is expanded from one table (`foreach`,
-/// `matrix`) draws alike, so that its instances differ by their values alone, and expanding a stage
-/// that has a result keeps it.
+/// The random seed of a node: it differs between two tables that use one stage, and does not depend on their
+/// order in the file. `family` is the table's name: all instances of one table (`foreach`, `matrix`) have the
+/// same seed, so that they differ by their values alone, and expanding a stage keeps the result it has.
 #[must_use]
 pub fn node_seed(pipeline_seed: u64, family: &str) -> u64 {
     let mut bytes = pipeline_seed.to_le_bytes().to_vec();

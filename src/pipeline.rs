@@ -1,6 +1,6 @@
-//! The pipeline, understood: typed, wired, in the order of work. petgraph stays in here.
+//! The pipeline: parsed, type-checked, wired and topologically sorted. Only this module uses petgraph.
 //!
-//! [`Pipeline::load`] is the whole way from the file to this; below it, one file per thing it understands.
+//! [`Pipeline::load`] builds it from its file; most submodules parse or check one part of that.
 
 mod claim;
 mod collisions;
@@ -47,7 +47,7 @@ pub use overrides::Override;
 pub use scheduling::{MACHINE, Scheduling, too_much};
 pub(crate) use sources::LACKING;
 
-/// A whole pipeline file, checked.
+/// A parsed and validated pipeline file.
 pub struct Pipeline {
     /// The project root: the working folder, or `-C DIR`.
     pub root: PathBuf,
@@ -59,20 +59,20 @@ pub struct Pipeline {
     pub lock: PathBuf,
     /// Where outputs are published, relative to the root: `artifacts`, or `artifacts/<name>`.
     pub artifacts: PathBuf,
-    /// Where that leads to: see [`Links::end`].
+    /// The same, all symlinks resolved: see [`Links::end`].
     pub artifacts_resolved: PathBuf,
-    /// `[resources]`: how much there is of each, where the file says it.
+    /// `[resources]`: the total of each resource that the file declares.
     pub totals: BTreeMap<String, u64>,
     /// In file order.
     pub sources: Vec<Source>,
     /// In topological order, ties in file order.
     pub nodes: Vec<Node>,
-    /// Where each node stands in its file, in the order of `nodes`.
+    /// Source locations of each node, in the order of `nodes`.
     locations: Vec<NodeLocations>,
 }
 
 impl Pipeline {
-    /// A command line as it is typed for this pipeline file: `ner-pipe log split --file F`.
+    /// A command line that selects this pipeline file: `ner-pipe log split --file F`.
     #[must_use]
     pub fn typed(&self, command: &str) -> String {
         match self.file.to_str() {
@@ -94,7 +94,7 @@ impl Pipeline {
         (0..self.nodes.len()).filter(|&node| wanted(&self.nodes[node])).collect()
     }
 
-    /// The nodes that this one reads from, each once, in the order of work.
+    /// The direct dependencies of a node, each once, in topological order.
     #[must_use]
     pub fn upstream(&self, node: usize) -> Vec<usize> {
         let origins = self.nodes[node].inputs.iter().filter_map(|wire| match &wire.from {
@@ -104,7 +104,7 @@ impl Pipeline {
         origins.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// These nodes and all that they need, directly or not.
+    /// These nodes and all their transitive dependencies.
     #[must_use]
     pub fn closure(&self, nodes: &[usize]) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
@@ -117,14 +117,14 @@ impl Pipeline {
         found
     }
 
-    /// What a stage has against its inputs or parameters, underlined where the file speaks of it.
+    /// A problem that a stage reports about its inputs or parameters, at its location in the file.
     #[must_use]
     pub fn problem(&self, node: usize, invalid: &Invalid) -> Problem {
         let id = &self.nodes[node].id;
         self.locations[node].blame(Code::Preflight, invalid, &format!("stage `{id}` will not start"))
     }
 
-    /// What keeps an output from its place, underlined where the file declares it.
+    /// Why an output cannot be published at its path, at the location that declares it.
     #[must_use]
     pub fn misplaced(&self, node: usize, output: &str, code: Code, message: String) -> Problem {
         let locations = &self.locations[node];
@@ -132,7 +132,7 @@ impl Pipeline {
             .at(locations.outputs.get(output).unwrap_or(&locations.header), "this output")
     }
 
-    /// A node asks for more of a resource than this machine has.
+    /// A node requests more of a resource than this machine has.
     #[must_use]
     pub fn exceeded(&self, node: usize, resource: &str, wanted: u64, total: u64) -> Problem {
         let locations = &self.locations[node];

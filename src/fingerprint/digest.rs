@@ -24,7 +24,8 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Of a file's content, `bytes` long as far as is known; a large file is read and hashed on all cores.
+    /// Of a file's content, which is expected to be `bytes` long; a large file is read and hashed on all
+    /// cores.
     ///
     /// # Errors
     /// When it cannot be read, or became shorter.
@@ -42,7 +43,7 @@ impl Digest {
         Ok(Self(*merge_subtrees_root(&left?, &right?, Mode::Hash).as_bytes()))
     }
 
-    /// The content together with the name it has, where a stage gets to see the name.
+    /// The content together with its file name, where a stage can see that name.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         let mut bytes = b"named 1\n".to_vec();
@@ -51,7 +52,7 @@ impl Digest {
         Self::of(&bytes)
     }
 
-    /// The first 12 hex digits, for people.
+    /// The first 12 hex digits, for display.
     #[must_use]
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
@@ -76,8 +77,8 @@ impl Digest {
     }
 }
 
-/// The hash of a part of a file that is a subtree of the whole's. Read and not mapped: that is faster here,
-/// and a file that is cut short meanwhile is an error and not the end of the process.
+/// The hash of a part of a file that is a subtree of its hash tree. The file is read, not mapped: that is
+/// faster here, and a file truncated meanwhile is an error instead of a SIGBUS.
 fn subtree(file: &File, from: u64, bytes: u64) -> io::Result<ChainingValue> {
     /// Fits a core's cache together with what the hash needs.
     const PART: usize = 256 * 1024;

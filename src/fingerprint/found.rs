@@ -32,7 +32,7 @@ pub enum Unreadable {
     /// Neither file nor folder.
     #[error("{} is neither a file nor a folder", .0.display())]
     Special(PathBuf),
-    /// The system says no.
+    /// Any other I/O error.
     #[error("cannot read {}", .0.display())]
     Io(PathBuf, #[source] io::Error),
 }
@@ -47,7 +47,7 @@ impl Unreadable {
     }
 }
 
-/// A file or folder found on disk: links followed, children sorted by the bytes of their names.
+/// A file or folder found on disk: symlinks followed, children sorted by the bytes of their names.
 #[derive(Debug)]
 pub(super) struct Found {
     pub stat: Stat,
@@ -58,7 +58,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Asks the file system on all cores; reads no content.
+    /// Stats all files, on all cores; reads no content.
     pub fn walk(path: &Path) -> Result<Self, Unreadable> {
         Self::walk_in(CWD, Path::new(""), path.as_os_str(), &[])
     }
@@ -71,7 +71,7 @@ impl Found {
         above: &[(u64, u64)],
     ) -> Result<Self, Unreadable> {
         let failed = |error: Errno| match error {
-            // A link to itself is the system's own loop error.
+            // For a symlink to itself, the kernel reports the loop.
             Errno::LOOP => Unreadable::Loop(parent.join(name)),
             error => Unreadable::io(&parent.join(name), error.into()),
         };
@@ -98,17 +98,17 @@ impl Found {
         Ok(Self { stat, digest: None, children: Some(children) })
     }
 
-    /// Writes the files for which that is `wanted` through to the disk, all at once.
+    /// Syncs the `wanted` files to the disk, in parallel.
     pub fn flush(&self, path: &Path, wanted: &impl Fn(&Stat) -> bool) {
-        /// Beyond this many it takes longer than reading them: then only the large ones, which are the
-        /// ones that programs map.
+        /// Syncing more files than this takes longer than reading them: then only large ones are synced, as
+        /// those are the ones that programs map.
         const MANY: usize = 64;
         const LARGE: u64 = 1 << 20;
         let mut files = Vec::new();
         self.choose(path, wanted, &mut files);
         let many = files.len() > MANY;
         files.into_par_iter().filter(|(_, size)| !many || *size >= LARGE).for_each(|(path, _)| {
-            // What cannot be opened is found out when it is read.
+            // A file that cannot be opened is reported when it is read.
             drop(File::open(path).and_then(|file| file.sync_data()));
         });
     }
@@ -118,14 +118,14 @@ impl Found {
             into.push((path.to_owned(), self.stat.size));
         }
         for (name, child) in self.children.iter().flatten() {
-            // Most are not, and then no path is put together.
+            // Most files are not wanted, and need no path.
             if child.children.is_some() || wanted(&child.stat) {
                 child.choose(&path.join(name), wanted, into);
             }
         }
     }
 
-    /// Fills in all digests, and gives its own. `known` may spare reading a file.
+    /// Computes all digests, and returns its own. A file whose digest is `known` is not read.
     pub fn read(
         &mut self,
         path: &Path,
@@ -171,7 +171,7 @@ impl Found {
         }
     }
 
-    /// The first path at which `later` is another file or folder, or looks otherwise.
+    /// A path at which `later` has another file or folder, or another stat.
     pub fn difference(&self, later: &Self, path: &Path) -> Option<PathBuf> {
         if self.looks_like(later) {
             return None;
@@ -182,7 +182,7 @@ impl Found {
             stats
         };
         let (before, now) = (stats(self), stats(later));
-        // A file says more than the folder whose times it changed.
+        // A file is more specific than its folder, whose times changed with it.
         let moved = now.iter().filter(|(path, stat)| before.get(*path) != Some(stat)).map(|(path, _)| path);
         let gone = before.keys().filter(|path| !now.contains_key(*path));
         moved.chain(gone).max_by_key(|path| path.components().count()).cloned()
@@ -203,8 +203,9 @@ impl Found {
         }
     }
 
-    /// The first path at which `later` is another file or folder, or has another content. A file that is no longer
-    /// the same one was replaced, also by what it was: a branch checked out and back had other bytes meanwhile.
+    /// The first path at which `later` has another inode or other content. A replaced file counts as edited
+    /// even if its content is the same: after a branch was checked out and back, it had other content in
+    /// between.
     pub fn edit(&self, later: &Self, path: &Path, moment: Moment) -> Option<PathBuf> {
         let who = |found: &Self| (found.stat.device, found.stat.inode, found.stat.size);
         match (&self.children, &later.children) {
@@ -228,7 +229,7 @@ impl Found {
         }
     }
 
-    /// Its path unless it has the content that it had.
+    /// Its path, if its content has changed.
     fn reread(&self, path: &Path) -> Option<PathBuf> {
         let same = read_file(path, &self.stat).is_ok_and(|digest| Some(digest) == self.digest);
         (!same).then(|| path.to_owned())
@@ -242,7 +243,8 @@ impl Found {
         }
     }
 
-    /// The first file whose stat proved nothing at `moment` and whose content is another now.
+    /// The first file whose content has changed although its stat need not show that: it had not settled at
+    /// `moment`.
     pub fn altered(&self, path: &Path, moment: Moment) -> Option<PathBuf> {
         match &self.children {
             None if self.stat.is_settled(moment) => None,
@@ -255,7 +257,7 @@ impl Found {
     }
 }
 
-/// Fewer files than this are not worth another core.
+/// The least number of files per parallel task.
 const FEW: usize = 8;
 
 fn names(folder: &mut Dir) -> Result<Vec<OsString>, Errno> {
@@ -275,12 +277,12 @@ fn read_file(path: &Path, stat: &Stat) -> Result<Digest, Unreadable> {
     Digest::of_file(path, stat.size).map_err(|error: io::Error| Unreadable::io(path, error))
 }
 
-/// What of a child counts in its folder besides its content.
+/// What a folder's digest covers of a child besides its content.
 fn key((name, child): &(OsString, Found)) -> (&OsStr, u8) {
     (name, child.sort())
 }
 
-/// What a folder's digest is the hash of.
+/// The bytes that a folder's digest is the hash of.
 fn folder_text(children: &[(OsString, Found)]) -> Vec<u8> {
     let mut text = b"folder 1\n".to_vec();
     for (name, child) in children {

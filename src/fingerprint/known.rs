@@ -1,4 +1,4 @@
-//! `cache/stats`: what files contained, by what the file system said about them then.
+//! `cache/stats`: digests of files, cached by their stat.
 //!
 //! ```text
 //! "ner-pipe stats 1"                                   16 bytes
@@ -7,8 +7,8 @@
 //! blake3 of all that                                   32
 //! ```
 //!
-//! Numbers have their high byte first, so that bytes sort as numbers do. No path is in it: a file that was
-//! renamed has its time of change changed, and nothing else in here depends on where it lies.
+//! Numbers are big-endian, so that bytes sort as numbers do. It has no paths: renaming a file changes its
+//! ctime, and nothing else here depends on its path.
 
 use std::{
     fs, io,
@@ -26,40 +26,40 @@ const MAGIC: &[u8; 16] = b"ner-pipe stats 1";
 const HEAD: usize = 32;
 const TAIL: usize = 32;
 
-/// Device and inode: whose record it is.
+/// The length of device and inode, which identify a record.
 const WHO: usize = 16;
-/// All that has to be as it was.
+/// The length of the whole stat, all of which has to be unchanged.
 const LOOKS: usize = 56;
-/// After the digest: how many times the file was saved since the record was last of use.
+/// The offset, behind the digest, of the number of saves since the record was last used.
 const UNSEEN: usize = 88;
 
 type Record = [u8; 89];
 
-/// Records of files that no run meets any more are dropped after this many times of saving: often enough
-/// for several pipeline files in one folder.
+/// Records that are no longer used are dropped after this many saves: enough for several pipeline files that
+/// share a cache.
 const KEPT: u8 = 8;
 
-/// What is known about the content of files without reading them.
+/// Digests of files that need not be read again.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     cache: Option<PathBuf>,
     records: Vec<Record>,
-    /// Whether something was read that could have been known.
+    /// Whether a file was read whose digest can be cached.
     learnt: AtomicBool,
 }
 
 impl Known {
-    /// What was saved in `cache/`. Whatever is wrong with it, the files themselves are the truth.
+    /// Loads what was saved in `cache/`. If that is missing or invalid, files are read again.
     pub fn open(cache: &Path) -> Self {
         let path = cache.join("stats");
-        // Anything else there, a pipe say, could make us wait for ever.
+        // Reading anything else, such as a pipe, could block for ever.
         let bytes = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
         let records = parse(&bytes, Moment::now()).unwrap_or_default();
         Self { cache: Some(cache.to_owned()), records, learnt: AtomicBool::new(false) }
     }
 
-    /// The content of a file that looks like this, if it was read before and cannot have changed since. If
-    /// not, and it looks like this since before `proven`, it is worth saving once it is read.
+    /// The digest of a file with this stat, if it is cached and the file cannot have changed since. If not,
+    /// and the stat had settled at `proven`, the digest is worth saving once the file is read.
     pub fn digest(&self, stat: &Stat, proven: Moment) -> Option<Digest> {
         let looks = looks(stat);
         let found = self.records.binary_search_by(|record| record[..WHO].cmp(&looks[..WHO])).ok();
@@ -70,8 +70,8 @@ impl Known {
         record.and_then(|record| record[LOOKS..UNSEEN].try_into().ok()).map(Digest::from_bytes)
     }
 
-    /// Saves what was learnt: `seen` is every file met, with its content and the moment before which its
-    /// looks prove that. A folder that is not there or cannot be written costs time, nothing else.
+    /// Saves new digests: `seen` has every file with its digest, and the moment before which its stat proves
+    /// that. If the cache is missing or not writable, files are read again next time.
     pub fn save(&mut self, seen: impl Iterator<Item = (Stat, Digest, Moment)>) {
         let Some(cache) = self.cache.clone().filter(|_| self.learnt.swap(false, Ordering::Relaxed)) else {
             return;
@@ -86,7 +86,7 @@ impl Known {
             record[UNSEEN] += 1;
             record
         }));
-        // Stable: of two records of one file the newer one is the first.
+        // The sort is stable: of two records of one file the newer one comes first.
         records.sort_by(|a, b| a[..WHO].cmp(&b[..WHO]));
         records.dedup_by(|later, first| later[..WHO] == first[..WHO]);
         tracing::debug!(met, kept = records.len(), "saving what files contain");
@@ -114,8 +114,8 @@ fn record(stat: &Stat, digest: &Digest) -> Record {
     record
 }
 
-/// None when it is not ours, not whole, or saved in what is the future by now: then the clock was set back,
-/// and times prove nothing.
+/// `None` when it has another format, is truncated or damaged, or was saved in the future: then the clock was
+/// set back, and times prove nothing.
 fn parse(bytes: &[u8], now: Moment) -> Option<Vec<Record>> {
     let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(TAIL)?)?;
     let (head, records) = body.split_at_checked(HEAD)?;
@@ -124,14 +124,14 @@ fn parse(bytes: &[u8], now: Moment) -> Option<Vec<Record>> {
     (saved <= now.0 && rest.is_empty() && sum == Digest::of(body).bytes()).then(|| records.to_vec())
 }
 
-/// By one rename, but not through to the disk: what a power failure leaves of it is not whole and is ignored.
+/// Atomically by a rename, but without fsync: a file that a power failure truncated is ignored.
 fn write(cache: &Path, records: &[Record]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(HEAD + records.as_flattened().len() + TAIL);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&Moment::now().0.to_be_bytes());
     bytes.extend_from_slice(records.as_flattened());
     bytes.extend_from_slice(Digest::of(&bytes).bytes());
-    // tempfile creates with mode 0600; in there, a file that a killed run left is swept.
+    // tempfile creates with mode 0600; what a killed run leaves in `tmp` is deleted later.
     let mut file = tempfile::Builder::new().prefix("stats.").tempfile_in(cache.join("tmp"))?;
     file.write_all(&bytes)?;
     file.persist(cache.join("stats"))?;

@@ -11,7 +11,7 @@ use super::{
     tree::{Observed, observe_with},
 };
 
-/// What was observed during this process, so that nothing is hashed twice.
+/// Caches what this process observed, so that nothing is hashed twice.
 #[derive(Debug, Default)]
 pub struct Memo {
     seen: BTreeMap<PathBuf, Observed>,
@@ -19,13 +19,13 @@ pub struct Memo {
 }
 
 impl Memo {
-    /// With what earlier processes saved in the cache.
+    /// Loads the digests that earlier processes saved in the cache.
     #[must_use]
     pub fn open(cache: &Path) -> Self {
         Self { seen: BTreeMap::new(), known: Known::open(cache) }
     }
 
-    /// Saves what was learnt about files for later processes, unless there is no cache yet.
+    /// Saves digests for later processes, unless there is no cache yet.
     pub fn save(&mut self) {
         self.known.save(self.seen.values().flat_map(Observed::files));
     }
@@ -34,8 +34,8 @@ impl Memo {
         observe_with(path, flush, &|stat, proven| self.known.digest(stat, proven))
     }
 
-    /// Observes all paths at once on all cores, such that it can be saved. What cannot be read is left
-    /// out: whoever needs it finds out in [`Memo::observe`].
+    /// Observes all paths on all cores, and syncs recent writes so that the digests can be saved. Unreadable
+    /// paths are skipped: [`Memo::observe`] reports them.
     pub fn observe_all(&mut self, paths: Vec<PathBuf>) {
         let observed = paths
             .into_par_iter()
@@ -45,7 +45,7 @@ impl Memo {
         self.seen.extend(observed);
     }
 
-    /// Looks at a path unless that was done before.
+    /// Observes a path unless that was done before.
     ///
     /// # Errors
     /// As [`observe`](super::observe).
@@ -62,12 +62,12 @@ impl Memo {
         self.seen.get(path).map(|observed| observed.bytes)
     }
 
-    /// Forgets a path: it was written.
+    /// Forgets a path that was written.
     pub fn forget(&mut self, path: &Path) {
         self.seen.remove(path);
     }
 
-    /// Forgets a path unless it looks as when it was observed: time went by since.
+    /// Forgets a path if it may have changed since it was observed.
     pub fn recheck(&mut self, path: &Path) {
         if self.seen.get(path).is_some_and(|before| before.moved(path).is_some()) {
             self.seen.remove(path);

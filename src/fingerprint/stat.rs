@@ -5,7 +5,7 @@ use std::time::SystemTime;
 pub(super) struct Stat {
     pub device: u64,
     pub inode: u64,
-    /// 0 for a folder: how much its names take is the file system's business.
+    /// 0 for a folder, whose size depends on the file system.
     pub size: u64,
     pub modified: Moment,
     pub changed: Moment,
@@ -23,9 +23,9 @@ impl Moment {
         Self(since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0)))
     }
 
-    /// So long before that what was written then is on the disk by now: the kernel takes 35 s at most. A
-    /// page that another process maps gives its file a new time only when it is written for the first time
-    /// after that.
+    /// So long before that writes from then are on the disk by now: the kernel's write-back takes 35 s at
+    /// most. A write through a memory map gives the file a new time only if it is the first one to its page
+    /// since write-back.
     pub fn long_before(self) -> Self {
         Self(self.0 - 60_000_000_000)
     }
@@ -62,15 +62,15 @@ impl Stat {
         self.mode & 0o111 != 0
     }
 
-    /// Whether, read after `moment`, it proves by itself later that nothing moved since: any write after
-    /// that moment gets another time. Git calls a file for which this does not hold racily clean. Times
-    /// from the future, or a clock that was set back, never settle.
+    /// Whether the stat of a file read after `moment` proves, as long as it is the same, that the file has
+    /// not changed since: any write after that moment gets another time. Git calls a file for which this does
+    /// not hold racily clean. Times from the future, or a clock that was set back, never settle.
     pub fn is_settled(&self, moment: Moment) -> bool {
         /// The kernel's clock for files ticks every 10 ms at the slowest.
         const TICK: i128 = 20_000_000;
         /// FAT counts in steps of 2 s, some others of 1 s.
         const COARSE: i128 = 2_100_000_000;
-        // Only the kernel sets the time of a change, so its last digits tell how fine it counts.
+        // Only the kernel sets the ctime, so its last digits show the clock's resolution.
         let margin = if self.changed.0 % 10_000_000 == 0 { COARSE } else { TICK };
         self.modified.max(self.changed).0 + margin < moment.0
     }

@@ -1,4 +1,4 @@
-//! The content of a file or folder, and whether it moved since.
+//! The digest of a file or folder, and whether it has changed since.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,14 +23,13 @@ pub struct Observed {
     /// Whether it is a file or a folder.
     pub shape: Shape,
     found: Arc<Found>,
-    /// Just before it was looked at.
+    /// Just before it was read.
     moment: Moment,
-    /// Files whose times are older can be told by them for ever.
+    /// Files whose times are older have their digests proven by them from now on.
     proven: Moment,
 }
 
-/// Looks at a file or folder and hashes its content, every byte of it. Symbolic links count as what they
-/// lead to.
+/// Hashes the content of a file or folder, every byte of it. Symlinks are followed.
 ///
 /// # Errors
 /// When it is missing, unreadable, loops, or is neither file nor folder.
@@ -38,10 +37,10 @@ pub fn observe(path: &Path) -> Result<Observed, Unreadable> {
     observe_with(path, false, &|_, _| None)
 }
 
-/// As [`observe`], but does not read a file whose content is known by what the file system says about it.
+/// As [`observe`], but does not read a file whose digest is `known` from its stat.
 ///
-/// A program that maps a file gives it a new time with its first write and none with those that follow, until
-/// the kernel wrote the page to the disk. `flush` does that before reading, so that later writes show.
+/// A write through a memory map gives the file a new time only if it is the first one to its page since the
+/// kernel wrote that back to the disk. `flush` forces write-back before reading, so that later writes show.
 pub(super) fn observe_with(
     path: &Path,
     flush: bool,
@@ -60,29 +59,29 @@ pub(super) fn observe_with(
 }
 
 impl Observed {
-    /// Whether it moved since, and if so, what: a path inside it, or itself.
+    /// What has changed since, if anything: a path inside it, or itself.
     #[must_use]
     pub fn moved(&self, path: &Path) -> Option<PathBuf> {
         let Ok(now) = Found::walk(path) else { return Some(path.to_owned()) };
         self.found.difference(&now, path).or_else(|| self.found.altered(path, self.moment))
     }
 
-    /// What became of it since, as [`Observed::moved`], where nothing was written to it ([`super::Writes`]): times
-    /// and modes may differ then, as `touch`, `chmod` and `ln` leave them, and contents are compared.
+    /// As [`Observed::moved`], but compares contents where only times and modes differ, as `touch`, `chmod`
+    /// and `ln` leave them: for when it is known that nothing was written ([`super::Writes`]).
     #[must_use]
     pub fn edited(&self, path: &Path) -> Option<PathBuf> {
         let Ok(now) = Found::walk(path) else { return Some(path.to_owned()) };
         self.found.edit(&now, path, self.moment)
     }
 
-    /// Where a write to any of it is heard of: all its folders, or itself.
+    /// The paths to watch for writes to any of it: all its folders, or itself.
     pub(super) fn watch_paths(&self, path: &Path) -> Vec<PathBuf> {
         let mut posts = vec![path.to_owned()];
         self.found.folders(path, &mut posts);
         posts
     }
 
-    /// Every file in it as it was, its content, and the moment before which its times prove that.
+    /// The stat and digest of every file in it, and the moment before which its times prove the digest.
     pub(super) fn files(&self) -> Vec<(Stat, Digest, Moment)> {
         let mut files = Vec::new();
         self.found.files(&mut |file| {

@@ -11,8 +11,9 @@ use rustix::{
 
 use super::tree::Observed;
 
-/// Hears of writes while a stage reads. That its bytes are as before says nothing about a file that was edited
-/// and put back meanwhile, and its times are also set by `touch`, `chmod` and `ln`: the kernel knows which it was.
+/// Watches inputs for writes (inotify) while a stage reads them. Equal content does not rule out that a file
+/// was edited and restored meanwhile, and `touch`, `chmod` and `ln` change its times too: only the kernel can
+/// tell.
 #[derive(Debug)]
 pub struct Writes {
     contents: OwnedFd,
@@ -20,8 +21,8 @@ pub struct Writes {
 }
 
 impl Writes {
-    /// Begins to listen, or cannot: then times are all there is. Writes by another machine, or to mapped
-    /// memory, are not heard.
+    /// Starts watching; `None` when it cannot: then only times show changes. Writes by another machine, or
+    /// through a memory map, are not noticed.
     #[must_use]
     pub fn to<'a>(root: &Path, inputs: impl IntoIterator<Item = (&'a Path, &'a Observed)>) -> Option<Self> {
         let begin = || init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok();
@@ -46,21 +47,22 @@ impl Writes {
         Some(Self { contents, ways })
     }
 
-    /// Whether a link on the way to an input was replaced, or a folder above it moved away: then the stage may have
-    /// read something else, whatever lies there now.
+    /// Whether a symlink on the path of an input was replaced, or a parent folder moved: then the stage may
+    /// have read something else, whatever is there now.
     #[must_use]
     pub fn path_changed(&self) -> bool {
         heard(&self.ways)
     }
 
-    /// Whether something was written, made, moved or removed since. `touch -m` counts: the kernel calls it a write.
+    /// Whether something was written, created, moved or removed since. `touch -m` counts: the kernel calls it
+    /// a write.
     #[must_use]
     pub fn happened(&self) -> bool {
         heard(&self.contents)
     }
 }
 
-/// A link cannot be written to: its inode goes when another takes its name.
+/// A symlink is never written to: replacing it removes its inode.
 const LINK: WatchFlags = WatchFlags::DELETE_SELF
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ATTRIB)
@@ -72,14 +74,14 @@ fn heard(inotify: &OwnedFd) -> bool {
     !matches!(read(inotify, &mut [0; 4096]), Err(Errno::AGAIN))
 }
 
-/// The parts of a path below the project, itself last.
+/// A path and its parents below the project, itself first.
 fn parts<'a>(root: &'a Path, path: &'a Path) -> impl Iterator<Item = &'a Path> {
     path.ancestors().take_while(move |part| *part != root && part.starts_with(root))
 }
 
-/// The links on the way to an input, and those that they lead to.
+/// The symlinks on the path of an input, and those that they point to.
 fn links(root: &Path, path: &Path) -> Vec<PathBuf> {
-    // A ring was refused when the input was read.
+    // A cycle was rejected when the input was read.
     const LONGEST: usize = 40;
     let mut links: Vec<PathBuf> = Vec::new();
     for part in parts(root, path) {
@@ -95,7 +97,7 @@ fn links(root: &Path, path: &Path) -> Vec<PathBuf> {
     links
 }
 
-/// The folders of the project that hold an input.
+/// The folders of the project that contain an input.
 fn folders<'a>(root: &'a Path, path: &'a Path) -> impl Iterator<Item = &'a Path> {
     parts(root, path).skip(1).filter(|part| !part.is_symlink())
 }

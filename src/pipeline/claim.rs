@@ -1,5 +1,5 @@
-//! Two pipeline files must not publish an output to one place: the cache knows of each output that a command declares
-//! who placed it.
+//! Two pipeline files must not publish an output to the same path. The cache records which pipeline file
+//! published each output that a command declares.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,12 +12,12 @@ use super::Pipeline;
 use crate::problem::{Code, Problems};
 
 impl Pipeline {
-    /// Looks whether outputs of these nodes go where another pipeline file publishes, or into a folder that it
-    /// publishes, or would replace a folder in which it does; `claims` says whose a place is. Who is gone, or
-    /// publishes there no longer, has no claim.
+    /// Checks that no output of these nodes overlaps one that another pipeline file publishes. `claims` has
+    /// the pipeline file that published each path; a claim is void once that file is gone or publishes there
+    /// no longer.
     ///
     /// # Errors
-    /// All that are another's, at once.
+    /// One problem for each conflicting output.
     pub fn expect_unshared(
         &self,
         nodes: &[usize],
@@ -26,7 +26,7 @@ impl Pipeline {
     ) -> Result<(), Problems> {
         let mut problems = Problems::new();
         let mut others = BTreeMap::new();
-        // Of what is expanded from one table, one says it for all.
+        // Instances of one table are reported once.
         let mut told = BTreeSet::new();
         for &index in nodes {
             let node = &self.nodes[index];
@@ -71,11 +71,11 @@ impl Pipeline {
     }
 }
 
-/// Where a pipeline file publishes.
+/// The paths that a pipeline file publishes to.
 enum ParameterLocations {
-    /// It is not there any more.
+    /// The file no longer exists.
     Gone,
-    /// It cannot be understood now: what it placed is still its own.
+    /// The file does not load now: its claims stay valid.
     Unclear,
     Known(BTreeSet<PathBuf>),
 }

@@ -1,4 +1,4 @@
-//! No output lies where another one does, nor where the runner or the user has something.
+//! Output paths must not overlap each other, nor files of the runner or the user.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,10 @@ use std::{
 use super::{file::locked_by, links::Links, node::Out, paths, sources::DraftSource, stages::Draft};
 use crate::problem::{Code, Location, Problem, Problems};
 
-/// A path that no output may touch, and why.
+/// A path that no output may overlap, and why.
 pub(super) struct Protected {
     pub path: PathBuf,
-    /// Where it lies, and where it leads to, absolute.
+    /// Absolute, with symlinks resolved: of its parent folders only, and of all of it.
     places: [PathBuf; 2],
     pub what: String,
     pub place: Option<Location>,
@@ -47,7 +47,7 @@ pub(super) fn protected(
     protected.collect()
 }
 
-/// Reports outputs that meet each other or something protected, by their names or by links.
+/// Reports outputs that overlap each other or a protected path, by name or through symlinks.
 pub(super) fn expect_apart(
     artifacts: &Path,
     drafts: &[Draft],
@@ -90,7 +90,7 @@ pub(super) fn expect_apart(
     }
 }
 
-/// An output whose place is its own so far.
+/// An output that was checked already.
 struct Settled<'d> {
     draft: &'d Draft,
     name: String,
@@ -98,7 +98,7 @@ struct Settled<'d> {
     place: &'d Location,
 }
 
-/// Outputs by where they lie.
+/// The outputs that were checked already, by resolved path.
 #[derive(Default)]
 struct Apart<'d> {
     outputs: Vec<Settled<'d>>,
@@ -111,7 +111,7 @@ impl<'d> Apart<'d> {
         self.outputs.push(output);
     }
 
-    /// Those at this place, above it and below it, in the order of the file.
+    /// Those at this path, above it and below it, in file order.
     fn meeting(&self, lies: &Path) -> impl Iterator<Item = &Settled<'d>> {
         let above = lies.ancestors().skip(1).filter_map(|path| self.places.get(path));
         let below = self.places.range(lies.to_owned()..).take_while(|(path, _)| path.starts_with(lies));
@@ -120,7 +120,7 @@ impl<'d> Apart<'d> {
     }
 }
 
-/// Two outputs that meet, and the way out.
+/// Two overlapping outputs.
 fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
     let (earlier, path, other) = (&met.name, out.published.display(), met.out.published.display());
     let by_name = paths::overlap(&out.published, &met.out.published);
@@ -144,7 +144,7 @@ fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
     })
 }
 
-/// Instances of one table publish in one place.
+/// Instances of one table publish to the same path.
 fn shared(draft: &Draft, out: &Out, place: &Location) -> Problem {
     let message = format!(
         "output `{}` of all that is expanded from `{}` would lie in one place",

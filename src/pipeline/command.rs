@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A command line in pieces.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     /// In order.
@@ -24,10 +24,10 @@ pub enum Piece {
 }
 
 impl Template {
-    /// Takes a command line apart; `{{` and `}}` are literal braces.
+    /// Parses a command line; `{{` and `}}` are literal braces.
     ///
     /// # Errors
-    /// Where a brace is alone.
+    /// The position of an unmatched brace.
     pub fn parse(run: &str) -> Result<Self, Range<usize>> {
         let mut pieces = Vec::new();
         let mut text = String::new();
@@ -57,7 +57,8 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The command line with each name replaced by what `path` says, which must be quoted for the shell already.
+    /// The command line with each name replaced by what `path` returns, which must be quoted for the shell
+    /// already.
     pub fn fill(&self, mut path: impl FnMut(&str) -> String) -> String {
         self.pieces
             .iter()

@@ -8,10 +8,10 @@ use std::{
 use super::keys::{PIPELINE_KEYS, Table, expect_name};
 use crate::problem::Problems;
 
-/// The pipeline file where `--file` names no other.
+/// The pipeline file unless `--file` names another.
 pub const DEFAULT_FILE: &str = "pipeline.toml";
 
-/// Whether a file is a pipeline file, as far as that shows without understanding it.
+/// Whether a file looks like a pipeline file: TOML with a table `stage`; it is not validated.
 #[must_use]
 pub fn is_pipeline(path: &Path) -> bool {
     let is_toml = path.extension().is_some_and(|extension| extension == "toml") && path.is_file();
@@ -19,7 +19,7 @@ pub fn is_pipeline(path: &Path) -> bool {
     is_toml && table().is_some_and(|table| table.get("stage").is_some_and(toml::Value::is_table))
 }
 
-/// The lock file of a pipeline file: with `.lock` for `.toml`, beside it.
+/// The lock file of a pipeline file: beside it, with `.lock` in place of `.toml`.
 #[must_use]
 pub fn lock_file(file: &Path) -> PathBuf {
     if file.extension().is_some_and(|extension| extension == "toml") {
@@ -29,7 +29,7 @@ pub fn lock_file(file: &Path) -> PathBuf {
     }
 }
 
-/// The pipeline file whose lock lies at this path, or will.
+/// The pipeline file whose lock file has this path, whether or not the lock file exists yet.
 pub(super) fn locked_by(root: &Path, path: &Path) -> Option<PathBuf> {
     let file = path.with_extension("toml");
     (lock_file(&file) == path && is_pipeline(&root.join(&file))).then_some(file)

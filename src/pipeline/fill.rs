@@ -1,8 +1,8 @@
-//! Placeholders of a expanded stage: `{item}`, `{key}`, `{matrix.<axis>}`.
+//! Placeholders of an expanded stage: `{item}`, `{key}`, `{matrix.<axis>}`.
 //!
-//! A text that is nothing but one placeholder becomes the value itself, with its type and its place in
-//! the file; within other text a value is written out. `{{` and `}}` are literal braces. In the command
-//! line of a `command` values are quoted for the shell, and all other placeholders stay for later.
+//! A string that is a single placeholder becomes the value itself, with its type and source location; within
+//! a longer string, the value is formatted. `{{` and `}}` are literal braces. In the command line of a
+//! `command`, values are quoted for the shell, and all other placeholders are left for later.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
-/// What a placeholder stands for.
+/// The value of a placeholder.
 #[derive(Clone)]
 pub(super) struct Binding<'a>(Value<'a>);
 
@@ -26,7 +26,7 @@ impl<'a> Binding<'a> {
         Self(value)
     }
 
-    /// As it is written within text; empty for lists and tables, which cannot be.
+    /// Formatted for use within a longer string; empty for lists and tables, which have no such form.
     pub fn text(&self) -> String {
         plain(self.0.get_ref()).unwrap_or_default()
     }
@@ -34,7 +34,7 @@ impl<'a> Binding<'a> {
 
 type Bindings<'a> = BTreeMap<String, Binding<'a>>;
 
-/// A stage's table with all placeholders filled in, and without what expanded it.
+/// A stage's table with all placeholders substituted, and without `foreach` and `matrix`.
 pub(super) fn fill<'a>(table: &Table<'a>, bindings: &Bindings<'a>, problems: &mut Problems) -> DeTable<'a> {
     let command = table.get("use").is_some_and(|(_, value)| value.get_ref().as_str() == Some("command"));
     let mut blanks = Blanks { table, bindings, problems };
@@ -102,7 +102,8 @@ impl<'a> Blanks<'_, 'a> {
                     if !self.bindings.contains_key(&name) {
                         self.problems.push(self.unknown(&name, &at));
                     }
-                    // What cannot be filled in stays, so that what reads it can tell.
+                    // An unresolved placeholder is kept, so that the code that parses the value can recognise
+                    // it.
                     filled.push_str(&self.written(&name, &at).unwrap_or_else(|| format!("{{{name}}}")));
                 }
             }
@@ -122,10 +123,10 @@ impl<'a> Blanks<'_, 'a> {
         Spanned::new(params.span(), DeValue::Table(filled.collect()))
     }
 
-    /// What is not ours is left as it is, for the paths of inputs and outputs.
+    /// Other placeholders are kept: they stand for the paths of inputs and outputs.
     fn line(&self, run: &str) -> String {
         let braces = |text: &str| text.replace('{', "{{").replace('}', "}}");
-        // What is wrong with it is said when it is read.
+        // A malformed command line is reported when it is parsed.
         let Ok(template) = Template::parse(run) else { return run.to_owned() };
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => braces(text),
@@ -167,7 +168,7 @@ impl<'a> Blanks<'_, 'a> {
     }
 }
 
-/// As one word for the shell; what is one already stays as it is.
+/// Quoted as one word for the shell, if it needs quotes.
 pub(super) fn quote(text: &str) -> String {
     let plain = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '=' | ',' | '@' | '+' | '%')
@@ -179,7 +180,7 @@ pub(super) fn quote(text: &str) -> String {
     }
 }
 
-/// The part of a string in the file: exact where the string has no escapes, else the whole string.
+/// The source location of a part of a string: exact unless the string has escapes, else the whole string.
 pub(super) fn within(at: &Location, text: &str, span: std::ops::Range<usize>) -> Location {
     let written = &at.text.content()[at.span.clone()];
     written.find(text).map_or_else(

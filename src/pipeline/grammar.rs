@@ -112,7 +112,7 @@ fn stages(names: &[&str]) -> Value {
     })
 }
 
-/// A table by itself, or one that is expanded: then any text may be a placeholder.
+/// A table as it is, or one that is expanded, in which any string may be a placeholder.
 fn either(table: impl Fn(bool) -> Value) -> Value {
     let expanded = json!({ "anyOf": [{ "required": ["foreach"] }, { "required": ["matrix"] }] });
     json!({ "if": expanded, "then": table(true), "else": table(false) })
@@ -242,7 +242,7 @@ fn command(expanded: bool) -> Value {
     table
 }
 
-/// The parameters of a stage; what their schema defines goes to `defs` under a name of its own.
+/// The schema of a stage's parameters; its definitions move to `defs`, with prefixed names.
 fn parameters(kind: &StageKind, defs: &mut Map<String, Value>) -> Value {
     let mut schema = (kind.schema)();
     let prefix = format!("{} ", kind.spec.name);
@@ -253,13 +253,14 @@ fn parameters(kind: &StageKind, defs: &mut Map<String, Value>) -> Value {
         if let Some(Value::Object(inner)) = fields.remove("$defs") {
             defs.extend(inner.into_iter().map(|(name, schema)| (format!("{prefix}{name}"), schema)));
         }
-        // The parser knows no others, also where serde could not say so (flattened fields).
+        // The parser rejects all other keys, even where serde's schema cannot express that (flattened
+        // fields).
         fields.insert("additionalProperties".to_owned(), json!(false));
     }
     schema
 }
 
-/// Lets every reference to `#/$defs/<name>` be one to `#/$defs/<prefix><name>`.
+/// Rewrites every reference to `#/$defs/<name>` to `#/$defs/<prefix><name>`.
 fn point_into(schema: &mut Value, prefix: &str) {
     match schema {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! The order of work, and what has none.
+//! The dependency graph: topological order, and cycles.
 
 use std::{
     cmp::Reverse,
@@ -11,11 +11,11 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
 };
 
-/// Every edge goes from the node that is read to the node that reads.
+/// Every edge goes from a dependency to the node that reads it.
 pub(super) struct Graph(DiGraph<(), ()>);
 
 impl Graph {
-    /// `edges` are `(read, reader)`.
+    /// `edges` are `(dependency, reader)`.
     pub fn new(nodes: usize, edges: impl IntoIterator<Item = (usize, usize)>) -> Self {
         let mut graph = DiGraph::new();
         for _ in 0..nodes {
@@ -27,8 +27,7 @@ impl Graph {
         Self(graph)
     }
 
-    /// Nodes in the order of work; of those that could be next, the smallest is.
-    /// Nodes of a cycle, and behind one, are left out.
+    /// Nodes in topological order, ties by index. Nodes on a cycle, or downstream of one, are left out.
     pub fn order(&self) -> Vec<usize> {
         let count = |node| self.0.neighbors_directed(node, Direction::Incoming).count();
         let mut waits: Vec<_> = self.0.node_indices().map(count).collect();
@@ -47,8 +46,8 @@ impl Graph {
         order
     }
 
-    /// One shortest cycle of every knot, from its smallest node: each node is read by the next one,
-    /// and the last by the first.
+    /// One shortest cycle of every strongly connected component, from its smallest node: each node is read by
+    /// the next one, and the last by the first.
     pub fn cycles(&self) -> Vec<Vec<usize>> {
         let mut found: Vec<_> = tarjan_scc(&self.0)
             .into_iter()

@@ -1,10 +1,10 @@
 //! `foreach` and `matrix`: one table, expanded into several stages.
 //!
-//! The instances of `[stage.prune]` are called `prune@<key>`. With `foreach` the key is the item, or its
-//! name where items have names (`foreach = { t2 = 2.0 }`); with `matrix` it is `temperature=2.5,heads=0.25`,
-//! in the order of the file. A key is made of letters, digits, `.`, `_`, `-` (and `=`, `,`), so that an
-//! id is one word for every shell and a name for every file system. It says nothing of the other values:
-//! adding one leaves all other ids, and with them their results, as they are.
+//! The instances of `[stage.prune]` are called `prune@<key>`. With `foreach` the key is the item, or its name
+//! where items have names (`foreach = { t2 = 2.0 }`); with `matrix` it is `temperature=2.5,heads=0.25`, in
+//! the order of the file. A key is made of letters, digits, `.`, `_`, `-` (and `=`, `,`), so that an id needs
+//! no quotes in any shell and is a file name on every file system. It does not depend on the other values:
+//! adding one keeps all other ids, and with them their results.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -19,32 +19,32 @@ use super::{
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
-/// More instances than these are a slip, and not a study.
+/// A table with more instances is assumed to be a mistake.
 const MOST: usize = 256;
 
-/// A file name has at most 255 bytes, and others are made from it.
+/// In bytes. A file name has at most 255, and some are longer than the id that they are made from.
 const LONGEST: usize = 200;
 
 const FOREACH: &str = "foreach = [\"a\", \"b\"]";
 const MATRIX: &str = "matrix = { temperature = [2.0, 3.0] }";
 
-/// A stage's table with its placeholders filled in.
+/// A stage's table with its placeholders substituted.
 pub(super) struct Instance<'a> {
     pub id: String,
     pub table: Cow<'a, DeTable<'a>>,
-    /// What placeholders could be said.
+    /// The names of the placeholders that the table may contain.
     pub names: Vec<String>,
-    /// A placeholder could not be filled in: what comes of that was reported.
+    /// A placeholder could not be substituted; since that was reported, errors that follow from it are not.
     pub broken: bool,
 }
 
-/// A value of an axis, and how ids call it.
+/// A value of an axis, and its name in ids.
 struct Item<'a> {
     name: String,
     value: Value<'a>,
 }
 
-/// Whether a stage may be called so in a reference: a name, or an instance's id.
+/// Whether this is a valid stage id in a reference: a name, or an instance's id.
 pub(super) fn is_id(text: &str) -> bool {
     match text.split_once('@') {
         None => is_name(text),
@@ -55,8 +55,8 @@ pub(super) fn is_id(text: &str) -> bool {
     }
 }
 
-/// The stages that a table stands for: one, unless it says `foreach` or `matrix`; none where these were
-/// not understood.
+/// The stages that a table expands to: one without `foreach` and `matrix`; `None` when these are invalid,
+/// which was reported.
 pub(super) fn expand<'a>(
     id: &str,
     header: &Location,
@@ -106,7 +106,7 @@ pub(super) fn expand<'a>(
     Some(instances)
 }
 
-/// How values that ids cannot be made of are given names.
+/// An example that names values that cannot be part of an id.
 const NAMED: &str = "{ short = \"a longer value\" }";
 
 fn foreach<'a>(
@@ -123,7 +123,7 @@ fn foreach<'a>(
     Some(items.into_iter().map(row).collect())
 }
 
-/// The product of all axes, the last one turning fastest.
+/// The Cartesian product of all axes, the last one varying fastest.
 fn matrix<'a>(table: &Table<'a>, problems: &mut Problems) -> Option<Vec<BTreeMap<String, Binding<'a>>>> {
     let before = problems.len();
     let (key, value) = table.get("matrix")?;
@@ -162,7 +162,7 @@ fn matrix<'a>(table: &Table<'a>, problems: &mut Problems) -> Option<Vec<BTreeMap
     Some(rows.into_iter().map(keyed).collect())
 }
 
-/// The values of one axis: a list of plain values, or a table that gives each a name.
+/// The values of one axis: a list of scalars, or a table that names each value.
 fn axis<'a>(
     table: &Table<'a>,
     key: &str,
@@ -253,7 +253,7 @@ fn expect_few(count: usize, place: &Location, problems: &mut Problems) -> Option
     None
 }
 
-/// `{item}` must mean one thing.
+/// No port may have the name of a placeholder: `{item}` would be ambiguous.
 fn expect_free(table: &Table<'_>, bindings: &BTreeMap<String, Binding<'_>>, problems: &mut Problems) {
     for port in ["inputs", "outputs"] {
         let Some((_, value)) = table.get(port) else { continue };

@@ -1,4 +1,4 @@
-//! Reading keys of a TOML table: what is there, of which type, and what was meant.
+//! Reading keys of a TOML table: presence, types, and suggestions for misspelt ones.
 
 use std::ops::Range;
 
@@ -9,16 +9,16 @@ use toml::{
 
 use crate::problem::{Code, Location, Problem, Problems, Text};
 
-/// What a pipeline file may say at its top.
+/// The keys at the top level of a pipeline file.
 pub(super) const TOP_KEYS: [&str; 5] = ["pipeline", "seed", "resources", "sources", "stage"];
 
-/// What `[pipeline]` may say.
+/// The keys of `[pipeline]`.
 pub(super) const PIPELINE_KEYS: [&str; 1] = ["name"];
 
-/// What a source must say.
+/// The keys of a source, all required.
 pub(super) const SOURCE_KEYS: [&str; 2] = ["path", "kind"];
 
-/// What `[stage.<id>]` may say.
+/// The keys of `[stage.<id>]`.
 pub(super) const STAGE_KEYS: [&str; 14] = [
     "use",
     "inputs",
@@ -39,7 +39,7 @@ pub(super) const STAGE_KEYS: [&str; 14] = [
 /// Those of [`STAGE_KEYS`] that expand one table into several stages.
 pub(super) const EXPANSION_KEYS: [&str; 2] = ["foreach", "matrix"];
 
-/// What a command's output may say, where it is more than a path.
+/// The keys of a command's output that is more than a path.
 pub(super) const OUTPUT_KEYS: [&str; 2] = ["path", "kind"];
 
 /// The only parameter of a command.
@@ -48,7 +48,7 @@ pub(super) const RUN: &str = "run";
 /// [`is_name`] as a regular expression.
 pub(super) const NAME: &str = "[a-z][a-z0-9_-]*";
 
-/// A TOML table in its text.
+/// A TOML table, and the text that its spans refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
     pub text: &'a Text,
@@ -67,7 +67,7 @@ impl<'a> Table<'a> {
         self.entries.get_key_value(key)
     }
 
-    /// Reports every key that means nothing here; `what` is how the table is called.
+    /// Reports every unknown key; `what` names the table in messages.
     pub fn expect_keys(&self, what: &str, known: &[&str], problems: &mut Problems) {
         for key in self.entries.keys() {
             let name: &str = key.get_ref();
@@ -139,7 +139,7 @@ pub(super) fn whole(value: &DeValue<'_>) -> Option<u64> {
     }
 }
 
-/// A value as ids and texts say it: one spelling for each value.
+/// A scalar as it appears in ids and strings: equal values have equal spellings.
 pub(super) fn plain(value: &DeValue<'_>) -> Option<String> {
     Some(match value {
         DeValue::String(text) => text.to_string(),
@@ -162,13 +162,13 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// Whether stages, sources, ports and pipelines may be called so.
+/// Whether this is a valid name for a stage, source, port or pipeline.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
 }
 
-/// Reports a name that names cannot have.
+/// Reports an invalid name.
 pub(super) fn expect_name(what: &str, name: &str, place: &Location, problems: &mut Problems) {
     if is_name(name) {
         return;
@@ -184,7 +184,7 @@ pub(super) fn expect_name(what: &str, name: &str, place: &Location, problems: &m
     problems.push(problem.at(place, "this name").help(help));
 }
 
-/// The known word that `word` was probably meant to be: at most a third of its letters are wrong.
+/// The known word with the least edit distance to `word`, if at most a third of the letters differ.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     known
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
@@ -195,13 +195,13 @@ pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> O
         .map(|(_, candidate)| candidate)
 }
 
-/// A help line that says which words are known, the one that was probably meant first.
+/// A help line that lists the known words, the closest one first.
 pub(crate) fn offer<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let near = nearest(word, known.clone()).map(str::to_owned);
     choose(near.as_deref(), known).unwrap_or_else(|| format!("remove `{word}`"))
 }
 
-/// `near`, or one of all; nothing when nothing is known.
+/// A help line that suggests `near`, else any of the known words; `None` when there are none.
 pub(super) fn choose<'k>(near: Option<&str>, known: impl Iterator<Item = &'k str>) -> Option<String> {
     let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
     match (near, all.as_slice()) {

@@ -1,4 +1,4 @@
-//! Where the paths of a project lead, links resolved: two paths may be one.
+//! Resolves symlinks: two paths of a project may be the same file.
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +8,14 @@ use std::{
 
 use super::paths::shown;
 
-/// The links of a project, followed. What was looked at once is not looked at again.
+/// Resolves the symlinks of a project, and caches what it resolved.
 ///
-/// A resolved path is relative to the project's root when it is in it, else absolute: a project that is moved keeps
-/// them.
+/// A resolved path is relative to the project's root when it is inside it, and so survives moving the
+/// project; else it is absolute.
 pub struct Links {
-    /// Without links.
+    /// Canonical.
     root: PathBuf,
-    /// Where folders lie, by their absolute names.
+    /// Canonical paths, by absolute path.
     known: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -27,8 +27,7 @@ impl Links {
         Self { root, known: BTreeMap::new() }
     }
 
-    /// Where a file or folder of this name lies, or would lie: links above it are followed. Should it be a link
-    /// itself, that is what lies there.
+    /// Resolves the symlinks of a path's parent folders, but not the path itself, which need not exist.
     pub fn resolve(&mut self, path: &Path) -> PathBuf {
         let path = self.root.join(path);
         let lies = match (path.parent(), path.file_name()) {
@@ -38,25 +37,25 @@ impl Links {
         self.seen_from_root(&lies)
     }
 
-    /// Where it leads to: all links are followed, as far as there is something.
+    /// Resolves all symlinks of a path, as far as it exists.
     pub fn end(&mut self, path: &Path) -> PathBuf {
         let lies = self.follow(&self.root.join(path));
         self.seen_from_root(&lies)
     }
 
-    /// A resolved path without regard to where the project is.
+    /// A resolved path as an absolute one.
     #[must_use]
     pub fn absolute(&self, resolved: &Path) -> PathBuf {
         self.root.join(resolved)
     }
 
-    /// A resolved path as people type it.
+    /// A resolved path for messages.
     #[must_use]
     pub fn shown(&self, resolved: &Path) -> String {
         shown(&self.seen_from_root(resolved))
     }
 
-    /// The first link above a path that makes it lie elsewhere than it says.
+    /// The outermost symlink among a path and its parents.
     #[must_use]
     pub fn first(&self, path: &Path) -> Option<PathBuf> {
         let mut above: Vec<_> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();

@@ -1,4 +1,4 @@
-//! The whole way from a pipeline file to a [`Pipeline`], collecting every mistake on it.
+//! Builds a [`Pipeline`] from its file, and collects every mistake.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ use crate::{
     problem::{Code, Location, Problem, Problems},
 };
 
-/// The seed of a pipeline that names none.
+/// The seed of a pipeline that sets none.
 const SEED: u64 = 42;
 
 impl Pipeline {
@@ -144,7 +144,7 @@ fn understand(
 }
 
 impl Pipeline {
-    /// Puts the drafts in the order of work.
+    /// Turns the drafts into nodes, in topological order.
     fn fill(&mut self, drafts: Vec<Draft>, wires: Vec<Vec<Wire>>, order: &[usize]) -> Option<()> {
         let mut rank = vec![0; order.len()];
         for (new, &old) in order.iter().enumerate() {
@@ -210,7 +210,7 @@ fn cyclic(cycle: &[usize], drafts: &[Draft], wires: &[Vec<Wire>]) -> Problem {
 
 fn edge<'d>(wire: &Wire, node: usize, reader: &'d Draft) -> Option<&'d Location> {
     let here = matches!(wire.from, Origin::Output { node: read, .. } if read == node);
-    // An input that collects instances is several wires.
+    // An input that collects instances (`stage@*`) has one wire for each.
     let port = wire.port.split('@').next().unwrap_or_default();
     if here { reader.locations.inputs.get(port) } else { None }
 }

@@ -1,4 +1,4 @@
-//! Where the file says what it says of a node, for problems to underline.
+//! Source locations of the parts of a node, for diagnostics.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use stage_contract::Invalid;
 use super::overrides::typed;
 use crate::problem::{Code, Location, Problem};
 
-/// Where to underline what is said about a node.
+/// Source locations of a node's table.
 pub(super) struct NodeLocations {
     pub header: Location,
     pub inputs: BTreeMap<String, Location>,
@@ -32,19 +32,19 @@ impl NodeLocations {
                     None => problem,
                 }
             }
-            // A default: the file does not say it, so the message must name it.
+            // A default is not in the file, so the message must name the parameter.
             (None, Some(name)) => problem.at(&self.header, format!("{otherwise}: `{name}`")),
             (_, None) => problem.at(&self.header, otherwise),
         }
     }
 }
 
-/// Where each parameter stands: of its key and of its value, by the dotted path from the table down.
+/// Source locations of each parameter: of its key and its value, by its path from the table down.
 #[derive(Default)]
 pub(super) struct ParameterLocations(BTreeMap<Vec<String>, (Location, Location)>);
 
 impl ParameterLocations {
-    /// The place of a value, or of the innermost one around it.
+    /// The location of a value, or else of the innermost value that contains it.
     pub fn value(&self, path: &[&str]) -> Option<&Location> {
         let mut path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         while !path.is_empty() {
@@ -60,7 +60,7 @@ impl ParameterLocations {
         self.0.get(path).map(|(key, _)| key)
     }
 
-    /// In place of what was known of this parameter, and of all inside of it.
+    /// Sets the locations of a parameter and drops those of its old nested values.
     pub fn replace(&mut self, path: &[String], key: Location, value: Location) {
         self.0.retain(|known, _| !known.starts_with(path));
         self.insert(path, key, value);

@@ -1,5 +1,5 @@
-//! Two pipeline files must not publish to one folder. No file lists all pipelines, so every folder of artifacts says
-//! whose it is.
+//! Two pipeline files must not publish to the same folder. No file lists all pipelines, so every artifact
+//! folder names the pipeline file that owns it.
 
 use std::{
     fs,
@@ -19,10 +19,10 @@ impl Pipeline {
         (self.artifacts.join(MARKER), format!("{}\n", self.file.display()))
     }
 
-    /// Looks whether another pipeline file publishes to the same folder.
+    /// Checks that no other pipeline file publishes to the same folders.
     ///
     /// # Errors
-    /// When one does, and is still there.
+    /// When one does, and still exists.
     pub fn expect_unclaimed(&self) -> Result<(), Problem> {
         let stages = self.nodes.iter().map(|node| self.artifacts.join(&node.id));
         match std::iter::once(self.artifacts.clone())

@@ -13,7 +13,7 @@ pub struct Source {
     pub id: String,
     /// Relative to the root.
     pub path: PathBuf,
-    /// What lies there.
+    /// The kind of the file or folder.
     pub kind: Kind,
 }
 
@@ -25,11 +25,11 @@ pub struct Node {
     pub family: String,
     /// The stage's name: `use`, else the id.
     pub uses: String,
-    /// What is to be done.
+    /// What it executes.
     pub work: Work,
-    /// Its own, else the pipeline's; what it draws from is mixed from this and the family.
+    /// Its own, else the pipeline's; its random numbers are seeded with this and the family.
     pub seed: u64,
-    /// How it is executed; no part of its key.
+    /// Scheduling options; not part of its key.
     pub scheduling: Scheduling,
     /// Wired inputs, by port name.
     pub inputs: Vec<Wire>,
@@ -57,7 +57,7 @@ pub enum Work {
         /// Its parameters.
         stage: Box<dyn AnyStage>,
     },
-    /// The runner's own stage `command`: `sh -c` in the root, `{name}` still to be filled in.
+    /// The runner's own stage `command`: `sh -c` in the root, `{name}` not substituted yet.
     Command {
         /// The command line as written.
         run: String,
@@ -94,6 +94,6 @@ pub struct Out {
     pub kind: Kind,
     /// Where it is published, relative to the root: `artifacts/<stage>/<name>[.ext]`, or as a command declares.
     pub published: PathBuf,
-    /// The same, links resolved: see [`Links::resolve`](super::Links::resolve).
+    /// The same, symlinks resolved: see [`Links::resolve`](super::Links::resolve).
     pub resolved: PathBuf,
 }

@@ -15,7 +15,7 @@ use crate::problem::{Code, Location, Problem, Problems};
 
 const EXAMPLE: &str = "outputs = { out = \"out/result.txt\" }";
 
-/// `<artifacts>/<stage>/<port>[.ext]`, each placed at the stage's header.
+/// `<artifacts>/<stage>/<port>[.ext]`, each with the location of the stage's header.
 pub(super) fn of_stage(
     kind: &StageKind,
     id: &str,
@@ -43,7 +43,7 @@ pub(super) fn of_stage(
     kind.spec.outputs.iter().map(publish).collect()
 }
 
-/// What a command declares, each placed at its key.
+/// The outputs that a command declares, each with the location of its key.
 pub(super) fn of_command(
     id: &str,
     registry: &Registry,

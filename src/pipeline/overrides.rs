@@ -10,7 +10,7 @@ use super::{
 };
 use crate::problem::{Location, Text};
 
-/// The name of the texts that were typed.
+/// The file name in locations that are on the command line.
 const TYPED: &str = "--set";
 
 /// One `--set`. The value is read as TOML, and what is not TOML is a string.
@@ -19,9 +19,9 @@ pub struct Override {
     /// As it was typed.
     text: Text,
     stage: String,
-    /// From the parameters' table down.
+    /// Below the table of parameters.
     path: Vec<String>,
-    /// Where the value starts in the text.
+    /// The offset of the value in the text.
     start: usize,
 }
 
@@ -32,7 +32,7 @@ impl Override {
         &self.stage
     }
 
-    /// About which of these it is: the longest that it begins with, as ids may hold points.
+    /// Resolves its stage: the longest of these ids that it starts with, as ids may contain dots.
     pub(super) fn aim(&self, ids: &BTreeSet<&str>) -> Option<Self> {
         let split = ids.iter().filter_map(|id| Self::split(&self.text, id));
         split.max_by_key(|change| change.stage.len())
@@ -59,7 +59,7 @@ impl Override {
         &self.text
     }
 
-    /// Spans of the value count from here.
+    /// Spans of the value are relative to this offset.
     pub(super) fn start(&self) -> usize {
         self.start
     }
@@ -73,7 +73,7 @@ impl Override {
     }
 }
 
-/// What to type for what was typed there; nothing where the place is in a file.
+/// The corrected `--set` for a location in one; `None` for a location in a file.
 fn retype(place: &Location, change: impl FnOnce(&str, &str, &str) -> String) -> Option<String> {
     let text = place.text.content();
     let (before, rest) = text.split_at(place.span.start);
@@ -82,8 +82,7 @@ fn retype(place: &Location, change: impl FnOnce(&str, &str, &str) -> String) -> 
     (place.text.name() == TYPED).then(typed)
 }
 
-/// A help line for an unknown stage or key: which are known, the one that was probably meant first, and how to
-/// type that.
+/// A help line for an unknown stage or key: the known ones, the closest one first, and the corrected `--set`.
 pub(super) fn offer_at<'k>(
     place: &Location,
     word: &str,
@@ -92,7 +91,7 @@ pub(super) fn offer_at<'k>(
     let all: Vec<_> = known.clone().map(|name| format!("`{name}`")).collect();
     let meant = nearest(word, known.clone());
     let again = retype(place, |before, there, after| {
-        // Of a dotted path the last part is the one that is not known.
+        // Only the last part of a dotted path is unknown.
         let above = there.rfind('.').filter(|_| !word.contains('.')).map_or(0, |point| point + 1);
         format!("{before}{}{}{after}", &there[..above], meant.unwrap_or(word))
     });
@@ -105,25 +104,25 @@ pub(super) fn offer_at<'k>(
     }
 }
 
-/// How to type another value, TOML, for a parameter; nothing where the place is in a file.
+/// A help line with another value (TOML) for a parameter of a `--set`; `None` for a location in a file.
 pub(super) fn type_value(place: &Location, parameter: &str, value: &str) -> Option<String> {
-    // A word needs no quotes, unless it would be something else without.
+    // A string needs quotes only if it would be another TOML value without them.
     let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     let bare = bare.filter(|bare| !bare.contains(['"', '\\']) && DeValue::parse(bare).is_err());
     let value = bare.unwrap_or(value);
     let again = retype(place, |before, _, after| match after.strip_prefix('=') {
-        // The place is that of the name: its value is no value of its own.
+        // The location is that of the key, not of a value.
         Some(_) => format!("{before}{parameter}={value}"),
         None => format!("{before}{value}{after}"),
     });
     again.map(|again| format!("type {again}"))
 }
 
-/// A stage's own words of what to write, `name = value`, as they are typed.
+/// A stage's own help to write `name = value`, rewritten for `--set`.
 pub(super) fn typed(help: &str, place: &Location, name: &str) -> Option<String> {
     let last = name.rsplit('.').next().unwrap_or(name);
     let (before, rest) = help.split_once(&format!("{last} = "))?;
-    // In a sentence it stands between these; else it is all that the help says.
+    // Within a sentence it is in backticks; else it is the whole help.
     let (lead, value, tail) = match (before.strip_suffix('`'), rest.split_once('`')) {
         (Some(before), Some((value, after))) => (before, value, after),
         _ if before.is_empty() => ("", rest, ""),
@@ -138,7 +137,7 @@ impl FromStr for Override {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not STAGE.PARAM=VALUE, like `count.lines=3`");
-        // An instance's id may hold `.` and `=`; which it is shows when the file is read.
+        // An instance's id may contain `.` and `=`; it is resolved once the file has been read.
         let (head, tail) = text.split_at(text.find('@').unwrap_or(0));
         let name = match tail.split_once('=') {
             Some((before, _)) if before.contains('.') || head.is_empty() => head.len() + before.len(),

@@ -28,7 +28,7 @@ pub(super) struct Given {
     pub locations: ParameterLocations,
     /// The config file, relative to the root.
     pub config: Option<(PathBuf, Location)>,
-    /// Something was reported already: what is missing may stand there.
+    /// Something was reported already: a missing parameter may be in the invalid part.
     pub broken: bool,
 }
 
@@ -58,7 +58,7 @@ impl Given {
     fn read_config(&mut self, root: &Path, path: &str, place: Location, problems: &mut Problems) {
         let Some(clean) = paths::expect_inside(path, &place, problems) else { return };
         match manifest::read(&root.join(&clean), &clean.to_string_lossy()) {
-            // Nothing to underline in a file that is not there: underline its name.
+            // A missing file has no location: the problem is located at its name.
             Err(problem) if problem.code() == Code::UnreadableFile => {
                 problems.push(problem.at(&place, "named here"));
             }
@@ -81,7 +81,8 @@ impl Given {
         }
     }
 
-    /// Puts a `--set` on top. A part of a nested default (`defaults`) leaves the rest of it as it is.
+    /// Applies a `--set`. One that sets a part of a nested parameter keeps the other parts, from `defaults`
+    /// if need be.
     pub fn apply(&mut self, change: &Override, defaults: &Json, problems: &mut Problems) {
         let before = problems.len();
         let path = change.path();
@@ -108,7 +109,7 @@ impl Given {
         *slot = value;
     }
 
-    /// The stage with these parameters, or every parameter that is wrong.
+    /// Builds the stage with these parameters, or reports every invalid one.
     pub fn parse(
         &self,
         kind: &StageKind,
@@ -126,7 +127,7 @@ impl Given {
             }
             let alone = Json::Object(Map::from_iter([(name.clone(), value.clone())]));
             if let Err(mut bad) = (kind.parse)(alone) {
-                // serde loses its way in fields that are flattened into the struct; it is this one.
+                // serde gives no path for flattened fields; it is this parameter.
                 if bad.path.is_empty() {
                     bad.path.push(name.clone());
                 }
@@ -152,7 +153,7 @@ impl Given {
         });
         let stage = stage.ok()?;
         let checked = stage.check();
-        // Where the stage has words of its own for a value out of range, they are the better advice.
+        // A stage's own message about a value out of range is more specific.
         let own = |path: &[String]| {
             let own = checked.as_ref().err().filter(|own| own.at.as_deref() == Some(&path.join(".")));
             own.map(|own| locations.blame(Code::OutOfRange, own, "with the default"))
@@ -203,7 +204,7 @@ fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, locations: &Node
     }
     let written = path.iter().skip(1).try_fold(value, |value, key| value.get(key));
     let problem = match written.and_then(schema::literal) {
-        // serde knows nothing of the default or of what was meant, and speaks of variants.
+        // serde's message knows neither the default nor a close match, and mentions variants.
         Some(written) if !parameter.variants.is_empty() => {
             mistyped(format!("`{name}` cannot be `{written}`"))
         }
@@ -237,7 +238,7 @@ fn out_of_range(path: &[String], words: &str, kind: &StageKind, locations: &Node
     }
 }
 
-/// What to write in place of a wrong value that gives no hint.
+/// A help line for an invalid value without a close match.
 fn like_the_default(parameter: &Parameter, at: &Location, path: &str, such: &str) -> String {
     match schema::literal(&parameter.default) {
         Some(default) => type_value(at, path, &default).map_or_else(
@@ -253,7 +254,7 @@ fn assign(name: &str, value: &str) -> String {
     if name.parse::<usize>().is_ok() { format!("`{value}`") } else { format!("`{name} = {value}`") }
 }
 
-/// serde speaks of Rust's types; people do not.
+/// Replaces the names of Rust types in serde's messages.
 fn plain_words(message: &str) -> String {
     let mut words: Vec<_> = message.split(' ').map(str::to_owned).collect();
     for word in &mut words {
@@ -272,7 +273,7 @@ fn plain_words(message: &str) -> String {
     words.join(" ").replace("a true or false", "true or false")
 }
 
-/// TOML to JSON, noting where each value stands.
+/// Converts TOML to JSON, and records the location of each value.
 struct Reader<'r> {
     text: &'r Text,
     /// Added to every span: the value may be a part of its text.
@@ -336,10 +337,10 @@ impl Reader<'_> {
     }
 }
 
-/// A command line.
+/// An example of `run`.
 const EXAMPLE: &str = "sh script.sh {input} {output}";
 
-/// The only parameter of a command.
+/// Reads `run`, the only parameter of a command.
 pub(super) fn command(given: &Given, locations: &NodeLocations, problems: &mut Problems) -> Option<String> {
     for name in given.values.keys().filter(|name| *name != RUN) {
         problems.push(unknown("command", name, locations, [RUN].into_iter()));

@@ -4,8 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::problem::{Code, Location, Problem, Problems};
 
-/// Without `.` and `..`; `None` when it leaves the project. By its letters alone: a link inside the
-/// project may point anywhere, because making one is a decision and `../..` may be an accident.
+/// Normalises a path lexically, without `.` and `..`; `None` when it leaves the project. Symlinks inside the
+/// project may point anywhere, because creating one is deliberate and `../..` may be an accident.
 pub(super) fn inside(path: &Path) -> Option<PathBuf> {
     let mut clean = PathBuf::new();
     for component in path.components() {
@@ -19,7 +19,7 @@ pub(super) fn inside(path: &Path) -> Option<PathBuf> {
     Some(clean)
 }
 
-/// [`inside`], with the problem reported.
+/// [`inside`], which reports the problem.
 pub(super) fn expect_inside(path: &str, place: &Location, problems: &mut Problems) -> Option<PathBuf> {
     let clean = inside(Path::new(path));
     if clean.is_none() {
@@ -28,12 +28,12 @@ pub(super) fn expect_inside(path: &str, place: &Location, problems: &mut Problem
     clean
 }
 
-/// [`expect_inside`] for what exists already and may be linked in.
+/// [`expect_inside`] for sources, with the help to symlink them into the project.
 pub(super) fn expect_linked(path: &str, place: &Location, problems: &mut Problems) -> Option<PathBuf> {
     let clean = inside(Path::new(path));
     if clean.is_none() {
         let name = Path::new(path).file_name().unwrap_or("x".as_ref()).to_string_lossy();
-        // A relative link counts from the folder that it is in.
+        // A relative symlink is relative to its folder.
         let target = if path.starts_with('/') { path.to_owned() } else { format!("../{path}") };
         problems.push(outside(path, place).help(format!(
             "link it into the project: `ln -s {target} data/{name}`, and write `path = \"data/{name}\"`"
@@ -47,12 +47,12 @@ fn outside(path: &str, place: &Location) -> Problem {
         .at(place, "outside of the project")
 }
 
-/// How a path is shown; the project's root has no name.
+/// A path for messages; the project's root is `.`.
 pub(super) fn shown(path: &Path) -> String {
     if path.as_os_str().is_empty() { ".".to_owned() } else { path.display().to_string() }
 }
 
-/// Whether one path is the other or lies in it.
+/// Whether the paths are equal, or one contains the other.
 pub(super) fn overlap(a: &Path, b: &Path) -> bool {
     a.starts_with(b) || b.starts_with(a)
 }

@@ -1,5 +1,5 @@
-//! How a node is executed: what it occupies, how long it may take, how often it is tried. Nothing of
-//! it changes a result, so nothing of it is in a key.
+//! Scheduling options of a node: resources, timeouts, retries. None of them changes a result, so none is in a
+//! key.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,34 +12,34 @@ use toml::de::DeValue;
 use super::keys::{Table, Value, expect_name, offer, whole, wrong_type};
 use crate::problem::{Code, Location, Problem, Problems};
 
-/// Whoever needs more has another problem.
+/// The upper bound of `retries`.
 pub(super) const MOST_RETRIES: u32 = 100;
 
-/// Resources that every machine has some of; all others are the user's, and `[resources]` says how
-/// much there is.
+/// Built-in resources, whose totals may be left to the machine; all others are user-defined, with totals in
+/// `[resources]`.
 pub const MACHINE: [&str; 3] = ["cpu", "memory", "gpu"];
 
 /// A node's scheduling options: they are in no key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scheduling {
-    /// How much of each resource it occupies; memory in bytes.
+    /// How much of each resource it reserves; memory in bytes.
     pub resources: BTreeMap<String, u64>,
-    /// Names that no two executing nodes may share.
+    /// Mutexes: no two nodes that execute at the same time share one.
     pub mutexes: BTreeSet<String>,
     /// It is stopped after this.
     pub timeout: Option<Duration>,
     /// How long it may take to stop before it is killed.
     pub grace: Option<Duration>,
-    /// How often it is tried again when its process fails.
+    /// How many retries it has when its process fails.
     pub retries: u32,
-    /// The wait before the first of these; it doubles each time.
+    /// The delay before the first retry; it doubles with each.
     pub backoff: Option<Duration>,
 }
 
-/// Amounts of resources and where they stand.
+/// Amounts of resources and their source locations.
 pub(super) type Amounts = BTreeMap<String, (u64, Location)>;
 
-/// Reads what `[stage.<id>]` says of this.
+/// Reads the scheduling options of `[stage.<id>]`.
 pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> (Scheduling, BTreeMap<String, Location>) {
     let amounts = amounts(table, problems);
     let scheduling = Scheduling {
@@ -160,7 +160,7 @@ fn retries(table: &Table<'_>, problems: &mut Problems) -> u32 {
     }
 }
 
-/// Reports what asks for a resource that the file does not have, or for more of it than there is.
+/// Reports requests for an undeclared resource, or for more than its total.
 pub(super) fn expect_enough<'d>(
     totals: &Amounts,
     stages: impl Iterator<Item = (&'d Scheduling, &'d BTreeMap<String, Location>)>,
@@ -194,7 +194,7 @@ pub(super) fn expect_enough<'d>(
     }
 }
 
-/// A request that can never be met; to be placed.
+/// A request that exceeds the total; the caller adds the source location.
 #[must_use]
 pub fn too_much(name: &str, wanted: u64, total: u64) -> Problem {
     let shown = |amount: u64| match name {

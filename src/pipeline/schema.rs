@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use stage_contract::StageKind;
 
-/// How many tables inside of each other are described: a schema may contain itself.
+/// How many levels of nested tables are described: a schema may be recursive.
 const DEPTH: usize = 4;
 
 /// One parameter of a stage.
@@ -13,11 +13,11 @@ pub struct Parameter {
     pub name: String,
     /// What it takes, in words: `number from 0`, `list of 4 numbers`, `one of "a", "b"`.
     pub takes: String,
-    /// The default; null when it may be left out and then is not set.
+    /// The default; null when it is optional and has none.
     pub default: Value,
     /// What it does.
     pub doc: String,
-    /// The values of a closed set, with what each means.
+    /// The values of an enum, with their documentation.
     pub variants: Vec<(String, String)>,
     /// The keys of a table.
     pub fields: Vec<Parameter>,
@@ -30,8 +30,8 @@ pub fn parameters(kind: &StageKind) -> Vec<Parameter> {
     fields(&schema, &schema, Some(&defaults), DEPTH)
 }
 
-/// The keys of a table. A schema may be sorted by name; the defaults, being the struct itself, are in
-/// the order of its fields.
+/// The keys of a table, in the order of the struct's fields: a schema may be sorted by name, but the defaults
+/// are the serialised struct.
 fn fields(table: &Value, schema: &Value, defaults: Option<&Value>, depth: usize) -> Vec<Parameter> {
     if depth == 0 {
         return Vec::new();
@@ -51,7 +51,7 @@ fn fields(table: &Value, schema: &Value, defaults: Option<&Value>, depth: usize)
     found
 }
 
-/// A parameter, or one inside of it: `["schedule", "warmup"]`; the innermost that the schema knows.
+/// A parameter, or one nested in it: `["schedule", "warmup"]`; the innermost that is in the schema.
 #[must_use]
 pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
     let (schema, defaults) = ((kind.schema)(), defaults(kind));
@@ -66,7 +66,7 @@ pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
     found
 }
 
-/// Every number out of its range, and every list too short or too long: its path, and in which way, in words.
+/// Every number out of its range, and every list too short or too long: its path, and the violation in words.
 #[must_use]
 pub fn out_of_range(kind: &StageKind, values: &Map<String, Value>) -> Vec<(Vec<String>, String)> {
     if values.is_empty() {
@@ -99,7 +99,7 @@ fn look(
     found.extend(breach(value, schema).map(|words| (path, words)));
 }
 
-/// In which way a number, or the length of a list, is out of range.
+/// How a number, or the length of a list, is out of range.
 fn breach(value: &Value, schema: &Value) -> Option<String> {
     type Bound = (&'static str, fn(&f64, &f64) -> bool, &'static str);
     const NUMBER: &[Bound] = &[
@@ -124,7 +124,7 @@ fn breach(value: &Value, schema: &Value) -> Option<String> {
     })
 }
 
-/// What a stage's parameters are when nothing is said; null when something must be said.
+/// The defaults of a stage's parameters; null when some are required.
 #[must_use]
 pub fn defaults(kind: &StageKind) -> Value {
     (kind.parse)(Value::Object(Map::new())).map_or(Value::Null, |stage| stage.parameters())
@@ -151,25 +151,25 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
 
-/// What is behind a key of a table or an index of a list.
+/// The schema of a key of a table or an item of a list.
 fn inside<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
     let property = schema.get("properties").and_then(|fields| fields.get(name));
     let item = schema.get("items").filter(|_| name.parse::<usize>().is_ok());
     property.or(item).or_else(|| entry(schema))
 }
 
-/// What every entry of a table is whose names the user chooses.
+/// The schema of the values of a map, a table with any keys.
 fn entry(schema: &Value) -> Option<&Value> {
     schema.get("additionalProperties").filter(|entry| entry.is_object())
 }
 
 fn text(schema: &Value, key: &str) -> String {
     let text = schema.get(key).and_then(Value::as_str).unwrap_or_default();
-    // A doc comment's line breaks are the source file's, and not the reader's.
+    // Line breaks within a paragraph of a doc comment are only layout.
     text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n")
 }
 
-/// Follows `$ref`, and `anyOf`/`allOf` around a single meaning (an optional or documented reference).
+/// Follows `$ref`, and `anyOf`/`allOf` with a single alternative (an optional or documented reference).
 fn resolve<'s>(mut schema: &'s Value, root: &'s Value) -> &'s Value {
     loop {
         let next = if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
@@ -219,7 +219,7 @@ fn takes(schema: &Value, root: &Value) -> String {
     }
 }
 
-/// Of a number, behind the word: ` from 0 to 1`, ` above 0`, ` from 0, below 1`.
+/// The range of a number, as a suffix: ` from 0 to 1`, ` above 0`, ` from 0, below 1`.
 fn range(schema: &Value) -> String {
     let bound = |key: &str, word: &str| {
         schema.get(key).and_then(Value::as_f64).map(|bound| format!("{word} {bound}"))

@@ -1,4 +1,4 @@
-//! `[sources]`: what lies in the project before any stage runs.
+//! `[sources]`: files and folders that exist before any stage runs.
 
 use std::{
     fs, io,
@@ -16,10 +16,10 @@ use crate::problem::{Code, Location, Problem, Problems};
 
 const EXAMPLE: &str = "{ path = \"data/in.txt\", kind = \"file\" }";
 
-/// What is wrong with every name that other builds may have.
+/// The message about a stage or kind that another build may have.
 pub(crate) const LACKING: &str = "this build has only the runner's own stages and kinds";
 
-/// A source as far as it was understood; what is `None` was reported.
+/// A source as parsed; an invalid field is `None`, and was reported.
 pub(super) struct DraftSource {
     pub id: String,
     pub path: Option<(PathBuf, Location)>,
@@ -104,14 +104,14 @@ pub(super) fn expect_kind(
     kind
 }
 
-/// Of a name that means nothing here, where other builds have more names than this one.
+/// The problem of an unknown stage or kind, if other builds have more than this one.
 pub(super) fn elsewhere(registry: &Registry, what: &str, at: &Location) -> Option<Problem> {
     let help = registry.more_elsewhere()?;
     Some(Problem::new(Code::AbsentStage, LACKING).at(at, format!("there is no {what} here")).help(help))
 }
 
-/// Looks whether every source is there and of the right sort; `produced` are the paths that the pipeline
-/// itself writes: a source there is reported as such.
+/// Checks that every source exists, and is a file or a folder as its kind requires. A source that overlaps an
+/// output (`produced`) is reported as a collision instead.
 pub(super) fn expect_present(
     root: &Path,
     sources: &[DraftSource],

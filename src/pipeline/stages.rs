@@ -1,4 +1,4 @@
-//! `[stage.<id>]`: one node, before its inputs are looked up.
+//! `[stage.<id>]`: parses each node, before its inputs are resolved.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::problem::{Code, Location, Problem, Problems, Text};
 
-/// A node as far as it was understood.
+/// A node as parsed.
 pub(super) struct Draft {
     pub id: String,
     /// The table's name: the id, without the key of an instance.
@@ -33,20 +33,20 @@ pub(super) struct Draft {
     pub locations: NodeLocations,
     pub uses: Uses,
     pub wires: Vec<DraftWire>,
-    /// `None`: a stage that is not known may have any.
+    /// `None` for an unknown stage, which may have any.
     pub outputs: Option<Vec<(Out, Location)>>,
-    /// `None`: what is wrong was reported.
+    /// `None` when it is invalid, which was reported.
     pub work: Option<Work>,
     pub scheduling: Scheduling,
-    /// In place of the pipeline's.
+    /// Overrides the pipeline's.
     pub seed: Option<u64>,
-    /// A placeholder of what it was expanded from could not be filled in.
+    /// A placeholder in its table could not be substituted.
     pub broken: bool,
     pub config: Option<(PathBuf, Location)>,
 }
 
 impl Draft {
-    /// Of a table that says so little that nothing more is to be said about it.
+    /// A table that could not be expanded: nothing more is reported about it.
     fn unknown(id: &str, header: Location) -> Self {
         let (inputs, outputs, resources, parameters) = Default::default();
         Self {
@@ -65,12 +65,12 @@ impl Draft {
     }
 }
 
-/// What a node uses.
+/// The stage that a node uses.
 #[derive(Clone)]
 pub(super) enum Uses {
     Stage(StageKind),
     Command,
-    /// Reported.
+    /// Not found, which was reported.
     Unknown(String),
 }
 
@@ -84,16 +84,16 @@ impl Uses {
     }
 }
 
-/// An input before its origin is looked up.
+/// An input whose origin is not resolved yet.
 pub(super) struct DraftWire {
     pub port: String,
     pub key: Location,
     pub value: Location,
-    /// What is before and after the last point; `None` when it is not written so.
+    /// The reference, split at its last dot; `None` when it is malformed.
     pub from: Option<(String, String)>,
 }
 
-/// What every stage of a file is read with.
+/// What all stages of a file are parsed with.
 pub(super) struct Scene<'a> {
     pub root: &'a Path,
     pub registry: &'a Registry,
@@ -139,7 +139,7 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
     drafts
 }
 
-/// What `--set` is about: an instance, or a table with all its instances.
+/// Resolves the stage of each `--set`: an instance, or a table with all its instances.
 fn aim(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) -> Vec<Override> {
     let mut changes = Vec::new();
     for change in overrides {
@@ -196,7 +196,8 @@ fn read_one(
         }
         Uses::Command => params::command(&given, &locations, problems).and_then(|run| {
             let mut names = placeholders(table);
-            // Those that are left were set on the command line, and come too late.
+            // Placeholders of the expansion that are left come from `--set`, which is applied after
+            // substitution.
             if let Some(names) = &mut names {
                 names.extend(instance.names.iter().map(String::as_str));
             }
@@ -290,7 +291,7 @@ fn wires(uses: &Uses, table: &Table<'_>, broken: bool, problems: &mut Problems) 
         let place = inputs.location(value.span());
         let text = value.get_ref().as_str();
         let from = text.and_then(|text| text.rsplit_once('.')).filter(|(a, b)| is_origin(a) && is_name(b));
-        // A placeholder that could not be filled in was reported.
+        // A placeholder that could not be substituted was reported.
         if from.is_none() && !(broken && text.is_some_and(|text| text.contains('{'))) {
             problems.push(bad_reference(port, text, &place));
         }
@@ -317,7 +318,8 @@ fn bad_reference(port: &str, text: Option<&str>, place: &Location) -> Problem {
     })
 }
 
-/// `{name}` and the environment (`NER_PIPE_IN_<NAME>`, where `-` is `_`) must mean one thing each.
+/// No two ports may share a placeholder `{name}` or an environment variable (`NER_PIPE_IN_<NAME>`, with `_`
+/// for `-`).
 fn expect_distinct(wires: &[DraftWire], outputs: &[(Out, Location)], problems: &mut Problems) {
     let inputs = wires.iter().map(|wire| (wire.port.as_str(), &wire.key));
     let mut seen: BTreeMap<String, &Location> = BTreeMap::new();
@@ -333,7 +335,7 @@ fn expect_distinct(wires: &[DraftWire], outputs: &[(Out, Location)], problems: &
     }
 }
 
-/// What `{..}` may be; `None` when that is not known because inputs or outputs are no tables.
+/// The names that `{..}` may refer to; `None` when inputs or outputs are not tables.
 fn placeholders<'a>(table: &Table<'a>) -> Option<Vec<&'a str>> {
     let mut names = Vec::new();
     for key in ["inputs", "outputs"] {

@@ -1,4 +1,4 @@
-//! Inputs: where each comes from, and that it is what the stage reads.
+//! Wires: resolves the origin of each input, and checks its kind.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::problem::{Code, Problem, Problems};
 
-/// Looks up every origin; one list of wires per draft, where [`Origin::Output`] counts drafts.
+/// Resolves every origin; one list of wires per draft, in which [`Origin::Output`] is an index into the
+/// drafts.
 pub(super) fn connect(
     root: &Path,
     sources: &[DraftSource],
@@ -74,7 +75,7 @@ impl World<'_> {
                 spec.and_then(|spec| spec.port(&wire.port)).is_none_or(|port| port.further)
             };
             match (draft.wires.iter().filter(other).find(slip), spec.and_then(Spec::further)) {
-                // Reported, and one problem is enough for it.
+                // Reported as an unknown input already.
                 (Some(_), None) => {}
                 (Some(slip), Some(_)) => problems.push(misspelt(draft, port, slip)),
                 (None, _) => problems.push(self.missing(draft, port)),
@@ -116,7 +117,7 @@ impl World<'_> {
         let instances: Vec<_> = self.instances(family).collect();
         let Some(first) = instances.first() else {
             return match self.output(family, name, wire) {
-                // What it is expanded to is not known: that was reported.
+                // Its expansion failed, which was reported.
                 Ok((_, None)) => Ok(Vec::new()),
                 Err(problem) => Err(problem),
                 Ok(_) => Err(Problem::new(Code::UnknownOrigin, format!("stage `{family}` is not expanded"))
@@ -151,7 +152,7 @@ impl World<'_> {
 
     fn output(&self, stage: &str, name: &str, wire: &DraftWire) -> Result<(usize, Option<Kind>), Problem> {
         let family = stage.split('@').next().unwrap_or_default();
-        // A table that could not be expanded has any instance and any output.
+        // A table that could not be expanded is assumed to have any instance and any output.
         let found = |draft: &Draft| draft.id == stage || (draft.id == family && draft.outputs.is_none());
         let Some(node) = self.drafts.iter().position(found) else {
             if let (true, Some(first)) = (family == stage, self.instances(stage).next()) {
@@ -180,7 +181,7 @@ impl World<'_> {
         }
     }
 
-    /// Equal names; or any file, or any folder, where the stage does not mind what is in it.
+    /// Kinds with equal names match; an input of kind `file` or `folder` accepts any file or folder.
     fn fits(&self, wanted: Kind, found: Kind, origin: &Origin) -> bool {
         let shape = match (found.shape, origin) {
             (Shape::FileOrFolder, Origin::Source(index)) => match &self.sources[*index].path {
@@ -222,7 +223,7 @@ impl World<'_> {
         .help(self.candidates(draft, port))
     }
 
-    /// Whether a node is this one or reads from it, directly or not.
+    /// Whether a node is this one, or depends on it, directly or transitively.
     fn follows(&self, draft: &Draft, id: &str) -> bool {
         let mut open = vec![draft];
         let mut seen = BTreeSet::new();
@@ -273,7 +274,7 @@ impl World<'_> {
     }
 }
 
-/// What to write to read from an instance.
+/// A help line: how to read from an instance.
 fn sibling(port: &str, instance: &Draft, output: &str) -> String {
     let (id, family) = (&instance.id, &instance.family);
     format!(
@@ -287,7 +288,7 @@ fn unknown_port(draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {
     let help = if ports.is_empty() {
         "remove it: this stage reads nothing".to_owned()
     } else {
-        // What is wired already was not meant.
+        // A port that is wired already is not the intended one.
         match nearest(&wire.port, free.map(|port| port.name)) {
             Some(near) => format!("write `{near}`; see `ner-pipe stages {}`", draft.uses.name()),
             None => offer(&wire.port, ports.iter().map(|port| port.name)),
@@ -298,7 +299,7 @@ fn unknown_port(draft: &Draft, ports: &[Port], wire: &DraftWire) -> Problem {
         .help(help)
 }
 
-/// A name of the user's own takes one kind only; what was meant may be another port.
+/// A further input accepts one kind only; another port may have been intended.
 fn further_kind(draft: &Draft, port: &Port, found: Kind, wire: &DraftWire) -> Problem {
     let stage = draft.uses.name();
     let ports = match &draft.uses {
@@ -315,7 +316,7 @@ fn further_kind(draft: &Draft, port: &Port, found: Kind, wire: &DraftWire) -> Pr
         .help(help.unwrap_or_else(|| format!("remove it; see `ner-pipe stages {stage}`")))
 }
 
-/// Where any name may be given, a slip gives no unknown port but leaves a port without its input.
+/// If the stage accepts further inputs, a misspelt port is not unknown, but leaves the intended one unwired.
 fn misspelt(draft: &Draft, port: &Port, wire: &DraftWire) -> Problem {
     Problem::new(Code::MissingInput, format!("stage `{}` needs the input `{}`", draft.uses.name(), port.name))
         .at(&wire.key, "this is another")
@@ -326,7 +327,7 @@ fn wired(draft: &Draft, port: &Port) -> bool {
     draft.wires.iter().any(|wire| wire.port == port.name)
 }
 
-/// Known references, the one whose last part is nearest first.
+/// A help line with the known references, the one with the closest last part first.
 fn in_full<'k>(prefix: &str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let near = nearest(name, known.clone()).map(|near| format!("{prefix}{near}"));
     let known: Vec<_> = known.map(|name| format!("{prefix}{name}")).collect();
