@@ -173,7 +173,7 @@ impl Found {
 
     /// A path at which `later` has another file or folder, or another stat.
     pub fn difference(&self, later: &Self, path: &Path) -> Option<PathBuf> {
-        if self.looks_like(later) {
+        if self.same_stats(later) {
             return None;
         }
         let stats = |found: &Self| {
@@ -188,9 +188,9 @@ impl Found {
         moved.chain(gone).max_by_key(|path| path.components().count()).cloned()
     }
 
-    fn looks_like(&self, other: &Self) -> bool {
+    fn same_stats(&self, other: &Self) -> bool {
         let (mine, others) = (self.children.as_deref(), other.children.as_deref());
-        let alike = |(a, b): (&(OsString, Self), &(OsString, Self))| a.0 == b.0 && a.1.looks_like(&b.1);
+        let alike = |(a, b): (&(OsString, Self), &(OsString, Self))| a.0 == b.0 && a.1.same_stats(&b.1);
         self.stat == other.stat
             && mine.map(<[_]>::len) == others.map(<[_]>::len)
             && mine.into_iter().flatten().zip(others.into_iter().flatten()).all(alike)
@@ -221,7 +221,7 @@ impl Found {
         }
     }
 
-    fn sort(&self) -> u8 {
+    fn type_tag(&self) -> u8 {
         match self.children {
             Some(_) => b'd',
             None if self.stat.is_executable() => b'x',
@@ -279,7 +279,7 @@ fn read_file(path: &Path, stat: &Stat) -> Result<Digest, Unreadable> {
 
 /// What a folder's digest covers of a child besides its content.
 fn key((name, child): &(OsString, Found)) -> (&OsStr, u8) {
-    (name, child.sort())
+    (name, child.type_tag())
 }
 
 /// The bytes that a folder's digest is the hash of.
@@ -289,7 +289,7 @@ fn folder_text(children: &[(OsString, Found)]) -> Vec<u8> {
         // The length first, so that no name can imitate the bytes that follow it.
         text.extend_from_slice(&(name.len() as u64).to_le_bytes());
         text.extend_from_slice(name.as_bytes());
-        text.push(child.sort());
+        text.push(child.type_tag());
         text.extend(child.digest.iter().flat_map(Digest::bytes));
     }
     text

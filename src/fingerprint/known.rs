@@ -27,9 +27,9 @@ const HEAD: usize = 32;
 const TAIL: usize = 32;
 
 /// The length of device and inode, which identify a record.
-const WHO: usize = 16;
+const IDENTITY: usize = 16;
 /// The length of the whole stat, all of which has to be unchanged.
-const LOOKS: usize = 56;
+const STAT: usize = 56;
 /// The offset, behind the digest, of the number of saves since the record was last used.
 const UNSEEN: usize = 88;
 
@@ -45,7 +45,7 @@ pub(super) struct Known {
     cache: Option<PathBuf>,
     records: Vec<Record>,
     /// Whether a file was read whose digest can be cached.
-    learnt: AtomicBool,
+    dirty: AtomicBool,
 }
 
 impl Known {
@@ -55,25 +55,26 @@ impl Known {
         // Reading anything else, such as a pipe, could block for ever.
         let bytes = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
         let records = parse(&bytes, Moment::now()).unwrap_or_default();
-        Self { cache: Some(cache.to_owned()), records, learnt: AtomicBool::new(false) }
+        Self { cache: Some(cache.to_owned()), records, dirty: AtomicBool::new(false) }
     }
 
     /// The digest of a file with this stat, if it is cached and the file cannot have changed since. If not,
     /// and the stat had settled at `proven`, the digest is worth saving once the file is read.
     pub fn digest(&self, stat: &Stat, proven: Moment) -> Option<Digest> {
-        let looks = looks(stat);
-        let found = self.records.binary_search_by(|record| record[..WHO].cmp(&looks[..WHO])).ok();
-        let record = found.map(|at| &self.records[at]).filter(|record| record[..LOOKS] == looks);
+        let stat_bytes = stat_bytes(stat);
+        let found =
+            self.records.binary_search_by(|record| record[..IDENTITY].cmp(&stat_bytes[..IDENTITY])).ok();
+        let record = found.map(|at| &self.records[at]).filter(|record| record[..STAT] == stat_bytes);
         if record.is_none() && stat.is_settled(proven) {
-            self.learnt.store(true, Ordering::Relaxed);
+            self.dirty.store(true, Ordering::Relaxed);
         }
-        record.and_then(|record| record[LOOKS..UNSEEN].try_into().ok()).map(Digest::from_bytes)
+        record.and_then(|record| record[STAT..UNSEEN].try_into().ok()).map(Digest::from_bytes)
     }
 
     /// Saves new digests: `seen` has every file with its digest, and the moment before which its stat proves
     /// that. If the cache is missing or not writable, files are read again next time.
     pub fn save(&mut self, seen: impl Iterator<Item = (Stat, Digest, Moment)>) {
-        let Some(cache) = self.cache.clone().filter(|_| self.learnt.swap(false, Ordering::Relaxed)) else {
+        let Some(cache) = self.cache.clone().filter(|_| self.dirty.swap(false, Ordering::Relaxed)) else {
             return;
         };
         let mut records: Vec<_> = seen
@@ -87,8 +88,8 @@ impl Known {
             record
         }));
         // The sort is stable: of two records of one file the newer one comes first.
-        records.sort_by(|a, b| a[..WHO].cmp(&b[..WHO]));
-        records.dedup_by(|later, first| later[..WHO] == first[..WHO]);
+        records.sort_by(|a, b| a[..IDENTITY].cmp(&b[..IDENTITY]));
+        records.dedup_by(|later, first| later[..IDENTITY] == first[..IDENTITY]);
         tracing::debug!(met, kept = records.len(), "saving what files contain");
         if let Err(error) = write(&cache, &records) {
             tracing::debug!(cache = %cache.display(), %error, "what files contain is not saved");
@@ -97,20 +98,20 @@ impl Known {
     }
 }
 
-fn looks(stat: &Stat) -> [u8; LOOKS] {
-    let mut looks = [0; LOOKS];
-    looks[..8].copy_from_slice(&stat.device.to_be_bytes());
-    looks[8..16].copy_from_slice(&stat.inode.to_be_bytes());
-    looks[16..24].copy_from_slice(&stat.size.to_be_bytes());
-    looks[24..40].copy_from_slice(&stat.modified.0.to_be_bytes());
-    looks[40..].copy_from_slice(&stat.changed.0.to_be_bytes());
-    looks
+fn stat_bytes(stat: &Stat) -> [u8; STAT] {
+    let mut stat_bytes = [0; STAT];
+    stat_bytes[..8].copy_from_slice(&stat.device.to_be_bytes());
+    stat_bytes[8..16].copy_from_slice(&stat.inode.to_be_bytes());
+    stat_bytes[16..24].copy_from_slice(&stat.size.to_be_bytes());
+    stat_bytes[24..40].copy_from_slice(&stat.modified.0.to_be_bytes());
+    stat_bytes[40..].copy_from_slice(&stat.changed.0.to_be_bytes());
+    stat_bytes
 }
 
 fn record(stat: &Stat, digest: &Digest) -> Record {
     let mut record = [0; 89];
-    record[..LOOKS].copy_from_slice(&looks(stat));
-    record[LOOKS..UNSEEN].copy_from_slice(digest.bytes());
+    record[..STAT].copy_from_slice(&stat_bytes(stat));
+    record[STAT..UNSEEN].copy_from_slice(digest.bytes());
     record
 }
 

@@ -76,9 +76,9 @@ impl Observed {
 
     /// The paths to watch for writes to any of it: all its folders, or itself.
     pub(super) fn watch_paths(&self, path: &Path) -> Vec<PathBuf> {
-        let mut posts = vec![path.to_owned()];
-        self.found.folders(path, &mut posts);
-        posts
+        let mut paths = vec![path.to_owned()];
+        self.found.folders(path, &mut paths);
+        paths
     }
 
     /// The stat and digest of every file in it, and the moment before which its times prove the digest.

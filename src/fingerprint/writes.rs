@@ -17,7 +17,7 @@ use super::tree::Observed;
 #[derive(Debug)]
 pub struct Writes {
     contents: OwnedFd,
-    ways: OwnedFd,
+    path_parts: OwnedFd,
 }
 
 impl Writes {
@@ -26,7 +26,7 @@ impl Writes {
     #[must_use]
     pub fn to<'a>(root: &Path, inputs: impl IntoIterator<Item = (&'a Path, &'a Observed)>) -> Option<Self> {
         let begin = || init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok();
-        let (contents, ways) = (begin()?, begin()?);
+        let (contents, path_parts) = (begin()?, begin()?);
         let flags = WatchFlags::MODIFY
             | WatchFlags::CREATE
             | WatchFlags::DELETE
@@ -35,30 +35,30 @@ impl Writes {
             | WatchFlags::MOVE_SELF;
         for (path, seen) in inputs {
             for link in links(root, path) {
-                add_watch(&ways, link, LINK).ok()?;
+                add_watch(&path_parts, link, LINK).ok()?;
             }
             for folder in folders(root, path) {
-                add_watch(&ways, folder, FOLDER).ok()?;
+                add_watch(&path_parts, folder, FOLDER).ok()?;
             }
             for path in seen.watch_paths(path) {
                 add_watch(&contents, path, flags).ok()?;
             }
         }
-        Some(Self { contents, ways })
+        Some(Self { contents, path_parts })
     }
 
     /// Whether a symlink on the path of an input was replaced, or a parent folder moved: then the stage may
     /// have read something else, whatever is there now.
     #[must_use]
     pub fn path_changed(&self) -> bool {
-        heard(&self.ways)
+        has_events(&self.path_parts)
     }
 
     /// Whether something was written, created, moved or removed since. `touch -m` counts: the kernel calls it
     /// a write.
     #[must_use]
     pub fn happened(&self) -> bool {
-        heard(&self.contents)
+        has_events(&self.contents)
     }
 }
 
@@ -70,7 +70,7 @@ const LINK: WatchFlags = WatchFlags::DELETE_SELF
 const FOLDER: WatchFlags =
     WatchFlags::DELETE_SELF.union(WatchFlags::MOVE_SELF).union(WatchFlags::DONT_FOLLOW);
 
-fn heard(inotify: &OwnedFd) -> bool {
+fn has_events(inotify: &OwnedFd) -> bool {
     !matches!(read(inotify, &mut [0; 4096]), Err(Errno::AGAIN))
 }
 

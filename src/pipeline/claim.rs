@@ -36,8 +36,9 @@ impl Pipeline {
                     claims.range(out.resolved.clone()..).take_while(|(it, _)| it.starts_with(&out.resolved));
                 let mut claimed = above.chain(below).filter(|(_, owner)| **owner != self.file);
                 let taken = claimed.find(|(place, owner)| {
-                    let claims = others.entry(*owner).or_insert_with(|| self.places_of(owner, registry));
-                    claims.publish(place)
+                    let published =
+                        others.entry(*owner).or_insert_with(|| self.published_by(owner, registry));
+                    published.includes(place)
                 });
                 let Some((place, owner)) = taken else { continue };
                 if told.insert((&node.family, &out.name)) {
@@ -59,20 +60,20 @@ impl Pipeline {
     }
 
     /// Where another pipeline file publishes.
-    fn places_of(&self, file: &Path, registry: &Registry) -> ParameterLocations {
+    fn published_by(&self, file: &Path, registry: &Registry) -> Published {
         if !self.root.join(file).is_file() {
-            return ParameterLocations::Gone;
+            return Published::Gone;
         }
         let Ok(other) = Self::load(&self.root, file, registry, &[]) else {
-            return ParameterLocations::Unclear;
+            return Published::Unclear;
         };
         let outputs = other.nodes.into_iter().flat_map(|node| node.outputs);
-        ParameterLocations::Known(outputs.map(|out| out.resolved).collect())
+        Published::Known(outputs.map(|out| out.resolved).collect())
     }
 }
 
 /// The paths that a pipeline file publishes to.
-enum ParameterLocations {
+enum Published {
     /// The file no longer exists.
     Gone,
     /// The file does not load now: its claims stay valid.
@@ -80,8 +81,8 @@ enum ParameterLocations {
     Known(BTreeSet<PathBuf>),
 }
 
-impl ParameterLocations {
-    fn publish(&self, place: &Path) -> bool {
+impl Published {
+    fn includes(&self, place: &Path) -> bool {
         match self {
             Self::Gone => false,
             Self::Unclear => true,

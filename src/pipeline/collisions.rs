@@ -48,7 +48,7 @@ pub(super) fn protected(
 }
 
 /// Reports outputs that overlap each other or a protected path, by name or through symlinks.
-pub(super) fn expect_apart(
+pub(super) fn expect_disjoint(
     artifacts: &Path,
     drafts: &[Draft],
     protected: &[Protected],
@@ -57,7 +57,7 @@ pub(super) fn expect_apart(
 ) {
     let folder = [links.resolve(artifacts), links.end(artifacts)].map(|place| links.absolute(&place));
     let outputs = drafts.iter().flat_map(|draft| draft.outputs.iter().flatten().map(move |it| (draft, it)));
-    let mut apart = Apart::default();
+    let mut checked = CheckedOutputs::default();
     for (draft, (out, place)) in outputs {
         let name = format!("{}.{}", draft.id, out.name);
         let path = out.published.as_path();
@@ -77,21 +77,21 @@ pub(super) fn expect_apart(
             );
             continue;
         }
-        for met in apart.meeting(&lies) {
+        for met in checked.overlapping(&lies) {
             if met.draft.family == draft.family && met.draft.id != draft.id && draft.id != draft.family {
                 if !draft.broken {
                     problems.push(shared(draft, out, place));
                 }
                 continue;
             }
-            problems.push(meeting(&name, out, met, links).at(place, "this").at(met.place, "and this"));
+            problems.push(overlap(&name, out, met, links).at(place, "this").at(met.place, "and this"));
         }
-        apart.add(lies, Settled { draft, name, out, place });
+        checked.add(lies, CheckedOutput { draft, name, out, place });
     }
 }
 
 /// An output that was checked already.
-struct Settled<'d> {
+struct CheckedOutput<'d> {
     draft: &'d Draft,
     name: String,
     out: &'d Out,
@@ -100,19 +100,19 @@ struct Settled<'d> {
 
 /// The outputs that were checked already, by resolved path.
 #[derive(Default)]
-struct Apart<'d> {
-    outputs: Vec<Settled<'d>>,
+struct CheckedOutputs<'d> {
+    outputs: Vec<CheckedOutput<'d>>,
     places: BTreeMap<PathBuf, Vec<usize>>,
 }
 
-impl<'d> Apart<'d> {
-    fn add(&mut self, lies: PathBuf, output: Settled<'d>) {
+impl<'d> CheckedOutputs<'d> {
+    fn add(&mut self, lies: PathBuf, output: CheckedOutput<'d>) {
         self.places.entry(lies).or_default().push(self.outputs.len());
         self.outputs.push(output);
     }
 
     /// Those at this path, above it and below it, in file order.
-    fn meeting(&self, lies: &Path) -> impl Iterator<Item = &Settled<'d>> {
+    fn overlapping(&self, lies: &Path) -> impl Iterator<Item = &CheckedOutput<'d>> {
         let above = lies.ancestors().skip(1).filter_map(|path| self.places.get(path));
         let below = self.places.range(lies.to_owned()..).take_while(|(path, _)| path.starts_with(lies));
         let met: BTreeSet<_> = above.chain(below.map(|(_, outputs)| outputs)).flatten().copied().collect();
@@ -121,7 +121,7 @@ impl<'d> Apart<'d> {
 }
 
 /// Two overlapping outputs.
-fn meeting(name: &str, out: &Out, met: &Settled<'_>, links: &Links) -> Problem {
+fn overlap(name: &str, out: &Out, met: &CheckedOutput<'_>, links: &Links) -> Problem {
     let (earlier, path, other) = (&met.name, out.published.display(), met.out.published.display());
     let by_name = paths::overlap(&out.published, &met.out.published);
     let message = if out.published == met.out.published {

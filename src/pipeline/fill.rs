@@ -13,7 +13,7 @@ use toml::{
 
 use super::{
     command::{Piece, Template},
-    keys::{EXPANSION_KEYS, Table, Value, choose, nearest, plain, type_name},
+    keys::{EXPANSION_KEYS, Table, Value, choose, nearest, scalar_text, type_name},
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
@@ -28,7 +28,7 @@ impl<'a> Binding<'a> {
 
     /// Formatted for use within a longer string; empty for lists and tables, which have no such form.
     pub fn text(&self) -> String {
-        plain(self.0.get_ref()).unwrap_or_default()
+        scalar_text(self.0.get_ref()).unwrap_or_default()
     }
 }
 
@@ -37,26 +37,27 @@ type Bindings<'a> = BTreeMap<String, Binding<'a>>;
 /// A stage's table with all placeholders substituted, and without `foreach` and `matrix`.
 pub(super) fn fill<'a>(table: &Table<'a>, bindings: &Bindings<'a>, problems: &mut Problems) -> DeTable<'a> {
     let command = table.get("use").is_some_and(|(_, value)| value.get_ref().as_str() == Some("command"));
-    let mut blanks = Blanks { table, bindings, problems };
+    let mut substitution = Substitution { table, bindings, problems };
     let mut filled = DeTable::new();
     for (key, value) in table.entries {
         let name: &str = key.get_ref();
         if EXPANSION_KEYS.contains(&name) {
             continue;
         }
-        let value = if command && name == "params" { blanks.command(value) } else { blanks.value(value) };
+        let value =
+            if command && name == "params" { substitution.command(value) } else { substitution.value(value) };
         filled.insert(key.clone(), value);
     }
     filled
 }
 
-struct Blanks<'f, 'a> {
+struct Substitution<'f, 'a> {
     table: &'f Table<'a>,
     bindings: &'f Bindings<'a>,
     problems: &'f mut Problems,
 }
 
-impl<'a> Blanks<'_, 'a> {
+impl<'a> Substitution<'_, 'a> {
     fn value(&mut self, value: &Value<'a>) -> Value<'a> {
         let filled = match value.get_ref() {
             DeValue::String(text) => return self.text(text, value),
@@ -140,7 +141,7 @@ impl<'a> Blanks<'_, 'a> {
 
     fn written(&mut self, name: &str, at: &Location) -> Option<String> {
         let Binding(value) = self.bindings.get(name)?;
-        let text = plain(value.get_ref());
+        let text = scalar_text(value.get_ref());
         if text.is_none() {
             let what = type_name(value.get_ref());
             self.problems.push(

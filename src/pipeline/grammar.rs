@@ -6,7 +6,7 @@ use stage_contract::{Port, Registry, StageKind};
 
 use super::{
     keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, STAGE_KEYS, TOP_KEYS},
-    scheduling::MOST_RETRIES,
+    scheduling::MAX_RETRIES,
     schema,
 };
 
@@ -152,14 +152,14 @@ fn stage(kind: &StageKind, expanded: bool) -> Value {
         other => shared(other, spec.name),
     });
     table["description"] = json!(spec.doc);
-    table["allOf"] = json!([apart("params", "config"), apart("foreach", "matrix")]);
+    table["allOf"] = json!([not_both("params", "config"), not_both("foreach", "matrix")]);
     if !needed.is_empty() {
         table["required"] = json!(["inputs"]);
     }
     table
 }
 
-fn apart(one: &str, other: &str) -> Value {
+fn not_both(one: &str, other: &str) -> Value {
     json!({ "not": { "required": [one, other] } })
 }
 
@@ -180,7 +180,7 @@ fn shared(key: &str, name: &str) -> Value {
             "oneOf": [reference("name"), { "type": "array", "items": reference("name") }],
         }),
         "timeout" | "grace" | "backoff" => json!({ "description": "like `\"1h 30m\"`", "type": "string" }),
-        "retries" => json!({ "type": "integer", "minimum": 0, "maximum": MOST_RETRIES }),
+        "retries" => json!({ "type": "integer", "minimum": 0, "maximum": MAX_RETRIES }),
         "seed" => {
             json!({ "description": "in place of the pipeline's", "type": "integer", "minimum": 0, "maximum": u64::MAX })
         }
@@ -238,7 +238,7 @@ fn command(expanded: bool) -> Value {
     table["description"] = json!("runs any program: the runner's own stage");
     table["required"] = json!(["outputs"]);
     table["oneOf"] = json!([{ "required": ["params"] }, { "required": ["config"] }]);
-    table["allOf"] = json!([apart("foreach", "matrix")]);
+    table["allOf"] = json!([not_both("foreach", "matrix")]);
     table
 }
 

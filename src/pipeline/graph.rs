@@ -51,7 +51,7 @@ impl Graph {
     pub fn cycles(&self) -> Vec<Vec<usize>> {
         let mut found: Vec<_> = tarjan_scc(&self.0)
             .into_iter()
-            .filter_map(|knot| self.shortest_cycle(*knot.iter().min()?))
+            .filter_map(|component| self.shortest_cycle(*component.iter().min()?))
             .collect();
         found.sort();
         found
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_knot_gives_its_shortest_cycle() {
+    fn each_component_gives_its_shortest_cycle() {
         let graph = Graph::new(6, [(0, 1), (1, 2), (2, 0), (1, 0), (4, 4), (2, 3)]);
         assert_eq!(graph.cycles(), [vec![0, 1], vec![4]]);
         assert_eq!(graph.order(), [5]);

@@ -15,15 +15,15 @@ use toml::{
 
 use super::{
     fill::{Binding, fill},
-    keys::{Table, Value, expect_name, is_name, plain, type_name, wrong_type},
+    keys::{Table, Value, expect_name, is_name, scalar_text, type_name, wrong_type},
 };
 use crate::problem::{Code, Location, Problem, Problems};
 
 /// A table with more instances is assumed to be a mistake.
-const MOST: usize = 256;
+const MAX_INSTANCES: usize = 256;
 
 /// In bytes. A file name has at most 255, and some are longer than the id that they are made from.
-const LONGEST: usize = 200;
+const MAX_ID_BYTES: usize = 200;
 
 const FOREACH: &str = "foreach = [\"a\", \"b\"]";
 const MATRIX: &str = "matrix = { temperature = [2.0, 3.0] }";
@@ -89,7 +89,7 @@ pub(super) fn expand<'a>(
     for bindings in rows? {
         let key = bindings.get("key").map(Binding::text).unwrap_or_default();
         let id = format!("{id}@{key}");
-        if id.len() > LONGEST {
+        if id.len() > MAX_ID_BYTES {
             problems.push(
                 Problem::new(Code::BadInstance, format!("`{id}` is too long to be the name of a folder"))
                     .at(header, "expanded from here")
@@ -176,7 +176,7 @@ fn axis<'a>(
     match value.get_ref() {
         DeValue::Array(values) => {
             for value in values {
-                match plain(value.get_ref()) {
+                match scalar_text(value.get_ref()) {
                     Some(name) => {
                         items.push((table.location(value.span()), Item { name, value: value.clone() }));
                     }
@@ -239,13 +239,13 @@ fn empty(key: &str, example: &str, place: &Location) -> Problem {
 }
 
 fn expect_few(count: usize, place: &Location, problems: &mut Problems) -> Option<()> {
-    if count <= MOST {
+    if count <= MAX_INSTANCES {
         return Some(());
     }
     problems.push(
         Problem::new(
             Code::TooManyInstances,
-            format!("these are {count} stages; at most {MOST} are expanded"),
+            format!("these are {count} stages; at most {MAX_INSTANCES} are expanded"),
         )
         .at(place, "too many")
         .help("take fewer values"),
@@ -287,7 +287,7 @@ mod tests {
         assert!(problems.is_empty(), "{problems}");
         let x = |instance: &Instance<'_>| match instance.table.get("x").map(Spanned::get_ref) {
             Some(DeValue::String(text)) => format!("'{text}'"),
-            Some(other) => plain(other).unwrap_or_else(|| type_name(other).to_owned()),
+            Some(other) => scalar_text(other).unwrap_or_else(|| type_name(other).to_owned()),
             None => String::new(),
         };
         instances.iter().map(|instance| (instance.id.clone(), x(instance))).collect()

@@ -140,7 +140,7 @@ pub(super) fn whole(value: &DeValue<'_>) -> Option<u64> {
 }
 
 /// A scalar as it appears in ids and strings: equal values have equal spellings.
-pub(super) fn plain(value: &DeValue<'_>) -> Option<String> {
+pub(super) fn scalar_text(value: &DeValue<'_>) -> Option<String> {
     Some(match value {
         DeValue::String(text) => text.to_string(),
         DeValue::Boolean(yes) => yes.to_string(),

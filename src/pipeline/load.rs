@@ -14,7 +14,7 @@ use super::{
     overrides::Override,
     paths, scheduling,
     sources::{self, DraftSource},
-    stages::{self, Draft, Scene},
+    stages::{self, Draft, ParseContext},
     wires,
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Pipeline {
             manifest::read(&root.join(&file), &name).map_err(|problem| missing(root, &file, problem))?;
         let manifest = Manifest::parse(&text)?;
         let mut problems = Problems::new();
-        let loaded = understand(root, file, &manifest, registry, overrides, &mut problems);
+        let loaded = build(root, file, &manifest, registry, overrides, &mut problems);
         problems.sort(&name);
         match loaded {
             Some(pipeline) if problems.is_empty() => Ok(pipeline),
@@ -73,7 +73,7 @@ fn missing(root: &Path, file: &Path, problem: Problem) -> Problem {
     problem.help(help)
 }
 
-fn understand(
+fn build(
     root: &Path,
     file: PathBuf,
     manifest: &Manifest<'_>,
@@ -87,8 +87,8 @@ fn understand(
     let artifacts = artifacts(&file, &top, problems);
     let lock = lock_file(&file);
     let sources = sources::read(&top, registry, problems);
-    let scene = Scene { root, registry, artifacts: &artifacts, overrides };
-    let mut drafts = stages::read(&scene, &top, problems);
+    let context = ParseContext { root, registry, artifacts: &artifacts, overrides };
+    let mut drafts = stages::read(&context, &top, problems);
     let mut links = Links::of(root);
     for (out, _) in drafts.iter_mut().flat_map(|draft| draft.outputs.iter_mut().flatten()) {
         out.resolved = links.resolve(&out.published);
@@ -110,7 +110,7 @@ fn understand(
         (Path::new(".git"), "the repository"),
     ];
     let protected = collisions::protected(root, &own, &sources, &drafts, &mut links);
-    collisions::expect_apart(&artifacts, &drafts, &protected, &mut links, problems);
+    collisions::expect_disjoint(&artifacts, &drafts, &protected, &mut links, problems);
     let produced: Vec<_> = drafts
         .iter()
         .flat_map(|d| d.outputs.iter().flatten())
@@ -121,8 +121,8 @@ fn understand(
     problems.extend(graph.cycles().iter().map(|cycle| cyclic(cycle, &drafts, &wires)));
     problems.join(Code::AbsentStage);
     if !problems.is_empty() {
-        let stamped = drafts.iter().filter(|draft| draft.id != draft.family);
-        problems.merge(&stamped.map(|draft| (draft.id.as_str(), draft.family.as_str())).collect::<Vec<_>>());
+        let expanded = drafts.iter().filter(|draft| draft.id != draft.family);
+        problems.merge(&expanded.map(|draft| (draft.id.as_str(), draft.family.as_str())).collect::<Vec<_>>());
         return None;
     }
     let sources = sources.into_iter().map(source).collect::<Option<_>>()?;

@@ -33,7 +33,7 @@ impl Override {
     }
 
     /// Resolves its stage: the longest of these ids that it starts with, as ids may contain dots.
-    pub(super) fn aim(&self, ids: &BTreeSet<&str>) -> Option<Self> {
+    pub(super) fn resolve(&self, ids: &BTreeSet<&str>) -> Option<Self> {
         let split = ids.iter().filter_map(|id| Self::split(&self.text, id));
         split.max_by_key(|change| change.stage.len())
     }
@@ -167,16 +167,16 @@ mod tests {
     #[test]
     fn the_longest_id_that_a_change_begins_with_is_meant() {
         let ids = BTreeSet::from(["prune", "prune@t=2", "prune@t=2.5"]);
-        let aimed = |text: &str| {
+        let resolved = |text: &str| {
             let change = text.parse::<Override>().expect("well formed");
-            change.aim(&ids).map(|change| (change.stage().to_owned(), change.path().join("/")))
+            change.resolve(&ids).map(|change| (change.stage().to_owned(), change.path().join("/")))
         };
         let pair = |stage: &str, path: &str| Some((stage.to_owned(), path.to_owned()));
-        assert_eq!(aimed("prune.a.b=1"), pair("prune", "a/b"));
-        assert_eq!(aimed("prune@t=2.a=x=1"), pair("prune@t=2", "a"));
-        assert_eq!(aimed("prune@t=2.5.a=1"), pair("prune@t=2.5", "a"));
-        assert_eq!(aimed("prune@t=3.a=1"), None);
-        assert_eq!(aimed("other.a=1"), None);
+        assert_eq!(resolved("prune.a.b=1"), pair("prune", "a/b"));
+        assert_eq!(resolved("prune@t=2.a=x=1"), pair("prune@t=2", "a"));
+        assert_eq!(resolved("prune@t=2.5.a=1"), pair("prune@t=2.5", "a"));
+        assert_eq!(resolved("prune@t=3.a=1"), None);
+        assert_eq!(resolved("other.a=1"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::keys::{Table, Value, expect_name, offer, whole, wrong_type};
 use crate::problem::{Code, Location, Problem, Problems};
 
 /// The upper bound of `retries`.
-pub(super) const MOST_RETRIES: u32 = 100;
+pub(super) const MAX_RETRIES: u32 = 100;
 
 /// Built-in resources, whose totals may be left to the machine; all others are user-defined, with totals in
 /// `[resources]`.
@@ -144,12 +144,12 @@ fn duration(table: &Table<'_>, key: &str, example: &str, problems: &mut Problems
 fn retries(table: &Table<'_>, problems: &mut Problems) -> u32 {
     let Some((_, value)) = table.get("retries") else { return 0 };
     match whole(value.get_ref()).and_then(|number| u32::try_from(number).ok()) {
-        Some(number) if number <= MOST_RETRIES => number,
+        Some(number) if number <= MAX_RETRIES => number,
         _ => {
             let place = table.location(value.span());
             let problem = match value.get_ref() {
                 DeValue::Integer(_) => {
-                    Problem::new(Code::BadAmount, format!("`retries` must be from 0 to {MOST_RETRIES}"))
+                    Problem::new(Code::BadAmount, format!("`retries` must be from 0 to {MAX_RETRIES}"))
                         .at(&place, "out of range")
                 }
                 other => wrong_type("retries", "a whole number from 0", other, &place),

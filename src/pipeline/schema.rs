@@ -74,12 +74,12 @@ pub fn out_of_range(kind: &StageKind, values: &Map<String, Value>) -> Vec<(Vec<S
     }
     let (schema, mut found) = ((kind.schema)(), Vec::new());
     for (name, value) in values {
-        look(value, inside(&schema, name), &schema, vec![name.clone()], &mut found);
+        collect_violations(value, inside(&schema, name), &schema, vec![name.clone()], &mut found);
     }
     found
 }
 
-fn look(
+fn collect_violations(
     value: &Value,
     schema: Option<&Value>,
     root: &Value,
@@ -94,13 +94,13 @@ fn look(
     };
     for (name, value) in inner {
         let schema = inside(schema, &name);
-        look(value, schema, root, path.iter().cloned().chain([name]).collect(), found);
+        collect_violations(value, schema, root, path.iter().cloned().chain([name]).collect(), found);
     }
-    found.extend(breach(value, schema).map(|words| (path, words)));
+    found.extend(violation(value, schema).map(|words| (path, words)));
 }
 
 /// How a number, or the length of a list, is out of range.
-fn breach(value: &Value, schema: &Value) -> Option<String> {
+fn violation(value: &Value, schema: &Value) -> Option<String> {
     type Bound = (&'static str, fn(&f64, &f64) -> bool, &'static str);
     const NUMBER: &[Bound] = &[
         ("minimum", f64::lt, "below"),

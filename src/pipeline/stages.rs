@@ -94,7 +94,7 @@ pub(super) struct DraftWire {
 }
 
 /// What all stages of a file are parsed with.
-pub(super) struct Scene<'a> {
+pub(super) struct ParseContext<'a> {
     pub root: &'a Path,
     pub registry: &'a Registry,
     pub artifacts: &'a Path,
@@ -102,9 +102,9 @@ pub(super) struct Scene<'a> {
 }
 
 /// Reads all of `[stage]`, in file order.
-pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) -> Vec<Draft> {
+pub(super) fn read(context: &ParseContext<'_>, top: &Table<'_>, problems: &mut Problems) -> Vec<Draft> {
     let Some(table) = top.table("stage", "[stage.split]", problems) else { return Vec::new() };
-    let (mut stamped, mut drafts) = (Vec::new(), Vec::new());
+    let (mut expanded, mut drafts) = (Vec::new(), Vec::new());
     for (key, value) in table.entries {
         let id: &str = key.get_ref();
         let header = table.location(key.span());
@@ -120,7 +120,7 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
             let inner = Table { text: table.text, entries };
             match instances::expand(id, &header, &inner, problems) {
                 Some(instances) => {
-                    stamped.extend(instances.into_iter().map(|instance| (id, header.clone(), instance)));
+                    expanded.extend(instances.into_iter().map(|instance| (id, header.clone(), instance)));
                 }
                 None => drafts.push(Draft::unknown(id, header)),
             }
@@ -130,20 +130,20 @@ pub(super) fn read(scene: &Scene<'_>, top: &Table<'_>, problems: &mut Problems) 
         }
     }
     let unknown: Vec<_> = drafts.iter().map(|draft: &Draft| draft.id.clone()).collect();
-    let stages = stamped.iter().flat_map(|(family, _, instance)| [*family, instance.id.as_str()]);
+    let stages = expanded.iter().flat_map(|(family, _, instance)| [*family, instance.id.as_str()]);
     let ids = stages.chain(unknown.iter().map(String::as_str)).collect();
-    let changes = aim(scene.overrides, &ids, problems);
-    for (family, header, instance) in &stamped {
-        drafts.push(read_one(scene, family, header, table.text, instance, &changes, problems));
+    let changes = resolve_overrides(context.overrides, &ids, problems);
+    for (family, header, instance) in &expanded {
+        drafts.push(read_one(context, family, header, table.text, instance, &changes, problems));
     }
     drafts
 }
 
 /// Resolves the stage of each `--set`: an instance, or a table with all its instances.
-fn aim(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) -> Vec<Override> {
+fn resolve_overrides(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) -> Vec<Override> {
     let mut changes = Vec::new();
     for change in overrides {
-        match change.aim(ids) {
+        match change.resolve(ids) {
             Some(change) => changes.push(change),
             None => problems.push(
                 Problem::new(
@@ -159,7 +159,7 @@ fn aim(overrides: &[Override], ids: &BTreeSet<&str>, problems: &mut Problems) ->
 }
 
 fn read_one(
-    scene: &Scene<'_>,
+    context: &ParseContext<'_>,
     family: &str,
     header: &Location,
     text: &Text,
@@ -170,14 +170,14 @@ fn read_one(
     let (id, header) = (instance.id.as_str(), header.clone());
     let table = &Table { text, entries: &instance.table };
     table.expect_keys(&format!("stage `{family}`"), &STAGE_KEYS, problems);
-    let uses = uses(scene.registry, family, &header, table, problems);
+    let uses = uses(context.registry, family, &header, table, problems);
     let wires = wires(&uses, table, instance.broken, problems);
     let outputs = match &uses {
-        Uses::Stage(kind) => Some(outputs::of_stage(kind, id, scene.artifacts, table, &header, problems)),
-        Uses::Command => Some(outputs::of_command(id, scene.registry, table, &header, problems)),
+        Uses::Stage(kind) => Some(outputs::of_stage(kind, id, context.artifacts, table, &header, problems)),
+        Uses::Command => Some(outputs::of_command(id, context.registry, table, &header, problems)),
         Uses::Unknown(_) => None,
     };
-    let mut given = Given::read(scene.root, table, problems);
+    let mut given = Given::read(context.root, table, problems);
     let defaults = match &uses {
         Uses::Stage(kind) => schema::defaults(kind),
         Uses::Command | Uses::Unknown(_) => Json::Null,

@@ -20,17 +20,17 @@ pub(super) fn connect(
     drafts: &[Draft],
     problems: &mut Problems,
 ) -> Vec<Vec<Wire>> {
-    let world = World { root, sources, drafts };
-    drafts.iter().map(|draft| world.connect(draft, problems)).collect()
+    let resolver = Resolver { root, sources, drafts };
+    drafts.iter().map(|draft| resolver.connect(draft, problems)).collect()
 }
 
-struct World<'a> {
+struct Resolver<'a> {
     root: &'a Path,
     sources: &'a [DraftSource],
     drafts: &'a [Draft],
 }
 
-impl World<'_> {
+impl Resolver<'_> {
     fn connect(&self, draft: &Draft, problems: &mut Problems) -> Vec<Wire> {
         let spec = match &draft.uses {
             Uses::Stage(kind) => Some(&kind.spec),
@@ -224,7 +224,7 @@ impl World<'_> {
     }
 
     /// Whether a node is this one, or depends on it, directly or transitively.
-    fn follows(&self, draft: &Draft, id: &str) -> bool {
+    fn depends_on(&self, draft: &Draft, id: &str) -> bool {
         let mut open = vec![draft];
         let mut seen = BTreeSet::new();
         while let Some(draft) = open.pop() {
@@ -247,13 +247,14 @@ impl World<'_> {
             let fits = self.fits(port.kind, source.kind?, &Origin::Source(index));
             fits.then(|| format!("sources.{}", source.id))
         });
-        let outputs = self.drafts.iter().filter(|other| !self.follows(other, &draft.id)).flat_map(|other| {
-            let outputs = other.outputs.iter().flatten().filter(|(out, _)| {
-                let origin = Origin::Output { node: 0, output: String::new() };
-                self.fits(port.kind, out.kind, &origin)
+        let outputs =
+            self.drafts.iter().filter(|other| !self.depends_on(other, &draft.id)).flat_map(|other| {
+                let outputs = other.outputs.iter().flatten().filter(|(out, _)| {
+                    let origin = Origin::Output { node: 0, output: String::new() };
+                    self.fits(port.kind, out.kind, &origin)
+                });
+                outputs.map(|(out, _)| format!("{}.{}", other.id, out.name))
             });
-            outputs.map(|(out, _)| format!("{}.{}", other.id, out.name))
-        });
         let all: Vec<_> = sources.chain(outputs).collect();
         match all.as_slice() {
             [] => format!(
