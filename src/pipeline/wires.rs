@@ -279,7 +279,7 @@ impl Resolver<'_> {
 fn sibling(port: &str, instance: &Draft, output: &str) -> String {
     let (id, family) = (&instance.id, &instance.family);
     format!(
-        "write `{port} = \"{id}.{output}\"`, or stamp out this stage alike and write \
+        "write `{port} = \"{id}.{output}\"`, or expand this stage over the same values and write \
          `{port} = \"{family}@{{key}}.{output}\"`"
     )
 }

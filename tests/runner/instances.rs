@@ -100,7 +100,7 @@ fn why_log_and_status_speak_of_instances() {
 }
 
 #[test]
-fn a_table_that_is_stamped_out_is_asked_about_as_a_whole() {
+fn an_expanded_table_is_asked_about_as_a_whole() {
     let project = sweep();
     assert_eq!(project.ner_pipe(&["log", "distill"]).code, Some(2), "no result yet");
     project.ok(&["run", "distill@t2"]);
@@ -256,7 +256,7 @@ params = { run = "printf '%s|' {item} > {out}" }
 }
 
 #[test]
-fn stamping_out_a_stage_keeps_the_result_that_it_had() {
+fn expanding_a_stage_keeps_the_result_that_it_had() {
     let project = Project::new(
         r#"
 [sources]
