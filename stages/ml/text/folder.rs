@@ -23,12 +23,21 @@ pub const PYTORCH: &str = "pytorch_model.bin";
 pub const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 /// The tokenizer, ready for use.
 pub const TOKENIZER: &str = "tokenizer.json";
-/// The vocabulary of a `SentencePiece` tokenizer.
-pub const SENTENCEPIECE: &str = "sentencepiece.bpe.model";
+/// `SentencePiece` models, under the names that transformers' classes give them; the first that is there is read.
+pub const SENTENCEPIECE: [&str; 5] =
+    ["sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model", "sentencepiece.model"];
+/// The vocabulary of BERT's tokenizer.
+pub const WORD_PIECE: &str = "vocab.txt";
+/// The vocabulary of a byte-level BPE, and its merges.
+pub const BYTE_LEVEL: [&str; 2] = ["vocab.json", "merges.txt"];
 /// Which token plays which part, and how long a text may be.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Which token plays which part.
 pub const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+
+/// What a model folder is.
+pub const LAYOUT: &str = "name a folder in Hugging Face layout: config.json, model.safetensors, and a tokenizer \
+                          (tokenizer.json, sentencepiece.bpe.model, vocab.txt, or vocab.json with merges.txt)";
 
 /// Ids of tokens that were added to the tokenizer's own.
 pub const ADDED_TOKENS: &str = "added_tokens.json";
@@ -131,10 +140,13 @@ fn without_weights(folder: &Path) -> StageError {
     let other = ["tf_model.h5", "flax_model.msgpack"].into_iter().find(|name| folder.join(name).exists());
     match other {
         Some(name) if is_pointer(&folder.join(name)) => pointer(&folder.join(name)),
-        Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, which is not read"))
-            .help(format!("convert them where transformers and torch are installed: {}", convert("AutoModelForTokenClassification", folder))),
-        None => StageError::new(format!("{shown} has no {WEIGHTS} and no {PYTORCH}"))
-            .help("name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or sentencepiece.bpe.model"),
+        Some(name) => {
+            StageError::new(format!("{shown} has its weights in {name} alone, which is not read")).help(format!(
+                "convert them where transformers and torch are installed: {}",
+                convert("AutoModelForTokenClassification", folder)
+            ))
+        }
+        None => StageError::new(format!("{shown} has no {WEIGHTS} and no {PYTORCH}")).help(LAYOUT),
     }
 }
 
@@ -147,21 +159,62 @@ pub fn convert(class: &str, folder: &Path) -> String {
     )
 }
 
-/// The file that the tokenizer is read from.
+/// The files that hold a tokenizer's vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// tokenizer.json
+    Json(PathBuf),
+    /// A `SentencePiece` model.
+    SentencePiece(PathBuf),
+    /// `vocab.txt`
+    WordPiece(PathBuf),
+    /// `vocab.json` and `merges.txt`.
+    ByteLevel([PathBuf; 2]),
+}
+
+impl Vocabulary {
+    /// The files.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Json(path) | Self::SentencePiece(path) | Self::WordPiece(path) => {
+                std::slice::from_ref(path)
+            }
+            Self::ByteLevel(paths) => paths,
+        }
+    }
+}
+
+/// What the tokenizer is read from.
 ///
 /// # Errors
-/// There is none.
-pub fn tokenizer(folder: &Path) -> Result<PathBuf, StageError> {
-    let known = [TOKENIZER, SENTENCEPIECE].map(|name| folder.join(name));
-    if let Some(found) = known.into_iter().find(|path| path.exists()) {
-        return Ok(found);
+/// There is nothing, or merges without a vocabulary or the other way round.
+pub fn tokenizer(folder: &Path) -> Result<Vocabulary, StageError> {
+    let there = |name: &str| Some(folder.join(name)).filter(|path| path.exists());
+    if let Some(path) = there(TOKENIZER) {
+        return Ok(Vocabulary::Json(path));
     }
-    let error = StageError::new(format!("{} has no {TOKENIZER} and no {SENTENCEPIECE}", folder.display()));
-    let other = ["vocab.txt", "vocab.json", "spiece.model", "spm.model"];
-    Err(if other.into_iter().any(|name| folder.join(name).exists()) {
-        error.help(format!("let transformers write tokenizer.json: {}", convert("AutoTokenizer", folder)))
-    } else {
-        error.help("download the tokenizer from the model's own repository, into the same folder")
+    if let Some(path) = SENTENCEPIECE.into_iter().find_map(there) {
+        return Ok(Vocabulary::SentencePiece(path));
+    }
+    if let Some(path) = there(WORD_PIECE) {
+        return Ok(Vocabulary::WordPiece(path));
+    }
+    let shown = folder.display();
+    Err(match BYTE_LEVEL.map(there) {
+        [Some(vocab), Some(merges)] => return Ok(Vocabulary::ByteLevel([vocab, merges])),
+        [None, None] => StageError::new(format!(
+            "{shown} has no tokenizer: none of {TOKENIZER}, {}, {WORD_PIECE}, {}",
+            SENTENCEPIECE.join(", "),
+            BYTE_LEVEL.join(" with ")
+        ))
+        .help("download the tokenizer from the model's own repository, into the same folder"),
+        [found, _] => {
+            let [vocab, merges] = BYTE_LEVEL;
+            let (there, missing) = if found.is_some() { (vocab, merges) } else { (merges, vocab) };
+            StageError::new(format!("{shown} has {there} and no {missing}"))
+                .help(format!("download {missing} from the model's own repository, into the same folder"))
+        }
     })
 }
 
@@ -172,10 +225,16 @@ pub fn tokenizer(folder: &Path) -> Result<PathBuf, StageError> {
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     let config = folder.join(CONFIG);
     if !config.exists() {
-        return Err(StageError::new(format!("{} has no {CONFIG}", folder.display()))
-            .help("name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or sentencepiece.bpe.model"));
+        return Err(StageError::new(format!("{} has no {CONFIG}", folder.display())).help(LAYOUT));
     }
-    Ok([vec![config], weights(folder)?, vec![tokenizer(folder)?]].concat())
+    Ok([vec![config], weights(folder)?, tokenizer(folder)?.files().to_vec()].concat())
+}
+
+/// Files that say more of a model where they are there: shards, and which token plays which part.
+#[must_use]
+pub fn beside(folder: &Path) -> Vec<PathBuf> {
+    let names = [INDEX, PYTORCH_INDEX, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
+    names.into_iter().map(|name| folder.join(name)).filter(|path| path.exists()).collect()
 }
 
 /// A path as a shell reads it, and no program takes for an option.
@@ -259,13 +318,34 @@ mod tests {
             assert!(error.to_string().contains(message), "{error}");
             assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{:?}", error.advice());
         }
-        for (files, help) in [(&[("vocab.txt", "")][..], "AutoTokenizer"), (&[][..], "own repository")] {
-            let error = tokenizer(folder(files).path()).expect_err("no tokenizer");
-            assert!(
-                error.to_string().ends_with("has no tokenizer.json and no sentencepiece.bpe.model"),
-                "{error}"
-            );
-            assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{:?}", error.advice());
+    }
+
+    #[test]
+    fn a_tokenizer_is_read_from_the_most_complete_file_that_is_there() {
+        let names =
+            ["tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt", "vocab.json", "merges.txt"];
+        for first in 0..names.len() {
+            let all = names.map(|name| (name, ""));
+            let folder = folder(&all[first..]);
+            let path = |name: &str| folder.path().join(name);
+            let expected = match first {
+                0 => Some(Vocabulary::Json(path("tokenizer.json"))),
+                1 => Some(Vocabulary::SentencePiece(path("spiece.model"))),
+                2 => Some(Vocabulary::SentencePiece(path("tokenizer.model"))),
+                3 => Some(Vocabulary::WordPiece(path("vocab.txt"))),
+                4 => Some(Vocabulary::ByteLevel([path("vocab.json"), path("merges.txt")])),
+                _ => None,
+            };
+            assert_eq!(tokenizer(folder.path()).ok(), expected);
+        }
+        for (files, message) in [
+            (&[("merges.txt", "")][..], "has merges.txt and no vocab.json"),
+            (&[("vocab.json", "")][..], "has vocab.json and no merges.txt"),
+            (&[][..], "has no tokenizer: none of tokenizer.json, sentencepiece.bpe.model, "),
+        ] {
+            let error = tokenizer(folder(files).path()).expect_err(message);
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(error.advice().is_some_and(|advice| advice.contains("own repository")), "{error:?}");
         }
     }
 

@@ -1,14 +1,21 @@
 //! Sub-words: tokenise raw text once, align words by character overlap, cut long texts into windows.
 
+mod added;
+mod charsmap;
+mod class;
+mod door;
+mod load;
+mod proto;
 mod roles;
 mod sentencepiece;
+mod settings;
+mod vocabulary;
 
 use std::path::Path;
 
-use serde_json::Value;
 use stage_contract::StageError;
 
-use self::roles::Roles;
+use self::{load::Loaded, roles::Roles};
 pub use crate::pieces::{Anchor, Piece, Special, Window};
 use crate::{folder, window};
 
@@ -22,72 +29,27 @@ pub struct Tokenizer {
     json: Vec<u8>,
 }
 
-fn malformed(error: tokenizers::Error) -> StageError {
-    StageError::because("malformed tokenizer.json", error)
-        .help("copy it again from the model's own repository")
-}
-
-/// The library warns of habits that harm nobody, such as `<unk>` twice in a vocabulary.
 fn parse(json: &[u8]) -> Result<tokenizers::Tokenizer, StageError> {
-    let silent = tracing::subscriber::NoSubscriber::default();
-    tracing::subscriber::with_default(silent, || tokenizers::Tokenizer::from_bytes(json)).map_err(malformed)
-}
-
-/// A tokenizer.json without the special tokens that were added beyond the model's vocabulary (`<unk>NOTUSED` of
-/// `CamemBERT`'s children): no text means them, and the model has no embedding for them. `None` when there are none.
-fn without(json: &[u8], ids: usize, entries: usize) -> Result<Option<Vec<u8>>, StageError> {
-    if ids <= entries {
-        return Ok(None);
-    }
-    let mut value: Value =
+    let value =
         serde_json::from_slice(json).map_err(|e| StageError::because("malformed tokenizer.json", e))?;
-    let Some(added) = value["added_tokens"].as_array_mut() else { return Ok(None) };
-    let before = added.len();
-    added.retain(|token| {
-        let beyond = token["id"].as_u64().is_some_and(|id| id >= entries as u64);
-        let unmeant = beyond && token["special"] == true;
-        if unmeant {
-            tracing::info!(
-                "{} of tokenizer.json is beyond the model's vocabulary and left out",
-                token["content"]
-            );
-        }
-        !unmeant
-    });
-    if added.len() == before {
-        return Ok(None);
-    }
-    serde_json::to_vec(&value).map(Some).map_err(|e| StageError::because("cannot write tokenizer.json", e))
+    door::open(&value, json)
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a model folder: tokenizer.json, else `sentencepiece.bpe.model`. `entries` is the size of the
-    /// model's vocabulary; special tokens beyond it, which some models carry along, are left out.
+    /// Reads the tokenizer of a model folder as transformers does (docs/formats.md, "Tokenizer"). `entries` is the size of
+    /// the model's vocabulary; special tokens beyond it, which some models carry along, are left out.
     ///
     /// # Errors
     /// There is none, it cannot be read, a token that plays a part is missing, or it has pieces beyond the vocabulary.
     pub fn load(model: &Path, entries: usize) -> Result<Self, StageError> {
-        let path = folder::tokenizer(model)?;
-        let roles = Roles::load(model)?;
-        let unusable = |e: StageError| {
-            StageError::because(format!("{} is no tokenizer that can be used", path.display()), e)
-        };
-        if path.ends_with(folder::SENTENCEPIECE) {
-            let inner = sentencepiece::load(&path, entries)?;
-            let json =
-                inner.to_string(false).map_err(|e| StageError::because("cannot write tokenizer.json", e))?;
-            return Self::of(inner, roles, json.into_bytes())
-                .and_then(|it| it.fits(entries))
-                .map_err(unusable);
-        }
-        let read = |json: Vec<u8>| Self::of(parse(&json)?, roles.clone(), json);
-        let json = folder::read(&path)?;
-        let found =
-            read(json).and_then(|tokenizer| match without(&tokenizer.json, tokenizer.ids, entries)? {
-                Some(less) => read(less),
-                None => Ok(tokenizer),
-            });
-        found.and_then(|tokenizer| tokenizer.fits(entries)).map_err(unusable)
+        let files = folder::tokenizer(model)?;
+        let found = load::load(model, &files, entries)
+            .and_then(|Loaded { inner, roles, json }| Self::of(inner, roles, json))
+            .and_then(|tokenizer| tokenizer.fits(entries));
+        let names: Vec<String> = files.files().iter().map(|path| path.display().to_string()).collect();
+        found.map_err(|e| {
+            StageError::because(format!("{}: no tokenizer that can be used", names.join(" and ")), e)
+        })
     }
 
     /// Understands the bytes of a `tokenizer.json`, whose special tokens have the usual names.
@@ -108,7 +70,7 @@ impl Tokenizer {
 
     fn of(mut inner: tokenizers::Tokenizer, roles: Roles, json: Vec<u8>) -> Result<Self, StageError> {
         // Windows are ours; a tokenizer that truncates (real ones carry it) would drop the end of long texts.
-        inner.with_truncation(None).map_err(malformed)?;
+        inner.with_truncation(None).map_err(|e| StageError::because("cannot switch truncation off", e))?;
         let padding = inner.get_padding().map(|padding| padding.pad_id);
         inner.with_padding(None);
         let special = roles.resolve(&inner, padding)?;
@@ -117,12 +79,15 @@ impl Tokenizer {
     }
 
     fn fits(self, entries: usize) -> Result<Self, StageError> {
-        if self.ids <= entries {
+        let Special { bos, pad, eos, unk } = self.special;
+        let special = [Some(bos), Some(pad), Some(eos), unk].into_iter().flatten().max();
+        let most = self.ids.max(special.map_or(0, |id| id as usize + 1));
+        if most <= entries {
             return Ok(self);
         }
         Err(StageError::new(format!(
             "its ids reach {}, but config.json makes room for {entries} (vocab_size)",
-            self.ids - 1
+            most - 1
         ))
         .help("use config.json and the tokenizer of one and the same model"))
     }
@@ -190,83 +155,4 @@ impl Tokenizer {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::testing::real;
-    use crate::words::words;
-
-    #[test]
-    fn ids_and_offsets_equal_those_of_transformers() {
-        let (Some(model), Some(parity)) = (real("teacher"), real("parity/teacher.json")) else { return };
-        let tokenizer = Tokenizer::load(&model, 40_000).expect("the teacher's tokenizer");
-        assert_eq!(tokenizer.special(), Special { bos: 0, pad: 1, eos: 2, unk: Some(3) });
-        assert_eq!(tokenizer.vocab_size(), 29_639);
-        let cases: serde_json::Value =
-            serde_json::from_slice(&fs::read(parity).expect("read")).expect("the parity cases");
-        let cases = cases.as_array().expect("a list");
-        assert!(!cases.is_empty());
-        for case in cases {
-            let text = case["text"].as_str().expect("text");
-            let ids: Vec<u32> = serde_json::from_value(case["input_ids"].clone()).expect("ids");
-            let offsets: Vec<(usize, usize)> =
-                serde_json::from_value(case["offsets"].clone()).expect("offsets");
-            let pieces = tokenizer.pieces(text).expect("pieces");
-            let inside = 1..ids.len() - 1;
-            assert_eq!(pieces.iter().map(|p| p.id).collect::<Vec<_>>(), ids[inside.clone()]);
-            assert_eq!(pieces.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), offsets[inside]);
-            let windows = tokenizer.windows(text, &words(text), 512).expect("windows");
-            assert_eq!(windows[0].ids, ids);
-        }
-    }
-
-    #[test]
-    fn camemberts_own_specials_and_words_are_found() {
-        let Some(model) = real("camembert-tokenizer") else { return };
-        let tokenizer = Tokenizer::load(&model, 40_000).expect("camembert's tokenizer");
-        assert_eq!(tokenizer.special(), Special { bos: 5, pad: 1, eos: 6, unk: Some(3) });
-        assert_eq!(tokenizer.vocab_size(), 32_005);
-        let text = "L’hôpital Saint-Louis accueille Mme N'Diaye aujourd'hui à 12,5 km…";
-        let words = words(text);
-        let windows = tokenizer.windows(text, &words, 512).expect("windows");
-        let [window] = windows.as_slice() else { panic!("one window") };
-        assert_eq!(window.anchors.len(), words.len());
-        assert!(window.anchors.iter().all(|anchor| anchor.owned));
-        let spoilt = "♥ Aix";
-        let window = &tokenizer.windows(spoilt, &[[0, 1], [2, 5]], 512).expect("windows")[0];
-        assert_eq!(window.anchors[0].row, 1, "at the start of a text a lone `▁` overlaps the first word");
-    }
-
-    #[test]
-    fn real_lines_are_covered_whole_in_small_windows_too() {
-        let (Some(model), Some(corpus)) = (real("teacher"), real("corpus")) else { return };
-        let tokenizer = Tokenizer::load(&model, 40_000).expect("the teacher's tokenizer");
-        for source in ["clinical", "press"] {
-            let text = fs::read_to_string(corpus.join(format!("{source}.txt"))).expect("read");
-            for (number, line) in text.lines().take(400).enumerate() {
-                let words = words(line);
-                let mut expected: Option<Vec<usize>> = None;
-                for room in [512, 24] {
-                    let windows = tokenizer.windows(line, &words, room).expect("windows");
-                    assert!(windows.iter().all(|w| w.ids.len() <= room));
-                    let mut found: Vec<usize> =
-                        windows.iter().flat_map(|w| w.anchors.iter().map(|a| a.word)).collect();
-                    found.sort_unstable();
-                    assert!(found.windows(2).all(|w| w[0] < w[1]), "{source}:{number}: a word twice");
-                    assert!(found.len() * 100 >= words.len() * 95, "{source}:{number}: words without pieces");
-                    assert_eq!(*expected.get_or_insert(found.clone()), found, "{source}:{number}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_folder_without_a_usable_tokenizer_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let error = |path: &Path| Tokenizer::load(path, 100).err().expect("refused").to_string();
-        assert!(error(folder.path()).contains("has no tokenizer.json"));
-        fs::write(folder.path().join("tokenizer.json"), "{}").expect("written");
-        assert!(error(folder.path()).contains("no tokenizer that can be used"));
-    }
-}
+mod tests;

@@ -1,11 +1,10 @@
 //! Which tokens play which part: by their part, never by their spelling, so that `[CLS]` is as good as `<s>`.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 use stage_contract::StageError;
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 
+use super::door;
 use crate::{folder, pieces::Special};
 
 /// The text of the tokens that have a part, as far as a model folder says it.
@@ -19,24 +18,11 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    /// Of `tokenizer_config.json`, and where that does not say, of `special_tokens_map.json`.
-    ///
-    /// # Errors
-    /// One of them is there and unreadable.
-    pub fn load(model: &Path) -> Result<Self, StageError> {
-        let mut maps = Vec::new();
-        for name in [folder::TOKENIZER_CONFIG, folder::SPECIAL_TOKENS] {
-            maps.extend(folder::optional(&model.join(name))?);
-        }
-        let text = |value: &Value| value.as_str().or_else(|| value["content"].as_str()).map(str::to_owned);
-        let find = |keys: &[&str]| maps.iter().find_map(|map| keys.iter().find_map(|key| text(&map[*key])));
-        Ok(Self {
-            begin: find(&["cls_token", "bos_token"]),
-            end: find(&["sep_token", "eos_token"]),
-            pad: find(&["pad_token"]),
-            unknown: find(&["unk_token"]),
-            mask: find(&["mask_token"]),
-        })
+    /// Of the tokens in the order of [`ROLES`](super::settings::ROLES).
+    pub fn of(named: &[Option<AddedToken>; 7]) -> Self {
+        let [bos, eos, unknown, sep, pad, cls, mask] =
+            named.each_ref().map(|token| token.as_ref().map(|token| token.content.clone()));
+        Self { begin: cls.or(bos), end: sep.or(eos), pad, unknown, mask }
     }
 
     /// The ids. What surrounds a text is what the tokenizer's post-processor puts there. `padding` is the id that its own
@@ -49,9 +35,7 @@ impl Roles {
             let named = name.as_deref().and_then(|name| tokenizer.token_to_id(name));
             named.or_else(|| habits.into_iter().find_map(|habit| tokenizer.token_to_id(habit)))
         };
-        let around = tokenizer
-            .encode("a", true)
-            .map_err(|e| StageError::because("the tokenizer refuses a text", e))?;
+        let around = door::watched(|| tokenizer.encode("a", true))?;
         let (ids, mask) = (around.get_ids(), around.get_special_tokens_mask());
         let before = mask.iter().take_while(|special| **special == 1).count();
         let after = mask.iter().rev().take_while(|special| **special == 1).count();

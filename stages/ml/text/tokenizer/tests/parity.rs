@@ -1,0 +1,116 @@
+//! What transformers makes of awkward texts with a small vocabulary of each kind (`stages/testdata/tokenizers.py`).
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Parity {
+    texts: Vec<String>,
+    files: BTreeMap<String, String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    model_type: String,
+    files: BTreeMap<String, String>,
+    config: Option<Value>,
+    size: usize,
+    pieces: Vec<String>,
+}
+
+fn cases() -> Parity {
+    serde_json::from_str(include_str!("../../../../testdata/tokenizers.json")).expect("the cases")
+}
+
+pub(super) fn texts() -> Vec<String> {
+    cases().texts
+}
+
+/// As tokenizers.py writes them.
+fn written(pieces: &[(u32, usize, usize)]) -> String {
+    let mut before = 0;
+    let parts = pieces.iter().map(|&(id, start, end)| {
+        let part = if start == before { format!("{id}-{end}") } else { format!("{id}@{start}-{end}") };
+        before = end;
+        part
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_kind_gives_the_ids_and_offsets_of_transformers() {
+    let Parity { texts, files, cases } = cases();
+    assert!(texts.len() > 50 && cases.len() > 10);
+    for case in cases {
+        let folder = beside(&[(folder::CONFIG, json!({"model_type": case.model_type}))]);
+        for (name, content) in &case.files {
+            let bytes = BASE64_STANDARD.decode(&files[content]).expect("base64");
+            fs::write(folder.path().join(name), bytes).expect("written");
+        }
+        if let Some(config) = &case.config {
+            fs::write(folder.path().join(folder::TOKENIZER_CONFIG), config.to_string()).expect("written");
+        }
+        let name = &case.name;
+        let tokenizer = Tokenizer::load(folder.path(), case.size).expect(name);
+        assert_eq!(tokenizer.vocab_size(), case.size, "{name}");
+        // A student is saved with what `json` gives, and read again as it is.
+        let saved =
+            beside(&[(folder::TOKENIZER_CONFIG, json!({"tokenizer_class": "PreTrainedTokenizerFast"}))]);
+        fs::write(saved.path().join(folder::TOKENIZER), tokenizer.json()).expect("written");
+        for (name, content) in tokenizer.files(512) {
+            fs::write(saved.path().join(name), content).expect("written");
+        }
+        let again = Tokenizer::load(saved.path(), case.size).expect(name);
+        assert_eq!((again.special(), again.json()), (tokenizer.special(), tokenizer.json()), "{name}");
+        assert_eq!(case.pieces.len(), texts.len());
+        for (text, expected) in texts.iter().zip(&case.pieces) {
+            assert_eq!(&written(&ids(&tokenizer, text)), expected, "{name}: {text:?}");
+            assert_eq!(ids(&again, text), ids(&tokenizer, text), "{name}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_folder_says_counts_more_than_tokenizer_json() {
+    let Parity { files, .. } = cases();
+    let json: Value =
+        serde_json::from_slice(&BASE64_STANDARD.decode(&files["json"]).expect("base64")).expect("JSON");
+    let load = |config: Value, json: &Value| {
+        let bert = (folder::CONFIG, json!({"model_type": "bert"}));
+        let files = [bert, (folder::TOKENIZER_CONFIG, config), (folder::TOKENIZER, json.clone())];
+        Tokenizer::load(beside(&files).path(), 150).expect("loaded")
+    };
+    let first = |tokenizer: &Tokenizer, text: &str| tokenizer.pieces(text).expect("pieces")[0];
+    // transformers lowers a BERT's text unless it is told not to, whatever tokenizer.json does.
+    for (config, lowers) in [
+        (json!({}), true),
+        (json!({"do_lower_case": true}), true),
+        (json!({"do_lower_case": false}), false),
+        (json!({"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true}), false),
+    ] {
+        let tokenizer = load(config.clone(), &json);
+        assert_eq!(first(&tokenizer, "Anna") != first(&tokenizer, "anna"), !lowers, "{config}");
+    }
+    // Padding and truncation are ours to do.
+    let mut padded = json.clone();
+    padded["padding"] = json!({
+        "strategy": {"Fixed": 32}, "direction": "Left", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    });
+    padded["truncation"] =
+        json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+    for config in [json!({"do_lower_case": false}), json!({"tokenizer_class": "PreTrainedTokenizerFast"})] {
+        let (plain, padded) = (load(config.clone(), &json), load(config, &padded));
+        assert_eq!(ids(&plain, "Anna habite Lyon"), ids(&padded, "Anna habite Lyon"));
+        assert_eq!(plain.special(), padded.special());
+    }
+    // A class that asks for tokens which a tokenizer.json does not have is not the one that it was made with.
+    let tokenizer = load(json!({"tokenizer_class": "RobertaTokenizer", "do_lower_case": true}), &json);
+    assert_eq!(tokenizer.special(), Special { bos: 2, pad: 0, eos: 3, unk: Some(1) });
+}
