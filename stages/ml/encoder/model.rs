@@ -166,9 +166,7 @@ impl Artifact for ModelFolder {
 
     fn save(&self, path: &Path) -> Result<(), StageError> {
         fs::create_dir_all(path).map_err(|e| StageError::io("create", path, e))?;
-        let beside = [folder::INDEX, folder::TOKENIZER_CONFIG, folder::SPECIAL_TOKENS, folder::ADDED_TOKENS];
-        let beside = beside.map(|name| self.path.join(name)).into_iter().filter(|path| path.exists());
-        for from in folder::files(&self.path)?.into_iter().chain(beside) {
+        for from in folder::files(&self.path)?.into_iter().chain(folder::beside(&self.path)) {
             let to = path.join(from.strip_prefix(&self.path).unwrap_or(&from));
             let parent = to.parent().unwrap_or(path);
             fs::create_dir_all(parent).map_err(|e| StageError::io("create", parent, e))?;
