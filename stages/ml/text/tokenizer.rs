@@ -9,10 +9,12 @@ mod proto;
 mod roles;
 mod sentencepiece;
 mod settings;
+mod trim;
 mod vocabulary;
 
 use std::path::Path;
 
+use serde_json::Value;
 use stage_contract::StageError;
 
 use self::{load::Loaded, roles::Roles};
@@ -27,6 +29,14 @@ pub struct Tokenizer {
     special: Special,
     ids: usize,
     json: Vec<u8>,
+}
+
+/// A tokenizer cut down.
+pub struct Trimmed {
+    /// It.
+    pub tokenizer: Tokenizer,
+    /// The old id of each of its ids, ascending.
+    pub origin: Vec<usize>,
 }
 
 fn parse(json: &[u8]) -> Result<tokenizers::Tokenizer, StageError> {
@@ -60,12 +70,28 @@ impl Tokenizer {
         Self::of(parse(&json)?, Roles::default(), json)
     }
 
-    /// The same roles with the bytes of another `tokenizer.json`.
+    /// Whether its vocabulary is of a kind that [`Self::trim`] cuts down.
     ///
     /// # Errors
-    /// As [`Self::from_json`].
-    pub fn with_json(&self, json: Vec<u8>) -> Result<Self, StageError> {
-        Self::of(parse(&json)?, self.roles.clone(), json)
+    /// It is not, which is worth knowing before any work.
+    pub fn can_trim(&self) -> Result<(), StageError> {
+        trim::check(&self.value()?)
+    }
+
+    /// Keeps `keep` entries of the vocabulary; `used[id]` says how often a corpus uses a piece.
+    ///
+    /// # Errors
+    /// As [`Self::can_trim`], or specials and characters alone are more than `keep`.
+    pub fn trim(&self, used: &[usize], keep: usize) -> Result<Trimmed, StageError> {
+        let mut value = self.value()?;
+        let origin = trim::trim(&mut value, self.special.pad as usize, used, keep)?;
+        let json =
+            serde_json::to_vec(&value).map_err(|e| StageError::because("cannot write tokenizer.json", e))?;
+        Ok(Trimmed { tokenizer: Self::of(parse(&json)?, self.roles.clone(), json)?, origin })
+    }
+
+    fn value(&self) -> Result<Value, StageError> {
+        serde_json::from_slice(&self.json).map_err(|e| StageError::because("malformed tokenizer.json", e))
     }
 
     fn of(mut inner: tokenizers::Tokenizer, roles: Roles, json: Vec<u8>) -> Result<Self, StageError> {

@@ -32,6 +32,18 @@ pub(super) fn texts() -> Vec<String> {
     cases().texts
 }
 
+fn written_to(case: &Case, files: &BTreeMap<String, String>) -> tempfile::TempDir {
+    let folder = beside(&[(folder::CONFIG, json!({"model_type": case.model_type}))]);
+    for (name, content) in &case.files {
+        let bytes = BASE64_STANDARD.decode(&files[content]).expect("base64");
+        fs::write(folder.path().join(name), bytes).expect("written");
+    }
+    if let Some(config) = &case.config {
+        fs::write(folder.path().join(folder::TOKENIZER_CONFIG), config.to_string()).expect("written");
+    }
+    folder
+}
+
 /// As tokenizers.py writes them.
 fn written(pieces: &[(u32, usize, usize)]) -> String {
     let mut before = 0;
@@ -48,14 +60,7 @@ fn every_kind_gives_the_ids_and_offsets_of_transformers() {
     let Parity { texts, files, cases } = cases();
     assert!(texts.len() > 50 && cases.len() > 10);
     for case in cases {
-        let folder = beside(&[(folder::CONFIG, json!({"model_type": case.model_type}))]);
-        for (name, content) in &case.files {
-            let bytes = BASE64_STANDARD.decode(&files[content]).expect("base64");
-            fs::write(folder.path().join(name), bytes).expect("written");
-        }
-        if let Some(config) = &case.config {
-            fs::write(folder.path().join(folder::TOKENIZER_CONFIG), config.to_string()).expect("written");
-        }
+        let folder = written_to(&case, &files);
         let name = &case.name;
         let tokenizer = Tokenizer::load(folder.path(), case.size).expect(name);
         assert_eq!(tokenizer.vocab_size(), case.size, "{name}");
@@ -113,4 +118,54 @@ fn what_the_folder_says_counts_more_than_tokenizer_json() {
     // A class that asks for tokens which a tokenizer.json does not have is not the one that it was made with.
     let tokenizer = load(json!({"tokenizer_class": "RobertaTokenizer", "do_lower_case": true}), &json);
     assert_eq!(tokenizer.special(), Special { bos: 2, pad: 0, eos: 3, unk: Some(1) });
+}
+
+#[test]
+fn a_trimmed_tokenizer_reads_every_text_in_the_pieces_that_it_kept() {
+    let Parity { texts, files, cases } = cases();
+    let mut trimmed = 0;
+    for case in cases {
+        let folder = written_to(&case, &files);
+        let tokenizer = Tokenizer::load(folder.path(), case.size).expect(&case.name);
+        let used = |tokenizer: &Tokenizer| {
+            let mut used = vec![0_usize; tokenizer.vocab_size()];
+            texts.iter().flat_map(|text| ids(tokenizer, text)).for_each(|(id, ..)| used[id as usize] += 1);
+            used
+        };
+        let before = used(&tokenizer);
+        let Ok(()) = tokenizer.can_trim() else {
+            assert!(tokenizer.trim(&before, case.size).is_err(), "{}", case.name);
+            continue;
+        };
+        trimmed += 1;
+        let unknown = tokenizer.special().unk.expect("one") as usize;
+        let error = tokenizer.trim(&before, 1).err().expect("too few");
+        let least: usize =
+            error.advice().expect("a way out").split(' ').nth(1).expect("use N").parse().expect("N");
+        for keep in [least, (least + case.size) / 2, case.size] {
+            let Trimmed { tokenizer: small, origin } = tokenizer.trim(&before, keep).expect(&case.name);
+            assert_eq!((small.vocab_size(), origin.len()), (keep, keep), "{}", case.name);
+            let now = small.special().unk.expect("one") as usize;
+            assert_eq!(
+                used(&small)[now],
+                before[unknown],
+                "{}: text that was read is unknown now",
+                case.name
+            );
+            let named = |special: Special| [special.bos, special.pad, special.eos].map(|id| id as usize);
+            assert_eq!(named(small.special()).map(|id| origin[id]), named(tokenizer.special()));
+            // Texts whose pieces were all kept are read as before.
+            for text in &texts {
+                let expected = ids(&tokenizer, text);
+                if expected.iter().all(|(id, ..)| origin.binary_search(&(*id as usize)).is_ok()) {
+                    let found = ids(&small, text).into_iter();
+                    let found = found.map(|(id, start, end)| {
+                        (u32::try_from(origin[id as usize]).expect("small"), start, end)
+                    });
+                    assert_eq!(found.collect::<Vec<_>>(), expected, "{}: {text:?}", case.name);
+                }
+            }
+        }
+    }
+    assert!(trimmed > 5);
 }
