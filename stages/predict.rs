@@ -124,14 +124,12 @@ fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
 
 /// Says what is missing before anything is read.
 fn check(model: &Path) -> Result<(), Invalid> {
-    const HELP: &str = "name a folder in Hugging Face layout: config.json, model.safetensors, and tokenizer.json or \
-                        sentencepiece.bpe.model";
     let shown = model.display();
     if !model.exists() {
-        return Err(Invalid::new(format!("there is no model folder {shown}")).help(HELP));
+        return Err(Invalid::new(format!("there is no model folder {shown}")).help(folder::LAYOUT));
     }
     if !model.is_dir() {
-        return Err(Invalid::new(format!("the model {shown} is not a folder")).help(HELP));
+        return Err(Invalid::new(format!("the model {shown} is not a folder")).help(folder::LAYOUT));
     }
     folder::files(model).map(drop).map_err(|e| Invalid::of(&e))
 }

@@ -185,12 +185,15 @@ impl Stage for Prune {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let outside =
-            |path, port| model::outside(path).map(|(config, _)| config).map_err(|e| Invalid::of(&e).at(port));
+        let outside = |path, port| model::outside(path).map_err(|e| Invalid::of(&e).at(port));
         check_logits(inputs.optional(&LOGITS), inputs.optional(&TEACHER))?;
         let teacher = inputs.optional(&TEACHER).map(|path| outside(path, TEACHER.name())).transpose()?;
+        let teacher = teacher.map(|(config, _)| config);
         let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
-        let config = outside(path, MODEL.name())?;
+        let (config, tokenizer) = outside(path, MODEL.name())?;
+        if self.vocabulary > 0 {
+            tokenizer.can_trim().map_err(|e| Invalid::of(&e).at("vocabulary"))?;
+        }
         // How many heads a layer keeps is not known yet.
         let (parts, width) = (self.training.relation_heads, config.head_dim);
         if self.recovery > 0.0 && self.weights.get("relation") > 0.0 && !width.is_multiple_of(parts) {
@@ -356,7 +359,7 @@ impl Prune {
         let texts: Vec<&str> =
             records.records.iter().map(|record| record.text.as_str()).chain(more).collect();
         let before = Usage::of(&given.tokenizer, &texts)?;
-        let trimmed = trim::trim(&given.tokenizer, &before.pieces, self.vocabulary)?;
+        let trimmed = given.tokenizer.trim(&before.pieces, self.vocabulary)?;
         let after = Usage::of(&trimmed.tokenizer, &texts)?;
         let usage = |usage: &Usage, size: usize| {
             json!({

@@ -55,8 +55,7 @@ artifacts! {
         name: "model",
         shape: stage_contract::Shape::Folder,
         extension: "",
-        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and tokenizer.json or \
-              sentencepiece.bpe.model",
+        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and a tokenizer",
     };
     Records = Kind {
         name: "records",

@@ -15,6 +15,7 @@ use crate::{
     layer::Widths,
 };
 use text::{
+    folder,
     labels::{Labels, Scheme},
     tokenizer::Special,
 };
@@ -65,10 +66,8 @@ impl Config {
     /// gelu.
     pub fn load(model: &Path) -> Result<Self, StageError> {
         let path = model.join("config.json");
-        let text = fs::read_to_string(&path).map_err(|e| {
-            StageError::io("read", &path, e)
-                .help("name a folder that holds config.json, model.safetensors and tokenizer.json")
-        })?;
+        let text =
+            fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e).help(folder::LAYOUT))?;
         let value = serde_json::from_str(&text)
             .map_err(|e| StageError::because(format!("{} is not JSON", path.display()), e).help(COPY))?;
         Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))

@@ -93,8 +93,7 @@ impl Artifact for Model {
         name: "model",
         shape: Shape::Folder,
         extension: "",
-        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and tokenizer.json or \
-              sentencepiece.bpe.model",
+        doc: "a token classifier in Hugging Face layout: config.json, safetensors, and a tokenizer",
     };
 
     /// On the CPU.

@@ -193,7 +193,7 @@ fn a_student_of_fewer_pieces_learns_the_same_from_words_that_kept_theirs() {
         (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     let record = record("a-1", &["B-PER", "B-PER"], Provenance::Silver { model: "12ab".into() });
     let usage = trim::Usage::of(&student.tokenizer, &[record.text.as_str()]).expect("counted");
-    let trimmed = trim::trim(&student.tokenizer, &usage.pieces, student.config.vocab - 3).expect("trimmed");
+    let trimmed = student.tokenizer.trim(&usage.pieces, student.config.vocab - 3).expect("trimmed");
     let (mut config, mut weights) = (student.config.clone(), student.network.weights(&student.config));
     trim::cut(&mut config, &mut weights, &trimmed);
     let network = Network::from_weights(&config, weights, &Device::flex()).expect("shapes follow");
@@ -205,7 +205,7 @@ fn a_student_of_fewer_pieces_learns_the_same_from_words_that_kept_theirs() {
     assert!(whole.iter().zip(&less).all(|(a, b)| (a - b).abs() < 1e-6), "{whole:?} {less:?}");
 
     // Letter by letter it reads the same words; each learns at its first letter from the teacher's one piece.
-    let letters = trim::trim(&student.tokenizer, &[], student.config.vocab - 4).expect("trimmed");
+    let letters = student.tokenizer.trim(&[], student.config.vocab - 4).expect("trimmed");
     let (mut config, mut weights) = (student.config.clone(), student.network.weights(&student.config));
     trim::cut(&mut config, &mut weights, &letters);
     let network = Network::from_weights(&config, weights, &Device::flex()).expect("shapes follow");
@@ -295,7 +295,7 @@ fn relations_are_learnt_by_words_whatever_their_pieces() {
     assert!(relation(&student).abs() < 1e-6, "{}", relation(&student));
     let other = turned(student.clone());
     assert!(relation(&other) > 1e-4, "{}", relation(&other));
-    let letters = trim::trim(&student.tokenizer, &[], student.config.vocab - 4).expect("trimmed");
+    let letters = student.tokenizer.trim(&[], student.config.vocab - 4).expect("trimmed");
     let (mut config, mut weights) = (student.config.clone(), student.network.weights(&student.config));
     trim::cut(&mut config, &mut weights, &letters);
     let network = Network::from_weights(&config, weights, &Device::flex()).expect("shapes follow");

@@ -55,7 +55,7 @@ impl Settings {
         for (place, role) in named.iter_mut().zip(ROLES) {
             let said = maps.into_iter().find_map(|map| map.get(role).filter(|token| !token.is_null()));
             *place = said
-                .map(|said| token(said, role).map(|token| (token.special(true), said.is_object())))
+                .map(|said| token(said, role, true).map(|token| (token, said.is_object())))
                 .transpose()?;
         }
         let list = |key: &str| {
@@ -67,7 +67,9 @@ impl Settings {
         let extra = newer.clone().filter(|list| !list.is_empty()).or(older).or(newer);
         let extra = extra
             .map(|list| {
-                list.iter().map(|said| token(said, "extra_special_tokens")).collect::<Result<Vec<_>, _>>()
+                list.iter()
+                    .map(|said| token(said, "extra_special_tokens", true))
+                    .collect::<Result<Vec<_>, _>>()
             })
             .transpose()?;
         let mut found = Self {
@@ -83,7 +85,7 @@ impl Settings {
             Some(decoder) => {
                 let wrong = || malformed("added_tokens_decoder");
                 for (id, said) in decoder.as_object().ok_or_else(wrong)? {
-                    found.add(id.parse().map_err(|_| wrong())?, token(said, "added_tokens_decoder")?);
+                    found.add(id.parse().map_err(|_| wrong())?, token(said, "added_tokens_decoder", false)?);
                 }
             }
             None => {
@@ -113,7 +115,7 @@ impl Settings {
         for said in tokens.as_array().into_iter().flatten() {
             let id = said["id"].as_u64().and_then(|id| u32::try_from(id).ok());
             let id = id.ok_or_else(|| StageError::new("an added token of tokenizer.json has no id"))?;
-            self.add(id, token(said, "added_tokens")?);
+            self.add(id, token(said, "added_tokens", false)?);
         }
         Ok(())
     }
@@ -149,14 +151,15 @@ fn malformed(key: &str) -> StageError {
         .help("copy it again from the model's own repository")
 }
 
-/// A token as `tokenizer_config.json` and tokenizer.json write it: its text alone, or with its flags.
-fn token(said: &Value, key: &str) -> Result<AddedToken, StageError> {
+/// A token as `tokenizer_config.json` and tokenizer.json write it: its text alone, or with its flags. One that has a part
+/// is special whatever its flags say.
+fn token(said: &Value, key: &str, part: bool) -> Result<AddedToken, StageError> {
     if let Some(content) = said.as_str() {
         return Ok(AddedToken::from(content, true));
     }
     let content = said["content"].as_str().ok_or_else(|| malformed(key))?;
     let flag = |name: &str| said[name].as_bool();
-    let special = flag("special").unwrap_or(false);
+    let special = part || flag("special").unwrap_or(false);
     Ok(AddedToken::from(content, special)
         .single_word(flag("single_word").unwrap_or(false))
         .lstrip(flag("lstrip").unwrap_or(false))
