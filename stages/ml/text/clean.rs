@@ -1,5 +1,8 @@
 //! Cleaning of raw lines, each filter counted: encoding repaired, NFC, invisible characters and white space,
-//! length, share of letters, exact and near duplicates. What remains is kept with its source and line number.
+//! length, share of letters, exact and near duplicates. What is longer than the limit is cut. What remains is kept with its
+//! source and line number.
+
+mod cut;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +21,7 @@ use crate::{
 pub struct Rules {
     /// Characters a line has at least.
     pub shortest: usize,
-    /// Characters a line has at most.
+    /// Characters a line has at most; longer ones are cut.
     pub longest: usize,
     /// Share of letters among the characters that are no spaces, at least.
     #[schemars(range(min = 0, max = 1))]
@@ -35,8 +38,8 @@ impl Default for Rules {
     }
 }
 
-/// What happened to the lines of a source. `lines` = `blank` + `short` + `long` + `letters` + `exact` + `near` + `kept`;
-/// the changes before them are counted by line and may overlap.
+/// What happened to the lines of a source. `lines` - `cut` + `pieces` = `blank` + `short` + `long` + `letters` + `exact` +
+/// `near` + `kept`; the changes before them are counted by line and may overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
@@ -54,7 +57,7 @@ pub struct Counts {
     pub blank: usize,
     /// Dropped: shorter than [`Rules::shortest`].
     pub short: usize,
-    /// Dropped: longer than [`Rules::longest`].
+    /// Dropped: longer than [`Rules::longest`] without a space in it where it could be cut.
     pub long: usize,
     /// Dropped: less than [`Rules::letters`].
     pub letters: usize,
@@ -68,6 +71,18 @@ pub struct Counts {
     pub characters: usize,
     /// Characters of the lines that remain.
     pub characters_kept: usize,
+    /// Lines longer than [`Rules::longest`], which were cut.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cut: usize,
+    /// What they were cut into.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub pieces: usize,
+}
+
+/// Reports of texts that were all short enough say nothing of pieces.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Counts {
@@ -89,11 +104,13 @@ impl Counts {
             kept: sum.kept + one.kept,
             characters: sum.characters + one.characters,
             characters_kept: sum.characters_kept + one.characters_kept,
+            cut: sum.cut + one.cut,
+            pieces: sum.pieces + one.pieces,
         })
     }
 
-    /// How many lines were dropped, what share of the characters that is, and why, in one line; `None` when none was but
-    /// blank ones.
+    /// How many lines were cut and dropped, what share of the characters that is, and why, in one line; `None` when there is
+    /// nothing to say but of blank ones.
     #[must_use]
     pub fn dropped(&self, rules: &Rules) -> Option<String> {
         let reasons = [
@@ -104,17 +121,30 @@ impl Counts {
             (self.near, "near-duplicates".to_owned()),
         ];
         let dropped: usize = reasons.iter().map(|(count, _)| count).sum();
+        let cut = (self.cut > 0).then(|| {
+            let Self { cut, pieces, .. } = self;
+            let lines = if *cut == 1 { "line" } else { "lines" };
+            format!(
+                "cleaning cut {cut} {lines} of more than {} characters into {pieces} pieces",
+                rules.longest
+            )
+        });
         if dropped == 0 {
-            return None;
+            return cut;
         }
         let why = reasons.iter().filter(|(count, _)| *count > 0);
         let why: Vec<_> = why.map(|(count, reason)| format!("{count} {reason}")).collect();
-        Some(format!(
-            "cleaning dropped {dropped} of {} lines ({} of the characters): {}",
-            self.lines - self.blank,
+        let what = if self.cut == 0 { "lines" } else { "lines and pieces" };
+        let dropped = format!(
+            "{dropped} of {} {what} ({} of the characters): {}",
+            self.lines - self.cut + self.pieces - self.blank,
             share(self.characters - self.characters_kept, self.characters),
             why.join(", ")
-        ))
+        );
+        Some(match cut {
+            None => format!("cleaning dropped {dropped}"),
+            Some(cut) => format!("{cut}, and dropped {dropped}"),
+        })
     }
 
     /// What to do when no line remains, by what dropped most.
@@ -150,17 +180,49 @@ pub struct Cleaned {
 }
 
 /// Applies every filter, in the order of [`Counts`]. Duplicates are looked for across sources; the first is kept.
-/// Lines without entities are as welcome as others.
+/// Lines without entities are as welcome as others. What is too long is cut at blank lines, ends of sentences, ends of lines
+/// or white space; its pieces are of one document, if only of their own.
 #[must_use]
 pub fn clean(text: &Text, rules: &Rules) -> Cleaned {
     let mut cleaned = Cleaned::default();
-    let mut exact = BTreeSet::new();
-    let mut near = BTreeSet::new();
+    let mut seen = Seen::default();
     for line in &text.lines {
         let counts = cleaned.counts.entry(line.source.clone()).or_default();
         counts.lines += 1;
-        let text = tidy(&line.text, counts);
+        let whole = tidy(&line.text, counts);
+        let text = fold(&whole);
+        counts.folded += usize::from(text != whole);
         let length = text.chars().count();
+        if length <= rules.longest {
+            if seen.keeps(&text, length, rules, counts) {
+                cleaned.lines.push(Line { text, ..line.clone() });
+            }
+            continue;
+        }
+        let pieces = cut::pieces(&whole, rules.shortest, rules.longest);
+        counts.cut += 1;
+        counts.pieces += pieces.len();
+        let document = line.document.clone().unwrap_or_else(|| line.id());
+        for (piece, number) in pieces.into_iter().map(fold).zip(1..) {
+            if seen.keeps(&piece, piece.chars().count(), rules, counts) {
+                let (document, piece_number) = (Some(document.clone()), Some(number));
+                cleaned.lines.push(Line { text: piece, document, piece: piece_number, ..line.clone() });
+            }
+        }
+    }
+    cleaned
+}
+
+/// What was kept before.
+#[derive(Default)]
+struct Seen {
+    exact: BTreeSet<String>,
+    near: BTreeSet<String>,
+}
+
+impl Seen {
+    /// Whether a text of so many characters stays; and counts it.
+    fn keeps(&mut self, text: &str, length: usize, rules: &Rules, counts: &mut Counts) -> bool {
         counts.characters += length;
         let dropped = if text.is_empty() {
             &mut counts.blank
@@ -168,24 +230,23 @@ pub fn clean(text: &Text, rules: &Rules) -> Cleaned {
             &mut counts.short
         } else if length > rules.longest {
             &mut counts.long
-        } else if share_of_letters(&text) < rules.letters {
+        } else if share_of_letters(text) < rules.letters {
             &mut counts.letters
-        } else if !exact.insert(text.clone()) {
+        } else if !self.exact.insert(text.to_owned()) {
             &mut counts.exact
-        } else if rules.near_duplicates && !near.insert(key(&text)) {
+        } else if rules.near_duplicates && !self.near.insert(key(text)) {
             &mut counts.near
         } else {
             counts.kept += 1;
             counts.characters_kept += length;
-            cleaned.lines.push(Line { text, ..line.clone() });
-            continue;
+            return true;
         };
         *dropped += 1;
+        false
     }
-    cleaned
 }
 
-/// The changes that keep a line's meaning, counted.
+/// The changes that keep a line's meaning, counted, but for white space, which says where a long text may be cut.
 fn tidy(line: &str, counts: &mut Counts) -> String {
     let mut text = line.to_owned();
     let (mut repaired, mut invisible) = (0, 0);
@@ -210,11 +271,7 @@ fn tidy(line: &str, counts: &mut Counts) -> String {
             text = composed;
         }
     }
-    let folded = fold(&text);
-    if folded != text {
-        counts.folded += 1;
-    }
-    folded
+    text
 }
 
 /// Soft hyphen, zero-width and direction marks, control characters that are no white space.
@@ -288,17 +345,14 @@ mod tests {
     use super::*;
 
     fn text(lines: &[&str]) -> Text {
-        let lines = lines
-            .iter()
-            .enumerate()
-            .map(|(i, line)| Line { source: "a".into(), number: i + 1, text: (*line).into() })
-            .collect();
+        let lines = lines.iter().enumerate().map(|(i, line)| Line::new("a", i + 1, *line)).collect();
         Text { lines }
     }
 
     #[test]
     fn every_filter_counts_what_it_did() {
         let long = "mot ".repeat(100);
+        let endless = "x".repeat(400);
         let cleaned = clean(
             &text(&[
                 "Le patient rentre chez lui le 12/03/2024.",
@@ -309,6 +363,7 @@ mod tests {
                 " \u{a0} ",
                 "Trop court.",
                 &long,
+                &endless,
                 "12,5 mg - 13:30 - 0,25 / 7",
                 "Le patient rentre chez lui le 12/03/2024.",
                 "le patient rentre chez lui, le 1/4/2025 !",
@@ -317,7 +372,7 @@ mod tests {
             &Rules::default(),
         );
         let expected = Counts {
-            lines: 12,
+            lines: 13,
             repaired: 1,
             composed: 1,
             invisible: 1,
@@ -329,12 +384,15 @@ mod tests {
             letters: 1,
             exact: 1,
             near: 1,
-            kept: 5,
-            characters: 709,
-            characters_kept: 191,
+            kept: 7,
+            characters: 1108,
+            characters_kept: 589,
+            cut: 2,
+            pieces: 3,
         };
         assert_eq!(cleaned.counts["a"], expected);
-        let kept: Vec<_> = cleaned.lines.iter().map(|line| (line.number, line.text.as_str())).collect();
+        let whole = cleaned.lines.iter().filter(|line| line.piece.is_none());
+        let kept: Vec<_> = whole.map(|line| (line.number, line.text.as_str())).collect();
         assert_eq!(
             kept,
             [
@@ -342,21 +400,45 @@ mod tests {
                 (2, "Le patient est réhospitalisé demain."),
                 (3, "Une coopération étroite avec la famille."),
                 (4, "Un état stable depuis hier soir."),
-                (12, "Le patient rentre chez elle le 12/03/2024."),
+                (13, "Le patient rentre chez elle le 12/03/2024."),
             ]
         );
-        assert_eq!(Counts::total([&expected, &expected]).kept, 10);
+        assert_eq!(Counts::total([&expected, &expected]).kept, 14);
         assert_eq!(
             expected.dropped(&Rules::default()).as_deref(),
             Some(
-                "cleaning dropped 5 of 10 lines (73 % of the characters): 1 longer than 350 characters, 1 shorter than 15 \
-                 characters, 1 of less than 40 % letters, 1 exact duplicates, 1 near-duplicates"
+                "cleaning cut 2 lines of more than 350 characters into 3 pieces, and dropped 5 of 12 lines and pieces (47 % of \
+                 the characters): 1 longer than 350 characters, 1 shorter than 15 characters, 1 of less than 40 % letters, 1 exact duplicates, 1 near-duplicates"
             )
         );
         assert_eq!(
             Counts { lines: 3, blank: 1, kept: 2, ..Counts::default() }.dropped(&Rules::default()),
             None
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_its_pieces_are_of_one_document() {
+        let sentence = |name: &str| {
+            format!("{name} a été adressée au centre par le docteur Martin pour un bilan complet. ")
+        };
+        let long: String =
+            ["Mme Petit", "Mme Roy", "Mme Leroux", "Mme Blanc", "Mme Morel"].map(sentence).concat();
+        let mut given = text(&[&long, "Une ligne assez courte pour rester.", &long]);
+        given.lines[2].document = Some("dossier".into());
+        let rules = Rules { longest: 200, ..Rules::default() };
+        let cleaned = clean(&given, &rules);
+        let said: Vec<_> = cleaned.lines.iter().map(|line| (line.id(), line.group())).collect();
+        let expected = [("a-1.1", "a/a-1"), ("a-1.2", "a/a-1"), ("a-1.3", "a/a-1"), ("a-2", "a-2")];
+        assert_eq!(said, expected.map(|(id, group)| (id.to_owned(), group.to_owned())));
+        assert!(cleaned.lines.iter().all(|line| line.text.ends_with('.')), "{:?}", cleaned.lines);
+        let joined: Vec<_> = cleaned.lines[..3].iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(joined.join(" "), long.trim_end(), "nothing is lost");
+        let counts = cleaned.counts["a"];
+        assert_eq!((counts.cut, counts.pieces, counts.exact, counts.kept), (2, 6, 3, 4));
+        let short =
+            serde_json::to_string(&clean(&text(&["Une ligne courte."]), &rules).counts).expect("json");
+        assert!(!short.contains("cut"), "{short}");
     }
 
     #[test]
@@ -381,12 +463,12 @@ mod tests {
         #[test]
         fn cleaning_twice_changes_nothing_more(lines in prop::collection::vec("[ a-zé\u{ad}\u{301}Ã©0-9]{0,40}", 0..20)) {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            let rules = Rules { shortest: 3, ..Rules::default() };
+            let rules = Rules { shortest: 3, longest: 15, ..Rules::default() };
             let once = clean(&text(&lines), &rules);
             let again = clean(&Text { lines: once.lines.clone() }, &rules);
             prop_assert_eq!(&again.lines, &once.lines);
             let c = once.counts.get("a").copied().unwrap_or_default();
-            prop_assert_eq!(c.lines, c.blank + c.short + c.long + c.letters + c.exact + c.near + c.kept);
+            prop_assert_eq!(c.lines + c.pieces - c.cut, c.blank + c.short + c.long + c.letters + c.exact + c.near + c.kept);
         }
     }
 }

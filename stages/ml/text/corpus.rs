@@ -1,11 +1,20 @@
 //! Sentences and their tags on disk: raw text, gold sets, records, reports.
 
-mod columns;
 mod files;
+mod formats;
 mod gold;
+mod item;
+mod look;
+mod names;
+mod options;
+mod reading;
 mod record;
 mod report;
+mod shape;
+mod spans;
 mod text;
+mod unpack;
+mod walk;
 
 use std::path::Path;
 
@@ -14,6 +23,8 @@ use stage_contract::{Artifact, Invalid};
 pub use self::{
     files::{json_problem, read, write},
     gold::{Gold, GoldSet},
+    options::{Columns, Fields, Options, TagScheme, Unit},
+    reading::Read,
     record::{Corpus, Provenance, Record, slice},
     report::Report,
     text::{Line, Text},

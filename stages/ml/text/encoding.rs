@@ -1,8 +1,87 @@
-//! What to do about a file that is not UTF-8.
+//! From bytes to text: UTF-8, what a byte order mark says, what an option says; and what to do about anything else.
 
 use std::path::Path;
 
+use chardetng::EncodingDetector;
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use stage_contract::StageError;
+
 use crate::folder::quoted;
+
+/// The text of a file: in the encoding that its byte order mark says, else in that of `named`, else in UTF-8; and the name of
+/// the encoding. Copies nothing of what is UTF-8 without a mark.
+///
+/// # Errors
+/// It is in another encoding: with the line and the way out. `named` is no encoding.
+pub fn decode(
+    bytes: Vec<u8>,
+    path: &Path,
+    named: Option<&str>,
+) -> Result<(String, &'static str), StageError> {
+    let (encoding, mark) = match bytes.as_slice() {
+        [0xef, 0xbb, 0xbf, ..] => (UTF_8, 3),
+        // UTF-32 has no decoder here, and its mark begins as that of UTF-16.
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => (UTF_8, 0),
+        [0xff, 0xfe, ..] => (UTF_16LE, 2),
+        [0xfe, 0xff, ..] => (UTF_16BE, 2),
+        _ => (named.map_or(Ok(UTF_8), |name| known(name, path))?, 0),
+    };
+    if encoding == UTF_8 {
+        return utf8(bytes, mark, path, named.is_none()).map(|text| (text, encoding.name()));
+    }
+    match encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]) {
+        Some(text) => Ok((text.into_owned(), encoding.name())),
+        None => Err(StageError::new(format!("{}: not {}", path.display(), encoding.name()))
+            .help(format!("set another encoding, if it is {0}: `encoding = \"{0}\"`", whatwg(&bytes)))),
+    }
+}
+
+fn utf8(mut bytes: Vec<u8>, mark: usize, path: &Path, optional: bool) -> Result<String, StageError> {
+    let help = |bytes: &[u8]| {
+        let advice = advice(bytes, path);
+        match option(bytes).filter(|_| optional) {
+            Some(name) => format!("{advice}; or read it as it is, by the option `encoding = \"{name}\"`"),
+            None => advice,
+        }
+    };
+    // ASCII in UTF-16 is UTF-8 too.
+    if mark == 0 && is_wide(&bytes) {
+        return Err(StageError::new(format!("{}: not UTF-8", path.display())).help(help(&bytes)));
+    }
+    bytes.drain(..mark);
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
+        StageError::new(format!("{}:{line}: not UTF-8", path.display())).help(help(error.as_bytes()))
+    })
+}
+
+fn known(name: &str, path: &Path) -> Result<&'static Encoding, StageError> {
+    Encoding::for_label(name.trim().as_bytes()).ok_or_else(|| {
+        StageError::new(format!("{}: `{name}` is no encoding that is read", path.display())).help(
+            "name it as the web does (encoding.spec.whatwg.org): `windows-1252`, `iso-8859-15`, `macintosh`, `utf-16le`, \
+             `windows-1251`, `shift_jis`; convert others by `iconv`",
+        )
+    })
+}
+
+/// What to call the encoding of some bytes in the option that reads it.
+fn whatwg(bytes: &[u8]) -> String {
+    option(bytes).unwrap_or_else(|| "windows-1252".to_owned())
+}
+
+/// The option's value that reads some bytes, if there is one.
+fn option(bytes: &[u8]) -> Option<String> {
+    if !is_wide(bytes) && (bytes.contains(&0) || is_mostly_utf8(bytes)) {
+        return None;
+    }
+    Encoding::for_label(guess(bytes).as_bytes()).map(|encoding| encoding.name().to_lowercase())
+}
+
+fn is_mostly_utf8(bytes: &[u8]) -> bool {
+    let (sequences, strays) = count(bytes);
+    sequences > strays
+}
 
 /// Encodings of one byte a character that French files have, by the name that iconv knows, with the bytes of
 /// `éèêëàâçùûîïôœ’«»ÉÀÇ€` in each. Where bytes fit several equally, the first is meant.
@@ -20,8 +99,7 @@ pub fn advice(bytes: &[u8], file: &Path) -> String {
         if bytes.contains(&0) {
             return "it is no text: name a text file".to_owned();
         }
-        let (sequences, strays) = count(bytes);
-        if sequences > strays {
+        if is_mostly_utf8(bytes) {
             return format!(
                 "the rest is UTF-8: correct the lines that are not; `LC_ALL=C.UTF-8 grep -naxv '.*' {name}` lists them"
             );
@@ -40,14 +118,26 @@ pub fn of_a_pipe(bytes: &[u8]) -> String {
     )
 }
 
-/// The encoding that bytes are most probably in.
-fn guess(bytes: &[u8]) -> &'static str {
+/// The encoding that bytes are most probably in, by the name that iconv knows.
+fn guess(bytes: &[u8]) -> String {
+    /// Of a few words no share says anything.
+    const SHORT: usize = 12;
     if let Some(name) = wide(bytes) {
-        return name;
+        return name.to_owned();
     }
-    let fit = |known: &[u8]| bytes.iter().filter(|byte| known.contains(byte)).count();
+    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    let fit = |known: &[u8]| bytes.iter().filter(|byte| !byte.is_ascii() && known.contains(byte)).count();
     let best = FRENCH.into_iter().rev().max_by_key(|(_, known)| fit(known));
-    best.map_or(FRENCH[0].0, |(name, _)| name)
+    // What the detector, made for the web, does not know: DOS and old Macs. French is mostly of ASCII letters.
+    if let Some((name, known)) = best
+        && (high * 3 < bytes.len() || bytes.len() < SHORT)
+        && fit(known) * 10 >= high * 9
+    {
+        return name.to_owned();
+    }
+    let mut detector = EncodingDetector::new();
+    detector.feed(bytes, true);
+    detector.guess(Some(b"fr"), false).name().to_uppercase()
 }
 
 /// Whether bytes are of an encoding that has more than one for every character.
@@ -106,6 +196,11 @@ mod tests {
             (b"op\x82r\x82 \x85 l'h\x93pital", "`iconv -f CP850 -t UTF-8"),
             (b"op\x8er\x8e \x88 l\xd5h\x99pital, tr\x8fs", "`iconv -f MACINTOSH -t UTF-8"),
             (b"\xe9t\xe9", "`iconv -f WINDOWS-1252 -t UTF-8"),
+            (
+                b"\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0! \xca\xe0\xea \xe4\xe5\xeb\xe0?",
+                "`iconv -f WINDOWS-1251 -t UTF-8",
+            ),
+            (b"\x93\xfa\x96{\x8c\xea\x82\xcc\x83e\x83L\x83X\x83g", "`iconv -f SHIFT_JIS -t UTF-8"),
             (b"l\xc3\xa9g\xc3\xa8re, caf\xe9", "the rest is UTF-8"),
         ] {
             let advice = advice(bytes, file);
@@ -117,5 +212,40 @@ mod tests {
             of_a_pipe(b"\x8et\x8e")
         );
         assert!(is_wide(b"a\0s\0c\0i\0i\0") && !is_wide(b"a\0scii and a zero in it"));
+    }
+
+    #[test]
+    fn a_mark_or_an_option_says_the_encoding() {
+        let path = Path::new("a.txt");
+        let read = |bytes: &[u8], named| {
+            decode(bytes.to_vec(), path, named).map(|(text, name)| format!("{name} {text}"))
+        };
+        let wide =
+            |bytes: fn(u16) -> [u8; 2]| "\u{feff}été".encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        assert_eq!(read(&wide(u16::to_le_bytes), None).expect("LE"), "UTF-16LE été");
+        assert_eq!(
+            read(&wide(u16::to_be_bytes), Some("windows-1252")).expect("the mark wins"),
+            "UTF-16BE été"
+        );
+        assert_eq!(read("\u{feff}été".as_bytes(), None).expect("UTF-8"), "UTF-8 été");
+        assert_eq!(read(b"s\x9cur 45 \x80", Some("Windows-1252")).expect("1252"), "windows-1252 sœur 45 €");
+        assert_eq!(read(b"\x8et\x8e", Some("macintosh")).expect("mac"), "macintosh été");
+        for (bytes, named, help) in [
+            (b"s\x9cur".as_slice(), None, "`encoding = \"windows-1252\"`"),
+            (b"\xff\xfe\0\0L\0\0\0", None, "`iconv -f UTF-32"),
+            (b"L\0e\0 \0p\0\xe8\0r\0e\0", None, "`encoding = \"utf-16le\"`"),
+            (b"x", Some("latin-9"), "name it as the web does"),
+            (b"\x82", Some("shift_jis"), "set another encoding"),
+        ] {
+            let error = decode(bytes.to_vec(), path, named).expect_err(help);
+            assert!(
+                error.advice().is_some_and(|advice| advice.contains(help)),
+                "{help}: {:?}",
+                error.advice()
+            );
+        }
+        // What the option could not read is not advised.
+        let error = decode(b"l\xc3\xa9g\xc3\xa8re, caf\xe9".to_vec(), path, None).expect_err("mixed");
+        assert!(error.advice().is_some_and(|advice| !advice.contains("encoding =")), "{:?}", error.advice());
     }
 }

@@ -1,12 +1,17 @@
 //! Label sets: entity types, the IO and BIO schemes, and the match between a model's labels by name.
 
+mod notation;
 mod types;
 
 use std::collections::BTreeMap;
 
 use stage_contract::StageError;
 
-pub use self::types::{Policy, Types, same_type};
+use self::notation::{OUTSIDE, form};
+pub use self::{
+    notation::{Notation, Prefix, Span, Tally, split_tag},
+    types::{Policy, Types, same_type},
+};
 
 /// How tags mark where an entity begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +173,64 @@ impl Labels {
         types.filter(move |(_, own)| **own == policy).map(|(name, _)| name.as_str())
     }
 
+    /// The same labels with their types renamed, joined where several get one name, or not to be learned.
+    ///
+    /// # Errors
+    /// `types` names a type that these labels lack, gives a name that no type can have, or leaves none to learn.
+    pub fn renamed(&self, types: &Types) -> Result<Self, StageError> {
+        let there = self.types.join(", ");
+        for (kind, meaning) in types.iter() {
+            if self.type_index(kind).is_none() {
+                return Err(StageError::new(format!("`types` names {kind}, which the model does not have"))
+                    .help(format!("name one of its types: {there}")));
+            }
+            if meaning.is_empty() || meaning == "O" || meaning.contains(char::is_whitespace) {
+                return Err(StageError::new(format!(
+                    "`types` calls {kind} `{meaning}`, which is no name of a type"
+                ))
+                .help("write a name without blanks, `outside` for no entity, or `ignore`"));
+            }
+            let dropped =
+                self.type_index(meaning).is_some() && Types::policy(types.meaning(meaning)) != Policy::Learn;
+            if Types::policy(meaning) == Policy::Learn && dropped {
+                return Err(StageError::new(format!(
+                    "`types` calls {kind} {meaning}, but {meaning} is not learned"
+                ))
+                .help(format!("give {kind} another name, or leave `{meaning} = ..` out")));
+            }
+        }
+        let (mut names, mut policies): (Vec<String>, Vec<Policy>) = (Vec::new(), Vec::new());
+        let index: Vec<usize> = self
+            .types
+            .iter()
+            .map(|kind| {
+                let meaning = types.meaning(kind);
+                let policy = Types::policy(meaning);
+                let name = if policy == Policy::Learn { meaning } else { kind };
+                let known = names
+                    .iter()
+                    .zip(&policies)
+                    .position(|known| (known.0.as_str(), *known.1) == (name, policy));
+                known.unwrap_or_else(|| {
+                    names.push(name.to_owned());
+                    policies.push(policy);
+                    names.len() - 1
+                })
+            })
+            .collect();
+        if !policies.contains(&Policy::Learn) {
+            return Err(
+                StageError::new("`types` leaves no type to learn").help(format!("keep one of {there}"))
+            );
+        }
+        let tags = self.tags.iter().map(|tag| match *tag {
+            Tag::Outside => Tag::Outside,
+            Tag::Begin(kind) => Tag::Begin(index[kind]),
+            Tag::Inside(kind) => Tag::Inside(index[kind]),
+        });
+        Ok(Self { tags: tags.collect(), types: names, policies, ..self.clone() })
+    }
+
     /// IO or BIO.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
@@ -235,88 +298,6 @@ fn line(labels: usize) -> String {
         label => format!("\"{label}\": \"..\""),
     });
     format!("\"id2label\": {{{}}}", names.collect::<Vec<_>>().join(", "))
-}
-
-/// The label of a word that is in no entity.
-const OUTSIDE: &str = "O";
-
-/// What stands before the type in a tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prefix {
-    /// `B-`
-    Begin,
-    /// `I-`
-    Inside,
-    /// `E-` of BIOES, `L-` of BILOU.
-    End,
-    /// `S-` of BIOES, `U-` of BILOU.
-    Single,
-}
-
-/// A way to write prefix and type of a label.
-type Form = fn(&str) -> Option<(Prefix, &str)>;
-
-/// The way in which a set of labels is written; `None` where names have no prefix. `E-MAIL` beside `PHONE` is a type, for
-/// the other prefixes go with B- or I-; and ways that are rare must fit every label.
-fn form(names: &[String]) -> Option<Form> {
-    const FORMS: [Form; 4] = [
-        |label| label.split_once('-').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
-        |label| label.split_once('_').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
-        |label| label.rsplit_once('-').and_then(|(kind, prefix)| typed(any_case(prefix), kind)),
-        |label| label.rsplit_once('_').and_then(|(kind, prefix)| typed(any_case(prefix), kind)),
-    ];
-    let marks = |form: &Form| {
-        names.iter().any(|name| matches!(form(name), Some((Prefix::Begin | Prefix::Inside, _))))
-    };
-    let fits = |form: &Form| names.iter().all(|name| name == OUTSIDE || form(name).is_some());
-    let usual = FORMS.into_iter().take(1).find(marks);
-    usual.or_else(|| FORMS.into_iter().skip(1).find(|form| marks(form) && fits(form)))
-}
-
-fn typed(prefix: Option<Prefix>, kind: &str) -> Option<(Prefix, &str)> {
-    let whole = !kind.is_empty() && !kind.contains(char::is_whitespace);
-    prefix.filter(|_| whole).map(|prefix| (prefix, kind))
-}
-
-/// A prefix as tags have it.
-fn upper(text: &str) -> Option<Prefix> {
-    Some(match text {
-        "B" => Prefix::Begin,
-        "I" => Prefix::Inside,
-        "E" | "L" => Prefix::End,
-        "S" | "U" => Prefix::Single,
-        _ => return None,
-    })
-}
-
-/// A prefix as labels may have it.
-fn any_case(text: &str) -> Option<Prefix> {
-    match text.to_uppercase().as_str() {
-        "M" => Some(Prefix::Inside),
-        text => upper(text),
-    }
-}
-
-/// Prefix and type of a tag that has both.
-fn prefixed(tag: &str) -> Option<(Prefix, &str)> {
-    tag.split_once('-').and_then(|(prefix, kind)| typed(upper(prefix), kind))
-}
-
-/// Reads one tag of BIO or BIOES: `Some(None)` for O, `Some(Some((Begin, "PER")))` for B-PER, `None` for anything else.
-#[must_use]
-pub fn split_tag(tag: &str) -> Option<Option<(Prefix, &str)>> {
-    if tag == OUTSIDE { Some(None) } else { prefixed(tag).map(Some) }
-}
-
-/// An entity over words.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
-    /// First word.
-    pub start: usize,
-    /// One past the last word.
-    pub end: usize,
-    /// Type name: `PER`.
-    pub kind: String,
 }
 
 /// Entities of a tag sequence. BIO is read strictly (seqeval `mode="strict", scheme=IOB2`: an I- without its B-
@@ -475,5 +456,48 @@ mod tests {
             [span(0, 2, "PER"), span(2, 3, "LOC"), span(4, 5, "LOC")]
         );
         assert_eq!(found("B-PER B-PER", Scheme::Io), [span(0, 2, "PER")]);
+    }
+
+    fn parse(text: &str) -> Labels {
+        Labels::parse(&names(text)).expect("labels")
+    }
+
+    fn types(pairs: &[(&str, &str)]) -> Types {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn types_are_renamed_joined_and_left_out() {
+        let teacher = parse("O I-LOC I-PERSON I-MISC I-ORG I-COMPANY I-DATE");
+        let renamed = teacher
+            .renamed(&types(&[
+                ("PERSON", "PER"),
+                ("COMPANY", "ORG"),
+                ("MISC", "outside"),
+                ("DATE", "ignore"),
+            ]))
+            .expect("renamed");
+        assert_eq!(renamed.types(), ["LOC", "PER", "MISC", "ORG", "DATE"]);
+        assert_eq!(renamed.types_to(Policy::Learn).collect::<Vec<_>>(), ["LOC", "PER", "ORG"]);
+        assert_eq!(renamed.types_to(Policy::Outside).collect::<Vec<_>>(), ["MISC"]);
+        assert_eq!(renamed.types_to(Policy::Ignore).collect::<Vec<_>>(), ["DATE"]);
+        assert_eq!(renamed.tags()[4..6], [Tag::Inside(3), Tag::Inside(3)], "two columns of one type");
+        assert_eq!(renamed.names(), teacher.names(), "the columns are the model's");
+        assert_eq!(teacher.renamed(&Types::default()).expect("as it was"), teacher);
+    }
+
+    #[test]
+    fn types_that_cannot_be_are_refused() {
+        let teacher = parse("O B-PER I-PER B-LOC I-LOC");
+        for (wrong, reason) in [
+            (vec![("DATE", "outside")], "names DATE, which the model does not have"),
+            (vec![("PER", "a b")], "no name of a type"),
+            (vec![("PER", "O")], "no name of a type"),
+            (vec![("PER", "LOC"), ("LOC", "outside")], "calls PER LOC, but LOC is not learned"),
+            (vec![("PER", "outside"), ("LOC", "ignore")], "no type to learn"),
+        ] {
+            let error = teacher.renamed(&types(&wrong)).expect_err(reason);
+            assert!(error.to_string().contains(reason) && error.advice().is_some(), "{error}");
+        }
     }
 }

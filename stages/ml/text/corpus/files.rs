@@ -8,28 +8,45 @@ use std::{
 
 use stage_contract::StageError;
 
+use super::unpack::unpack;
 use crate::{encoding, folder};
 
-/// A file's text: UTF-8, a byte order mark left out, ends of lines as `\n`.
+/// A file's text: UTF-8, or what a byte order mark says; ends of lines as `\n`.
 ///
 /// # Errors
-/// Unreadable, or no UTF-8: with the place and what the file seems to be.
+/// Unreadable, or of another encoding: with the place and what the file seems to be.
 pub fn read(path: &Path) -> Result<String, StageError> {
-    let bytes = folder::read(path)?;
-    // ASCII in UTF-16 is UTF-8 too.
-    if encoding::is_wide(&bytes) {
-        return Err(
-            StageError::new(format!("{}: not UTF-8", path.display())).help(encoding::advice(&bytes, path))
-        );
+    text(path, None)
+}
+
+/// As [`read`], where no byte order mark is in the encoding `named`; decompressed.
+pub(super) fn text(path: &Path, named: Option<&str>) -> Result<String, StageError> {
+    decoded(bytes(path)?, path, named).map(|(text, _)| text)
+}
+
+/// A file's bytes, decompressed.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, StageError> {
+    unpack(folder::read(path)?, path)
+}
+
+/// The text that bytes are, and the name of its encoding; ends of lines as `\n`.
+pub(super) fn decoded(
+    bytes: Vec<u8>,
+    path: &Path,
+    named: Option<&str>,
+) -> Result<(String, &'static str), StageError> {
+    let (mut text, encoding) = encoding::decode(bytes, path, named)?;
+    if text.contains('\r') {
+        if text.contains("\r\n") {
+            text = text.replace("\r\n", "\n");
+        }
+        // Old Macs end lines so. Elsewhere it is a slip inside of a line.
+        let count = |end: char| text.matches(end).count();
+        if count('\r') > count('\n') {
+            text = text.replace('\r', "\n");
+        }
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
-        StageError::new(format!("{}:{line}: not UTF-8", path.display()))
-            .help(encoding::advice(error.as_bytes(), path))
-    })?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    Ok(if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text })
+    Ok((text, encoding))
 }
 
 /// What serde says of a line, without the values it quotes: they may be text of the corpus.

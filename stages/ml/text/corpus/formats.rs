@@ -1,0 +1,29 @@
+//! The formats of text and gold. A new one is a file beside these and a line in [`FORMATS`].
+
+pub(super) mod brat;
+pub(super) mod columns;
+pub(super) mod format;
+pub(super) mod json;
+pub(super) mod parquet;
+pub(super) mod pipes;
+pub(super) mod plain;
+pub(super) mod table;
+
+use self::format::{File, Format, Want};
+use super::options::Options;
+
+/// Every format, in the order in which they look at a file: those with a mark of their own first.
+const FORMATS: [&dyn Format; 7] = [
+    &parquet::Parquet,
+    &brat::Brat,
+    &json::Json,
+    &table::Table,
+    &pipes::Pipes,
+    &columns::Columns,
+    &plain::Plain,
+];
+
+/// The format of a file; `None` where it has no annotations, and they are wanted.
+pub(super) fn of(file: &File, want: Want, options: &Options) -> Option<&'static dyn Format> {
+    FORMATS.into_iter().find(|format| format.sniff(file, want, options))
+}

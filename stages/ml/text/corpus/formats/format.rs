@@ -1,0 +1,77 @@
+//! What a format of files is.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use stage_contract::StageError;
+
+use super::super::{item::Found, options::Options};
+
+/// A file, decompressed and decoded.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct File {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it is called in notes, ids and as a source: its path in its folder without the ending.
+    pub name: String,
+    /// Its text, the ends of lines as `\n`; empty where it is none.
+    pub text: String,
+    /// Its bytes, where they are no text.
+    pub bytes: Option<Bytes>,
+}
+
+impl File {
+    /// The folder that it lies in.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Its ending in lower case, that of a compressed file without `.gz`.
+    pub fn ending(&self) -> String {
+        let path = match self.path.extension() {
+            Some(end) if end.eq_ignore_ascii_case("gz") || end.eq_ignore_ascii_case("zst") => {
+                self.path.with_extension("")
+            }
+            _ => self.path.clone(),
+        };
+        path.extension().map(|end| end.to_string_lossy().to_lowercase()).unwrap_or_default()
+    }
+
+    /// Lines with their numbers from 1, blank ones left out.
+    pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text
+            .lines()
+            .zip(1..)
+            .map(|(line, number)| (number, line))
+            .filter(|(_, line)| !line.trim().is_empty())
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Want {
+    /// Text, whatever else there is.
+    Text,
+    /// Text with entities.
+    Gold,
+}
+
+/// One way to write texts into a file.
+pub(in super::super) trait Format: Sync {
+    /// As notes and errors call it.
+    fn name(&self) -> &'static str;
+
+    /// Whether a file is of this format, by its content.
+    fn sniff(&self, file: &File, want: Want, options: &Options) -> bool;
+
+    /// Reads a file of this format.
+    ///
+    /// # Errors
+    /// The file as a whole cannot be read. What is wrong with one record goes to [`Found::reject`].
+    fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError>;
+
+    /// The gold set that a file belongs to.
+    fn set(&self, file: &File) -> String {
+        file.name.clone()
+    }
+}

@@ -1,0 +1,52 @@
+//! Parquet, as `datasets` and pandas write it.
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde_json::Value;
+use stage_contract::StageError;
+
+use super::{
+    super::{
+        item::{Found, Place},
+        names::Names,
+        options::Options,
+        shape::Shapes,
+    },
+    format::{File, Format, Want},
+};
+
+/// What a Parquet file begins and ends with.
+pub const MAGIC: &[u8] = b"PAR1";
+
+/// A table in columns, compressed by snappy, gzip or zstd.
+pub struct Parquet;
+
+impl Format for Parquet {
+    fn name(&self) -> &'static str {
+        "Parquet"
+    }
+
+    fn sniff(&self, file: &File, _want: Want, _options: &Options) -> bool {
+        file.bytes.as_ref().is_some_and(|bytes| bytes.starts_with(MAGIC))
+    }
+
+    fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
+        let broken = |e: parquet::errors::ParquetError| {
+            StageError::because(format!("{}: no Parquet that can be read", file.path.display()), e)
+                .help("copy or download it again; or write it as JSONL: `python3 -c 'import pandas, sys; \
+                       pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' FILE FILE.jsonl`")
+        };
+        let reader = SerializedFileReader::new(file.bytes.clone().unwrap_or_default()).map_err(broken)?;
+        let metadata = reader.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
+        let features =
+            metadata.iter().find(|entry| entry.key == "huggingface").and_then(|entry| entry.value.as_deref());
+        let features = features.and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let named = features.and_then(|value| Names::of(&value, "the file itself").ok().flatten());
+        let mut shapes = Shapes::new(want, options, named.or_else(|| Names::beside(file.folder())));
+        let mut found = Found::default();
+        for (row, number) in reader.get_row_iter(None).map_err(broken)?.zip(1..) {
+            shapes.take(&mut found, Place::Record(number), &row.map_err(broken)?.to_json_value());
+        }
+        shapes.finish(&mut found);
+        Ok(found)
+    }
+}

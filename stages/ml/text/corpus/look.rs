@@ -1,0 +1,98 @@
+//! Whether strings are the tags of words: what tells a column of tags from words, parts of speech and chunks.
+
+use std::collections::BTreeMap;
+
+use crate::labels::{Notation, Prefix};
+
+/// What some strings look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Look {
+    /// No tags.
+    Other,
+    /// O alone, which other columns may be too.
+    Outside,
+    /// Types without a prefix, and O.
+    Plain,
+    /// Phrases (`B-NP`) of the chunking task.
+    Chunks,
+    /// O, and types with a prefix.
+    Tags,
+}
+
+/// Phrases of the CoNLL-2000 shared task.
+const CHUNKS: [&str; 11] = ["NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"];
+
+/// What the tags of words may be, one string a word.
+pub(super) fn look<'t>(tags: impl IntoIterator<Item = &'t str>) -> Look {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for tag in tags {
+        *counts.entry(tag).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    let notation = Notation::of(counts.keys().copied());
+    let (mut outside, mut inside, mut types) = (0, 0, BTreeMap::new());
+    for (tag, count) in &counts {
+        match notation.read(tag) {
+            Some(None) => outside += count,
+            Some(Some((prefix, kind))) => {
+                inside += count;
+                types.entry(kind).or_insert(prefix);
+            }
+            None => {}
+        }
+    }
+    // `_` and `-` fill columns of which nothing is known.
+    let known = notation.outside() == "O" || inside > 0;
+    if all == 0 || !known || 2 * (outside + inside) < all {
+        Look::Other
+    } else if inside == 0 {
+        Look::Outside
+    } else if !notation.is_plain() {
+        if types.keys().all(|kind| CHUNKS.contains(kind)) { Look::Chunks } else { Look::Tags }
+    } else if counts.contains_key("O")
+        && 2 * types.len() <= all + 2
+        && types.values().all(|p| *p == Prefix::Inside)
+    {
+        Look::Plain
+    } else {
+        Look::Other
+    }
+}
+
+/// Whether every entity of `inner` is within one of `outer`, of the same types: the two columns of `GermEval`.
+pub(super) fn is_nested(outer: &[&str], inner: &[&str]) -> bool {
+    let of = |tags: &[&str]| Notation::of(tags.iter().copied());
+    let (out, inn) = (of(outer), of(inner));
+    let kinds: Vec<_> = outer.iter().filter_map(|tag| out.read(tag)?.map(|(_, kind)| kind)).collect();
+    outer.iter().zip(inner).all(|(outer, inner)| match inn.read(inner) {
+        Some(Some((_, kind))) => kinds.contains(&kind) && matches!(out.read(outer), Some(Some(_))),
+        _ => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_told_from_words_and_from_other_columns() {
+        for (tags, expected) in [
+            ("B-A I-A O", Look::Tags),
+            ("b-a i-a o", Look::Tags),
+            ("O O O", Look::Outside),
+            ("A A O B O O", Look::Plain),
+            ("B-NP I-NP O B-VP", Look::Chunks),
+            ("Jean vit à Aix", Look::Other),
+            ("NOM VER PRP NAM", Look::Other),
+            ("_ _ _", Look::Other),
+            ("- - -", Look::Other),
+            ("", Look::Other),
+            ("B-A o O B-A", Look::Tags),
+        ] {
+            assert_eq!(look(tags.split_whitespace()), expected, "{tags}");
+        }
+        assert!(is_nested(&["B-A", "I-A", "O"], &["O", "B-A", "O"]));
+        assert!(!is_nested(&["B-NP", "I-NP", "O"], &["B-A", "I-A", "O"]));
+        assert!(!is_nested(&["B-A", "O", "O"], &["O", "B-A", "O"]));
+    }
+}

@@ -1,0 +1,181 @@
+//! Names of numeric tags, as files say them: `label2id`, `id2label`, lists of names, features of a `datasets` data set.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::{Map, Value};
+
+/// Names by number.
+pub(super) type Ids = BTreeMap<i64, String>;
+
+/// What numbers mean, in each field or in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    fields: BTreeMap<String, Ids>,
+    all: Option<Ids>,
+    /// What says so, for the note.
+    pub origin: String,
+}
+
+/// Files beside a data file that may explain its numbers.
+const BESIDE: [&str; 8] = [
+    "dataset_info.json",
+    "dataset_infos.json",
+    "label2id.json",
+    "id2label.json",
+    "labels.json",
+    "label.json",
+    "label_map.json",
+    "config.json",
+];
+
+impl Names {
+    /// Of a list, the first being that of 0.
+    pub fn listed(names: &[String], origin: &str) -> Self {
+        Self {
+            all: Some((0..).zip(names.iter().cloned()).collect()),
+            origin: origin.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// What some JSON explains; `None` if it explains nothing.
+    ///
+    /// # Errors
+    /// One number has two names.
+    pub fn of(value: &Value, origin: &str) -> Result<Option<Self>, String> {
+        let mut fields = BTreeMap::new();
+        features(value, &mut fields);
+        let all = match value {
+            Value::Object(object) => explained(object)?,
+            Value::Array(names) => list(names),
+            _ => None,
+        };
+        let found = all.is_some() || !fields.is_empty();
+        Ok(found.then(|| Self { fields, all, origin: origin.to_owned() }))
+    }
+
+    /// What a file in the folder, or in the one above, explains.
+    pub fn beside(folder: &Path) -> Option<Self> {
+        let folders = [Some(folder), folder.parent()];
+        let files = folders.into_iter().flatten().flat_map(|folder| BESIDE.map(|name| folder.join(name)));
+        files
+            .filter_map(|file| Some((serde_json::from_slice::<Value>(&fs::read(&file).ok()?).ok()?, file)))
+            .find_map(|(value, file)| Self::of(&value, &file.display().to_string()).ok().flatten())
+    }
+
+    /// The names in a field.
+    pub fn ids(&self, field: &str) -> Option<&Ids> {
+        let only = || self.fields.values().next().filter(|_| self.fields.len() == 1);
+        self.fields.get(field).or(self.all.as_ref()).or_else(only)
+    }
+}
+
+/// `{"label2id": ..}`, `{"id2label": ..}`, `{"names": ..}`, or names and numbers themselves.
+fn explained(object: &Map<String, Value>) -> Result<Option<Ids>, String> {
+    for key in ["label2id", "id2label", "names"] {
+        match object.get(key) {
+            Some(Value::Object(map)) => return pairs(map).map_err(|reason| format!("{key} {reason}")),
+            Some(Value::Array(names)) => return Ok(list(names)),
+            _ => {}
+        }
+    }
+    pairs(object).or(Ok(None))
+}
+
+fn list(names: &[Value]) -> Option<Ids> {
+    let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+    names.filter(|names| !names.is_empty()).map(|names| (0..).zip(names).collect())
+}
+
+/// From name to number or from number to name, numbers also as strings.
+fn pairs(map: &Map<String, Value>) -> Result<Option<Ids>, String> {
+    let mut ids = Ids::new();
+    for (key, value) in map {
+        let pair = match value {
+            Value::String(value) => match (key.trim().parse::<i64>(), value.trim().parse::<i64>()) {
+                (Ok(id), _) => (id, value.clone()),
+                (_, Ok(id)) => (id, key.clone()),
+                _ => return Ok(None),
+            },
+            value => match integer(value) {
+                Some(id) => (id, key.clone()),
+                None => return Ok(None),
+            },
+        };
+        if ids.insert(pair.0, pair.1).is_some() {
+            return Err("gives one number twice".to_owned());
+        }
+    }
+    Ok((!ids.is_empty()).then_some(ids))
+}
+
+/// A whole number, also as a float, which pandas makes of it.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and labels are few")]
+    let whole = |number: f64| (number.fract() == 0.0 && number.abs() < 1e9).then_some(number as i64);
+    value.as_i64().or_else(|| value.as_f64().and_then(whole))
+}
+
+/// The names of each field, wherever `features` are.
+fn features(value: &Value, found: &mut BTreeMap<String, Ids>) {
+    let Value::Object(object) = value else { return };
+    match object.get("features") {
+        Some(Value::Object(features)) => {
+            found.extend(
+                features.iter().filter_map(|(field, spec)| Some((field.clone(), class_names(spec)?))),
+            );
+        }
+        Some(Value::Array(features)) => found.extend(
+            features
+                .iter()
+                .filter_map(|spec| Some((spec.get("name")?.as_str()?.to_owned(), class_names(spec)?))),
+        ),
+        _ => object.values().for_each(|value| features(value, found)),
+    }
+}
+
+/// `ClassLabel`, inside of however many sequences.
+fn class_names(spec: &Value) -> Option<Ids> {
+    match spec {
+        Value::Object(object) => match object.get("names") {
+            Some(Value::Array(names)) => list(names),
+            Some(Value::Object(names)) => pairs(names).ok().flatten(),
+            _ => object.values().find_map(class_names),
+        },
+        Value::Array(specs) => specs.iter().find_map(class_names),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_named_in_every_way_that_people_write() {
+        let expected = Ids::from([(0, "O".to_owned()), (1, "B-PER".to_owned())]);
+        for value in [
+            json!({"names": ["O", "B-PER"]}),
+            json!(["O", "B-PER"]),
+            json!({"label2id": {"O": 0, "B-PER": 1}}),
+            json!({"label2id": {"O": "0", "B-PER": "1"}}),
+            json!({"id2label": {"0": "O", "1": "B-PER"}, "hidden_size": 4}),
+            json!({"O": 0, "B-PER": 1}),
+            json!({"0": "O", "1": "B-PER"}),
+            json!({"features": {"ner_tags": {"feature": {"names": ["O", "B-PER"], "_type": "ClassLabel"}}}}),
+            json!({"fr": {"features": [{"name": "ner_tags", "sequence": {"class_label": {"names": {"0": "O", "1": "B-PER"}}}}]}}),
+            json!({"info": {"features": {"ner_tags": {"_type": "List", "feature": {"names": ["O", "B-PER"]}}, "id": {"dtype": "string"}}}}),
+        ] {
+            let names = Names::of(&value, "here").expect("good").unwrap_or_else(|| panic!("{value}"));
+            assert_eq!(names.ids("ner_tags"), Some(&expected), "{value}");
+        }
+        assert!(
+            Names::of(&json!({"label2id": {"O": 0, "B-PER": 0}}), "").is_err_and(|e| e.contains("twice"))
+        );
+        for value in [json!({"text": "x"}), json!([]), json!({"tokens": ["a"], "ner_tags": [0]}), json!(3)] {
+            assert_eq!(Names::of(&value, ""), Ok(None), "{value}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a source of text or gold may say of its files, where that is not to be guessed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How files are read. Without any of it all is guessed from the content, and each guess is said in a note.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// What one text of a plain file is. A record of JSON, CSV or Parquet always is one text.
+    pub unit: Unit,
+    /// The encoding of files without a byte order mark, by its WHATWG name: `windows-1252`, `utf-16le`, `shift_jis`.
+    /// UTF-8 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Which columns of CoNLL-like files, or which parts of `word|pos|tag`, are word and tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// Which fields of JSON and Parquet, or which columns below a header, are what.
+    pub fields: Fields,
+    /// Names of numeric tags: the first is that of 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// The scheme of the tags. What is not legal in it is a bad record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<TagScheme>,
+    /// How many bad records may be left out, each named in a note. With more, nothing is read and all are listed.
+    pub errors: usize,
+}
+
+/// What one text is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Each line.
+    #[default]
+    Line,
+    /// Lines up to a blank one.
+    Document,
+    /// Each file, which is a document too: its parts stay together in a split.
+    File,
+}
+
+/// Columns counted from 1, or from -1 at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// The column of the word.
+    pub word: i32,
+    /// The column of the tag.
+    pub tag: i32,
+}
+
+/// Names of fields; `a.b` is the field `b` of the field `a`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fields {
+    /// The text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The words: a list, or in a table with a word a row its column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<String>,
+    /// The tags of the words, or the spans of the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<String>,
+    /// The sentence that a word belongs to, in a table with a word a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<String>,
+    /// The document that a text belongs to: all texts of one stay together in a split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+}
+
+/// How tags say where entities begin and end (Ramshaw and Marcus 1995; Tjong Kim Sang and Veenstra 1999; Ratinov and
+/// Roth 2009).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TagScheme {
+    /// Each tag is the name of a type, even if it looks like one with a prefix, or has `I-` before it.
+    Io,
+    /// `B-` only where an entity follows another of its type.
+    Iob1,
+    /// `B-` at every beginning: BIO.
+    Iob2,
+    /// `E-` at the end and `S-` for one word; also BILOU and BMES.
+    Bioes,
+    /// `E-` only where another entity of its type follows.
+    Ioe1,
+    /// `E-` at every end.
+    Ioe2,
+}
