@@ -7,16 +7,19 @@ pub(super) mod json;
 pub(super) mod parquet;
 pub(super) mod pipes;
 pub(super) mod plain;
+mod sentence;
 pub(super) mod table;
+pub(super) mod webanno;
 
 use self::format::{File, Format, Want};
 use super::options::Options;
 
 /// Every format, in the order in which they look at a file: those with a mark of their own first.
-const FORMATS: [&dyn Format; 7] = [
+const FORMATS: [&dyn Format; 8] = [
     &parquet::Parquet,
     &brat::Brat,
     &json::Json,
+    &webanno::Webanno,
     &table::Table,
     &pipes::Pipes,
     &columns::Columns,

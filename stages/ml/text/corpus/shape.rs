@@ -296,8 +296,10 @@ impl<'o> Shapes<'o> {
         if let Some(placed) = self.placed(record)? {
             return Ok(Some(placed));
         }
-        let has_text =
-            || TEXTS.iter().any(|name| find(record, name).is_some_and(|(_, value)| value.is_string()));
+        let has_text = || {
+            let texts = ["text", "sentence", "raw", "content"];
+            texts.iter().any(|name| find(record, name).is_some_and(|(_, value)| value.is_string()))
+        };
         if let Some(words) = self.tokens_of(record)? {
             if let Some(tags) = self.tags_of(record, &words)? {
                 return Ok(Some(Content::Tagged { words, tags, lines: Vec::new() }));

@@ -6,11 +6,12 @@ use stage_contract::StageError;
 
 use super::{
     super::{
-        item::{Content, Found, Place},
+        item::Found,
         look::{Look, is_nested, look},
         options::{self, Options},
     },
     format::{File, Format, Want},
+    sentence::Sentence,
 };
 use crate::labels::split_tag;
 
@@ -260,68 +261,29 @@ impl<'t> Lines<'t> {
                     (cells, false)
                 }
             };
-            sentence.line(cells, number, layout, blanks);
+            read_word(&mut sentence, cells, number, layout, blanks);
         }
         sentence.end(document.as_ref(), want, found);
     }
 }
 
-/// A sentence that is being read.
-#[derive(Default)]
-struct Sentence {
-    words: Vec<String>,
-    tags: Vec<String>,
-    lines: Vec<usize>,
-    bad: Vec<(usize, String)>,
-}
-
-impl Sentence {
-    fn line(&mut self, cells: &[&str], number: usize, layout: &Layout, blanks: bool) {
-        // `3-4 du` of CoNLL-U is the surface of the words 3 and 4, and `5.1` is no word of the text.
-        if layout.indexed
-            && cells[0].contains(['-', '.'])
-            && cells[0].starts_with(|c: char| c.is_ascii_digit())
-        {
-            return;
-        }
-        let (word, tag) = match (layout.word(cells), layout.tag(cells)) {
-            // A word with blanks in it, between blanks.
-            (Some(_), tag)
-                if cells.len() > layout.count && blanks && layout.count == 2 && layout.tag == 1 =>
-            {
-                (cells[..cells.len() - 1].join(" "), tag)
-            }
-            _ if cells.len() < 2 => {
-                self.bad.push((number, "a word without a tag".to_owned()));
-                return;
-            }
-            (Some(word), tag) if cells.len() == layout.count || layout.fits(cells) => (word.to_owned(), tag),
-            _ => {
-                let reason = format!("{} columns where other lines have {}", cells.len(), layout.count);
-                self.bad.push((number, reason));
-                return;
-            }
-        };
-        self.words.push(word);
-        self.tags.push(tag.to_owned());
-        self.lines.push(number);
+/// Reads a word's line into its sentence. `blanks`: its columns are between blanks.
+fn read_word(sentence: &mut Sentence, cells: &[&str], number: usize, layout: &Layout, blanks: bool) {
+    // `3-4 du` of CoNLL-U is the surface of the words 3 and 4, and `5.1` is no word of the text.
+    if layout.indexed && cells[0].contains(['-', '.']) && cells[0].starts_with(|c: char| c.is_ascii_digit()) {
+        return;
     }
-
-    fn end(&mut self, document: Option<&String>, want: Want, found: &mut Found) {
-        let Self { words, tags, lines, bad } = std::mem::take(self);
-        if !bad.is_empty() {
-            for (number, reason) in bad {
-                found.reject(Place::Line(number), reason);
-            }
-            return;
+    let tag = layout.tag(cells);
+    let more = cells.len() > layout.count;
+    match layout.word(cells) {
+        // A word with blanks in it, between blanks.
+        Some(_) if more && blanks && layout.count == 2 && layout.tag == 1 => {
+            sentence.push(cells[..cells.len() - 1].join(" "), tag, number);
         }
-        let Some(first) = lines.first() else { return };
-        let place = Place::Line(*first);
-        let content = match want {
-            Want::Text => Content::Text(words.join(" ")),
-            Want::Gold => Content::Tagged { words, tags, lines },
-        };
-        found.push(place, document.cloned(), content);
+        _ if cells.len() < 2 => sentence.reject(number, "a word without a tag"),
+        Some(word) if cells.len() == layout.count || layout.fits(cells) => sentence.push(word, tag, number),
+        _ => sentence
+            .reject(number, format!("{} columns where other lines have {}", cells.len(), layout.count)),
     }
 }
 

@@ -50,3 +50,6 @@ impl Format for Parquet {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,13 +8,14 @@ use stage_contract::StageError;
 
 use super::{
     super::{
-        item::{Content, Found, Place},
+        item::{Found, Place},
         names::Names,
         options::Options,
         shape::Shapes,
     },
     columns,
     format::{File, Format, Want},
+    sentence::Sentence,
 };
 
 /// Values between commas, semicolons, tabs or strokes below a line of names.
@@ -227,59 +228,32 @@ impl Head {
         found.form.extend(columns.sentence.map(|column| format!("sentences {}", name(column))));
         let mut sentence = Sentence::default();
         let mut gaps = false;
+        let (mut name, mut document) = (None, None);
         for (line, gap, row) in self.rows(file) {
             gaps |= gap;
             let row = match row {
                 Ok(row) => row,
                 Err(reason) => {
-                    sentence.bad.push((line, reason));
+                    sentence.reject(line, reason);
                     continue;
                 }
             };
             let cell = |column: usize| row.get(column).unwrap_or_default().trim();
+            let named =
+                |column: Option<usize>| column.map(cell).filter(|name| !name.is_empty()).map(str::to_owned);
             // A sentence is named at its first word, or at each.
-            let own = columns.sentence.map(cell).filter(|name| !name.is_empty());
-            let other = own.is_some() && own != sentence.name.as_deref();
-            if gap || (other && (!sentence.lines.is_empty() || !sentence.bad.is_empty())) {
-                sentence.end(want, found);
+            let own = named(columns.sentence);
+            if gap || (own.is_some() && own != name) {
+                sentence.end(document.as_ref(), want, found);
             }
-            sentence.name = own.map(str::to_owned).or(sentence.name);
-            sentence.document = columns.document.map(cell).filter(|name| !name.is_empty()).map(str::to_owned);
-            sentence.words.push(cell(columns.word).to_owned());
-            sentence.tags.push(cell(columns.tag).to_owned());
-            sentence.lines.push(line);
+            name = own.or(name);
+            document = named(columns.document);
+            sentence.push(cell(columns.word), cell(columns.tag), line);
         }
-        sentence.end(want, found);
+        sentence.end(document.as_ref(), want, found);
         if columns.sentence.is_none() && !gaps {
             found.notes.push("no column of sentences and no blank line: all is one sentence".to_owned());
         }
-    }
-}
-
-/// A sentence that is being read.
-#[derive(Default)]
-struct Sentence {
-    name: Option<String>,
-    document: Option<String>,
-    words: Vec<String>,
-    tags: Vec<String>,
-    lines: Vec<usize>,
-    bad: Vec<(usize, String)>,
-}
-
-impl Sentence {
-    fn end(&mut self, want: Want, found: &mut Found) {
-        let Self { document, words, tags, lines, bad, .. } = std::mem::take(self);
-        for (line, reason) in &bad {
-            found.reject(Place::Line(*line), reason);
-        }
-        let Some(first) = lines.first().filter(|_| bad.is_empty()) else { return };
-        let place = Place::Line(*first);
-        let content = match want {
-            Want::Text => Content::Text(words.join(" ")),
-            Want::Gold => Content::Tagged { words, tags, lines },
-        };
-        found.push(place, document, content);
     }
 }
 

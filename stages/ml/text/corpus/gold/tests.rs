@@ -456,6 +456,17 @@ fn tables_with_a_word_a_row_are_read() {
 }
 
 #[test]
+fn webannos_layers_are_read() {
+    let content = "#FORMAT=WebAnno TSV 3.3\n#T_SP=x.type.POS|PosValue\n#T_SP=x.ner.type.NamedEntity|identifier|value\n\n\n\
+                   #Text=Anne Roy va à Brest\n1-1\t0-4\tAnne\tN\t*[1]\tPER[1]\t\n1-2\t5-8\tRoy\tN\t*[1]\tPER[1]\t\n\
+                   1-3\t9-11\tva\tV\t_\t_\t\n1-4\t12-13\tà\tP\t_\t_\t\n1-5\t14-19\tBrest\tN\t*\tLOC\t\n\n\
+                   #Text=# Anne Roy\n2-1\t20-21\t#\tN\t_\t_\t\n2-2\t22-26\tAnne\tN\t*[2]\tPER[2]|ORG[4]\t\n2-2.1\t22-23\tA\tN\t_\t_\t\n\
+                   2-3\t27-30\tRoy\tN\t*[3]\tPER[3]\t\n";
+    assert_eq!(gold("a.tsv", content), "[Anne Roy]PER va à [Brest]LOC | # [Anne]PER [Roy]PER");
+    assert!(notes("a.tsv", content).contains("1 word has several labels"), "{}", notes("a.tsv", content));
+}
+
+#[test]
 fn types_that_differ_in_case_alone_are_noted() {
     let said = notes("a.bio", "un B-Per\ndeux O\ntrois B-PER\n");
     assert!(said.contains("`PER` and `Per` differ in case alone"), "{said}");

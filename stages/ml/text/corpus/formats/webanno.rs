@@ -1,0 +1,108 @@
+//! `WebAnno` TSV 3, which `INCEpTION` writes too: a word a line with its place and the labels of each layer.
+
+use stage_contract::StageError;
+
+use super::{
+    super::{item::Found, options::Options, spans::type_name},
+    format::{File, Format, Want},
+    sentence::Sentence,
+};
+
+/// `1-1<tab>0-5<tab>Marie<tab>*[1]<tab>PER[1]`
+pub struct Webanno;
+
+const MARK: &str = "#FORMAT=WebAnno TSV 3";
+/// Columns before those of the layers: number, place, word.
+const FIRST: usize = 3;
+
+impl Format for Webanno {
+    fn name(&self) -> &'static str {
+        "WebAnno TSV"
+    }
+
+    fn sniff(&self, file: &File, _want: Want, _options: &Options) -> bool {
+        file.text.starts_with(MARK)
+    }
+
+    fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
+        let mut found = Found::default();
+        let said = options.columns.and_then(|columns| usize::try_from(columns.tag).ok()?.checked_sub(1));
+        let Some(tag) = said.or_else(|| column(file)) else {
+            return Err(StageError::new(format!("{}: no layer of labels", file.path.display()))
+                .help("export it with a layer of named entities, or say `columns = { word = 3, tag = 5 }`"));
+        };
+        found.form.push(format!("tag {}", tag + 1));
+        let mut sentence = Sentence::default();
+        let mut open = None;
+        let mut stacked = 0;
+        for (line, number) in file.text.lines().zip(1..) {
+            if line.trim().is_empty() {
+                sentence.end(None, want, &mut found);
+                open = None;
+            } else if !line.starts_with('#') {
+                match read_word(&mut sentence, &mut open, (line, number), tag) {
+                    Ok(several) => stacked += usize::from(several),
+                    Err(reason) => sentence.reject(number, reason),
+                }
+            }
+        }
+        sentence.end(None, want, &mut found);
+        let rest = "several labels: the first is taken";
+        found.count(stacked, &format!("word has {rest}"), &format!("words have {rest}"));
+        Ok(found)
+    }
+}
+
+/// The column of the labels, from 0: the feature `value` of the layer of named entities, else the first feature of that name,
+/// else the last feature of a layer of spans.
+fn column(file: &File) -> Option<usize> {
+    let mut features = Vec::new();
+    for (_, line) in file.lines() {
+        let Some(layer) = ["#T_SP=", "#T_CH=", "#T_RL="].iter().find_map(|mark| line.strip_prefix(mark))
+        else {
+            continue;
+        };
+        let mut parts = layer.split('|');
+        let name = parts.next().unwrap_or_default();
+        features
+            .extend(parts.map(|feature| (line.starts_with("#T_SP="), name.contains("NamedEntity"), feature)));
+    }
+    let find = |fits: &dyn Fn(&(bool, bool, &str)) -> bool| features.iter().position(fits);
+    let place = find(&|(_, entity, feature)| *entity && *feature == "value")
+        .or_else(|| find(&|(span, _, feature)| *span && ["value", "label"].contains(feature)))
+        .or_else(|| features.iter().rposition(|(span, ..)| *span));
+    place.map(|place| FIRST + place)
+}
+
+/// Reads a word's line into its sentence; whether it has several labels. `open` is the span that the word before is in: `1` of `[1]`.
+///
+/// # Errors
+/// It has no word.
+fn read_word(
+    sentence: &mut Sentence,
+    open: &mut Option<String>,
+    (line, number): (&str, usize),
+    tag: usize,
+) -> Result<bool, &'static str> {
+    let cells: Vec<&str> = line.split('\t').collect();
+    let (Some(id), Some(word)) = (cells.first(), cells.get(2)) else { return Err("no word") };
+    // `1-2.1` is a part of the word 1-2.
+    if id.contains('.') {
+        return Ok(false);
+    }
+    let cell = cells.get(tag).map_or("_", |cell| cell.trim());
+    let first = cell.split('|').next().unwrap_or_default();
+    let (label, span) = match first.split_once('[') {
+        Some((label, span)) => (label, Some(span.trim_end_matches(']').to_owned())),
+        None => (first, None),
+    };
+    let outside = ["_", "*", ""].contains(&label);
+    let prefix = if span.is_some() && span == *open { "I" } else { "B" };
+    sentence.push(
+        *word,
+        if outside { "O".to_owned() } else { format!("{prefix}-{}", type_name(label)) },
+        number,
+    );
+    *open = span.filter(|_| !outside);
+    Ok(cell.contains('|'))
+}
