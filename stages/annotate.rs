@@ -213,12 +213,11 @@ fn tagged(cx: &Context<'_>, teacher: &Model, texts: &[Encoded], tokens: usize) -
 }
 
 fn record(line: Line, words: Vec<[usize; 2]>, decoded: Decoded, provenance: &Provenance) -> Record {
-    let id = format!("{}-{}", line.source, line.number);
     // A millionth is finer than float32 gives after twelve layers, and shorter to write.
     let score = decoded.score.into_iter().map(|score| (score * 1e6).round() / 1e6).collect();
     Record {
-        group: id.clone(),
-        id,
+        group: line.group(),
+        id: line.id(),
         text: line.text,
         source: line.source,
         words,

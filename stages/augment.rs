@@ -122,6 +122,7 @@ impl Stage for Augment {
                 source: kind.to_owned(),
                 number,
                 text,
+                ..Line::default()
             }));
         }
         if lines.is_empty() {

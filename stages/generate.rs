@@ -163,6 +163,7 @@ fn text(sentences: &[Sentence]) -> Text {
             source: source.to_string(),
             number: index + 1,
             text: sentence.text.clone(),
+            ..Line::default()
         })
     });
     Text { lines: lines.collect() }

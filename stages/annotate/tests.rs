@@ -163,7 +163,7 @@ fn batches_do_not_show_in_tags_and_hardly_in_confidences() {
 
 #[test]
 fn a_sample_keeps_proportions_and_order() {
-    let line = |source: &str, number| Line { source: source.to_owned(), number, text: String::new() };
+    let line = |source: &str, number| Line::new(source, number, "");
     let lines: Vec<_> = [("a", 60), ("b", 30), ("c", 10)]
         .into_iter()
         .flat_map(|(source, count)| (1..=count).map(move |number| line(source, number)))

@@ -121,7 +121,7 @@ fn what_is_no_token_classifier_of_this_kind_is_refused_by_name() {
     };
     assert_eq!(
         refused(set("model_type", json!("t5"))),
-        "model_type is t5, expected one of camembert, roberta, xlm-roberta, bert, distilbert"
+        "model_type is t5, expected one of camembert, roberta, xlm-roberta, bert, distilbert, modernbert, deberta-v2"
     );
     let masked = set("architectures", json!(["CamembertForMaskedLM"]));
     assert_eq!(refused(masked), "CamembertForMaskedLM is no token classifier");
