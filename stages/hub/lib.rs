@@ -1,0 +1,157 @@
+//! Repositories of the Hugging Face Hub as files of this machine, at one commit.
+//!
+//! Files lie in the cache that Python's `huggingface_hub` shares, in its layout and under its locks, so that what
+//! either downloaded the other finds; settings are its environment variables ([`Settings`]). A file is taken for whole
+//! only when its content has the hash that the hub lists: SHA-256 for large files, git's for the others.
+//!
+//! The crate `hf-hub` is not used. 1.0 needs tokio, reqwest and Xet; 0.5 (ureq) knows neither `HF_HUB_CACHE` nor
+//! `HF_HUB_OFFLINE`, does not wait as 429 asks, compares no hash, cannot read a commit without the network, and what is
+//! left of it, five joins of a path, is in `cache.rs`.
+
+mod cache;
+mod client;
+mod connection;
+mod content;
+mod listener;
+mod listing;
+mod name;
+mod pin;
+mod refusal;
+mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transfer;
+
+use std::path::PathBuf;
+
+use stage_contract::StageError;
+
+pub use cache::Cache;
+pub use client::Patience;
+pub use listener::Listener;
+pub use listing::{Listing, Needed, RemoteFile};
+pub use name::Name;
+pub use pin::Pin;
+pub use settings::Settings;
+
+use client::Client;
+
+/// The hub, and the cache of what came from it.
+pub struct Hub {
+    settings: Settings,
+    client: Client,
+}
+
+impl Hub {
+    /// As the environment says.
+    ///
+    /// # Errors
+    /// When a variable makes no sense.
+    pub fn from_env() -> Result<Self, StageError> {
+        Ok(Self::new(Settings::from_env()?, Patience::default()))
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn new(settings: Settings, patience: Patience) -> Self {
+        let client = Client::new(&settings, patience);
+        Self { settings, client }
+    }
+
+    /// The cache.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.settings.cache
+    }
+
+    /// The commit that a revision is now, and its files. Without the network, or when `HF_HUB_OFFLINE` says so, as the
+    /// cache knows them; that is said.
+    ///
+    /// # Errors
+    /// When there is no such repository or revision, or it may not be read, or neither hub nor cache can tell.
+    pub fn list(&self, name: &Name, listener: &dyn Listener) -> Result<Listing, StageError> {
+        let cached = || self.settings.cache.listing(name);
+        if self.settings.offline {
+            return cached()?.ok_or_else(|| {
+                StageError::new(format!(
+                    "{name} is not in {}, and HF_HUB_OFFLINE is set",
+                    self.settings.cache
+                ))
+                .help("unset HF_HUB_OFFLINE, or copy that cache from another machine, or use a `path`")
+            });
+        }
+        match listing::ask(&self.client, name, listener) {
+            Err(error) if client::is_unreachable(&error) => match cached()? {
+                Some(listing) => {
+                    listener.note(&format!(
+                        "{} cannot be reached: {name} is taken at commit {}, which {} has",
+                        self.settings.endpoint, listing.commit, self.settings.cache
+                    ));
+                    Ok(listing)
+                }
+                None => Err(error),
+            },
+            listed => listed,
+        }
+    }
+
+    /// The files that are not in the cache.
+    ///
+    /// # Errors
+    /// When one there is another than the pin says.
+    pub fn missing<'p>(&self, pin: &'p Pin) -> Result<Vec<&'p str>, StageError> {
+        let mut missing = Vec::new();
+        for (file, hash) in &pin.files {
+            if !self.settings.cache.has(pin, file, hash)? {
+                missing.push(file.as_str());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Downloads what is missing, and gives the folder with the files: the cache's snapshot of the commit, which may
+    /// hold others too.
+    ///
+    /// # Errors
+    /// When a file is gone, changed, cannot be read or does not come whole; when the disk refuses or is too small.
+    pub fn download(&self, pin: &Pin, listener: &dyn Listener) -> Result<PathBuf, StageError> {
+        let missing = self.missing(pin)?;
+        if let (true, Some(first)) = (self.settings.offline, missing.first()) {
+            let message = format!(
+                "{first} of {} is not in {}, and HF_HUB_OFFLINE is set",
+                pin.name(),
+                self.settings.cache
+            );
+            return Err(StageError::new(message)
+                .help("unset HF_HUB_OFFLINE, or copy that cache from another machine, or use a `path`"));
+        }
+        for file in missing {
+            transfer::fetch(&self.client, &self.settings.cache, pin, file, listener)?;
+        }
+        Ok(self.settings.cache.snapshot(&pin.repo, &pin.commit))
+    }
+
+    /// Notes in the cache that the pin's commit is what its revision is now, for who asks without the network.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remember(&self, pin: &Pin) -> Result<(), StageError> {
+        self.settings.cache.remember(pin)
+    }
+
+    /// All of it at once, for who keeps no pin: lists, chooses, downloads. What is returned is
+    /// [`Hub::download`]'s folder.
+    ///
+    /// # Errors
+    /// As [`Hub::list`], `needed` and [`Hub::download`].
+    pub fn get(
+        &self,
+        name: &Name,
+        needed: Needed<'_>,
+        listener: &dyn Listener,
+    ) -> Result<PathBuf, StageError> {
+        let pin = self.list(name, listener)?.pin(name, needed)?;
+        self.remember(&pin)?;
+        self.download(&pin, listener)
+    }
+}
