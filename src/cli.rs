@@ -11,7 +11,7 @@ use std::{
 use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use console::Term;
 use stage_contract::{Invalid, Registry, StageError, Tool, ToolContext, ToolError};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     commands::{
@@ -115,14 +115,13 @@ fn prepare(global: &Global) -> Result<(), Stop> {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // It would show requests as they are, with the token in them.
+    let no_requests = filter_fn(|event| !event.target().starts_with("ureq"));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(coloured(io::stderr().is_terminal()))
+        .with_writer(io::stderr);
     // The only one in this process.
-    drop(
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(coloured(io::stderr().is_terminal()))
-            .with_writer(io::stderr)
-            .try_init(),
-    );
+    drop(tracing_subscriber::registry().with(filter).with(no_requests).with(lines).try_init());
     if let Some(folder) = &global.folder {
         env::set_current_dir(folder).map_err(|error| {
             Stop::wrong(

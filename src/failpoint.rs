@@ -99,6 +99,8 @@ points! {
     FailureRemoved = "failure-removed",
     /// A failed attempt is to be forgotten.
     FailureForget = "failure-forget",
+    /// The links to a source of the hub are made, and not yet in place.
+    SourceLink = "source-link",
     /// All that is in the cache is out of sight, and to be removed.
     Clear = "clear",
 }

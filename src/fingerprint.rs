@@ -83,6 +83,9 @@ pub struct Manifest {
     pub params: Value,
     /// Content of each wired input, by port.
     pub inputs: BTreeMap<String, Digest>,
+    /// What the pipeline file writes at the source of an input, by port.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Value>,
     /// The outputs of a `command`: kind and file name, both of which its program can see.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, String>,
@@ -139,6 +142,7 @@ impl Fingerprint {
             code: None,
             params: sorted(&node.parameters()),
             inputs: known,
+            options: node.options().into_iter().map(|(port, value)| (port, sorted(&value))).collect(),
             outputs: BTreeMap::new(),
             seed: None,
             machine: None,
@@ -235,6 +239,7 @@ mod tests {
             code: Some("c0de".into()),
             params: json!({"temperature": 2.5, "layers": [1, 2]}),
             inputs: [("train".to_owned(), Digest::of(b"a")), ("dev".to_owned(), Digest::of(b"b"))].into(),
+            options: BTreeMap::new(),
             outputs: BTreeMap::new(),
             seed: Some(node_seed(42, "distill")),
             machine: None,
@@ -253,7 +258,8 @@ mod tests {
     #[test]
     fn every_part_counts() {
         let base = manifest().key();
-        let changes: [fn(&mut Manifest); 7] = [
+        let changes: [fn(&mut Manifest); 8] = [
+            |m| m.options.extend([("dev".to_owned(), json!({ "unit": "line" }))]),
             |m| m.stage = "prune".into(),
             |m| m.version = 2,
             |m| m.code = None,

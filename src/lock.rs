@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hub::Pin;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::StageError;
@@ -70,13 +71,58 @@ impl LockError {
     }
 }
 
-/// The last good state of every stage, by node id.
+/// The last good state of every stage, by node id, and the commit of every source that lies on the hub.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lock {
     path: PathBuf,
-    stages: BTreeMap<String, Locked>,
+    content: Content,
     /// Nodes whose record is not in the file yet.
     unwritten: BTreeSet<String>,
+    /// Sources likewise.
+    unwritten_sources: BTreeSet<String>,
+}
+
+/// What a lock says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// By node id.
+    pub stages: BTreeMap<String, Locked>,
+    /// By the source's id.
+    pub sources: BTreeMap<String, LockedSource>,
+}
+
+/// The commit that a source of the hub is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedSource {
+    /// The repository.
+    pub hub: String,
+    /// Branch, tag or commit, as the pipeline file asks for it.
+    pub revision: String,
+    /// What it was then.
+    pub commit: String,
+    /// The source's kind, which says what files it needs.
+    pub kind: String,
+    /// The hash of each file, as the hub names it.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+impl LockedSource {
+    /// Of a source of this kind.
+    #[must_use]
+    pub fn new(pin: &Pin, kind: &str) -> Self {
+        let Pin { repo, revision, commit, files } = pin.clone();
+        Self { hub: repo, revision, commit, kind: kind.to_owned(), files }
+    }
+
+    /// For the hub.
+    ///
+    /// # Errors
+    /// When it is not what ner-pipe writes.
+    pub fn pin(&self) -> Result<Pin, String> {
+        Pin::new(&self.hub, &self.revision, &self.commit, &self.files)
+    }
 }
 
 /// The last good state of one stage.
@@ -102,6 +148,9 @@ pub struct Locked {
     /// Content of each output; none of a stage that measures.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, Digest>,
+    /// What the pipeline file writes at the source of an input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, toml::Table>,
     /// Results worth comparing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
@@ -122,6 +171,7 @@ impl Locked {
             code: manifest.code.clone(),
             seed: manifest.seed.map(|_| pipeline_seed),
             inputs: manifest.inputs.clone(),
+            options: manifest.options.iter().map(|(port, value)| (port.clone(), params(value))).collect(),
             // What holds measured values is another each time.
             outputs: if manifest.machine.is_some() { BTreeMap::new() } else { outputs.collect() },
             metrics: record.metrics.clone(),
@@ -171,6 +221,8 @@ struct File {
     _format: i64,
     #[serde(default)]
     stage: BTreeMap<String, Locked>,
+    #[serde(default)]
+    source: BTreeMap<String, LockedSource>,
 }
 
 impl Lock {
@@ -211,61 +263,81 @@ impl Lock {
             _ => return Err(damaged("it does not say `format = 1`")),
         }
         let file: File = table.try_into().map_err(|e: toml::de::Error| damaged(&e.to_string()))?;
-        Ok(Self { path: path.to_owned(), stages: file.stage, ..Self::default() })
+        if let Some(wrong) = file.source.values().find_map(|source| source.pin().err()) {
+            return Err(damaged(&wrong));
+        }
+        let content = Content { stages: file.stage, sources: file.source };
+        Ok(Self { path: path.to_owned(), content, ..Self::default() })
     }
 
     /// The last good state of a node.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Locked> {
-        self.stages.get(id)
+        self.content.stages.get(id)
+    }
+
+    /// The commit of a source of the hub.
+    #[must_use]
+    pub fn source(&self, id: &str) -> Option<&LockedSource> {
+        self.content.sources.get(id)
     }
 
     /// Every node with its last good state, sorted by id.
     pub fn stages(&self) -> impl Iterator<Item = (&str, &Locked)> {
-        self.stages.iter().map(|(id, locked)| (id.as_str(), locked))
+        self.content.stages.iter().map(|(id, locked)| (id.as_str(), locked))
     }
 
     /// Records a result; [`Lock::save`] writes it.
     pub fn record(&mut self, id: &str, locked: Locked) {
-        self.stages.insert(id.to_owned(), locked);
+        self.content.stages.insert(id.to_owned(), locked);
         self.unwritten.insert(id.to_owned());
     }
 
-    /// Writes what was recorded, drops nodes that the pipeline no longer has, and leaves the file alone when it
-    /// says so already. Call it while holding [`crate::store::Store::publish_lock`]: another run may write too,
+    /// Records the commit of a source; [`Lock::save`] writes it.
+    pub fn record_source(&mut self, id: &str, locked: LockedSource) {
+        self.content.sources.insert(id.to_owned(), locked);
+        self.unwritten_sources.insert(id.to_owned());
+    }
+
+    /// Writes what was recorded, drops nodes and sources that the pipeline no longer has, and leaves the file alone when
+    /// it says so already. Call it while holding [`crate::store::Store::publish_lock`]: another run may write too,
     /// and what it wrote stays.
     ///
     /// # Errors
     /// When the file became unreadable meanwhile, or the disk refuses; then all is still to be written.
-    pub fn save(&mut self, known: &BTreeSet<&str>) -> Result<(), StageError> {
-        if self.unwritten.is_empty() {
+    pub fn save(&mut self, nodes: &BTreeSet<&str>, sources: &BTreeSet<&str>) -> Result<(), StageError> {
+        if self.unwritten.is_empty() && self.unwritten_sources.is_empty() {
             return Ok(());
         }
         let now = Self::read(&self.path).map_err(|error| {
             let help = error.help();
             StageError::because("cannot record the result", error).help(help)
         })?;
-        let mut next = now.stages.clone();
-        let new = self.unwritten.iter().filter_map(|id| self.stages.get_key_value(id));
-        next.extend(new.map(|(id, locked)| (id.clone(), locked.clone())));
-        next.retain(|id, _| known.contains(id.as_str()));
-        if next != now.stages {
+        let mut next = now.content.clone();
+        let new = self.unwritten.iter().filter_map(|id| self.content.stages.get_key_value(id));
+        next.stages.extend(new.map(|(id, locked)| (id.clone(), locked.clone())));
+        let new = self.unwritten_sources.iter().filter_map(|id| self.content.sources.get_key_value(id));
+        next.sources.extend(new.map(|(id, locked)| (id.clone(), locked.clone())));
+        next.stages.retain(|id, _| nodes.contains(id.as_str()));
+        next.sources.retain(|id, _| sources.contains(id.as_str()));
+        if next != now.content {
             Self::write(&self.path, &next)?;
         }
-        self.stages = next;
+        self.content = next;
         self.unwritten.clear();
+        self.unwritten_sources.clear();
         Ok(())
     }
 
-    /// Writes a lock of these stages alone.
+    /// Writes a lock that says this alone.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(path: &Path, stages: &BTreeMap<String, Locked>) -> Result<(), StageError> {
+    pub fn write(path: &Path, content: &Content) -> Result<(), StageError> {
         // Unlike the cache, it holds no text and is meant to be shared.
         // A link to it is the user's, and stays one.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        write_atomic_shared(&path, layout::render(stages)?.as_bytes())
+        write_atomic_shared(&path, layout::render(content)?.as_bytes())
     }
 }
 

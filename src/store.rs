@@ -6,6 +6,7 @@
 //! cache/version             what the layout below means
 //! cache/entries/<key>/      manifest.json  entry.json  log.txt  out/<output>/<file name>
 //! cache/tmp/<key>.<random>/ a slot: the same, being made
+//! cache/hub/<name>/         links to the files of a source that lies on the hub, in the cache of the hub
 //! cache/stats               what files contain, by what the file system says of them (`fingerprint`)
 //! cache/locks/use           held by all who write here; by one alone who takes it all away
 //! cache/locks/<key>         held (flock) by the run that makes the result; <key>.exec by its child
@@ -25,6 +26,7 @@ mod entry;
 mod failure;
 mod flock;
 mod gc;
+mod links;
 mod lookup;
 mod published;
 mod quarantine;

@@ -150,6 +150,10 @@ pub trait Watch {
     fn started(&mut self, stage: &str, reasons: &[String]);
     /// A node that executes says something.
     fn event(&mut self, stage: &str, event: &Event);
+    /// Files of a source come, of which its events tell.
+    fn fetching(&mut self, _source: &str) {}
+    /// They are there, or will not come.
+    fn fetched(&mut self, _source: &str) {}
     /// The runner has something to say.
     fn note(&mut self, text: &str);
     /// A node is done with.

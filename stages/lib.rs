@@ -58,7 +58,7 @@ mod tests {
     /// What the schema of the stage's parameters has against these.
     fn refused(kind: &StageKind, parameters: &Value) -> Option<String> {
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
-        compiler.add_resource("schema.json", (kind.schema)()).expect("is JSON");
+        compiler.add_resource("schema.json", (kind.form.schema)()).expect("is JSON");
         let index = compiler.compile("schema.json", &mut schemas).expect("is a schema");
         schemas.validate(parameters, index).err().map(|error| format!("{error:#}"))
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ner_pipe::{
-    pipeline::{Origin, Override, Pipeline, Work},
+    pipeline::{Origin, Override, Pipeline, Place, Work},
     problem::{Code, Problems},
 };
 use stage_contract::{Available, Device};
@@ -57,9 +57,10 @@ fn preflight(pipeline: &Pipeline) -> Problems {
             .inputs
             .iter()
             .filter_map(|wire| match wire.from {
-                Origin::Source(source) => {
-                    Some((wire.port.clone(), root().join(&pipeline.sources[source].path)))
-                }
+                Origin::Source(source) => match &pipeline.sources[source].at {
+                    Place::Path(path) => Some((wire.port.clone(), root().join(path))),
+                    Place::Hub(_) => None,
+                },
                 Origin::Output { .. } => None,
             })
             .collect();

@@ -36,6 +36,7 @@ const FAIL: &str = "NER_PIPE_FAIL";
 const PIPELINE: &str = r#"
 [sources]
 in = { path = "data/in.txt", kind = "file" }
+far = { hub = "owner/name", kind = "folder" }
 
 [stage.one]
 use = "command"
@@ -45,9 +46,9 @@ params = { run = "sort {data} > {out}" }
 
 [stage.many]
 use = "command"
-inputs = { data = "one.out" }
+inputs = { data = "one.out", far = "sources.far" }
 outputs = { out = "out/many/" }
-params = { run = "mkdir {out}; cp {data} {out}/a; cp {data} {out}/b; ln -s a {out}/link" }
+params = { run = "mkdir {out}; cp {data} {out}/a; cp {far}/part {out}/b; ln -s a {out}/link" }
 
 [stage.probe]
 inputs = { text = "one.out" }
@@ -88,6 +89,15 @@ const SCENARIOS: [Scenario; 9] = [
 const FORCED: &[&str] = &["run", "--force", "one", "--force", "many", "--force", "probe", "--force", "last"];
 
 const CLEAN: &[&str] = &["clean", "--cache", "--yes"];
+
+/// With a cache of the hub that has its source.
+fn with_sources() -> Project {
+    let (project, commit) = (Project::new(PIPELINE), "0123456789".repeat(4));
+    let repository = "home/hub/models--owner--name";
+    project.write(&format!("{repository}/refs/main"), &commit);
+    project.write(&format!("{repository}/snapshots/{commit}/part"), "far\n");
+    project
+}
 
 /// The last stage will succeed.
 fn calm(project: &Project) {
@@ -190,6 +200,8 @@ fn run(project: &Project, arguments: &[&str], fail: &str) -> Output {
         .current_dir(project.path(""))
         .env(REACHED, reached_file(project))
         .env(FAIL, fail)
+        .env("HF_HOME", project.path("home"))
+        .env("HF_HUB_OFFLINE", "1")
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .output()
@@ -212,7 +224,7 @@ fn counts(project: &Project) -> BTreeMap<String, usize> {
 fn every_point_is_reached_in_some_scenario() {
     let mut missing: BTreeSet<&str> = Point::ALL.iter().map(|point| point.name()).collect();
     for scenario in &SCENARIOS {
-        let project = Project::new(PIPELINE);
+        let project = with_sources();
         (scenario.prepare)(&project);
         run(&project, scenario.arguments, scenario.besides);
         missing.retain(|name| !counts(&project).contains_key(*name));
@@ -243,7 +255,7 @@ impl Scenario {
         /// How often the same place is tried: what is special about a place shows at the first time or
         /// when there is something before it.
         const TIMES: usize = 2;
-        let start = Project::new(PIPELINE);
+        let start = with_sources();
         (self.prepare)(&start);
         let undisturbed = copy(&start);
         run(&undisturbed, self.arguments, self.besides);
@@ -337,7 +349,7 @@ fn published(project: &Project) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn copy(project: &Project) -> Project {
-    let other = Project::new(PIPELINE);
+    let other = with_sources();
     let copied = Command::new("cp").arg("-a").arg(project.path(".")).arg(other.path("")).status();
     assert!(copied.expect("starts").success());
     other

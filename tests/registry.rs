@@ -15,6 +15,8 @@ mod page;
 mod project;
 #[path = "registry/shares.rs"]
 mod shares;
+#[path = "registry/sources.rs"]
+mod sources;
 #[path = "registry/toy.rs"]
 mod toy;
 
@@ -26,7 +28,8 @@ use shares::report;
 
 fn main() -> ExitCode {
     if env::var_os(fake::UNDER_TEST).is_some() {
-        let registry = fake::registry().stage::<toy::Halve>().source(toy::EITHER, |_| Ok(()));
+        let registry = fake::registry().stage::<toy::Halve>().source(toy::EITHER, |_, _| Ok(()));
+        let registry = sources::with(registry);
         return ner_pipe::cli::main(&registry.show(toy::sections));
     }
     let tests: [(&str, fn()); 10] = [
@@ -47,8 +50,13 @@ fn main() -> ExitCode {
         ("a_measuring_stage_belongs_to_its_machine", a_measuring_stage_belongs_to_its_machine),
         ("a_changed_default_is_named_exactly", a_changed_default_is_named_exactly),
     ];
-    let trials =
-        tests.into_iter().chain(accept::TESTS).chain(ends::TESTS).chain(page::TESTS).chain(shares::TESTS);
+    let trials = tests
+        .into_iter()
+        .chain(accept::TESTS)
+        .chain(ends::TESTS)
+        .chain(page::TESTS)
+        .chain(shares::TESTS)
+        .chain(sources::TESTS);
     let trials = trials.map(|(name, test)| {
         Trial::test(name, move || {
             test();

@@ -19,7 +19,8 @@ mod stages;
 
 /// Mistakes that a schema cannot see: in the grammar of TOML, in what lies on the disk, in how things that are
 /// right by themselves fit together, and in what a parameter means.
-const INVISIBLE: [Code; 24] = [
+const INVISIBLE: [Code; 25] = [
+    Code::BadHub,
     Code::BadInstance,
     Code::BadOverride,
     Code::BadPlaceholder,
@@ -138,7 +139,8 @@ seed = 0
 [pipeline]
 name = "all"
 [sources]
-text = { path = "corpus", kind = "text" }
+text = { path = "corpus", kind = "text", unit = "document", errors = 3 }
+h = { hub = "owner/name", revision = "v1", kind = "model" }
 r = { path = "records", kind = "records" }
 t = { path = "teacher", kind = "model" }
 [stage.distill]

@@ -7,16 +7,20 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::symlink,
     path::{self, Path, PathBuf},
 };
 
 use clap::{Arg, ArgMatches, value_parser};
-use stage_contract::{Embedded, Given, Registry, Shape, Template};
+use hub::{Hub, Name};
+use serde_json::Value;
+use stage_contract::{Embedded, Given, Invalid, Registry, Shape, Template};
 
-use self::edit::{with_path, without_source};
+use self::edit::{with_hub, with_path, without_source};
 use crate::{
     pipeline::DEFAULT_FILE,
     problem::{Code, Problem, Problems},
+    runner::{MachineOptions, Project as OpenProject, Stop, Unheard, inspect},
 };
 
 /// Write pipeline.toml, its configs and .gitignore for a new project.
@@ -64,6 +68,7 @@ pub fn run(sources: &Sources, registry: &Registry, root: &Path, out: &mut dyn Wr
     };
     let project = plan(sources, template, registry, root)?;
     project.expect_new(root)?;
+    project.try_out(registry, root)?;
     let mut said = project.write(root).map_err(|error| {
         Problem::new(Code::CannotInit, format!("cannot write to {}: {error}", root.display()))
             .help("check the folder's permissions and the space left on the disk")
@@ -79,6 +84,8 @@ struct Project {
     files: Vec<(PathBuf, String)>,
     /// Link and target.
     links: Vec<(PathBuf, PathBuf)>,
+    /// Sources that lie in the project already.
+    inside: Vec<PathBuf>,
 }
 
 fn plan(
@@ -88,7 +95,7 @@ fn plan(
     root: &Path,
 ) -> Result<Project, Problems> {
     if sources.is_empty() {
-        return Ok(Project { files: owned(template.alone), links: Vec::new() });
+        return Ok(Project { files: owned(template.alone), links: Vec::new(), inside: Vec::new() });
     }
     let mut problems = Problems::new();
     for given in template.sources {
@@ -96,7 +103,7 @@ fn plan(
     }
     problems.into_result()?;
     let mut files = owned(template.given);
-    let mut links = Vec::new();
+    let (mut links, mut present) = (Vec::new(), Vec::new());
     for source in template.sources.iter().map(|given| given.name) {
         let pipeline = files.iter_mut().find(|(path, _)| path == Path::new(DEFAULT_FILE));
         let Some((_, pipeline)) = pipeline else { continue };
@@ -104,35 +111,79 @@ fn plan(
             *pipeline = without_source(pipeline, source);
             continue;
         };
+        if let Some(Ok(name)) = repository(given) {
+            *pipeline = with_hub(pipeline, source, &name);
+            continue;
+        }
         let (inside, target) = place(root, source, given).map_err(|error| {
             Problem::new(Code::CannotInit, format!("cannot follow `{}`: {error}", given.display()))
                 .help(format!("correct `--{source}`"))
         })?;
         *pipeline = with_path(pipeline, source, &inside);
-        links.extend(target.map(|target| (inside, target)));
+        match target {
+            Some(target) => links.push((inside, target)),
+            None => present.push(inside),
+        }
     }
-    Ok(Project { files, links })
+    Ok(Project { files, links, inside: present })
 }
 
 fn owned(embedded: &[Embedded]) -> Vec<(PathBuf, String)> {
     embedded.iter().map(|(name, content)| (PathBuf::from(name), (*content).to_owned())).collect()
 }
 
+/// What was given, where that is a repository of the hub and no path.
+fn repository(given: &Path) -> Option<Result<Name, String>> {
+    Name::given(given.to_str()?)
+}
+
 /// What a run would refuse is refused before anything is written.
 fn expect(registry: &Registry, given: &Given, path: &Path) -> Option<Problem> {
     let Given { name: what, kind, .. } = *given;
+    if let Some(name) = repository(path) {
+        return expect_repository(registry, given, name);
+    }
     let folder = kind.shape == Shape::Folder;
     if if folder { !path.is_dir() } else { !path.exists() } {
         let sort = if folder { "folder" } else { "file or folder" };
         let message = format!("there is no {sort} `{}`", path.display());
-        return Some(Problem::new(Code::CannotInit, message).help(format!("correct `--{what}`")));
+        let hub = if kind.shape == Shape::File {
+            ""
+        } else {
+            ", or name a repository of the hub: `hub:owner/name`"
+        };
+        return Some(Problem::new(Code::CannotInit, message).help(format!("correct `--{what}`{hub}")));
     }
-    let wrong = registry.look(kind, path).err()?;
+    Some(refused(what, &registry.look(kind, path, &Value::Null).err()?))
+}
+
+fn refused(what: &str, wrong: &Invalid) -> Problem {
     let problem = Problem::new(Code::CannotInit, format!("`--{what}`: {}", wrong.message));
-    Some(match wrong.help {
-        Some(help) => problem.help(help),
+    match &wrong.help {
+        Some(help) => problem.help(help.clone()),
         None => problem,
-    })
+    }
+}
+
+/// The hub has it, with all that its kind needs; nothing is downloaded.
+fn expect_repository(registry: &Registry, given: &Given, name: Result<Name, String>) -> Option<Problem> {
+    let Given { name: what, kind, .. } = *given;
+    let name = match name {
+        Err(message) => {
+            return Some(refused(
+                what,
+                &Invalid::new(message).help(format!("write `--{what} hub:owner/name`")),
+            ));
+        }
+        Ok(_) if kind.shape == Shape::File => {
+            let wrong = Invalid::new(format!("a repository is a folder, and kind `{}` is a file", kind.name));
+            return Some(refused(what, &wrong.help("give the path of a file")));
+        }
+        Ok(name) => name,
+    };
+    let listing = Hub::from_env().and_then(|hub| hub.list(&name, &Unheard));
+    let pin = listing.and_then(|listing| listing.pin(&name, &|files| registry.needed(kind, files)));
+    Some(refused(what, &Invalid::of(&pin.err()?)))
 }
 
 /// Where a source lies in the project; and what to link there when it lies elsewhere.
@@ -165,6 +216,50 @@ impl Project {
         problems.into_result()
     }
 
+    /// The stages look at what was given, in a copy of the project elsewhere: what a run would refuse is refused before
+    /// anything is written. A project that makes all it needs has nothing to look at.
+    fn try_out(&self, registry: &Registry, root: &Path) -> Result<(), Problems> {
+        if self.links.is_empty() && self.inside.is_empty() {
+            return Ok(());
+        }
+        let cannot = |error: io::Error| {
+            Problem::new(Code::CannotInit, format!("cannot try the project out: {error}"))
+                .help("make the folder for temporary files writable (TMPDIR), with room on its disk")
+        };
+        let copy = tempfile::tempdir().map_err(cannot)?;
+        let lay = || -> io::Result<()> {
+            for (path, content) in &self.files {
+                create(&copy.path().join(path))?.write_all(content.as_bytes())?;
+            }
+            let root = root.canonicalize()?;
+            let inside = self.inside.iter().map(|path| (path, root.join(path)));
+            for (link, target) in self.links.iter().map(|(link, target)| (link, target.clone())).chain(inside)
+            {
+                parent(&copy.path().join(link))?;
+                symlink(target, copy.path().join(link))?;
+            }
+            Ok(())
+        };
+        lay().map_err(cannot)?;
+        let file = Path::new(DEFAULT_FILE);
+        let looked = OpenProject::open(registry, copy.path(), file, &[], MachineOptions::default()).and_then(
+            |mut project| {
+                let nodes: Vec<usize> = (0..project.pipeline.nodes.len()).collect();
+                inspect(&mut project, &nodes, &vec![None; nodes.len()])
+            },
+        );
+        looked.map_err(|stop| match stop {
+            Stop::Problems(problems) => problems,
+            stop => {
+                let mut problems = Problems::new();
+                problems.extend(stop.messages().into_iter().map(|(message, help)| {
+                    Problem::new(Code::CannotInit, message).help(help.unwrap_or_default())
+                }));
+                problems
+            }
+        })
+    }
+
     /// Writes everything; says what.
     fn write(&self, root: &Path) -> io::Result<String> {
         let mut said = String::new();
@@ -174,7 +269,7 @@ impl Project {
         }
         for (link, target) in &self.links {
             parent(&root.join(link))?;
-            std::os::unix::fs::symlink(target, root.join(link))?;
+            symlink(target, root.join(link))?;
             let _ = writeln!(said, "linked {} -> {}", link.display(), target.display());
         }
         said.push_str(&ignore(root)?);

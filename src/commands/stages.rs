@@ -86,6 +86,13 @@ fn text(stages: &[&StageKind], command: bool, registry: &Registry, whole: bool) 
         page.heading("kinds", "what flows from stage to stage, and what a source may be");
         let row = |kind: &Kind| [kind.name.to_owned(), kind.doc.to_owned()];
         page.table("", &registry.kinds().iter().map(row).collect::<Vec<_>>());
+        for kind in registry.kinds() {
+            let Some(form) = registry.options_of(kind) else { continue };
+            page.paragraph(2, &format!("options of a source of kind {}", kind.name));
+            for option in &schema::parameters(form) {
+                page.parameter(4, option);
+            }
+        }
         if let Some(help) = registry.more_elsewhere() {
             page.heading("more", &format!("{LACKING}: {help}"));
         }
@@ -112,7 +119,7 @@ impl Page {
                 &format!("`ner-pipe schema {stage}.{output}` describes what is in `{output}`."),
             );
         }
-        let parameters = schema::parameters(kind);
+        let parameters = schema::parameters(&kind.form);
         if !parameters.is_empty() {
             self.paragraph(2, "parameters");
         }
@@ -254,7 +261,11 @@ fn json(stages: &[&StageKind], command: bool, registry: &Registry) -> Value {
             "parameters": [{ "name": "run", "type": "string", "required": true }],
         }));
     }
-    let kind = |kind: &Kind| json!({ "name": kind.name, "extension": kind.extension, "doc": kind.doc });
+    let kind = |kind: &Kind| {
+        let options = registry.options_of(*kind).map(schema::parameters).unwrap_or_default();
+        let options: Vec<_> = options.iter().map(parameter_json).collect();
+        json!({ "name": kind.name, "extension": kind.extension, "doc": kind.doc, "options": options })
+    };
     json!({ "stages": list, "kinds": registry.kinds().iter().map(kind).collect::<Vec<_>>() })
 }
 
@@ -278,8 +289,8 @@ fn stage_json(kind: &StageKind, registry: &Registry) -> Value {
         "measures": kind.spec.measures,
         "inputs": kind.spec.inputs.iter().map(port).collect::<Vec<_>>(),
         "outputs": kind.spec.outputs.iter().map(port).collect::<Vec<_>>(),
-        "parameters": schema::parameters(kind).iter().map(parameter_json).collect::<Vec<_>>(),
-        "schema": (kind.schema)(),
+        "parameters": schema::parameters(&kind.form).iter().map(parameter_json).collect::<Vec<_>>(),
+        "schema": (kind.form.schema)(),
         "code": code,
     })
 }

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     pipeline::{Origin, Pipeline},
-    runner::{Next, PlannedNode, Project, State, Stop, expect_free_destinations, plan, told},
+    runner::{
+        Next, PlannedNode, Project, State, Stop, expect_free_destinations, inspect, plan, remote_sources,
+        told,
+    },
 };
 
 /// Show every stage: whether its result is up to date, and if not, why
@@ -57,10 +60,16 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
     let plan = plan(&mut project, &all, &BTreeSet::new())?;
     let refused = expect_free_destinations(&mut project, &plan).map_err(Stop::from).err();
-    let refused = refused.map(|stop| stop.messages()).unwrap_or_default();
+    let mut refused = refused.map(|stop| stop.messages()).unwrap_or_default();
+    let executing = plan.nodes.values().filter(|planned| planned.next == Next::Execute);
+    let executing: Vec<usize> = executing.map(|planned| planned.node).collect();
+    let looked = inspect(&mut project, &executing, &plan.results);
+    refused.extend(looked.err().map(|stop| stop.messages()).unwrap_or_default());
     let plan: Vec<&PlannedNode> = plan.nodes.values().collect();
     let lines = match args.format {
-        Shape::Text => wrapped([text(&project, &plan), refusals(&project, &refused)].concat()),
+        Shape::Text => {
+            wrapped([sources(&project), text(&project, &plan), refusals(&project, &refused)].concat())
+        }
         Shape::Json => vec![as_json(&project, &plan, &refused).to_string()],
         Shape::Dot => dot(&project, &plan),
         Shape::Mermaid => mermaid(&project, &plan),
@@ -91,6 +100,22 @@ fn text(project: &Project<'_>, plan: &[&PlannedNode]) -> Vec<String> {
         lines.extend(planned.reasons.iter().map(|reason| format!("{:width$}    {reason}", "")));
     }
     lines
+}
+
+/// The sources of the hub, and which commit they are.
+fn sources(project: &Project<'_>) -> Vec<String> {
+    let all = (0..project.pipeline.nodes.len()).collect();
+    let lines = remote_sources(project, &all).into_iter().map(|source| {
+        let item = &project.pipeline.sources[source];
+        let locked = project.lock.source(&item.id);
+        let commit =
+            locked.map_or_else(|| "no commit yet".to_owned(), |locked| format!("commit {}", locked.commit));
+        let run = project.pipeline.typed("run");
+        let here =
+            if project.is_here(source) { String::new() } else { format!("; not here, {run} downloads it") };
+        format!("sources.{}  {}, {commit}{here}", item.id, item.at)
+    });
+    lines.collect()
 }
 
 /// What a run says instead of beginning.
@@ -127,7 +152,13 @@ fn as_json(project: &Project<'_>, plan: &[&PlannedNode], refused: &[Message]) ->
         })
     });
     let refused = refused.iter().map(|(message, help)| json!({ "message": message, "help": help }));
-    json!({ "stages": stages.collect::<Vec<_>>(), "refused": refused.collect::<Vec<_>>() })
+    let all = (0..project.pipeline.nodes.len()).collect();
+    let sources = remote_sources(project, &all).into_iter().map(|source| {
+        let item = &project.pipeline.sources[source];
+        let commit = project.lock.source(&item.id).map(|locked| &locked.commit);
+        json!({ "id": item.id, "hub": item.at.to_string(), "commit": commit, "here": project.is_here(source) })
+    });
+    json!({ "stages": stages.collect::<Vec<_>>(), "sources": sources.collect::<Vec<_>>(), "refused": refused.collect::<Vec<_>>() })
 }
 
 /// Sources and nodes with the names that both graph languages use for them, and the edges.

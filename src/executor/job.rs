@@ -31,6 +31,9 @@ pub struct Job {
     pub root: PathBuf,
     /// Inputs by port.
     pub inputs: BTreeMap<String, PathBuf>,
+    /// What the pipeline file writes at the source of an input, by port.
+    #[serde(default)]
+    pub options: BTreeMap<String, Value>,
     /// Where outputs go: the parents exist, the paths do not.
     pub outputs: BTreeMap<String, PathBuf>,
     /// What lets the stage resume.

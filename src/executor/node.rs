@@ -127,6 +127,7 @@ fn execute(registry: &Registry, job: &Job, cancel: &CancelToken) -> Answer {
             })?;
             stage.run(&Context {
                 inputs: &job.inputs,
+                options: &job.options,
                 outputs: &job.outputs,
                 checkpoint: &job.checkpoint,
                 seed: job.seed,

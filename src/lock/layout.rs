@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::Serialize;
 use stage_contract::StageError;
 
-use super::{FORMAT, Locked};
+use super::{Content, FORMAT, Locked, LockedSource};
 use crate::fingerprint::Digest;
 
 const HEAD: &str = "\
@@ -16,25 +16,32 @@ const HEAD: &str = "\
 # stages then change different places, and git merges them. After a conflict: `ner-pipe lock resolve`.
 ";
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct One<'a> {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     stage: BTreeMap<&'a str, &'a Locked>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    source: BTreeMap<&'a str, &'a LockedSource>,
 }
 
 /// The whole file.
-pub(super) fn render(stages: &BTreeMap<String, Locked>) -> Result<String, StageError> {
-    let mut shelves: BTreeMap<u8, Vec<(&str, &Locked)>> = BTreeMap::new();
-    for (id, locked) in stages {
-        shelves.entry(shelf_of(id)).or_default().push((id, locked));
+pub(super) fn render(content: &Content) -> Result<String, StageError> {
+    let mut shelves: BTreeMap<u8, Vec<One<'_>>> = BTreeMap::new();
+    for (id, locked) in &content.sources {
+        let one = One { source: [(id.as_str(), locked)].into(), ..One::default() };
+        shelves.entry(shelf_of(&format!("sources.{id}"))).or_default().push(one);
+    }
+    for (id, locked) in &content.stages {
+        let one = One { stage: [(id.as_str(), locked)].into(), ..One::default() };
+        shelves.entry(shelf_of(id)).or_default().push(one);
     }
     let mut text = format!("{HEAD}format = {FORMAT}\n");
     for shelf in 0..=u8::MAX {
         // A `String` takes everything that is written to it.
         let _ = writeln!(text, "# {shelf:02x}");
-        for &(id, locked) in shelves.get(&shelf).into_iter().flatten() {
-            let one = One { stage: [(id, locked)].into() };
+        for one in shelves.get(&shelf).into_iter().flatten() {
             let table =
-                toml::to_string(&one).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
+                toml::to_string(one).map_err(|e| StageError::because("cannot write the lock as TOML", e))?;
             text.push_str(&table);
         }
     }

@@ -12,6 +12,7 @@ fn locked(temperature: f64) -> Locked {
         seed: Some(42),
         inputs: [("train".to_owned(), Digest::of(b"a"))].into(),
         outputs: [("model".to_owned(), Digest::of(b"b"))].into(),
+        options: BTreeMap::new(),
         metrics: [("dev.f1".to_owned(), 0.5)].into(),
         params: params(&json!({"temperature": temperature, "weights": {"ce": 1.0}, "none": null})),
     }
@@ -24,12 +25,12 @@ fn what_is_recorded_is_read_back() {
     let mut lock = Lock::read(&path).expect("a missing one is empty");
     lock.record("zulu", locked(2.5));
     lock.record("été 2", locked(3.0));
-    lock.save(&["zulu", "été 2"].into()).expect("writes");
+    lock.save(&["zulu", "été 2"].into(), &BTreeSet::new()).expect("writes");
     let back = Lock::read(&path).expect("is readable");
     assert_eq!(back, lock);
     assert_eq!(back.get("été 2"), Some(&locked(3.0)));
     lock.record("zulu", locked(2.5));
-    lock.save(&["zulu"].into()).expect("writes");
+    lock.save(&["zulu"].into(), &BTreeSet::new()).expect("writes");
     assert_eq!(Lock::read(&path).expect("is readable").get("été 2"), None);
 }
 
@@ -43,15 +44,15 @@ fn two_who_record_at_once_lose_nothing_of_each_other() {
     locks[1].record("b", locked(2.0));
     locks[1].record("c", locked(3.0));
     for lock in &mut locks {
-        lock.save(&known).expect("writes");
+        lock.save(&known, &BTreeSet::new()).expect("writes");
     }
     let back = Lock::read(&path).expect("is readable");
     assert_eq!(back.stages().map(|(id, _)| id).collect::<Vec<_>>(), ["a", "b", "c"]);
     fs::write(&path, "not toml").expect("writes");
     locks[0].record("a", locked(4.0));
-    locks[0].save(&known).expect_err("cannot be merged");
+    locks[0].save(&known, &BTreeSet::new()).expect_err("cannot be merged");
     fs::remove_file(&path).expect("is there");
-    locks[0].save(&known).expect("is still to be written");
+    locks[0].save(&known, &BTreeSet::new()).expect("is still to be written");
     assert_eq!(Lock::read(&path).expect("is readable").get("a"), Some(&locked(4.0)));
 }
 
@@ -63,7 +64,7 @@ fn a_parameter_that_looks_like_a_conflict_is_none() {
     let mut odd = locked(2.5);
     odd.params = params(&json!({"run": "cat <<EOF\n<<<<<<< HEAD\n# 00\n=======\n>>>>>>> x\nEOF\n"}));
     lock.record("odd", odd.clone());
-    lock.save(&["odd"].into()).expect("writes");
+    lock.save(&["odd"].into(), &BTreeSet::new()).expect("writes");
     assert_eq!(Lock::read(&path).expect("is readable").get("odd"), Some(&odd));
 }
 
@@ -73,10 +74,10 @@ fn recording_the_same_again_writes_nothing() {
     let path = dir.path().join("pipeline.lock");
     let mut lock = Lock::read(&path).expect("a missing one is empty");
     lock.record("a", locked(2.5));
-    lock.save(&["a"].into()).expect("writes");
+    lock.save(&["a"].into(), &BTreeSet::new()).expect("writes");
     let before = crate::fingerprint::observe(&path).expect("is there");
     lock.record("a", locked(2.5));
-    lock.save(&["a"].into()).expect("writes nothing");
+    lock.save(&["a"].into(), &BTreeSet::new()).expect("writes nothing");
     assert_eq!(before.moved(&path), None);
 }
 

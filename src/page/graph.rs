@@ -87,7 +87,7 @@ pub(super) fn drawing(project: &Project<'_>, results: &[StageResult<'_>]) -> Mar
                 @let (layer, middle) = layout.boxes[pipeline.nodes.len() + index];
                 @let source = &pipeline.sources[*source];
                 g.source {
-                    title { "sources." (source.id) ": " (source.path.display()) ", " (source.kind.name) }
+                    title { "sources." (source.id) ": " (source.at) ", " (source.kind.name) }
                     rect x=(px(across(layer))) y=(px(middle - 17.0)) width=(px(WIDTH)) height="34" rx="17" {}
                     text x=(px(across(layer) + WIDTH / 2.0)) y=(px(middle + 4.0)) text-anchor="middle" { (cut(&source.id, 16)) }
                 }

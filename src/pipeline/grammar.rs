@@ -2,7 +2,7 @@
 //! keys that the parser itself uses.
 
 use serde_json::{Map, Value, json};
-use stage_contract::{Port, Registry, StageKind};
+use stage_contract::{Form, Port, Registry, StageKind};
 
 use super::{
     keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, STAGE_KEYS, TOP_KEYS},
@@ -30,16 +30,10 @@ pub fn grammar(registry: &Registry) -> Value {
     }
     defs.insert("string".to_owned(), json!({ "type": "string" }));
     defs.insert("kind".to_owned(), json!({ "enum": kinds }));
-    defs.insert("source".to_owned(), {
-        let mut source = object(&SOURCE_KEYS, |key| match key {
-            "path" => json!({ "description": "relative to the project's folder", "type": "string" }),
-            _ => json!({ "$ref": "#/$defs/kind" }),
-        });
-        source["required"] = json!(SOURCE_KEYS);
-        source
-    });
+    let source = source(registry, &mut defs);
+    defs.insert("source".to_owned(), source);
     for kind in registry.stages() {
-        let parameters = parameters(kind, &mut defs);
+        let parameters = own_schema(&kind.form, kind.spec.name, &mut defs);
         defs.insert(format!("{} parameters", kind.spec.name), parameters);
         defs.insert(kind.spec.name.to_owned(), either(|expanded| stage(kind, expanded)));
     }
@@ -65,6 +59,39 @@ pub fn grammar(registry: &Registry) -> Value {
     whole["required"] = json!(["stage"]);
     whole["$defs"] = Value::Object(defs);
     whole
+}
+
+/// A source: where it lies, its kind, and that kind's options.
+fn source(registry: &Registry, defs: &mut Map<String, Value>) -> Value {
+    let table = |options: Map<String, Value>| {
+        let mut table = object(&SOURCE_KEYS, |key| match key {
+            "path" => json!({ "description": "relative to the project's folder", "type": "string" }),
+            "hub" => {
+                json!({ "description": "a repository of the Hugging Face Hub: `owner/name`", "type": "string" })
+            }
+            "revision" => json!({
+                "description": "branch, tag or commit; the lock file keeps the commit", "type": "string", "default": "main",
+            }),
+            _ => reference("kind"),
+        });
+        if let Some(properties) = table["properties"].as_object_mut() {
+            properties.extend(options);
+        }
+        table["required"] = json!(["kind"]);
+        table["oneOf"] = json!([{ "required": ["path"] }, { "required": ["hub"] }]);
+        table["dependentRequired"] = json!({ "revision": ["hub"] });
+        table
+    };
+    let kinds = registry.kinds().into_iter();
+    kinds.filter_map(|kind| Some((kind, registry.options_of(kind)?))).fold(
+        table(Map::new()),
+        |otherwise, (kind, form)| {
+            let mut options = own_schema(form, &format!("source {}", kind.name), defs);
+            let options = options["properties"].as_object_mut().map(std::mem::take).unwrap_or_default();
+            let is_kind = json!({ "required": ["kind"], "properties": { "kind": { "const": kind.name } } });
+            json!({ "if": is_kind, "then": table(options), "else": otherwise })
+        },
+    )
 }
 
 fn reference(name: &str) -> Value {
@@ -140,7 +167,7 @@ fn stage(kind: &StageKind, expanded: bool) -> Value {
         inputs["additionalProperties"] = port(further);
         inputs["propertyNames"] = reference("name");
     }
-    let names: Vec<_> = schema::parameters(kind).into_iter().map(|parameter| parameter.name).collect();
+    let names: Vec<_> = schema::parameters(&kind.form).into_iter().map(|parameter| parameter.name).collect();
     // Only a command declares outputs.
     let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "outputs").collect();
     let mut table = object(&keys, |key| match key {
@@ -242,10 +269,10 @@ fn command(expanded: bool) -> Value {
     table
 }
 
-/// The schema of a stage's parameters; its definitions move to `defs`, with prefixed names.
-fn parameters(kind: &StageKind, defs: &mut Map<String, Value>) -> Value {
-    let mut schema = (kind.schema)();
-    let prefix = format!("{} ", kind.spec.name);
+/// The schema of a form; what it defines goes to `defs` under names of its own, which begin with `whose`.
+fn own_schema(form: &Form, whose: &str, defs: &mut Map<String, Value>) -> Value {
+    let mut schema = (form.schema)();
+    let prefix = format!("{whose} ");
     point_into(&mut schema, &prefix);
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("$schema");

@@ -15,8 +15,8 @@ pub(super) const TOP_KEYS: [&str; 5] = ["pipeline", "seed", "resources", "source
 /// The keys of `[pipeline]`.
 pub(super) const PIPELINE_KEYS: [&str; 1] = ["name"];
 
-/// The keys of a source, all required.
-pub(super) const SOURCE_KEYS: [&str; 2] = ["path", "kind"];
+/// What a source may say, beside the options of its kind.
+pub(super) const SOURCE_KEYS: [&str; 4] = ["path", "hub", "revision", "kind"];
 
 /// The keys of `[stage.<id>]`.
 pub(super) const STAGE_KEYS: [&str; 14] = [

@@ -10,7 +10,7 @@ use super::{
     graph::Graph,
     keys::{TOP_KEYS, Table},
     links::Links,
-    node::{Node, Origin, Source, Wire},
+    node::{Node, Origin, Place, Source, Wire},
     overrides::Override,
     paths, scheduling,
     sources::{self, DraftSource},
@@ -157,8 +157,9 @@ impl Pipeline {
             draft.locations.outputs =
                 outputs.iter().map(|(out, place)| (out.name.clone(), place.clone())).collect();
             for wire in &mut inputs {
-                if let Origin::Output { node, .. } = &mut wire.from {
-                    *node = rank[*node];
+                match &mut wire.from {
+                    Origin::Output { node, .. } => *node = rank[*node],
+                    Origin::Source(source) => wire.options = self.sources[*source].options.clone(),
                 }
             }
             self.nodes.push(Node {
@@ -178,7 +179,11 @@ impl Pipeline {
 }
 
 fn source(draft: DraftSource) -> Option<Source> {
-    Some(Source { id: draft.id, path: draft.path?.0, kind: draft.kind? })
+    let at = match draft.hub {
+        Some((name, _)) => Place::Hub(name),
+        None => Place::Path(draft.path?.0),
+    };
+    Some(Source { id: draft.id, at, kind: draft.kind?, options: draft.options })
 }
 
 fn edges(wires: &[Vec<Wire>]) -> impl Iterator<Item = (usize, usize)> {

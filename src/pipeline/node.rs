@@ -1,7 +1,8 @@
 //! What a pipeline is made of: sources, nodes, and the wires between them.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
+use hub::Name;
 use serde_json::{Value, json};
 use stage_contract::{AnyStage, Kind, StageKind};
 
@@ -11,10 +12,29 @@ use super::scheduling::Scheduling;
 pub struct Source {
     /// `sources.<id>`.
     pub id: String,
-    /// Relative to the root.
-    pub path: PathBuf,
+    /// Where it is.
+    pub at: Place,
     /// The kind of the file or folder.
     pub kind: Kind,
+    /// What the file writes of the kind's options; null where it writes none.
+    pub options: Value,
+}
+
+/// Where a source is.
+pub enum Place {
+    /// Relative to the root.
+    Path(PathBuf),
+    /// A repository of the hub, at what the file calls a revision: the lock has the commit.
+    Hub(Name),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Hub(name) => name.fmt(f),
+        }
+    }
 }
 
 /// One `[stage.<id>]`.
@@ -46,6 +66,13 @@ impl Node {
             Work::Command { run } => json!({ "run": run }),
         }
     }
+
+    /// The options of its inputs, by port name; those without are left out.
+    #[must_use]
+    pub fn options(&self) -> BTreeMap<String, Value> {
+        let written = self.inputs.iter().filter(|wire| !wire.options.is_null());
+        written.map(|wire| (wire.port.clone(), wire.options.clone())).collect()
+    }
 }
 
 /// What a node does.
@@ -70,6 +97,8 @@ pub struct Wire {
     pub port: String,
     /// Its origin.
     pub from: Origin,
+    /// See [`Source::options`]; null where it comes from a stage.
+    pub options: Value,
 }
 
 /// Where an input comes from.

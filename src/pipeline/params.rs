@@ -6,15 +6,15 @@ use std::{
 };
 
 use serde_json::{Map, Number, Value as Json};
-use stage_contract::{AnyStage, BadParameter, StageKind};
+use stage_contract::{AnyStage, StageKind};
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    keys::{RUN, Table, nearest},
+    form::Filled,
+    keys::{RUN, Table},
     locations::{NodeLocations, ParameterLocations},
     overrides::{Override, offer_at, type_value},
     paths,
-    schema::{self, Parameter},
 };
 use crate::{
     manifest::{self, Manifest},
@@ -46,7 +46,7 @@ impl Given {
             );
         }
         if let Some(params) = table.table("params", "params = { name = value }", problems) {
-            given.take(&params, problems);
+            given.take(&params, &[], problems);
         }
         if let Some((path, place)) = table.string("config", problems) {
             given.read_config(root, path, place, problems);
@@ -64,15 +64,17 @@ impl Given {
             }
             Err(problem) => problems.push(problem),
             Ok(text) => match Manifest::parse(&text) {
-                Ok(manifest) => self.take(&Table { text: &text, entries: &manifest.table }, problems),
+                Ok(manifest) => self.take(&Table { text: &text, entries: &manifest.table }, &[], problems),
                 Err(found) => problems.extend(found),
             },
         }
         self.config = Some((clean, place));
     }
 
-    fn take(&mut self, table: &Table<'_>, problems: &mut Problems) {
-        for (key, value) in table.entries {
+    /// Takes all that stands in a table but for these keys.
+    pub fn take(&mut self, table: &Table<'_>, others: &[&str], problems: &mut Problems) {
+        let entries = table.entries.iter().filter(|(key, _)| !others.contains(&key.get_ref().as_ref()));
+        for (key, value) in entries {
             let path = vec![key.get_ref().to_string()];
             let mut reader = Reader { text: table.text, shift: 0, locations: &mut self.locations, problems };
             if let Some(json) = reader.read(&path, &key.span(), value) {
@@ -117,40 +119,20 @@ impl Given {
         problems: &mut Problems,
     ) -> Option<Box<dyn AnyStage>> {
         let before = problems.len();
-        let known = if self.values.is_empty() { Vec::new() } else { schema::parameters(kind) };
-        let known = known.iter().map(|parameter| parameter.name.as_str());
-        let mut typed = Map::new();
-        for (name, value) in &self.values {
-            if !known.clone().any(|known| known == name) {
-                problems.push(unknown(kind.spec.name, name, locations, known.clone()));
-                continue;
-            }
-            let alone = Json::Object(Map::from_iter([(name.clone(), value.clone())]));
-            if let Err(mut bad) = (kind.parse)(alone) {
-                // serde gives no path for flattened fields; it is this parameter.
-                if bad.path.is_empty() {
-                    bad.path.push(name.clone());
-                }
-                problems.push(mistyped(&bad, kind, value, locations));
-            } else {
-                typed.insert(name.clone(), value.clone());
-            }
-        }
-        let outside = schema::out_of_range(kind, &typed);
-        let outside = outside.iter().map(|(path, words)| (path, out_of_range(path, words, kind, locations)));
+        let filled = Filled {
+            form: &kind.form,
+            locations: &locations.parameters,
+            header: &locations.header,
+            see: format!("see `ner-pipe stages {}`", kind.spec.name),
+        };
+        let unknown = |name: &str, known: &[&str]| unknown(kind.spec.name, name, locations, known);
+        let outside = filled.check(&self.values, &unknown, problems);
         if self.broken || problems.len() > before {
-            problems.extend(outside.map(|(_, problem)| problem));
+            problems.extend(outside.into_iter().map(|(_, problem)| problem));
             return None;
         }
-        let stage = (kind.parse)(Json::Object(self.values.clone())).map_err(|bad| {
-            let path: Vec<_> = bad.path.iter().map(String::as_str).collect();
-            let at = locations.parameters.value(&path).unwrap_or(&locations.header);
-            problems.push(
-                Problem::new(Code::MistypedParameter, plain_words(&bad.message))
-                    .at(at, "in here")
-                    .help(format!("see `ner-pipe stages {}`", kind.spec.name)),
-            );
-        });
+        let stage = (kind.parse)(Json::Object(self.values.clone()));
+        let stage = stage.map_err(|bad| problems.push(filled.misfit(&bad)));
         let stage = stage.ok()?;
         let checked = stage.check();
         // A stage's own message about a value out of range is more specific.
@@ -158,7 +140,7 @@ impl Given {
             let own = checked.as_ref().err().filter(|own| own.at.as_deref() == Some(&path.join(".")));
             own.map(|own| locations.blame(Code::OutOfRange, own, "with the default"))
         };
-        problems.extend(outside.map(|(path, problem)| own(path).unwrap_or(problem)));
+        problems.extend(outside.into_iter().map(|(path, problem)| own(&path).unwrap_or(problem)));
         if problems.len() > before {
             return None;
         }
@@ -171,106 +153,11 @@ impl Given {
     }
 }
 
-pub(super) fn unknown<'k>(
-    stage: &str,
-    name: &str,
-    locations: &NodeLocations,
-    known: impl Iterator<Item = &'k str> + Clone,
-) -> Problem {
+fn unknown(stage: &str, name: &str, locations: &NodeLocations, known: &[&str]) -> Problem {
     let at = locations.parameters.key(&[name.to_owned()]).unwrap_or(&locations.header);
     Problem::new(Code::UnknownParameter, format!("stage `{stage}` has no parameter `{name}`"))
         .at(at, "unknown")
-        .help(offer_at(at, name, known))
-}
-
-fn mistyped(bad: &BadParameter, kind: &StageKind, value: &Json, locations: &NodeLocations) -> Problem {
-    let path: Vec<_> = bad.path.iter().map(String::as_str).collect();
-    let at = locations.parameters.value(&path).unwrap_or(&locations.header);
-    let name = path.join(".");
-    let mistyped = |message: String| Problem::new(Code::MistypedParameter, message);
-    let Some(parameter) = schema::parameter(kind, &path) else {
-        let problem = mistyped(format!("`{name}`: {}", plain_words(&bad.message))).at(at, "this value");
-        return problem.help(format!("see `ner-pipe stages {}`", kind.spec.name));
-    };
-    if !parameter.fields.is_empty() && path.last() != Some(&parameter.name.as_str()) {
-        let inner = path.last().copied().unwrap_or_default();
-        let at = locations.parameters.key(&bad.path).unwrap_or(at);
-        return Problem::new(
-            Code::UnknownParameter,
-            format!("parameter `{}` has no key `{inner}`", parameter.name),
-        )
-        .at(at, "unknown")
-        .help(offer_at(at, inner, parameter.fields.iter().map(|field| field.name.as_str())));
-    }
-    let written = path.iter().skip(1).try_fold(value, |value, key| value.get(key));
-    let problem = match written.and_then(schema::literal) {
-        // serde's message knows neither the default nor a close match, and mentions variants.
-        Some(written) if !parameter.variants.is_empty() => {
-            mistyped(format!("`{name}` cannot be `{written}`"))
-        }
-        _ => mistyped(format!("`{name}`: {}", plain_words(&bad.message))),
-    };
-    let written = written.and_then(Json::as_str);
-    let variants = parameter.variants.iter().map(|(name, _)| name.as_str());
-    let meant =
-        written.and_then(|word| nearest(word, variants)).and_then(|name| schema::literal(&name.into()));
-    let help = match meant {
-        Some(meant) => type_value(at, &name, &meant)
-            .unwrap_or_else(|| format!("write {}", assign(&parameter.name, &meant))),
-        None => like_the_default(&parameter, at, &name, "of that type"),
-    };
-    problem.at(at, format!("takes: {}", parameter.takes)).help(help)
-}
-
-fn out_of_range(path: &[String], words: &str, kind: &StageKind, locations: &NodeLocations) -> Problem {
-    let path: Vec<_> = path.iter().map(String::as_str).collect();
-    let at = locations.parameters.value(&path).unwrap_or(&locations.header);
-    let name = path.join(".");
-    let problem = Problem::new(Code::OutOfRange, format!("`{name}` {words}"));
-    match schema::parameter(kind, &path) {
-        Some(parameter) => problem.at(at, format!("takes: {}", parameter.takes)).help(like_the_default(
-            &parameter,
-            at,
-            &name,
-            "in that range",
-        )),
-        None => problem.at(at, "this value").help(format!("see `ner-pipe stages {}`", kind.spec.name)),
-    }
-}
-
-/// A help line for an invalid value without a close match.
-fn like_the_default(parameter: &Parameter, at: &Location, path: &str, such: &str) -> String {
-    match schema::literal(&parameter.default) {
-        Some(default) => type_value(at, path, &default).map_or_else(
-            || format!("write a value like the default, {}", assign(&parameter.name, &default)),
-            |typed| format!("{typed} for the default"),
-        ),
-        None => format!("give a value {such}, or leave `{}` out", parameter.name),
-    }
-}
-
-/// An item of a list has no name to write.
-fn assign(name: &str, value: &str) -> String {
-    if name.parse::<usize>().is_ok() { format!("`{value}`") } else { format!("`{name} = {value}`") }
-}
-
-/// Replaces the names of Rust types in serde's messages.
-fn plain_words(message: &str) -> String {
-    let mut words: Vec<_> = message.split(' ').map(str::to_owned).collect();
-    for word in &mut words {
-        let bare = word.trim_end_matches(',');
-        let better = match bare {
-            "f32" | "f64" => "a number",
-            "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-            "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
-            "boolean" | "bool" => "true or false",
-            "map" => "table",
-            "sequence" => "list",
-            _ => continue,
-        };
-        *word = word.replacen(bare, better, 1);
-    }
-    words.join(" ").replace("a true or false", "true or false")
+        .help(offer_at(at, name, known.iter().copied()))
 }
 
 /// Converts TOML to JSON, and records the location of each value.
@@ -343,7 +230,7 @@ const EXAMPLE: &str = "sh script.sh {input} {output}";
 /// Reads `run`, the only parameter of a command.
 pub(super) fn command(given: &Given, locations: &NodeLocations, problems: &mut Problems) -> Option<String> {
     for name in given.values.keys().filter(|name| *name != RUN) {
-        problems.push(unknown("command", name, locations, [RUN].into_iter()));
+        problems.push(unknown("command", name, locations, &[RUN]));
     }
     match given.values.get(RUN) {
         Some(Json::String(run)) => Some(run.clone()),

@@ -1,12 +1,12 @@
-//! A stage's parameters as documentation, read from their JSON schema.
+//! The parameters of a stage, and the options of a source, as documentation, read from their JSON schema.
 
 use serde_json::{Map, Value};
-use stage_contract::StageKind;
+use stage_contract::Form;
 
 /// How many levels of nested tables are described: a schema may be recursive.
 const DEPTH: usize = 4;
 
-/// One parameter of a stage.
+/// One parameter of a stage, or one option of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// Its key.
@@ -23,10 +23,10 @@ pub struct Parameter {
     pub fields: Vec<Parameter>,
 }
 
-/// All parameters of a stage, in the order of its fields.
+/// All of them, in the order of the fields.
 #[must_use]
-pub fn parameters(kind: &StageKind) -> Vec<Parameter> {
-    let (schema, defaults) = ((kind.schema)(), defaults(kind));
+pub fn parameters(form: &Form) -> Vec<Parameter> {
+    let (schema, defaults) = ((form.schema)(), defaults(form));
     fields(&schema, &schema, Some(&defaults), DEPTH)
 }
 
@@ -53,8 +53,8 @@ fn fields(table: &Value, schema: &Value, defaults: Option<&Value>, depth: usize)
 
 /// A parameter, or one nested in it: `["schedule", "warmup"]`; the innermost that is in the schema.
 #[must_use]
-pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
-    let (schema, defaults) = ((kind.schema)(), defaults(kind));
+pub fn parameter(form: &Form, path: &[&str]) -> Option<Parameter> {
+    let (schema, defaults) = ((form.schema)(), defaults(form));
     let (mut here, mut default, mut found) = (&schema, Some(&defaults), None);
     for name in path {
         let Some(inner) = inside(resolve(here, &schema), name) else { break };
@@ -68,11 +68,11 @@ pub fn parameter(kind: &StageKind, path: &[&str]) -> Option<Parameter> {
 
 /// Every number out of its range, and every list too short or too long: its path, and the violation in words.
 #[must_use]
-pub fn out_of_range(kind: &StageKind, values: &Map<String, Value>) -> Vec<(Vec<String>, String)> {
+pub fn out_of_range(form: &Form, values: &Map<String, Value>) -> Vec<(Vec<String>, String)> {
     if values.is_empty() {
         return Vec::new();
     }
-    let (schema, mut found) = ((kind.schema)(), Vec::new());
+    let (schema, mut found) = ((form.schema)(), Vec::new());
     for (name, value) in values {
         collect_violations(value, inside(&schema, name), &schema, vec![name.clone()], &mut found);
     }
@@ -124,10 +124,10 @@ fn violation(value: &Value, schema: &Value) -> Option<String> {
     })
 }
 
-/// The defaults of a stage's parameters; null when some are required.
+/// Their defaults; null when some are required.
 #[must_use]
-pub fn defaults(kind: &StageKind) -> Value {
-    (kind.parse)(Value::Object(Map::new())).map_or(Value::Null, |stage| stage.parameters())
+pub fn defaults(form: &Form) -> Value {
+    (form.fill)(Value::Object(Map::new())).unwrap_or_default()
 }
 
 fn read(name: &str, property: &Value, schema: &Value, default: Option<&Value>, depth: usize) -> Parameter {

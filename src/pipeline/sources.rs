@@ -5,11 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hub::Name;
+use serde_json::Value;
 use stage_contract::{Kind, Registry, Shape};
 use toml::de::DeValue;
 
 use super::{
+    form::Filled,
     keys::{SOURCE_KEYS, Table, expect_name, offer, wrong_type},
+    params::Given,
     paths,
 };
 use crate::problem::{Code, Location, Problem, Problems};
@@ -23,7 +27,10 @@ pub(crate) const LACKING: &str = "this build has only the runner's own stages an
 pub(super) struct DraftSource {
     pub id: String,
     pub path: Option<(PathBuf, Location)>,
+    pub hub: Option<(Name, Location)>,
     pub kind: Option<Kind>,
+    /// See [`Source::options`](super::node::Source::options).
+    pub options: Value,
 }
 
 /// Reads all of `[sources]`.
@@ -34,12 +41,17 @@ pub(super) fn read(top: &Table<'_>, registry: &Registry, problems: &mut Problems
         let id: &str = key.get_ref();
         let place = table.location(key.span());
         expect_name("source", id, &place, problems);
-        let mut source = DraftSource { id: id.to_owned(), path: None, kind: None };
+        let mut source =
+            DraftSource { id: id.to_owned(), path: None, hub: None, kind: None, options: Value::Null };
         if let DeValue::Table(entries) = value.get_ref() {
             let entry = Table { text: table.text, entries };
-            entry.expect_keys(&format!("source `{id}`"), &SOURCE_KEYS, problems);
-            source.path = path(&entry, id, &place, problems);
             source.kind = kind(&entry, id, registry, &place, problems);
+            source.options = options(&entry, id, source.kind, registry, &place, problems);
+            if entry.get("hub").is_some() || entry.get("revision").is_some() {
+                source.hub = hub(&entry, id, source.kind, &place, problems);
+            } else {
+                source.path = path(&entry, id, &place, problems);
+            }
         } else {
             let at = table.location(value.span());
             let problem = wrong_type(id, "a table", value.get_ref(), &at);
@@ -57,10 +69,109 @@ fn path(
     problems: &mut Problems,
 ) -> Option<(PathBuf, Location)> {
     if entry.get("path").is_none() {
-        problems.push(missing(id, "path", place).help(format!("add `path = \"data/{id}\"`")));
+        problems.push(
+            missing(id, "path", place).help(format!("add `path = \"data/{id}\"`, or `hub = \"owner/name\"`")),
+        );
     }
     let (path, at) = entry.string("path", problems)?;
     Some((paths::expect_linked(path, &at, problems)?, at))
+}
+
+/// A repository of the hub, at a revision.
+fn hub(
+    entry: &Table<'_>,
+    id: &str,
+    kind: Option<Kind>,
+    place: &Location,
+    problems: &mut Problems,
+) -> Option<(Name, Location)> {
+    let Some((key, _)) = entry.get("hub") else {
+        let at = entry.get("revision").map_or_else(|| place.clone(), |(key, _)| entry.location(key.span()));
+        let problem = Problem::new(Code::MissingKey, format!("source `{id}` has a `revision` and no `hub`"));
+        problems.push(problem.at(&at, "of what?").help("add `hub = \"owner/name\"`, or remove `revision`"));
+        return None;
+    };
+    if let Some((other, _)) = entry.get("path") {
+        let problem = Problem::new(Code::PathAndHub, format!("source `{id}` lies in two places"));
+        problems.push(
+            problem
+                .at(&entry.location(other.span()), "here")
+                .at(&entry.location(key.span()), "and there")
+                .help("keep one of them: remove `path`, or remove `hub`"),
+        );
+    }
+    let (repo, at) = entry.string("hub", problems)?;
+    let revision = entry.string("revision", problems);
+    if let Some(kind) = kind.filter(|kind| kind.shape == Shape::File) {
+        let message = format!("a repository is a folder, and kind `{}` is a file", kind.name);
+        let help = format!("write the `path` of a file: `{}` is {}", kind.name, kind.doc);
+        problems.push(Problem::new(Code::WrongShape, message).at(&at, "a repository").help(help));
+    }
+    let bad = |message: String, at: &Location, help: String| {
+        Problem::new(Code::BadHub, message).at(at, "this").help(help)
+    };
+    match Name::new(repo, Name::MAIN) {
+        Err(message) => {
+            let split = repo.strip_prefix(Name::PREFIX).unwrap_or(repo).parse::<Name>();
+            let help = match split {
+                Ok(name) if name.revision != Name::MAIN => {
+                    format!("write `hub = \"{}\", revision = \"{}\"`", name.repo, name.revision)
+                }
+                Ok(name) => format!("write `hub = \"{}\"`", name.repo),
+                Err(_) => "write one like `hub = \"owner/name\"`".to_owned(),
+            };
+            problems.push(bad(message, &at, help));
+            None
+        }
+        Ok(name) => match revision {
+            None => Some((name, at)),
+            Some((revision, place)) => match Name::new(repo, revision) {
+                Ok(name) => Some((name, at)),
+                Err(message) => {
+                    let help = "write a branch, a tag or a commit, or leave `revision` out for `main`";
+                    problems.push(bad(message, &place, help.to_owned()));
+                    None
+                }
+            },
+        },
+    }
+}
+
+/// All keys that are none of every source's, checked against the form of the kind.
+fn options(
+    entry: &Table<'_>,
+    id: &str,
+    kind: Option<Kind>,
+    registry: &Registry,
+    place: &Location,
+    problems: &mut Problems,
+) -> Value {
+    let Some(kind) = kind else {
+        return Value::Null; // Of which kind they would be, nobody knows: that was reported.
+    };
+    let Some(form) = registry.options_of(kind) else {
+        entry.expect_keys(&format!("source `{id}`"), &SOURCE_KEYS, problems);
+        return Value::Null;
+    };
+    let mut given = Given::default();
+    given.take(entry, &SOURCE_KEYS, problems);
+    let see = "see the kinds of `ner-pipe stages`".to_owned();
+    let filled = Filled { form, locations: &given.locations, header: place, see };
+    let unknown = |name: &str, known: &[&str]| {
+        let at = given.locations.key(&[name.to_owned()]).unwrap_or(place);
+        let all = SOURCE_KEYS.iter().chain(known).copied();
+        let message = format!("source `{id}` of kind `{}` has no key `{name}`", kind.name);
+        Problem::new(Code::UnknownKey, message).at(at, "unknown").help(offer(name, all))
+    };
+    let before = problems.len();
+    let outside = filled.check(&given.values, &unknown, problems);
+    problems.extend(outside.into_iter().map(|(_, problem)| problem));
+    if given.values.is_empty() || problems.len() > before {
+        return Value::Null;
+    }
+    let values = Value::Object(given.values.clone());
+    problems.extend((form.fill)(values.clone()).err().map(|bad| filled.misfit(&bad)));
+    values
 }
 
 fn kind(

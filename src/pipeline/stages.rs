@@ -179,7 +179,7 @@ fn read_one(
     };
     let mut given = Given::read(context.root, table, problems);
     let defaults = match &uses {
-        Uses::Stage(kind) => schema::defaults(kind),
+        Uses::Stage(kind) => schema::defaults(&kind.form),
         Uses::Command | Uses::Unknown(_) => Json::Null,
     };
     for change in changes.iter().filter(|change| change.stage() == id || change.stage() == family) {

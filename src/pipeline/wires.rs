@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use serde_json::Value;
 use stage_contract::{Kind, Port, Shape, Spec};
 
 use super::{
@@ -65,7 +66,7 @@ impl Resolver<'_> {
                     {
                         problems.push(self.wrong_kind(draft, port, kind, wire));
                     }
-                    wires.push(Wire { port: wire.port.clone(), from: origin });
+                    wires.push(Wire { port: wire.port.clone(), from: origin, options: Value::Null });
                 }
             }
         }
@@ -141,7 +142,7 @@ impl Resolver<'_> {
                 return Err(self.wrong_kind(draft, port, kind, wire));
             }
             let key = instance.id.split_once('@').map_or("", |(_, key)| key);
-            Ok(Wire { port: format!("{}@{key}", wire.port), from })
+            Ok(Wire { port: format!("{}@{key}", wire.port), from, options: Value::Null })
         });
         wires.collect()
     }
@@ -185,6 +186,7 @@ impl Resolver<'_> {
     fn fits(&self, wanted: Kind, found: Kind, origin: &Origin) -> bool {
         let shape = match (found.shape, origin) {
             (Shape::FileOrFolder, Origin::Source(index)) => match &self.sources[*index].path {
+                _ if self.sources[*index].hub.is_some() => Shape::Folder,
                 Some((path, _)) if self.root.join(path).is_dir() => Shape::Folder,
                 Some(_) => Shape::File,
                 None => return true,

@@ -94,6 +94,10 @@ codes! {
     ProtectedPath = "protected_path",
     /// A path that leaves the project.
     OutsideProject = "outside_project",
+    /// Neither a repository of the hub nor a revision of one.
+    BadHub = "bad_hub",
+    /// A source that lies in two places.
+    PathAndHub = "path_and_hub",
     /// A source that is not there.
     MissingSource = "missing_source",
     /// A file where a folder is needed, or the reverse.

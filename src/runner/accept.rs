@@ -84,8 +84,13 @@ fn expect_acceptable(
     let mut same_code = now.clone();
     same_code.code.clone_from(&from.manifest.code);
     if same_code != from.manifest {
-        let own =
-            reasons::own_changes(locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
+        let own = reasons::own_changes(
+            locked,
+            &same_code,
+            project.pipeline.nodes[node].seed,
+            (&parts, &parts),
+            &|port| project.origin_of(node, port),
+        );
         let given =
             now.inputs.iter().filter(|(port, digest)| from.manifest.inputs.get(*port) != Some(*digest));
         let given = given.map(|(port, _)| format!("input `{port}` changed"));

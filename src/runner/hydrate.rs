@@ -14,7 +14,7 @@ use crate::{
     failpoint::{Point, reach},
     fingerprint::{file_name, observe},
     lock::Locked,
-    pipeline::Origin,
+    pipeline::{Origin, Place},
     publish::{ArtifactState, PublishError, PublishTarget, artifact_state, has_leftover, publish},
     store::{Entry, Slot, WaitPolicy},
     watch::{Outcome, Watch},
@@ -144,7 +144,10 @@ impl Hydrate<'_, '_> {
     pub fn salvage(&mut self, node: usize, slot: &Slot) {
         let pipeline = &self.project.pipeline;
         let sources = pipeline.nodes[node].inputs.iter().filter_map(|wire| match wire.from {
-            Origin::Source(source) => Some(&pipeline.sources[source].path),
+            Origin::Source(source) => match &pipeline.sources[source].at {
+                Place::Path(path) => Some(path),
+                Place::Hub(_) => None,
+            },
             Origin::Output { .. } => None,
         });
         let is_gone = |path: &&PathBuf| {

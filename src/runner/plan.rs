@@ -12,7 +12,7 @@ use super::{
 use crate::{
     fingerprint::{Digest, Fingerprint, Key, Manifest},
     lock::Locked,
-    pipeline::{Origin, Wire},
+    pipeline::{Origin, Place, Wire},
     problem::Problems,
     publish::{ArtifactState, artifact_state},
     store::Entry,
@@ -257,7 +257,13 @@ fn differences(
 ) -> Vec<Reason> {
     let nothing = Parts::new();
     let code = (before.map_or(&nothing, |entry| &entry.record.code), &project.code_parts(node));
-    let own = reasons::own_changes(locked, &fingerprint.manifest, project.pipeline.nodes[node].seed, code);
+    let own = reasons::own_changes(
+        locked,
+        &fingerprint.manifest,
+        project.pipeline.nodes[node].seed,
+        code,
+        &|port| project.origin_of(node, port),
+    );
     let mut reasons: Vec<Reason> = own.into_iter().map(Reason::own).collect();
     let wires = &project.pipeline.nodes[node].inputs;
     // A result of the same key may have been made for another stage.
@@ -319,7 +325,7 @@ fn cause_of(project: &Project<'_>, from: &Origin, plan: &Plan) -> Option<String>
 /// Why an input is not what it was.
 fn origin_changed(project: &Project<'_>, from: &Origin, before: Digest, plan: &Plan) -> String {
     match from {
-        Origin::Source(source) => format!("{} changed", project.pipeline.sources[*source].path.display()),
+        Origin::Source(source) => source_changed(project, *source),
         Origin::Output { node, output } => cause(project, *node, plan).unwrap_or_else(|| {
             let id = &project.pipeline.nodes[*node].id;
             let now = plan.results[*node].as_ref();
@@ -348,7 +354,10 @@ fn why_rerun(
     let old = project.store.entries().filter(gave).max_by_key(|entry| entry.record.finished)?;
     let seed = item.seed;
     let locked = Locked::new(&old.manifest, &old.record, seed);
-    let own = reasons::own_changes(&locked, &now.manifest, seed, (&old.record.code, &now.record.code));
+    let own =
+        reasons::own_changes(&locked, &now.manifest, seed, (&old.record.code, &now.record.code), &|port| {
+            project.origin_of(node, port)
+        });
     if let Some(first) = own.into_iter().next() {
         return Some(first);
     }
@@ -379,10 +388,28 @@ fn uncertainties(
         .filter(|wire| fingerprint.unknown.contains(&wire.port) && locked.inputs.contains_key(&wire.port));
     unknown
         .map(|wire| {
-            let root = cause_of(project, &wire.from, plan);
+            let root = match wire.from {
+                Origin::Source(source) => Some(absence(project, source)),
+                Origin::Output { .. } => cause_of(project, &wire.from, plan),
+            };
             Reason { what: format!("input {} may change", project.origin(wire)), root, certain: false }
         })
         .collect()
+}
+
+/// What became of a source.
+fn source_changed(project: &Project<'_>, source: usize) -> String {
+    let item = &project.pipeline.sources[source];
+    match (&item.at, project.lock.source(&item.id)) {
+        (Place::Hub(name), Some(locked)) => format!("{name} is commit {} now", locked.commit),
+        (at, _) => format!("{at} changed"),
+    }
+}
+
+/// Why a source's content is not known: it lies on the hub.
+fn absence(project: &Project<'_>, source: usize) -> String {
+    let at = &project.pipeline.sources[source].at;
+    format!("{at} is not here: {} downloads it", project.pipeline.typed("run"))
 }
 
 /// Why a node before this one is not what it was: its first reason, or what that comes from.

@@ -6,14 +6,14 @@ use std::{
     path::PathBuf,
 };
 
-use stage_contract::{Available, StageError};
+use stage_contract::{Available, Device, Devices, StageError};
 
 use super::{Next, Plan, Project, Stop, destinations::expect_free_destinations};
 use crate::{
     pipeline::{Origin, Work},
     problem::Problems,
     publish::{ArtifactState, artifact_state},
-    store::free_bytes,
+    store::{Entry, free_bytes},
 };
 
 /// With less than this, not even logs and records have room. What becomes too small later is found out then, and
@@ -36,10 +36,7 @@ pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop>
     for planned in &nodes {
         let devices = match &project.pipeline.nodes[planned.node].work {
             Work::Command { .. } => None,
-            Work::Stage { .. } => Some(project.devices().map_err(|invalid| {
-                let help = invalid.help.unwrap_or_else(|| "choose another with `--device`".to_owned());
-                Stop::wrong(invalid.message, help)
-            })?),
+            Work::Stage { .. } => Some(devices(project)?),
         };
         // What the file itself says there is was looked at when it was read; this is the machine.
         let request = project.capacity().request(&project.pipeline.nodes[planned.node], devices.as_ref());
@@ -50,23 +47,7 @@ pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop>
         if planned.next != Next::Execute {
             continue;
         }
-        let paths = available(project, planned.node, expected);
-        let Work::Stage { stage, .. } = &project.pipeline.nodes[planned.node].work else { continue };
-        let inputs = Available::new(&paths);
-        let looked = stage.preflight(&inputs, devices.first);
-        project.notes.extend(inputs.into_notes());
-        if let Err(invalid) = looked {
-            // A problem with a source is reported once, however many stages read it.
-            let wires = project.pipeline.nodes[planned.node].inputs.iter();
-            let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));
-            let source = about.find_map(|wire| match wire.from {
-                Origin::Source(source) => Some(source),
-                Origin::Output { .. } => None,
-            });
-            if source.is_none_or(|source| told.insert((source, invalid.message.clone()))) {
-                problems.push(project.pipeline.problem(planned.node, &invalid));
-            }
-        }
+        look(project, planned.node, &expected.results, devices.first, &mut told, &mut problems);
     }
     problems.into_result()?;
     let sizes = nodes.iter().map(|planned| input_bytes(project, planned.node));
@@ -79,15 +60,66 @@ pub fn preflight(project: &mut Project<'_>, expected: &Plan) -> Result<(), Stop>
     Ok(())
 }
 
+/// Has the stages of these nodes look at their inputs, as far as those are there; `results` has what is known of others.
+///
+/// # Errors
+/// All that they would stop at, at once.
+pub fn inspect(project: &mut Project<'_>, nodes: &[usize], results: &[Option<Entry>]) -> Result<(), Stop> {
+    let (mut problems, mut told) = (Problems::new(), BTreeSet::new());
+    for &node in nodes {
+        if matches!(project.pipeline.nodes[node].work, Work::Stage { .. }) {
+            let device = devices(project)?.first;
+            look(project, node, results, device, &mut told, &mut problems);
+        }
+    }
+    Ok(problems.into_result()?)
+}
+
+fn devices(project: &mut Project<'_>) -> Result<Devices, Stop> {
+    project.devices().map_err(|invalid| {
+        let help = invalid.help.unwrap_or_else(|| "choose another with `--device`".to_owned());
+        Stop::wrong(invalid.message, help)
+    })
+}
+
+/// A stage looks at its inputs. A problem with a source is reported once, however many stages read it: `told`.
+fn look(
+    project: &mut Project<'_>,
+    node: usize,
+    results: &[Option<Entry>],
+    device: Device,
+    told: &mut BTreeSet<(usize, String)>,
+    problems: &mut Problems,
+) {
+    let paths = available(project, node, results);
+    let Work::Stage { stage, .. } = &project.pipeline.nodes[node].work else { return };
+    let options = project.pipeline.nodes[node].options();
+    let inputs = Available::new(&paths).with_options(&options);
+    let looked = stage.preflight(&inputs, device);
+    project.notes.extend(inputs.into_notes());
+    if let Err(invalid) = looked {
+        let wires = project.pipeline.nodes[node].inputs.iter();
+        let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));
+        let source = about.find_map(|wire| match wire.from {
+            Origin::Source(source) => Some(source),
+            Origin::Output { .. } => None,
+        });
+        if source.is_none_or(|source| told.insert((source, invalid.message.clone()))) {
+            problems.push(project.pipeline.problem(node, &invalid));
+        }
+    }
+}
+
 /// Inputs that are there already: sources, and results that are in the cache.
-fn available(project: &mut Project<'_>, node: usize, expected: &Plan) -> BTreeMap<String, PathBuf> {
+fn available(project: &mut Project<'_>, node: usize, results: &[Option<Entry>]) -> BTreeMap<String, PathBuf> {
     let mut paths = BTreeMap::new();
     for wire in &project.pipeline.nodes[node].inputs {
         let path = project.input_path(wire);
         match &wire.from {
-            Origin::Source(_) => drop(paths.insert(wire.port.clone(), path)),
+            Origin::Source(source) if project.is_here(*source) => drop(paths.insert(wire.port.clone(), path)),
+            Origin::Source(_) => {}
             Origin::Output { node, output } => {
-                let Some(entry) = &expected.results[*node] else { continue };
+                let Some(entry) = &results[*node] else { continue };
                 let Some(stored) = entry.record.outputs.get(output) else { continue };
                 let right = artifact_state(&mut project.memo, &path, stored) == ArtifactState::Current;
                 paths.insert(wire.port.clone(), if right { path } else { entry.path(output, stored) });

@@ -69,6 +69,7 @@ impl Preparation<'_> {
             .iter()
             .map(|out| Ok((out.name.clone(), slot.output(&out.name, &file_name(&out.published))?)));
         let outputs = outputs.collect::<Result<_, StageError>>()?;
+        let options = item.options();
         let (id, seed) = (item.id.clone(), node_seed(item.seed, &item.family));
         let gpus: Vec<_> =
             self.gpus.iter().filter_map(|unit| project.capacity().gpu(*unit).cloned()).collect();
@@ -85,6 +86,7 @@ impl Preparation<'_> {
             task,
             root: project.pipeline.root.clone(),
             inputs: inputs.iter().map(|input| (input.port.clone(), input.path.clone())).collect(),
+            options,
             outputs,
             checkpoint: project.store.checkpoint(&slot.key()),
             seed,

@@ -8,14 +8,15 @@ use std::{
     thread,
 };
 
+use hub::Hub;
 use stage_contract::{Device, DeviceRequest, Devices, Invalid, Kind, Registry, Shape, StageError};
 
-use super::{capacity::Capacity, folder::ProjectFolder, stop::Stop};
+use super::{capacity::Capacity, folder::ProjectFolder, places, stop::Stop};
 use crate::{
     executor::{Executor, default_executor},
     fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
     lock::Lock,
-    pipeline::{Node, Origin, Out, Override, Pipeline, Wire, Work},
+    pipeline::{Node, Origin, Out, Override, Pipeline, Place, Source, Wire, Work},
     problem::Problems,
     store::{Entry, GcRoot, Store, Stored, write_atomic},
 };
@@ -51,6 +52,10 @@ pub struct Project<'r> {
     pub memo: Memo,
     /// What is worth saying, but no mistake: the device that `auto` took.
     pub notes: Vec<String>,
+    /// The hub, where a source lies on it.
+    pub hub: Option<Hub>,
+    /// Where each source is read, absolute: see [`places`].
+    pub(super) places: Vec<PathBuf>,
     /// Where stages are executed.
     pub executor: Arc<dyn Executor>,
     machine: MachineOptions,
@@ -93,20 +98,26 @@ impl<'r> Project<'r> {
         let memo = Memo::open(store.root());
         let (notes, devices, folder) = (Vec::new(), None, ProjectFolder::of(&pipeline.root));
         let executor = default_executor();
-        Ok(Self {
+        let is_remote = |source: &Source| matches!(source.at, Place::Hub(_));
+        let hub = if pipeline.sources.iter().any(is_remote) { Some(Hub::from_env()?) } else { None };
+        let mut project = Self {
             registry,
             pipeline,
             store,
             lock,
             memo,
             notes,
+            hub,
+            places: Vec::new(),
             executor,
             machine,
             devices,
             capacity: OnceCell::new(),
             folder,
             recheck: false,
-        })
+        };
+        project.locate();
+        Ok(project)
     }
 
     /// The devices, looked for at the first call: a run in which nothing executes needs none.
@@ -200,8 +211,9 @@ impl<'r> Project<'r> {
     /// When the file became unreadable meanwhile, or the disk refuses.
     pub fn save(&mut self) -> Result<(), StageError> {
         self.store.add_gc_root(&self.gc_root())?;
-        let known = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
-        self.lock.save(&known)
+        let nodes = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
+        let sources = self.pipeline.sources.iter().map(|source| source.id.as_str()).collect();
+        self.lock.save(&nodes, &sources)
     }
 
     /// A path as people type it.
@@ -220,12 +232,23 @@ impl<'r> Project<'r> {
     #[must_use]
     pub fn input_path(&self, wire: &Wire) -> PathBuf {
         match &wire.from {
-            Origin::Source(source) => self.pipeline.root.join(&self.pipeline.sources[*source].path),
+            Origin::Source(source) => self.places[*source].clone(),
             Origin::Output { node, output } => {
                 let out = self.pipeline.nodes[*node].outputs.iter().find(|out| out.name == *output);
                 out.map(|out| self.published(out)).unwrap_or_default()
             }
         }
+    }
+
+    /// Looks where sources are read, after the lock's commits changed.
+    pub(super) fn locate(&mut self) {
+        self.places = places::places(&self.pipeline, &self.lock, &self.store, self.hub.as_ref());
+    }
+
+    /// Whether a source can be read here: one of the hub may have to be downloaded first.
+    #[must_use]
+    pub fn is_here(&self, source: usize) -> bool {
+        places::is_here(&self.lock, &self.pipeline.sources[source], &self.places[source])
     }
 
     /// How a wire's origin is called in the pipeline file.
@@ -235,6 +258,14 @@ impl<'r> Project<'r> {
             Origin::Source(source) => format!("sources.{}", self.pipeline.sources[*source].id),
             Origin::Output { node, output } => format!("{}.{output}", self.pipeline.nodes[*node].id),
         }
+    }
+
+    /// How what a port of a node reads is called in the pipeline file.
+    #[must_use]
+    pub fn origin_of(&self, node: usize, port: &str) -> String {
+        let wires = &self.pipeline.nodes[node].inputs;
+        let wire = wires.iter().find(|wire| wire.port == port);
+        wire.map_or_else(|| format!("inputs.{port}"), |wire| self.origin(wire))
     }
 
     /// A node's fingerprint; `results` has what is known of the nodes before it.
@@ -309,6 +340,9 @@ impl<'r> Project<'r> {
         let path = self.input_path(wire);
         match &wire.from {
             Origin::Source(source) => {
+                if !self.is_here(*source) {
+                    return Ok(None);
+                }
                 let kind = self.pipeline.sources[*source].kind;
                 let seen = self.memo.observe(&path).map_err(|error| {
                     self.pipeline.problem(node, &unreadable(&error).at(wire.port.clone()))

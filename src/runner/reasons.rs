@@ -52,13 +52,15 @@ pub fn told(reasons: &[Reason]) -> Vec<String> {
     reasons.iter().map(ToString::to_string).collect()
 }
 
-/// What of the stage itself differs: `params.temperature 2.5 -> 3.0`. `code` has the parts before and now.
+/// What of the stage itself differs: `params.temperature 2.5 -> 3.0`. `code` has the parts before and now; `origin` names what a
+/// port reads.
 #[must_use]
 pub fn own_changes(
     before: &Locked,
     now: &Manifest,
     pipeline_seed: u64,
     code: (&Parts, &Parts),
+    origin: &dyn Fn(&str) -> String,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
     if before.uses != now.stage {
@@ -68,14 +70,13 @@ pub fn own_changes(
         reasons.push(format!("version {} -> {}", before.version, now.version));
     }
     let (old, new) = (flatten(&before.params), flatten(&params(&now.params)));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for name in names {
-        let said = |values: &BTreeMap<String, String>| {
-            values.get(name).cloned().unwrap_or_else(|| "unset".to_owned())
-        };
-        if old.get(name) != new.get(name) {
-            reasons.push(format!("params.{name} {} -> {}", said(&old), said(&new)));
-        }
+    reasons.extend(changes(&old, &new).into_iter().map(|change| format!("params.{change}")));
+    let ports: BTreeSet<&String> = before.options.keys().chain(now.options.keys()).collect();
+    for port in ports {
+        let old = before.options.get(port).map(flatten).unwrap_or_default();
+        let new = now.options.get(port).map(|options| flatten(&params(options))).unwrap_or_default();
+        let changed = changes(&old, &new);
+        reasons.extend(changed.into_iter().map(|change| format!("{}.{change}", origin(port))));
     }
     if now.seed.is_some()
         && let Some(seed) = before.seed
@@ -152,6 +153,16 @@ pub fn unrecorded_changes(before: Option<&Manifest>, now: &Manifest) -> Vec<Stri
         reasons.push(format!("key format {} -> {}", before.format, now.format));
     }
     reasons
+}
+
+/// `temperature 2.5 -> 3.0` for each name whose value differs.
+fn changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let said = |values: &BTreeMap<String, String>, name| {
+        values.get(name).cloned().unwrap_or_else(|| "unset".to_owned())
+    };
+    let differing = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
+    differing.map(|name| format!("{name} {} -> {}", said(old, name), said(new, name))).collect()
 }
 
 /// Every value by its dotted name. A list is one value: its places have no names.

@@ -10,7 +10,7 @@ use stage_contract::{Shape, StageError};
 
 use super::{
     Next, Plan, Project, Stop, failure::Failure, hydrate::Hydrate, lock_writer::LockWriter, plan,
-    prepare::Preparation, reasons,
+    prepare::Preparation, reasons, sources,
 };
 use crate::{
     executor::CancelToken,
@@ -44,6 +44,7 @@ pub fn rerun(
 ) -> Result<Comparison, Stop> {
     let _used = project.store.prepare()?;
     let wanted = project.pipeline.closure(&[node]);
+    sources::fetch(project, &wanted, cancel, watch)?;
     let plan = plan(project, &wanted, &BTreeSet::new())?;
     let id = project.pipeline.nodes[node].id.clone();
     let (fingerprint, recorded) = expect_comparable(project, node, &plan)?;
@@ -110,8 +111,13 @@ fn expect_comparable(
     let mut same_code = fingerprint.manifest.clone();
     same_code.code.clone_from(&locked.code);
     let parts = project.code_parts(node);
-    let differences =
-        reasons::own_changes(&locked, &same_code, project.pipeline.nodes[node].seed, (&parts, &parts));
+    let differences = reasons::own_changes(
+        &locked,
+        &same_code,
+        project.pipeline.nodes[node].seed,
+        (&parts, &parts),
+        &|port| project.origin_of(node, port),
+    );
     if let Some(first) = differences.first() {
         return Err(other(first.clone()));
     }

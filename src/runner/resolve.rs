@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, Project, Stop, plan, reasons};
+use super::{Plan, Project, Stop, places::pinned, plan, reasons};
 use crate::{
     fingerprint::file_name,
-    lock::{Conflict, Lock, Locked},
-    pipeline::Origin,
+    lock::{Conflict, Content, Lock, Locked, LockedSource},
+    pipeline::{Origin, Source},
 };
 
 /// What became of one stage.
@@ -28,7 +28,7 @@ pub enum Side {
 #[derive(Debug, Default)]
 pub struct Resolution {
     /// Its content.
-    pub stages: BTreeMap<String, Locked>,
+    pub content: Content,
     /// What became of each stage, in the order of work.
     pub sides: Vec<(String, Side)>,
 }
@@ -39,17 +39,37 @@ pub struct Resolution {
 /// When a source cannot be read.
 pub fn resolve(project: &mut Project<'_>, conflict: &Conflict) -> Result<Resolution, Stop> {
     let all: BTreeSet<usize> = (0..project.pipeline.nodes.len()).collect();
+    // Before the stages: what they read is the content of these commits.
+    let sources = sources(project, conflict);
+    for (id, locked) in &sources {
+        project.lock.record_source(id, locked.clone());
+    }
+    project.locate();
     let plan = plan(project, &all, &BTreeSet::new())?;
     let mut resolution = Resolution::default();
+    resolution.content.sources = sources;
     for node in all {
         let id = project.pipeline.nodes[node].id.clone();
-        let (locked, sides) = decide(project, node, conflict, &plan, &resolution.stages)?;
+        let (locked, sides) = decide(project, node, conflict, &plan, &resolution.content.stages)?;
         if let Some(locked) = locked {
-            resolution.stages.insert(id.clone(), locked);
+            resolution.content.stages.insert(id.clone(), locked);
         }
         resolution.sides.push((id, sides));
     }
     Ok(resolution)
+}
+
+/// Of each source of the hub the commit that fits what the pipeline file asks for; where both do, the one that a side
+/// moved to, and this branch's where both moved.
+fn sources(project: &Project<'_>, conflict: &Conflict) -> BTreeMap<String, LockedSource> {
+    let decide = |source: &Source| {
+        let of = |lock: &Lock| pinned(lock, source).and_then(|_| lock.source(&source.id).cloned());
+        let (ours, theirs) = (of(&conflict.ours), of(&conflict.theirs));
+        let base = conflict.base.as_ref().and_then(of);
+        let chosen = if ours == base { theirs.or(ours) } else { ours.or(theirs) };
+        Some((source.id.clone(), chosen?))
+    };
+    project.pipeline.sources.iter().filter_map(decide).collect()
 }
 
 fn decide(
@@ -103,7 +123,11 @@ fn fits(
         return Ok(key == side.key);
     }
     let (seed, parts) = (project.pipeline.nodes[node].seed, project.code_parts(node));
-    if !reasons::own_changes(side, &fingerprint.manifest, seed, (&parts, &parts)).is_empty() {
+    if !reasons::own_changes(side, &fingerprint.manifest, seed, (&parts, &parts), &|port| {
+        project.origin_of(node, port)
+    })
+    .is_empty()
+    {
         return Ok(false);
     }
     let wires = &project.pipeline.nodes[node].inputs;

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::{
     Next, Project, RunOptions, Stop, destinations::claim_destinations, plan::plan, preflight::preflight,
-    run_loop::RunLoop,
+    run_loop::RunLoop, sources,
 };
 use crate::{
     executor::CancelToken,
@@ -37,6 +37,9 @@ pub fn run(
         return Err(Stop::wrong(message, "rename it, or reach it by a link with another name"));
     }
     let used = project.store.prepare();
+    if used.is_ok() {
+        sources::fetch(project, &options.wanted, cancel, watch)?;
+    }
     let plan = plan(project, &options.wanted, &options.forced)?;
     // With nothing to do, a cache that cannot be written is as good as any.
     let _used = match used {

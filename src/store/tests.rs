@@ -26,6 +26,7 @@ fn manifest() -> Manifest {
         code: None,
         params: json!({"run": "true"}),
         inputs: BTreeMap::new(),
+        options: BTreeMap::new(),
         outputs: BTreeMap::new(),
         seed: None,
         machine: None,

@@ -63,6 +63,10 @@ impl<O: Write, E: Write> Watch for Lines<O, E> {
         self.out.trouble.take()
     }
 
+    fn fetched(&mut self, source: &str) {
+        self.executing.remove(source);
+    }
+
     fn note(&mut self, text: &str) {
         put(&mut self.err, &format!("note: {text}"));
     }

@@ -97,6 +97,16 @@ impl Watch for Terminal {
         }
     }
 
+    fn fetching(&mut self, source: &str) {
+        self.started(source, &["its files come from the hub".to_owned()]);
+    }
+
+    fn fetched(&mut self, source: &str) {
+        if let Some((bar, _)) = self.bars.remove(source) {
+            bar.finish_and_clear();
+        }
+    }
+
     fn note(&mut self, text: &str) {
         self.tell(&format!("note: {text}"));
     }

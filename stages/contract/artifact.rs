@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::StageError;
@@ -47,6 +48,15 @@ pub trait Artifact: Sized {
     /// When the file or folder is unreadable or malformed; the message names file and line.
     fn load(path: &Path) -> Result<Self, StageError>;
 
+    /// Reads it whole, as the options say that `pipeline.toml` writes at its source ([`given`] reads them); null where it
+    /// writes none. `note` takes what is worth saying and stops nothing.
+    ///
+    /// # Errors
+    /// As [`Artifact::load`].
+    fn read(path: &Path, _options: &Value, _note: &dyn Fn(String)) -> Result<Self, StageError> {
+        Self::load(path)
+    }
+
     /// Writes it whole to `path`, which does not exist yet (its parent does). Equal values give equal bytes.
     ///
     /// # Errors
@@ -58,4 +68,15 @@ pub trait Artifact: Sized {
     fn schema() -> Option<Value> {
         None
     }
+}
+
+/// The options of a source, as [`Artifact::read`] gets them; the defaults where none are written.
+///
+/// # Errors
+/// When they are others than the kind's form has (`Registry::options`): the runner checked them against that.
+pub fn given<O: DeserializeOwned + Default>(options: &Value) -> Result<O, StageError> {
+    if options.is_null() {
+        return Ok(O::default());
+    }
+    O::deserialize(options).map_err(|e| StageError::because("cannot understand the options of the source", e))
 }

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{Artifact, Device, Event, Further, Input, Optional, Output, Sink, Spec, StageError};
 
 /// A stage's only access to the outside: typed inputs and outputs, seed, device, progress, metrics, a folder for
@@ -13,6 +15,8 @@ use crate::{Artifact, Device, Event, Further, Input, Optional, Output, Sink, Spe
 pub struct Context<'a> {
     /// Wired inputs by port name.
     pub inputs: &'a BTreeMap<String, PathBuf>,
+    /// What `pipeline.toml` writes at the source of an input, by port name; nothing where it writes nothing.
+    pub options: &'a BTreeMap<String, Value>,
     /// Where each output goes, by port name. The paths do not exist yet; their parents do.
     pub outputs: &'a BTreeMap<String, PathBuf>,
     /// Where this node may keep what lets it resume: bound to its key, removed after success.
@@ -41,7 +45,7 @@ impl Context<'_> {
     /// # Errors
     /// When it is unreadable or malformed.
     pub fn read<A: Artifact>(&self, input: &Input<A>) -> Result<A, StageError> {
-        A::load(self.input(input)?)
+        self.load(input.name(), self.input(input)?)
     }
 
     /// Reads an optional input, when it is wired.
@@ -49,7 +53,7 @@ impl Context<'_> {
     /// # Errors
     /// When it is wired and unreadable or malformed.
     pub fn read_optional<A: Artifact>(&self, input: &Optional<A>) -> Result<Option<A>, StageError> {
-        self.inputs.get(input.name()).map(|path| A::load(path)).transpose()
+        self.inputs.get(input.name()).map(|path| self.load(input.name(), path)).transpose()
     }
 
     /// Reads all of the further inputs, by name, in its order; `spec` is the stage's.
@@ -61,8 +65,18 @@ impl Context<'_> {
         spec: &Spec,
         _: &Further<A>,
     ) -> Result<Vec<(String, A)>, StageError> {
-        let read = |(name, path): (&str, &Path)| Ok((name.to_owned(), A::load(path)?));
+        let read = |(name, path): (&str, &Path)| Ok((name.to_owned(), self.load(name, path)?));
         spec.among(self.inputs).map(read).collect()
+    }
+
+    fn load<A: Artifact>(&self, name: &str, path: &Path) -> Result<A, StageError> {
+        A::read(path, self.options(name), &|note| self.show(note))
+    }
+
+    /// The options of an input, by its name, for what is better read piece by piece; null where none are written.
+    #[must_use]
+    pub fn options(&self, name: &str) -> &Value {
+        self.options.get(name).unwrap_or(&Value::Null)
     }
 
     /// Where an input lies, for what is better read piece by piece.

@@ -20,13 +20,13 @@ mod template;
 pub mod testing;
 mod tool;
 
-pub use artifact::{Artifact, Kind, Shape};
+pub use artifact::{Artifact, Kind, Shape, given};
 pub use context::{Clock, Context, Progress};
 pub use device::{Backend, Device, DeviceRequest, Devices};
 pub use error::{Invalid, StageError};
 pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};
-pub use registry::{AnyStage, BadParameter, Build, Code, Look, Registry, StageKind};
+pub use registry::{AnyStage, BadParameter, Build, Code, Form, Look, Needed, Registry, StageKind};
 pub use spec::Spec;
 pub use stage::{Available, Stage};
 pub use template::{Embedded, Given, Template};

@@ -1,5 +1,7 @@
 use std::{path::Path, sync::Arc};
 
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -60,39 +62,55 @@ pub struct BadParameter {
     pub message: String,
 }
 
+/// What a table of the pipeline file may say: the parameters of a stage, the options of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// JSON schema: names, types, defaults and documentation.
+    pub schema: fn() -> Value,
+    /// The same values with all defaults filled in; stops at the first that does not fit.
+    pub fill: fn(Value) -> Result<Value, BadParameter>,
+}
+
+impl Form {
+    /// Of a struct with `#[serde(default, deny_unknown_fields)]`.
+    #[must_use]
+    pub const fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Self {
+        Self {
+            schema: || schemars::schema_for!(T).to_value(),
+            fill: |value| Ok(serde_json::to_value(parse::<T>(value)?).unwrap_or(Value::Null)),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(value: Value) -> Result<T, BadParameter> {
+    serde_path_to_error::deserialize(value).map_err(|error| BadParameter {
+        path: error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+                serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+                serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+            })
+            .collect(),
+        message: error.inner().to_string(),
+    })
+}
+
 /// One kind of stage that this binary can execute.
 #[derive(Clone, Copy)]
 pub struct StageKind {
     /// What it declares.
     pub spec: Spec,
-    /// JSON schema of its parameters: names, types, defaults and documentation.
-    pub schema: fn() -> Value,
+    /// Its parameters.
+    pub form: Form,
     /// Parameters as JSON to the stage; stops at the first that does not fit.
     pub parse: fn(Value) -> Result<Box<dyn AnyStage>, BadParameter>,
 }
 
 impl StageKind {
     fn of<S: Stage>() -> Self {
-        Self {
-            spec: S::SPEC,
-            schema: || schemars::schema_for!(S).to_value(),
-            parse: |value| match serde_path_to_error::deserialize::<_, S>(value) {
-                Ok(stage) => Ok(Box::new(stage)),
-                Err(error) => Err(BadParameter {
-                    path: error
-                        .path()
-                        .iter()
-                        .filter_map(|segment| match segment {
-                            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
-                            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
-                            serde_path_to_error::Segment::Enum { .. }
-                            | serde_path_to_error::Segment::Unknown => None,
-                        })
-                        .collect(),
-                    message: error.inner().to_string(),
-                }),
-            },
-        }
+        Self { spec: S::SPEC, form: Form::of::<S>(), parse: |value| Ok(Box::new(parse::<S>(value)?)) }
     }
 }
 
@@ -130,11 +148,17 @@ impl Build {
 /// See [`Build::device`].
 pub type FindDevice = fn(DeviceRequest) -> Result<(Devices, Option<String>), Invalid>;
 
-/// Looks at a source before it is used, as far as that is quick.
+/// Looks at a source before it is used, as far as that is quick; with its options, as [`Artifact::read`] gets them.
 ///
 /// # Errors
 /// Why no stage could use it.
-pub type Look = fn(&Path) -> Result<(), Invalid>;
+pub type Look = fn(&Path, &Value) -> Result<(), Invalid>;
+
+/// Which files of a repository a source of this kind needs, from the names of all: a name may have folders in it.
+///
+/// # Errors
+/// What the repository lacks.
+pub type Needed = fn(&[String]) -> Result<Vec<String>, Invalid>;
 
 /// Reads an output and says what a page shows of it.
 type View = Arc<dyn Fn(&Path) -> Result<Vec<Section>, StageError> + Send + Sync>;
@@ -147,6 +171,8 @@ pub struct Registry {
     stages: Vec<StageKind>,
     elsewhere: Option<&'static str>,
     sources: Vec<(Kind, Look)>,
+    options: Vec<(Kind, Form)>,
+    files: Vec<(Kind, Needed)>,
     views: Vec<(Kind, View)>,
     tools: Vec<Tool>,
     template: Option<Template>,
@@ -161,6 +187,8 @@ impl Registry {
             stages: Vec::new(),
             elsewhere: None,
             sources: Vec::new(),
+            options: Vec::new(),
+            files: Vec::new(),
             views: Vec::new(),
             tools: Vec::new(),
             template: None,
@@ -201,8 +229,38 @@ impl Registry {
     ///
     /// # Errors
     /// Why no stage could use it.
-    pub fn look(&self, kind: Kind, path: &Path) -> Result<(), Invalid> {
-        self.sources.iter().filter(|(known, _)| *known == kind).try_for_each(|(_, look)| look(path))
+    pub fn look(&self, kind: Kind, path: &Path, options: &Value) -> Result<(), Invalid> {
+        self.sources.iter().filter(|(known, _)| *known == kind).try_for_each(|(_, look)| look(path, options))
+    }
+
+    /// Says what `pipeline.toml` may write at a source of this kind, beside where it lies: `O` has
+    /// `#[serde(default, deny_unknown_fields)]`. Only what is written there counts for results.
+    #[must_use]
+    pub fn options<O: Serialize + DeserializeOwned + JsonSchema>(mut self, kind: Kind) -> Self {
+        self.options.push((kind, Form::of::<O>()));
+        self
+    }
+
+    /// The options of a source of this kind, where it has some.
+    #[must_use]
+    pub fn options_of(&self, kind: Kind) -> Option<&Form> {
+        self.options.iter().find(|(known, _)| *known == kind).map(|(_, form)| form)
+    }
+
+    /// Says which files of a repository of the hub a source of this kind needs; all when nothing is said.
+    #[must_use]
+    pub fn files(mut self, kind: Kind, needed: Needed) -> Self {
+        self.files.push((kind, needed));
+        self
+    }
+
+    /// Which files of a repository a source of this kind needs.
+    ///
+    /// # Errors
+    /// What the repository lacks.
+    pub fn needed(&self, kind: Kind, files: &[String]) -> Result<Vec<String>, Invalid> {
+        let known = self.files.iter().find(|(known, _)| *known == kind);
+        known.map_or_else(|| Ok(files.to_vec()), |(_, needed)| needed(files))
     }
 
     /// What a page shows of an output, in the order of registration; nothing of a kind of which nothing was said.
@@ -222,6 +280,8 @@ impl Registry {
     pub fn kinds(&self) -> Vec<Kind> {
         let ports = self.stages.iter().flat_map(|kind| kind.spec.inputs.iter().chain(kind.spec.outputs));
         let said = self.sources.iter().map(|(kind, _)| *kind).chain(self.views.iter().map(|(kind, _)| *kind));
+        let said = said.chain(self.options.iter().map(|(kind, _)| *kind));
+        let said = said.chain(self.files.iter().map(|(kind, _)| *kind));
         let mut kinds = vec![Kind::FILE, Kind::FOLDER];
         for kind in ports.map(|port| port.kind).chain(said) {
             if kinds.iter().all(|known| known.name != kind.name) {

@@ -6,6 +6,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{Artifact, Context, Device, Further, Input, Invalid, Optional, Spec, StageError};
 
@@ -54,6 +55,7 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sy
 #[derive(Debug)]
 pub struct Available<'a> {
     paths: &'a BTreeMap<String, PathBuf>,
+    options: Option<&'a BTreeMap<String, Value>>,
     notes: RefCell<Vec<String>>,
 }
 
@@ -61,7 +63,19 @@ impl<'a> Available<'a> {
     /// For the runner: port name to path, for those that exist.
     #[must_use]
     pub fn new(paths: &'a BTreeMap<String, PathBuf>) -> Self {
-        Self { paths, notes: RefCell::default() }
+        Self { paths, options: None, notes: RefCell::default() }
+    }
+
+    /// For the runner: what is written at their sources, by port name.
+    #[must_use]
+    pub fn with_options(self, options: &'a BTreeMap<String, Value>) -> Self {
+        Self { options: Some(options), ..self }
+    }
+
+    /// The options of an input, by its name, as [`Context::options`] has them.
+    #[must_use]
+    pub fn options(&self, name: &str) -> &'a Value {
+        self.options.and_then(|options| options.get(name)).unwrap_or(&Value::Null)
     }
 
     /// Says something that stops nothing, and that is better known before the work than after it.

@@ -6,6 +6,8 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
+use serde_json::Value;
+
 use crate::{Context, Device, Event, Sink};
 
 /// Hears nothing.
@@ -21,9 +23,11 @@ impl Sink for Quiet {
 #[must_use]
 pub fn context() -> Context<'static> {
     static NOTHING: BTreeMap<String, PathBuf> = BTreeMap::new();
+    static UNSAID: BTreeMap<String, Value> = BTreeMap::new();
     static GO_ON: AtomicBool = AtomicBool::new(false);
     Context {
         inputs: &NOTHING,
+        options: &UNSAID,
         outputs: &NOTHING,
         checkpoint: Path::new("unused"),
         seed: 1,

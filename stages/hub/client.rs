@@ -61,7 +61,9 @@ impl fmt::Display for Unreachable {
 
 impl Error for Unreachable {}
 
-pub(crate) fn is_unreachable(error: &StageError) -> bool {
+/// Whether an error says that the hub or the network is not there, and nothing of what was asked for.
+#[must_use]
+pub fn is_unreachable(error: &StageError) -> bool {
     error.source().is_some_and(<dyn Error>::is::<Unreachable>)
 }
 

@@ -16,6 +16,7 @@ mod listener;
 mod listing;
 mod name;
 mod pin;
+mod question;
 mod refusal;
 mod settings;
 #[cfg(feature = "testing")]
@@ -35,6 +36,8 @@ pub use pin::Pin;
 pub use settings::Settings;
 
 use client::Client;
+
+pub use client::is_unreachable;
 
 /// The hub, and the cache of what came from it.
 pub struct Hub {
@@ -80,7 +83,7 @@ impl Hub {
                 .help("unset HF_HUB_OFFLINE, or copy that cache from another machine, or use a `path`")
             });
         }
-        match listing::ask(&self.client, name, listener) {
+        match self.ask(name, listener) {
             Err(error) if client::is_unreachable(&error) => match cached()? {
                 Some(listing) => {
                     listener.note(&format!(
@@ -93,6 +96,19 @@ impl Hub {
             },
             listed => listed,
         }
+    }
+
+    /// The commit that a revision is now, as the hub itself says.
+    ///
+    /// # Errors
+    /// As [`Hub::list`], and when the hub cannot be asked.
+    pub fn ask(&self, name: &Name, listener: &dyn Listener) -> Result<Listing, StageError> {
+        if self.settings.offline {
+            return Err(
+                StageError::new("the hub is not asked: HF_HUB_OFFLINE is set").help("unset HF_HUB_OFFLINE")
+            );
+        }
+        question::ask(&self.client, name, listener)
     }
 
     /// The files that are not in the cache.

@@ -1,4 +1,9 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
+
+use crate::name::{Name, is_hash};
 
 /// A commit, and what each needed file is at it: what no later request can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +19,38 @@ pub struct Pin {
 }
 
 impl Pin {
+    /// Of what was written down: its parts become paths of this machine.
+    ///
+    /// # Errors
+    /// Which part cannot be one, as a fragment.
+    pub fn new(
+        repo: &str,
+        revision: &str,
+        commit: &str,
+        files: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let Name { repo, revision } = Name::new(repo, revision)?;
+        if !is_hash(commit, 40) {
+            return Err(format!("`{commit}` is no commit"));
+        }
+        match files.iter().find(|(file, hash)| !is_file(file, hash)) {
+            Some((file, hash)) => {
+                Err(format!("`{file}` cannot be a file of a repository with the hash `{hash}`"))
+            }
+            None => Ok(Self { repo, revision, commit: commit.to_owned(), files: files.clone() }),
+        }
+    }
+
     /// As people call it.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}@{}", self.repo, &self.commit[..self.commit.len().min(12)])
     }
+}
+
+/// Whether a name stays in its folder, and a hash is one.
+pub(crate) fn is_file(name: &str, hash: &str) -> bool {
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    let inside = !name.is_empty() && !name.ends_with('/') && Path::new(name).components().all(plain);
+    inside && (is_hash(hash, 40) || is_hash(hash, 64))
 }

@@ -17,6 +17,29 @@ pub fn registry() -> Registry {
         .stage::<Distill>()
         .stage::<Summarise>()
         .stage::<Compare>()
+        .options::<Reading>(Text::KIND)
+}
+
+/// What one sentence is.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Unit {
+    /// A line.
+    #[default]
+    Line,
+    /// A file.
+    Document,
+}
+
+/// How text is read.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Reading {
+    /// What one sentence is.
+    unit: Unit,
+    /// So many lines may be unreadable.
+    #[schemars(range(max = 100))]
+    errors: u32,
 }
 
 macro_rules! artifacts {

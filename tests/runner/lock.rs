@@ -9,7 +9,7 @@ use std::{
 
 use ner_pipe::{
     fingerprint::Digest,
-    lock::{Lock, Locked},
+    lock::{Content, Lock, Locked},
 };
 use serde_json::json;
 
@@ -87,6 +87,7 @@ fn locked(name: &str, version: u32) -> Locked {
         seed: Some(42),
         inputs: [("train".to_owned(), digest("train")), ("dev".to_owned(), Digest::of(b"dev"))].into(),
         outputs: [("model".to_owned(), digest("model"))].into(),
+        options: BTreeMap::new(),
         metrics: [("dev.f1".to_owned(), f64::from(version) / 8.0)].into(),
         params: ner_pipe::lock::params(&json!({"a": version, "layers": [1, 2], "z": version})),
     }
@@ -99,7 +100,8 @@ fn stages(of: &[(&str, u32)]) -> BTreeMap<String, Locked> {
 /// Merges three locks line by line, as git does, and gives what comes out; none for a conflict.
 fn merge(folder: &Path, base: &[(&str, u32)], ours: &[(&str, u32)], theirs: &[(&str, u32)]) -> Option<Lock> {
     for (file, content) in [("base", base), ("ours", ours), ("theirs", theirs)] {
-        Lock::write(&folder.join(file), &stages(content)).expect("writes");
+        Lock::write(&folder.join(file), &Content { stages: stages(content), ..Content::default() })
+            .expect("writes");
     }
     let merged = git(folder, &["merge-file", "-p", "ours", "base", "theirs"]);
     let text = String::from_utf8(merged.stdout).expect("is UTF-8");

@@ -105,6 +105,8 @@ impl Project {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program();
         command.args(arguments).current_dir(self.dir.path()).env_remove("RUST_LOG").stdin(Stdio::null());
+        // Nobody asks the real hub.
+        command.env("HF_HOME", self.path("home")).env("HF_HUB_OFFLINE", "1").env("NO_PROXY", "127.0.0.1");
         command
     }
 

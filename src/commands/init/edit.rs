@@ -2,6 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
+use hub::Name;
 use toml::{Spanned, de::DeValue};
 
 use crate::{manifest::Manifest, pipeline::DEFAULT_FILE, problem::Text};
@@ -15,6 +16,20 @@ pub(super) fn with_path(content: &str, source: &str, path: &Path) -> String {
     });
     let quoted = toml::Value::String(path.to_string_lossy().into_owned()).to_string();
     span.map_or_else(|| content.to_owned(), |span| replaced(content, span, &quoted))
+}
+
+/// The pipeline file with a repository of the hub in the place of a source's path.
+pub(super) fn with_hub(content: &str, source: &str, name: &Name) -> String {
+    let text = Text::new(DEFAULT_FILE, content);
+    let span = Manifest::parse(&text).ok().and_then(|manifest| {
+        let source = manifest.table.get("sources")?.get_ref().get(source)?.get_ref();
+        entries(source).find(|(key, ..)| *key == "path").map(|(_, span, _)| span)
+    });
+    let mut hub = format!("hub = \"{}\"", name.repo);
+    if name.revision != Name::MAIN {
+        hub = format!("{hub}, revision = \"{}\"", name.revision);
+    }
+    span.map_or_else(|| content.to_owned(), |span| replaced(content, span, &hub))
 }
 
 /// The pipeline file without a source, and without the inputs that read it.
@@ -75,6 +90,22 @@ fn removed(content: &str, mut span: Range<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_takes_the_place_of_a_path() {
+        let with = |name: &str| {
+            with_hub(
+                "[sources]\na = { path = \"p\", kind = \"k\" } # mine\n",
+                "a",
+                &name.parse().expect("a name"),
+            )
+        };
+        assert_eq!(with("o/n"), "[sources]\na = { hub = \"o/n\", kind = \"k\" } # mine\n");
+        assert_eq!(
+            with("o/n@v1"),
+            "[sources]\na = { hub = \"o/n\", revision = \"v1\", kind = \"k\" } # mine\n"
+        );
+    }
 
     #[test]
     fn an_entry_leaves_with_its_comma() {

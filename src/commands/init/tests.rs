@@ -16,7 +16,8 @@ const TEMPLATE: Template = Template {
             "[sources]\ntext = { path = \"data/text\", kind = \"file\" }\n\
              toy = { path = \"data/toy\", kind = \"folder\" }\n\
              more = { path = \"data/more\", kind = \"file\" }\n\
-             [stage.a]\ninputs = { a = \"sources.toy\", more = \"sources.more\" }\n",
+             [stage.a]\nuse = \"command\"\ninputs = { a = \"sources.toy\", more = \"sources.more\" }\n\
+             outputs = { out = \"out/a\" }\nparams = { run = \"ls {a} > {out}\" }\n",
         ),
         ("configs/b.toml", ""),
     ],
@@ -41,7 +42,7 @@ fn folders() -> (TempDir, TempDir) {
 
 /// Refuses a toy without its wheel.
 fn registry() -> Registry {
-    crate::without_ml().template(TEMPLATE).source(Kind::FOLDER, |folder| {
+    crate::without_ml().template(TEMPLATE).source(Kind::FOLDER, |folder, _| {
         if folder.join("wheel").is_file() {
             return Ok(());
         }

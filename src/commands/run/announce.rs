@@ -9,7 +9,9 @@ use super::super::{
     output::{emit, wrapped},
 };
 use crate::{
-    runner::{Next, PlannedNode, Project, RunOptions, Stop, plan, preflight, told},
+    runner::{
+        Download, Next, PlannedNode, Project, RunOptions, Stop, Unheard, downloads, plan, preflight, told,
+    },
     store::{Entry, Record},
     watch::{Format, duration, size, tell},
 };
@@ -58,6 +60,7 @@ pub(super) fn announce(
     options: &RunOptions,
     format: Format,
 ) -> Result<Exit, Stop> {
+    let downloads = downloads(project, &options.wanted, &Unheard)?;
     let plan = plan(project, &options.wanted, &options.forced)?;
     preflight(project, &plan)?;
     emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
@@ -73,11 +76,36 @@ pub(super) fn announce(
         })
         .collect();
     let lines = match format {
-        Format::Json => as_json(project, &plan, &costs),
-        Format::Text => wrapped(text(project, &plan, &costs)),
+        Format::Json => {
+            [downloads.iter().map(download_json).collect(), as_json(project, &plan, &costs)].concat()
+        }
+        Format::Text => {
+            wrapped([downloads.iter().map(said).collect(), text(project, &plan, &costs)].concat())
+        }
     };
     emit(&mut io::stdout(), lines)?;
     Ok(Exit::Ok)
+}
+
+/// What a run would get of a source of the hub.
+fn said(download: &Download) -> String {
+    let Download { source, name, commit, files, bytes } = download;
+    let what = match (files.len(), bytes) {
+        (0, _) => "take it from the hub's cache".to_owned(),
+        (count, None) => format!("download {count} files"),
+        (count, Some(bytes)) => format!("download {count} files, {}", size(*bytes)),
+    };
+    format!("sources.{source}  {name}, commit {commit}: {what}")
+}
+
+fn download_json(download: &Download) -> String {
+    let Download { source, name, commit, files, bytes } = download;
+    let (hub, revision) = (&name.repo, &name.revision);
+    json!({
+        "event": "download", "source": source, "hub": hub, "revision": revision, "commit": commit,
+        "files": files, "bytes": bytes,
+    })
+    .to_string()
 }
 
 /// Stages of which nothing is known that are named; of more their number is said.

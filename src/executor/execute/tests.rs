@@ -67,6 +67,7 @@ fn play(
         task: Task::Command { run: "true".to_owned() },
         root: folder.path().to_owned(),
         inputs: BTreeMap::new(),
+        options: BTreeMap::new(),
         outputs: BTreeMap::new(),
         checkpoint: folder.path().join("checkpoint"),
         seed: 0,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use burn::tensor::Device;
+use serde_json::Value;
 use stage_contract::{Artifact, Invalid, Kind, Shape, StageError};
 
 use crate::{
@@ -122,7 +123,7 @@ pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
 ///
 /// # Errors
 /// As [`outside`].
-pub fn look(folder: &Path) -> Result<(), Invalid> {
+pub fn look(folder: &Path, _options: &Value) -> Result<(), Invalid> {
     outside(folder).map(drop).map_err(|e| Invalid::of(&e))
 }
 

@@ -18,6 +18,7 @@ mod walk;
 
 use std::path::Path;
 
+use serde_json::Value;
 use stage_contract::{Artifact, Invalid};
 
 pub use self::{
@@ -33,7 +34,7 @@ pub use self::{
 /// Looks at text or gold before it is used: it is read whole.
 ///
 /// # Errors
-/// As its [`Artifact::load`].
-pub fn look<A: Artifact>(path: &Path) -> Result<(), Invalid> {
-    A::load(path).map(drop).map_err(|e| Invalid::of(&e))
+/// As its [`Artifact::read`].
+pub fn look<A: Artifact>(path: &Path, options: &Value) -> Result<(), Invalid> {
+    A::read(path, options, &|_| {}).map(drop).map_err(|e| Invalid::of(&e))
 }

@@ -1,0 +1,203 @@
+//! Sources that lie on the hub: which commit they are, whether their files are here, and where stages read them.
+//!
+//! The lock keeps the commit and the names and hashes of the files, so that a run asks the hub once and a later one, here
+//! or elsewhere, takes the same. The files lie in the hub's own cache; what a stage reads is a folder of links to those
+//! that its kind needs.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    path::{self, Path},
+};
+
+use hub::{Listener, Name, Pin};
+use stage_contract::{Event, StageError};
+
+use super::{
+    Project,
+    places::{link_name, pinned},
+};
+use crate::{
+    executor::CancelToken,
+    lock::LockedSource,
+    pipeline::{Origin, Place},
+    watch::Watch,
+};
+
+/// The sources of the hub that these nodes read.
+pub fn remote_sources(project: &Project<'_>, wanted: &BTreeSet<usize>) -> Vec<usize> {
+    let wires = wanted.iter().flat_map(|&node| &project.pipeline.nodes[node].inputs);
+    let sources = wires.filter_map(|wire| match wire.from {
+        Origin::Source(source) => Some(source),
+        Origin::Output { .. } => None,
+    });
+    let is_remote = |source: &usize| matches!(project.pipeline.sources[*source].at, Place::Hub(_));
+    sources.filter(is_remote).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Has all files here that these nodes need of the hub; what has no commit yet gets one, in the lock. Without a request
+/// where nothing is missing. The cache was prepared.
+///
+/// # Errors
+/// What keeps a file from coming, whole and as it was.
+pub(super) fn fetch(
+    project: &mut Project<'_>,
+    wanted: &BTreeSet<usize>,
+    cancel: &CancelToken,
+    watch: &mut dyn Watch,
+) -> Result<(), StageError> {
+    for source in remote_sources(project, wanted) {
+        let item = &project.pipeline.sources[source];
+        let Place::Hub(name) = &item.at else { continue };
+        let id = format!("sources.{}", item.id);
+        let told = Told { id: &id, cancel, watch: RefCell::new(watch) };
+        let pin = if let Some(pin) = pinned(&project.lock, item) {
+            pin
+        } else {
+            let pin = pin(project, source, false, &told)?;
+            let lock = project.pipeline.lock.display();
+            told.note(&format!("{name} is commit {}, and {lock} keeps it", pin.commit));
+            record(project, source, &pin)?;
+            pin
+        };
+        let Some(hub) = &project.hub else { continue };
+        let is_missing = !hub.missing(&pin)?.is_empty();
+        if is_missing {
+            told.watch.borrow_mut().fetching(&id);
+        }
+        let came = hub.download(&pin, &told);
+        if is_missing {
+            told.watch.borrow_mut().fetched(&id);
+        }
+        let snapshot = path::absolute(came?);
+        let snapshot = snapshot.map_err(|e| StageError::because("cannot tell the working folder", e))?;
+        let links = pin.files.keys().map(|file| (Path::new(file), snapshot.join(file)));
+        let place = project.store.link(&link_name(hub, &pin), links)?;
+        project.memo.forget(&place);
+    }
+    project.locate();
+    Ok(())
+}
+
+/// What the revision is now, as the hub says; without the network as its cache knows, unless only the hub will do.
+///
+/// # Errors
+/// When neither can tell, or the repository lacks what the kind needs.
+pub fn pin(
+    project: &Project<'_>,
+    source: usize,
+    only_hub: bool,
+    listener: &dyn Listener,
+) -> Result<Pin, StageError> {
+    let item = &project.pipeline.sources[source];
+    let (Place::Hub(name), Some(hub)) = (&item.at, &project.hub) else {
+        return Err(StageError::new(format!("sources.{} does not lie on the hub", item.id)));
+    };
+    let needed = |files: &[String]| project.registry.needed(item.kind, files);
+    let listing = if only_hub { hub.ask(name, listener) } else { hub.list(name, listener) };
+    let pin = listing.and_then(|listing| listing.pin(name, &needed));
+    pin.map_err(|error| StageError::because(format!("sources.{} cannot be used", item.id), error))
+}
+
+/// Writes the commit of a source into the lock.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn record(project: &mut Project<'_>, source: usize, pin: &Pin) -> Result<(), StageError> {
+    if let Some(hub) = &project.hub {
+        hub.remember(pin)?;
+    }
+    let item = &project.pipeline.sources[source];
+    project.lock.record_source(&item.id, LockedSource::new(pin, item.kind.name));
+    let held = project.store.publish_lock()?;
+    project.save()?;
+    drop(held);
+    Ok(())
+}
+
+/// What a run would have to get, or take from the hub's cache.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// The source's id.
+    pub source: String,
+    /// As the file has it.
+    pub name: Name,
+    /// The commit it would be.
+    pub commit: String,
+    /// The files that are not here.
+    pub files: Vec<String>,
+    /// Their bytes together, where the hub could be asked.
+    pub bytes: Option<u64>,
+}
+
+/// Looks what [`fetch`] would do for what is not here; writes nothing.
+///
+/// # Errors
+/// Why it could not be done.
+pub fn downloads(
+    project: &Project<'_>,
+    wanted: &BTreeSet<usize>,
+    listener: &dyn Listener,
+) -> Result<Vec<Download>, StageError> {
+    let mut found = Vec::new();
+    for source in remote_sources(project, wanted) {
+        let item = &project.pipeline.sources[source];
+        let (Place::Hub(name), Some(hub)) = (&item.at, &project.hub) else { continue };
+        if project.is_here(source) {
+            continue;
+        }
+        let pin = match pinned(&project.lock, item) {
+            Some(pin) => pin,
+            None => pin(project, source, false, listener)?,
+        };
+        let missing = hub.missing(&pin)?;
+        let at = Name { repo: pin.repo.clone(), revision: pin.commit.clone() };
+        // Only a size: a hub that does not answer is met by the run.
+        let bytes = if missing.is_empty() {
+            Some(0)
+        } else {
+            hub.list(&at, listener).ok().map(|all| all.bytes(&missing))
+        };
+        found.push(Download {
+            source: item.id.clone(),
+            name: name.clone(),
+            commit: pin.commit.clone(),
+            files: missing.into_iter().map(str::to_owned).collect(),
+            bytes,
+        });
+    }
+    Ok(found)
+}
+
+/// Hands on what the hub says.
+struct Told<'a, 'w> {
+    id: &'a str,
+    cancel: &'a CancelToken,
+    watch: RefCell<&'w mut dyn Watch>,
+}
+
+impl Listener for Told<'_, '_> {
+    fn note(&self, text: &str) {
+        self.watch.borrow_mut().note(&format!("{}: {text}", self.id));
+    }
+
+    fn bytes(&self, file: &str, done: u64, total: u64) {
+        let event = Event::Progress { step: file.to_owned(), done, total, unit: "bytes".to_owned() };
+        self.watch.borrow_mut().event(self.id, &event);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+/// For who only asks.
+pub struct Unheard;
+
+impl Listener for Unheard {
+    fn note(&self, text: &str) {
+        tracing::warn!("{text}");
+    }
+
+    fn bytes(&self, _file: &str, _done: u64, _total: u64) {}
+}

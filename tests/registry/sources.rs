@@ -1,0 +1,519 @@
+//! Sources that lie on a hub, and sources with options: of a kind made for that.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hub::testing::{FakeHub, Fault};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use stage_contract::{
+    Artifact, Available, Context, Device, Given, Input, Invalid, Kind, Output, Registry, Shape, Spec, Stage,
+    StageError, Template, given,
+};
+
+use super::{
+    project::{Ended, Project, text},
+    toy::Toy,
+};
+
+/// Each with the name it is asked for by.
+pub const TESTS: [(&str, fn()); 12] = [
+    ("a_source_of_the_hub_is_pinned_and_asked_for_once", a_source_of_the_hub_is_pinned_and_asked_for_once),
+    ("a_new_commit_is_taken_when_that_is_asked_for", a_new_commit_is_taken_when_that_is_asked_for),
+    ("a_dry_run_says_what_it_would_download", a_dry_run_says_what_it_would_download),
+    (
+        "offline_a_clone_takes_what_the_cache_of_the_hub_has",
+        offline_a_clone_takes_what_the_cache_of_the_hub_has,
+    ),
+    ("what_the_hub_refuses_stops_a_run_before_it_begins", what_the_hub_refuses_stops_a_run_before_it_begins),
+    ("two_runs_at_once_download_once", two_runs_at_once_download_once),
+    ("a_source_of_the_hub_is_verified_compared_and_kept", a_source_of_the_hub_is_verified_compared_and_kept),
+    ("a_lock_in_conflict_keeps_the_commit_that_fits", a_lock_in_conflict_keeps_the_commit_that_fits),
+    (
+        "options_are_part_of_the_key_only_when_they_are_written",
+        options_are_part_of_the_key_only_when_they_are_written,
+    ),
+    ("options_are_described_like_parameters", options_are_described_like_parameters),
+    ("status_shows_what_a_run_would_refuse", status_shows_what_a_run_would_refuse),
+    (
+        "init_takes_a_repository_and_refuses_what_a_run_would",
+        init_takes_a_repository_and_refuses_what_a_run_would,
+    ),
+];
+
+/// What counts as one thing.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Unit {
+    #[default]
+    Line,
+    Document,
+}
+
+/// How a box is unpacked.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Packing {
+    /// What counts as one thing.
+    unit: Unit,
+    /// So many may be broken.
+    #[schemars(range(max = 100))]
+    broken: u32,
+}
+
+/// The names of the files in a folder, and how they were to be read.
+struct Packed {
+    files: Vec<String>,
+    packing: Packing,
+}
+
+impl Artifact for Packed {
+    const KIND: Kind =
+        Kind { name: "box", shape: Shape::Folder, extension: "", doc: "a folder with a wheel" };
+
+    fn load(path: &Path) -> Result<Self, StageError> {
+        Self::read(path, &Value::Null, &|_| {})
+    }
+
+    fn read(path: &Path, options: &Value, note: &dyn Fn(String)) -> Result<Self, StageError> {
+        let entries = fs::read_dir(path).map_err(|e| StageError::io("read", path, e))?;
+        let names: BTreeSet<_> = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let packing: Packing = given(options)?;
+        if packing.broken > 0 {
+            note(format!("{} may be broken", packing.broken));
+        }
+        Ok(Self { files: names.into_iter().collect(), packing })
+    }
+
+    fn save(&self, _path: &Path) -> Result<(), StageError> {
+        Err(StageError::new("is only read"))
+    }
+}
+
+const PACKED: Input<Packed> = Input::new("packed", "a box");
+const TOY: Output<Toy> = Output::new("toy", "what is in it");
+
+/// Says what is in a box.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Unpack {}
+
+impl Stage for Unpack {
+    const SPEC: Spec = Spec {
+        name: "unpack",
+        version: 1,
+        doc: "says what is in a box",
+        inputs: &[PACKED.port()],
+        outputs: &[TOY.port()],
+        measures: false,
+    };
+
+    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
+        let is_burnt = inputs.path(&PACKED).is_some_and(|path| path.join("burnt").exists());
+        let unit: Packing = given(inputs.options(PACKED.name())).map_err(|e| Invalid::of(&e))?;
+        if is_burnt {
+            let message =
+                format!("the box is burnt, read by {}", json!(unit.unit).as_str().unwrap_or_default());
+            return Err(Invalid::new(message).at("packed").help("take another"));
+        }
+        Ok(())
+    }
+
+    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
+        let Packed { files, packing } = cx.read(&PACKED)?;
+        let text = json!({ "files": files, "packing": packing }).to_string();
+        cx.write(&TOY, &Toy { name: "box".to_owned(), values: vec![0.0, 1.0], text })
+    }
+}
+
+/// The wheel, and its label.
+fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
+    let wanted = ["label.txt", "wheel.bin"];
+    match wanted.iter().find(|wanted| files.iter().all(|file| file != *wanted)) {
+        Some(lacking) => Err(Invalid::new(format!("the box has no {lacking}"))),
+        None => Ok(wanted.map(str::to_owned).into()),
+    }
+}
+
+pub fn with(registry: Registry) -> Registry {
+    const NEW: Template = Template {
+        alone: &[],
+        given: &[(
+            "pipeline.toml",
+            "[sources]\nbox = { path = \"data/box\", kind = \"box\" }\n[stage.unpack]\ninputs = { packed = \"sources.box\" }\n",
+        )],
+        sources: &[Given { name: "box", kind: Packed::KIND, required: true, doc: "a box" }],
+    };
+    registry.stage::<Unpack>().options::<Packing>(Packed::KIND).files(Packed::KIND, needed).template(NEW)
+}
+
+const REPO: &str = "owner/box";
+
+fn wheel() -> Vec<u8> {
+    vec![b'o'; 300_000]
+}
+
+/// A project with a source on a hub, and that hub; the hub's own cache lies beside the project's.
+struct World {
+    hub: FakeHub,
+    project: Project,
+    commit: String,
+}
+
+fn pipeline(source: &str) -> String {
+    format!(
+        "[sources]\nbox = {{ {source}, kind = \"box\" }}\n[stage.unpack]\ninputs = {{ packed = \"sources.box\" }}\n"
+    )
+}
+
+impl World {
+    fn new() -> Self {
+        let hub = FakeHub::start();
+        let commit =
+            hub.commit(REPO, &[("label.txt", b"round"), ("wheel.bin", &wheel()), ("rust.txt", b"x")]);
+        Self { hub, project: Project::new(&pipeline(&format!("hub = \"{REPO}\""))), commit }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.project.path("home")
+    }
+
+    fn with(&self, more: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let (endpoint, home) = (self.hub.endpoint(), self.home());
+        let own = [
+            ("HF_ENDPOINT", endpoint.as_str()),
+            ("HF_HOME", home.to_str().expect("is UTF-8")),
+            ("HF_HUB_OFFLINE", "0"),
+        ];
+        self.project.with(&[&own, more].concat(), arguments)
+    }
+
+    fn ok(&self, arguments: &[&str]) -> Ended {
+        let ended = self.with(&[], arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}\n{}\n{}", ended.out, ended.err);
+        ended
+    }
+
+    fn outcome(&self, arguments: &[&str]) -> String {
+        let events = self.ok(&[&["run", "--format", "json"], arguments].concat()).events();
+        text(&events.iter().find(|event| event["event"] == "stage").expect("ended")["outcome"])
+    }
+
+    fn toy(&self) -> Value {
+        let toy: Value =
+            serde_json::from_str(&self.project.read("artifacts/unpack/toy.json")).expect("is JSON");
+        serde_json::from_str(toy["text"].as_str().expect("is text")).expect("is JSON")
+    }
+}
+
+fn a_source_of_the_hub_is_pinned_and_asked_for_once() {
+    let world = World::new();
+    let status = world.ok(&["status"]).out;
+    assert!(status.contains("sources.box  owner/box@main, no commit yet; not here"), "{status}");
+    assert!(world.hub.requests().is_empty(), "who only looks asks nobody");
+    let ended = world.ok(&["run"]);
+    assert!(ended.err.contains(&format!("owner/box@main is commit {}", world.commit)), "{}", ended.err);
+    assert_eq!(world.toy()["files"], json!(["label.txt", "wheel.bin"]), "only what is needed");
+    assert_eq!(world.hub.requests().len(), 4);
+    let lock = world.project.read("pipeline.lock");
+    for line in [
+        "[source.box]",
+        "hub = \"owner/box\"",
+        "revision = \"main\"",
+        &format!("commit = \"{}\"", world.commit),
+    ] {
+        assert!(lock.contains(line), "{line}: {lock}");
+    }
+    assert_eq!(world.outcome(&[]), "reused");
+    assert!(world.hub.requests().is_empty(), "the second run makes no request");
+    let status = world.ok(&["status"]).out;
+    assert!(status.contains(&format!("sources.box  owner/box@main, commit {}\n", world.commit)), "{status}");
+    assert!(status.contains("unpack  fresh"), "{status}");
+    let status: Value =
+        serde_json::from_str(&world.ok(&["status", "--format", "json"]).out).expect("is JSON");
+    assert_eq!(
+        status["sources"],
+        json!([{ "id": "box", "hub": "owner/box@main", "commit": world.commit, "here": true }])
+    );
+}
+
+fn a_new_commit_is_taken_when_that_is_asked_for() {
+    let world = World::new();
+    world.ok(&["run"]);
+    let second = world.hub.commit(REPO, &[("label.txt", b"square"), ("wheel.bin", &wheel())]);
+    world.hub.requests();
+    assert_eq!(world.outcome(&[]), "reused");
+    assert!(world.hub.requests().is_empty());
+    let said = world.ok(&["lock", "update"]).out;
+    assert!(said.contains(&format!("commit {} -> {second}", world.commit)), "{said}");
+    let why = world.ok(&["why", "unpack"]).out;
+    assert!(
+        why.contains("sources.box may change (owner/box@main is not here: `ner-pipe run` downloads it)"),
+        "{why}"
+    );
+    assert_eq!(world.outcome(&[]), "executed");
+    let asked = world.hub.requests();
+    assert!(asked.iter().all(|request| !request.second), "the wheel is the same: {asked:?}");
+    assert!(world.ok(&["lock", "update", "sources.box"]).out.contains("is still commit"));
+    let ended = world.with(&[], &["lock", "update", "bx"]);
+    assert!(ended.code == Some(2) && ended.err.contains("write `box`"), "{}", ended.err);
+    let ended = world.with(&[("HF_HUB_OFFLINE", "1")], &["lock", "update"]);
+    assert!(ended.code == Some(1) && ended.err.contains("unset HF_HUB_OFFLINE"), "{}", ended.err);
+    // Another revision in the file is another commit.
+    world.hub.tag(REPO, "v1", &world.commit);
+    world.project.replace("pipeline.toml", "hub = \"owner/box\"", "hub = \"owner/box\", revision = \"v1\"");
+    assert_eq!(world.outcome(&[]), "reused", "its content gives what is there");
+    assert!(world.project.read("pipeline.lock").contains(&format!("commit = \"{}\"", world.commit)));
+}
+
+fn a_dry_run_says_what_it_would_download() {
+    let world = World::new();
+    let said = world.ok(&["run", "--dry-run"]).out;
+    let wanted = format!("sources.box  owner/box@main, commit {}: download 2 files, ", world.commit);
+    assert!(said.contains(&wanted) && said.contains("unpack  execute"), "{said}");
+    assert!(!world.project.exists("home") && !world.project.exists("cache"), "and does nothing");
+    assert!(!world.project.exists("pipeline.lock"));
+    let events = world.ok(&["run", "--dry-run", "--format", "json"]).events();
+    assert_eq!(events[0]["event"], "download");
+    assert_eq!(events[0]["bytes"], 300_005);
+    world.ok(&["run"]);
+    assert!(!world.ok(&["run", "--dry-run"]).out.contains("download"));
+    world.project.remove("cache");
+    let said = world.ok(&["run", "--dry-run"]).out;
+    assert!(said.contains("take it from the hub's cache"), "{said}");
+}
+
+fn offline_a_clone_takes_what_the_cache_of_the_hub_has() {
+    let world = World::new();
+    let offline = [("HF_HUB_OFFLINE", "1")];
+    let ended = world.with(&offline, &["run"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    assert!(ended.err.contains("HF_HUB_OFFLINE is set") && ended.err.contains("`path`"), "{}", ended.err);
+    world.ok(&["run"]);
+    let key = text(&world.ok(&["status", "--format", "json"]).events()[0]["stages"][0]["key"]);
+    // What Python downloaded beside it does not count.
+    let snapshot = world.home().join("hub/models--owner--box/snapshots").join(&world.commit);
+    fs::write(snapshot.join("tf_wheel.h5"), "x").expect("writes");
+    world.project.remove("cache");
+    world.project.remove("artifacts");
+    world.hub.requests();
+    let ended = world.with(&offline, &["run"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(world.hub.requests().is_empty());
+    assert_eq!(text(&world.ok(&["status", "--format", "json"]).events()[0]["stages"][0]["key"]), key);
+    // Without a lock too, and without a network.
+    world.project.remove("pipeline.lock");
+    let nowhere = [("HF_ENDPOINT", "http://127.0.0.1:1")];
+    let ended = world.with(&nowhere, &["run"]);
+    assert!(ended.code == Some(0) && ended.err.contains("is taken at commit"), "{}", ended.err);
+    // A file that the hub's cache lost comes again, and one that is another is an error.
+    let label = snapshot.join("label.txt");
+    fs::remove_file(fs::canonicalize(&label).expect("leads there")).expect("removes");
+    assert_eq!(world.outcome(&[]), "reused");
+    fs::remove_file(&label).expect("removes");
+    let other = world.home().join("hub/models--owner--box/blobs").join("0".repeat(40));
+    fs::write(&other, "other").expect("writes");
+    std::os::unix::fs::symlink(&other, &label).expect("links");
+    let ended = world.with(&[], &["run"]);
+    assert!(ended.code == Some(1) && ended.err.contains("no longer what it was"), "{}", ended.err);
+}
+
+fn what_the_hub_refuses_stops_a_run_before_it_begins() {
+    let world = World::new();
+    world.hub.gate(REPO);
+    let ended = world.with(&[("HF_TOKEN", "hf_of_somebody")], &["run"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    assert!(ended.err.contains("sources.box") && ended.err.contains("is gated"), "{}", ended.err);
+    assert!(ended.err.contains("accept the conditions at http://"), "{}", ended.err);
+    assert!(!(ended.err + &ended.out).contains("hf_of_somebody"));
+    world.ok(&["status"]);
+    let ended = world.with(&[("HF_TOKEN", hub::testing::TOKEN)], &["run", "-vv"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(!(ended.err + &ended.out).contains(hub::testing::TOKEN), "no log has the token");
+    world.hub.commit(REPO, &[("label.txt", b"round")]);
+    let ended = world.with(&[("HF_TOKEN", hub::testing::TOKEN)], &["lock", "update"]);
+    assert!(ended.code == Some(1) && ended.err.contains("the box has no wheel.bin"), "{}", ended.err);
+    assert!(world.project.read("pipeline.lock").contains(&world.commit), "and stays where it was");
+    let missing = World::new();
+    missing.project.replace("pipeline.toml", "owner/box", "owner/bx");
+    let ended = missing.with(&[], &["run"]);
+    assert!(ended.code == Some(1) && ended.err.contains("no repository `owner/bx`"), "{}", ended.err);
+    missing.project.replace("pipeline.toml", "hub = \"owner/bx\"", "hub = \"owner/box\", revision = \"v7\"");
+    let ended = missing.with(&[], &["run"]);
+    assert!(
+        ended.err.contains("no revision `v7`") && ended.err.contains("write one of `main`"),
+        "{}",
+        ended.err
+    );
+}
+
+fn two_runs_at_once_download_once() {
+    let world = World::new();
+    world.hub.fail("/blobs/", Fault::Slow(std::time::Duration::from_millis(500)));
+    let ends: Vec<i32> = std::thread::scope(|scope| {
+        let runs: Vec<_> =
+            (0..2).map(|_| scope.spawn(|| world.with(&[], &["run"]).code.expect("ends"))).collect();
+        runs.into_iter().map(|run| run.join().expect("ends")).collect()
+    });
+    assert_eq!(ends, [0, 0]);
+    assert_eq!(world.hub.requests().iter().filter(|request| request.second).count(), 1);
+    assert_eq!(world.outcome(&[]), "reused");
+}
+
+fn a_source_of_the_hub_is_verified_compared_and_kept() {
+    let world = World::new();
+    world.ok(&["run"]);
+    let key =
+        |world: &World| text(&world.ok(&["status", "--format", "json"]).events()[0]["stages"][0]["key"]);
+    let before = key(&world);
+    world.ok(&["verify"]);
+    assert!(world.ok(&["verify", "--rerun", "unpack"]).out.contains("is the same, byte for byte"));
+    world.hub.commit(REPO, &[("label.txt", b"square"), ("wheel.bin", &wheel())]);
+    world.ok(&["lock", "update"]);
+    world.ok(&["run"]);
+    let said = world.ok(&["diff", &before, &key(&world)]).out;
+    assert!(said.contains("inputs.packed"), "{said}");
+    world.ok(&["gc"]);
+    world.hub.requests();
+    assert_eq!(world.outcome(&[]), "reused");
+    world.ok(&["clean", "--cache", "--yes"]);
+    assert!(world.home().join("hub/models--owner--box/blobs").is_dir(), "what is the hub's stays");
+    assert_eq!(world.outcome(&[]), "executed");
+    assert!(world.hub.requests().is_empty());
+}
+
+fn a_lock_in_conflict_keeps_the_commit_that_fits() {
+    let world = World::new();
+    world.ok(&["run"]);
+    let ours = world.project.read("pipeline.lock");
+    world.hub.commit(REPO, &[("label.txt", b"square"), ("wheel.bin", &wheel())]);
+    world.ok(&["lock", "update"]);
+    world.ok(&["run"]);
+    let theirs = world.project.read("pipeline.lock");
+    // Base and our side are the same: only theirs moved.
+    let conflict = format!("<<<<<<< a\n{ours}||||||| base\n{ours}=======\n{theirs}>>>>>>> b\n");
+    world.project.write("pipeline.lock", &conflict);
+    world.ok(&["lock", "resolve"]);
+    assert_eq!(world.project.read("pipeline.lock"), theirs);
+    world.project.write("pipeline.lock", &format!("<<<<<<< a\n{ours}=======\n{theirs}>>>>>>> b\n"));
+    world.ok(&["lock", "resolve"]);
+    assert_eq!(world.project.read("pipeline.lock"), ours, "both moved: this branch's");
+    assert_eq!(world.outcome(&[]), "reused");
+}
+
+/// A box in the project.
+fn boxed(options: &str) -> World {
+    let world = World::new();
+    world.project.write("data/box/wheel.bin", "o");
+    world.project.write("pipeline.toml", &pipeline(&format!("path = \"data/box\"{options}")));
+    world
+}
+
+fn options_are_part_of_the_key_only_when_they_are_written() {
+    let world = boxed("");
+    world.ok(&["run"]);
+    let manifest = |world: &World| -> Vec<Value> {
+        let entries = world.project.entries().into_iter();
+        entries
+            .map(|entry| {
+                serde_json::from_str(&fs::read_to_string(entry.join("manifest.json")).expect("is there"))
+                    .expect("is JSON")
+            })
+            .collect()
+    };
+    assert!(manifest(&world)[0].get("options").is_none(), "the key is as it was before there were options");
+    assert_eq!(world.toy()["packing"], json!({ "unit": "line", "broken": 0 }));
+    world.project.replace("pipeline.toml", "data/box\"", "data/box\", unit = \"document\", broken = 2");
+    let reasons = world.project.stages()[0]["reasons"].clone();
+    assert_eq!(reasons, json!(["sources.box.broken unset -> 2", "sources.box.unit unset -> \"document\""]));
+    let ended = world.ok(&["run"]);
+    assert!(ended.out.contains("2 may be broken"), "a note is shown: {}", ended.out);
+    assert_eq!(world.toy()["packing"], json!({ "unit": "document", "broken": 2 }));
+    assert!(
+        world
+            .project
+            .read("pipeline.lock")
+            .contains("[stage.unpack.options.packed]\nbroken = 2\nunit = \"document\""),
+        "{}",
+        world.project.read("pipeline.lock")
+    );
+    world.project.replace("pipeline.toml", ", unit = \"document\", broken = 2", "");
+    assert_eq!(world.outcome(&[]), "restored");
+    world.project.replace("pipeline.toml", "data/box\"", "data/box\", unit = \"line\"");
+    assert!(
+        world.ok(&["why", "unpack"]).out.contains("sources.box.unit unset -> \"line\""),
+        "only what is written counts"
+    );
+}
+
+fn options_are_described_like_parameters() {
+    let world = boxed(", unti = \"line\", broken = 500");
+    let ended = world.with(&[], &["run"]);
+    assert_eq!(ended.code, Some(2));
+    for said in [
+        "source `box` of kind `box` has no key `unti`",
+        "write `unit`",
+        "`broken` is 500, above 100",
+        "takes: whole number from 0 to 100",
+    ] {
+        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    }
+    let schema: Value = serde_json::from_str(&world.ok(&["schema"]).out).expect("is JSON");
+    assert_eq!(schema["$defs"]["source"]["then"]["properties"]["broken"]["maximum"], 100);
+    let stages = world.ok(&["stages"]).out;
+    assert!(stages.contains("broken = 0  (whole number from 0 to 100)"), "{stages}");
+    let stages: Value =
+        serde_json::from_str(&world.ok(&["stages", "--format", "json"]).out).expect("is JSON");
+    let kinds = stages["kinds"].as_array().expect("a list");
+    let kind = kinds.iter().find(|kind| kind["name"] == "box").expect("is there");
+    assert_eq!(kind["options"][0]["name"], "unit");
+}
+
+fn status_shows_what_a_run_would_refuse() {
+    let world = boxed(", unit = \"document\"");
+    world.project.write("data/box/burnt", "");
+    let refusal = "the box is burnt, read by document";
+    assert!(world.with(&[], &["run"]).err.contains(refusal));
+    let status = world.ok(&["status"]).out;
+    assert!(status.contains(&format!("`ner-pipe run` refuses: {refusal}\n  help: take another")), "{status}");
+    let status: Value =
+        serde_json::from_str(&world.ok(&["status", "--format", "json"]).out).expect("is JSON");
+    assert_eq!(status["refused"][0]["message"], refusal);
+}
+
+fn init_takes_a_repository_and_refuses_what_a_run_would() {
+    let world = World::new();
+    let fresh = |name: &str| {
+        fs::create_dir(world.project.path(name)).expect("creates");
+        name.to_owned()
+    };
+    let one = fresh("one");
+    world.ok(&["-C", &one, "init", "--box", "owner/box@main"]);
+    let written = world.project.read("one/pipeline.toml");
+    assert!(written.contains("box = { hub = \"owner/box\", kind = \"box\" }"), "{written}");
+    assert!(
+        world.hub.requests().iter().all(|request| request.path.starts_with("/api/")),
+        "nothing is downloaded"
+    );
+    world.ok(&["-C", &one, "run"]);
+    let two = fresh("two");
+    for (given, said) in [
+        ("owner/bx", "no repository `owner/bx`"),
+        ("hub:a/b/c", "is no repository of the hub"),
+        ("no/such/folder", "there is no folder `no/such/folder`"),
+    ] {
+        let ended = world.with(&[], &["-C", &two, "init", "--box", given]);
+        assert!(ended.code == Some(2) && ended.err.contains(said), "{}", ended.err);
+    }
+    world.project.write("data/burnt/burnt", "");
+    let ended = world.with(&[], &["-C", &two, "init", "--box", "../data/burnt"]);
+    assert!(ended.code == Some(2) && ended.err.contains("the box is burnt"), "{}", ended.err);
+    assert_eq!(fs::read_dir(world.project.path("two")).expect("is there").count(), 0, "nothing is written");
+}
