@@ -107,8 +107,8 @@ mod tests {
 
     use super::*;
     use encoder::{
-        arch::ARCHITECTURES,
-        backend::readback::host,
+        arch::{ARCHITECTURES, Settings},
+        backend::{positions::Buckets, readback::host},
         batch::{Batch, Encoded},
         inputs::Inputs,
         layer::Probe,
@@ -131,8 +131,12 @@ mod tests {
 
     #[test]
     fn a_pruned_model_equals_the_masked_one() {
+        let settings = Settings {
+            rotary: Some([1e4, 1e3]),
+            relative: Some(Buckets { count: Some(4), farthest: 20 }),
+        };
         for architecture in ARCHITECTURES {
-            pruned_equals_masked(&Config { architecture, ..tiny() });
+            pruned_equals_masked(&Config { architecture, settings, ..tiny() });
         }
     }
 
