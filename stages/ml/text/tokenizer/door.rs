@@ -44,6 +44,18 @@ pub(super) fn watched<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result
     }
 }
 
+/// The kind of a `model`; older files leave it to be told by the fields.
+pub(super) fn kind(model: &Value) -> &str {
+    let has = |field: &str| model.get(field).is_some();
+    model["type"].as_str().unwrap_or_else(|| match &model["vocab"] {
+        Value::Array(_) => "Unigram",
+        Value::Object(_) if has("merges") => "BPE",
+        Value::Object(_) if has("max_input_chars_per_word") => "WordPiece",
+        Value::Object(_) => "WordLevel",
+        _ => "unknown",
+    })
+}
+
 /// Unknown text has an id, and merges join what there is.
 fn model(model: &Value) -> Result<(), StageError> {
     let unknown = &model["unk_token"];
@@ -51,16 +63,15 @@ fn model(model: &Value) -> Result<(), StageError> {
     let has = |piece: &str| vocab.is_some_and(|vocab| vocab.contains_key(piece));
     let named = || unknown.as_str().is_some_and(has);
     let missing = || malformed("its unknown token is not in its vocabulary");
-    // Older files leave the type to be told by the fields.
-    match model["type"].as_str() {
-        Some("Unigram") => {
+    match kind(model) {
+        "Unigram" => {
             let count = model["vocab"].as_array().map_or(0, Vec::len) as u64;
             if model["unk_id"].as_u64().is_none_or(|id| id >= count) {
                 return Err(missing());
             }
         }
-        Some("WordPiece" | "WordLevel") if !named() => return Err(missing()),
-        Some("BPE") => {
+        "WordPiece" | "WordLevel" if !named() => return Err(missing()),
+        "BPE" => {
             if !unknown.is_null() && !named() {
                 return Err(missing());
             }

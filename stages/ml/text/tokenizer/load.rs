@@ -44,8 +44,8 @@ pub(super) fn load(model: &Path, files: &Vocabulary, entries: usize) -> Result<L
                 StageError::because("malformed tokenizer.json", e)
                     .help("copy it again from the model's own repository")
             })?;
-            let kind = value["model"]["type"].as_str().unwrap_or_default();
-            match of_kind(kind).filter(|class| knows(&value, &class.named(&settings))) {
+            match of_kind(door::kind(&value["model"])).filter(|class| knows(&value, &class.named(&settings)))
+            {
                 None => return as_it_is(value, json, &settings, entries),
                 Some(class) => {
                     settings.take_up(&value["added_tokens"])?;
@@ -114,6 +114,7 @@ fn from_json(class: Class, mut json: Value, settings: &Settings) -> Result<Read,
     let mut model = json["model"].take();
     match class {
         Class::Bert => {
+            model["type"] = "WordPiece".into();
             model["unk_token"] = unknown.into();
             model["continuing_subword_prefix"] = "##".into();
             model["max_input_chars_per_word"] = 100.into();

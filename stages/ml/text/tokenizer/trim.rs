@@ -11,6 +11,8 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
+use super::door;
+
 fn malformed() -> StageError {
     StageError::new("tokenizer.json has a vocabulary that is not understood")
 }
@@ -20,7 +22,7 @@ fn malformed() -> StageError {
 /// # Errors
 /// It has none.
 pub(super) fn check(json: &Value) -> Result<(), StageError> {
-    match json["model"]["type"].as_str().unwrap_or("unnamed") {
+    match door::kind(&json["model"]) {
         "Unigram" | "WordPiece" => Ok(()),
         kind => Err(StageError::new(format!("the vocabulary of a {kind} tokenizer cannot be trimmed"))
             .help("set `vocabulary` to 0; only Unigram (SentencePiece) and WordPiece tokenizers, such as CamemBERT's and BERT's, can be trimmed")),

@@ -102,6 +102,11 @@ fn what_the_folder_says_counts_more_than_tokenizer_json() {
         let tokenizer = load(config.clone(), &json);
         assert_eq!(first(&tokenizer, "Anna") != first(&tokenizer, "anna"), !lowers, "{config}");
     }
+    // Older files do not say of which kind their model is.
+    let mut older = json.clone();
+    older["model"].as_object_mut().expect("a model").shift_remove("type");
+    let (newer, older) = (load(json!({}), &json), load(json!({}), &older));
+    assert_eq!(ids(&newer, "Anna habite"), ids(&older, "Anna habite"));
     // Padding and truncation are ours to do.
     let mut padded = json.clone();
     padded["padding"] = json!({
@@ -142,7 +147,7 @@ fn a_trimmed_tokenizer_reads_every_text_in_the_pieces_that_it_kept() {
         let error = tokenizer.trim(&before, 1).err().expect("too few");
         let least: usize =
             error.advice().expect("a way out").split(' ').nth(1).expect("use N").parse().expect("N");
-        for keep in [least, (least + case.size) / 2, case.size] {
+        for keep in [least, usize::midpoint(least, case.size), case.size] {
             let Trimmed { tokenizer: small, origin } = tokenizer.trim(&before, keep).expect(&case.name);
             assert_eq!((small.vocab_size(), origin.len()), (keep, keep), "{}", case.name);
             let now = small.special().unk.expect("one") as usize;
