@@ -175,6 +175,19 @@ fn berts_vocabulary_counts_lines_as_transformers_does() {
     assert_eq!(tokenizer.special(), Special { bos: 2, pad: 0, eos: 3, unk: Some(1) });
 }
 
+#[test]
+fn links_of_the_hubs_cache_are_followed_and_a_padded_vocabulary_is_taken() {
+    let blobs = beside(&[("blob", json!("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nla\n"))]);
+    let snapshot = tempfile::tempdir().expect("a folder");
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(blobs.path().join(to), snapshot.path().join(name)).expect("linked");
+    };
+    link("gone", folder::TOKENIZER);
+    link("blob", folder::WORD_PIECE);
+    let tokenizer = Tokenizer::load(snapshot.path(), 8).expect("loaded");
+    assert_eq!((ids(&tokenizer, "la"), tokenizer.vocab_size()), (vec![(5, 0, 2)], 6));
+}
+
 /// 10,000 real lines and awkward ones: the same ids and offsets from both files of `CamemBERT`'s own tokenizer.
 #[test]
 fn camemberts_two_files_agree_everywhere() {
