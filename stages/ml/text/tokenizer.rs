@@ -137,7 +137,7 @@ impl Tokenizer {
         self.roles.files(&self.inner, self.special, longest)
     }
 
-    /// The bytes of tokenizer.json as they were read, to be copied beside a student.
+    /// A tokenizer.json that says all of it, to be saved beside a student: as it was read, where nothing was added to it.
     #[must_use]
     pub fn json(&self) -> &[u8] {
         &self.json
