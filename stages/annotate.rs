@@ -20,7 +20,7 @@ use encoder::{
     decode::Decoded,
     infer::{WordLogits, encode},
     logits::{Logits, Origin},
-    model::{self, Model, ModelFolder},
+    model::{Model, ModelFolder},
     tagger::{Tagged, tag},
     weights::Array,
 };
@@ -87,13 +87,10 @@ impl Stage for Annotate {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        if let Some(path) = inputs.path(&TEACHER) {
-            model::look(path).map_err(|e| e.at("teacher"))?;
+        if let Some(teacher) = inputs.read(&TEACHER)? {
+            teacher.look().map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
         }
-        if let Some(path) = inputs.path(&TEXT) {
-            <Text as stage_contract::Artifact>::load(path).map_err(|e| Invalid::of(&e).at("text"))?;
-        }
-        Ok(())
+        inputs.read(&TEXT).map(drop)
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {

@@ -12,11 +12,7 @@ use distillation::{
     student::{begin_prior, from_teacher, shape, uniform},
     student_labels,
 };
-use encoder::{
-    backend::device,
-    config::Config,
-    model::{self, Model},
-};
+use encoder::{backend::device, config::Config, model::Model};
 use train::objective::At;
 
 /// Which of the teacher's layers the student is made of.
@@ -106,9 +102,10 @@ impl Stage for Distill {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let Some(teacher) = inputs.path(&TEACHER) else { return Ok(()) };
-        check_logits(inputs.optional(&LOGITS), Some(teacher))?;
-        let (config, _) = model::outside(teacher).map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
+        let gold = inputs.read_optional(&GOLD)?;
+        let Some(teacher) = inputs.read(&TEACHER)? else { return Ok(()) };
+        check_logits(inputs.optional(&LOGITS), Some(&teacher.path))?;
+        let (config, _) = teacher.look().map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
         if self.keep_layers > config.layers.len() {
             let (keep, has) = (self.keep_layers, config.layers.len());
             return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has} layers"))
@@ -116,7 +113,7 @@ impl Stage for Distill {
                 .help(format!("use 2 to {has}")));
         }
         let student = shape(&config, &self.guess(&config), student_labels(&config.labels));
-        check_gold(inputs.optional(&GOLD), &student.labels, &config.labels)?;
+        check_gold(gold.as_ref(), &student.labels, &config.labels)?;
         relation_pair(&self.training, &student, &config, &self.both())?;
         self.pairs(&student, &config).map(drop)
     }
@@ -261,8 +258,12 @@ mod tests {
         assert_eq!(other.at.as_deref(), Some("logits"));
         fs::write(path("dates.bio"), "lundi\tB-DATE\n").expect("written");
         assert_eq!(refused(&stage, "teacher", "dates.bio").as_deref(), Some("gold"));
-        let poor = Labels::parse(&["O".to_owned(), "I-PER".to_owned()]).expect("labels");
-        model(poor, &[]).save(&path("poor")).expect("saved");
-        assert_eq!(refused(&stage, "poor", "good.bio").as_deref(), Some("teacher"));
+        let options =
+            BTreeMap::from([("teacher".to_owned(), serde_json::json!({"types": {"DATE": "outside"}}))]);
+        let wired = BTreeMap::from([("teacher".to_owned(), path("teacher"))]);
+        let inputs = Available::new(&wired).with_options(&options);
+        let wrong = stage.preflight(&inputs, Device::CPU).expect_err("no DATE");
+        assert_eq!(wrong.at.as_deref(), Some("teacher"));
+        assert!(wrong.message.contains("`types` names DATE, which the model does not have"), "{wrong}");
     }
 }

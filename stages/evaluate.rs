@@ -35,7 +35,7 @@ use encoder::{
     backend::{device, prepacked::WeightFormat},
     batch::Encoded,
     infer::encode,
-    model::{self, Model, ModelFolder},
+    model::{Model, ModelFolder},
     tagger::tag,
 };
 use measure::{
@@ -175,19 +175,23 @@ impl Stage for Evaluate {
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
         let named = [
-            (TEACHER.name(), inputs.path(&TEACHER)),
-            (DISTILLED.name(), inputs.optional(&DISTILLED)),
-            (PRUNED.name(), inputs.optional(&PRUNED)),
-            (FINAL.name(), inputs.path(&FINAL)),
-            (CE_ONLY.name(), inputs.optional(&CE_ONLY)),
-            (RANDOM_PRUNED.name(), inputs.optional(&RANDOM_PRUNED)),
+            TEACHER.name(),
+            DISTILLED.name(),
+            PRUNED.name(),
+            FINAL.name(),
+            CE_ONLY.name(),
+            RANDOM_PRUNED.name(),
         ];
-        let further = inputs.further::<Self, _>(&MODELS).map(|(name, path)| (name, Some(path)));
+        let further = inputs.further::<Self, _>(&MODELS).map(|(name, _)| name);
         let (mut types, mut student) = (None, None);
+        let mut meanings = self.types.clone();
         let mut known: BTreeSet<String> = BTreeSet::new();
-        for (port, path) in named.into_iter().chain(further) {
-            let Some(path) = path else { continue };
-            let (config, _) = model::outside(path).map_err(|e| Invalid::of(&e).at(port))?;
+        for port in named.into_iter().chain(further) {
+            let Some(folder) = inputs.named::<ModelFolder>(port)? else { continue };
+            let (config, _) = folder.look().map_err(|e| Invalid::of(&e).at(port))?;
+            if port == TEACHER.name() {
+                meanings = meanings.or(&folder.options.types);
+            }
             known.extend(config.labels.types().iter().cloned());
             if port == FINAL.name() {
                 types = Some(config.labels.types().iter().cloned().collect());
@@ -203,11 +207,10 @@ impl Stage for Evaluate {
         }
         let sources = self.sources(inputs.path(&TEST))?;
         let mut sets = None;
-        if let Some(path) = inputs.optional(&GOLD) {
-            let mut gold = Gold::load(path).map_err(|e| Invalid::of(&e).at(GOLD.name()))?;
+        if let Some(mut gold) = inputs.read_optional(&GOLD)? {
             if let Some(student) = &student {
                 foreign::check(&self.types, &gold, &known)?;
-                foreign::rename(&mut gold, &self.types);
+                foreign::rename(&mut gold, &meanings);
                 compare::check_gold(&gold, student).map_err(|e| e.at(GOLD.name()))?;
                 let own = student.types().iter().cloned().collect();
                 for note in foreign::unknown(&foreign::outside(&gold, &known), &gold, &own) {
@@ -235,7 +238,8 @@ impl Stage for Evaluate {
         let known_types: BTreeSet<String> =
             subjects.iter().flat_map(|subject| subject.model.config.labels.types()).cloned().collect();
         foreign::check(&self.types, &gold, &known_types)?;
-        let dropped = foreign::rename(&mut gold, &self.types);
+        let meanings = self.types.or(&subjects[0].folder.options.types);
+        let dropped = foreign::rename(&mut gold, &meanings);
         compare::check_gold(&gold, &last(&subjects).model.config.labels)?;
         // What a gate names is looked for before the long work.
         gates::check(
@@ -255,7 +259,7 @@ impl Stage for Evaluate {
         let texts = sample(&subjects, &test)?;
         let timings = self.time(cx, &clock, &subjects, &texts, &device)?;
 
-        let comparison = Comparison::new(types, &subjects[0].model.config.labels, &self.types);
+        let comparison = Comparison::new(types, &subjects[0].model.config.labels, &meanings);
         let cut = Cut {
             types: comparison.types.iter().cloned().collect(),
             bounds: self.length_bounds,

@@ -13,7 +13,7 @@ use distillation::{
 use encoder::{
     backend::device,
     config::Config,
-    model::{self, Model, ModelFolder},
+    model::{Model, ModelFolder},
 };
 
 /// Trains a pruned student further, with the losses of `distill` at the weights for after pruning.
@@ -61,13 +61,14 @@ impl Stage for Finetune {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let config = |port: &Input<ModelFolder>| match inputs.path(port) {
-            Some(path) => model::outside(path)
-                .map(|(config, _)| Some(config))
-                .map_err(|e| Invalid::of(&e).at(port.name())),
+        let config = |port: &Input<ModelFolder>| match inputs.read(port)? {
+            Some(folder) => {
+                folder.look().map(|(config, _)| Some(config)).map_err(|e| Invalid::of(&e).at(port.name()))
+            }
             None => Ok(None),
         };
         let (teacher, student) = (config(&TEACHER)?, config(&MODEL)?);
+        let gold = inputs.read_optional(&GOLD)?;
         check_logits(inputs.optional(&LOGITS), inputs.path(&TEACHER))?;
         if let Some(student) = &student {
             check_labels(&student.labels)?;
@@ -75,7 +76,7 @@ impl Stage for Finetune {
         if let (Some(teacher), Some(student)) = (&teacher, &student) {
             self.pairs(student, teacher)?;
             relation_pair(&self.training, student, teacher, &[&self.weights])?;
-            check_gold(inputs.optional(&GOLD), &student.labels, &teacher.labels)?;
+            check_gold(gold.as_ref(), &student.labels, &teacher.labels)?;
         }
         Ok(())
     }
@@ -84,7 +85,7 @@ impl Stage for Finetune {
         let device = device::burn(cx.device);
         let given = Teacher::read(cx, &self.training, &device)?;
         let teacher = &given.model;
-        let student = Model::load(cx.input(&MODEL)?, &device)?;
+        let student = cx.read(&MODEL)?.open(&device)?;
         check_labels(&student.config.labels)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
         let relation = relation_pair(&self.training, &student.config, &teacher.config, &[&self.weights])?;

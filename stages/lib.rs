@@ -17,7 +17,10 @@ mod template;
 
 use encoder::model::{self, Model};
 use stage_contract::{Artifact, Build, Registry};
-use text::corpus::{Gold, Text, look};
+use text::{
+    corpus::{self, Gold, Text, look},
+    folder,
+};
 
 include!(concat!(env!("OUT_DIR"), "/code.rs"));
 
@@ -39,6 +42,10 @@ pub fn registry() -> Registry {
         .source(Text::KIND, look::<Text>)
         .source(Gold::KIND, look::<Gold>)
         .source(Model::KIND, model::look)
+        .options::<corpus::Options>(Text::KIND)
+        .options::<corpus::Options>(Gold::KIND)
+        .options::<model::Options>(Model::KIND)
+        .files(Model::KIND, folder::needed)
         .show(evaluate::sections::evaluation)
         .show(evaluate::sections::differences)
         .show(prune::sections::pruning)

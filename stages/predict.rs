@@ -13,6 +13,7 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use hub::{Hub, Listener, Name};
 use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
@@ -38,7 +39,8 @@ const BATCH_TOKENS: usize = 2048;
 /// exclusive.
 #[derive(Debug, Args)]
 struct Arguments {
-    /// Take the model in this folder, in Hugging Face layout
+    /// Take the model in this folder, in Hugging Face layout, or of the Hugging Face Hub: hub:OWNER/NAME or
+    /// hub:OWNER/NAME@REVISION
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Read texts from this file, one a line; `-` is standard input
@@ -108,7 +110,8 @@ fn command() -> Command {
 
 fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
     let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
-    check(&arguments.model)?;
+    let model = located(&arguments.model)?;
+    check(&model)?;
     let asked = arguments.precision.device(cx.device.clone())?;
     let mut source = source(&arguments)?;
     let (devices, note) = device::resolve(asked)?;
@@ -116,10 +119,30 @@ fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
     if let Some(note) = note {
         tracing::info!("{note}");
     }
-    let predictor = Predictor::open(&arguments.model, &device::burn(devices.first), arguments.precision)?;
+    let predictor = Predictor::open(&model, &device::burn(devices.first), arguments.precision)?;
     let format = arguments.format.unwrap_or(if cx.terminal { Format::Table } else { Format::Jsonl });
     let mut output = Output::new(BufWriter::new(io::stdout().lock()), format);
     Ok(predictor.copy(&mut source, &mut output).or_else(Stop::outcome)?)
+}
+
+/// Where a model lies: the folder that was named, or that of a repository of the hub, which is downloaded.
+fn located(model: &Path) -> Result<PathBuf, ToolError> {
+    let named = model.to_str().and_then(Name::given);
+    let Some(name) = named.transpose().map_err(Invalid::new)? else { return Ok(model.to_owned()) };
+    Ok(Hub::from_env()?.get(&name, &folder::needed, &Log)?)
+}
+
+/// Says on standard error, through the log, what a download waits for.
+struct Log;
+
+impl Listener for Log {
+    fn note(&self, text: &str) {
+        tracing::info!("{text}");
+    }
+
+    fn bytes(&self, file: &str, done: u64, total: u64) {
+        tracing::debug!("{file}: {done} of {total} bytes");
+    }
 }
 
 /// Says what is missing before anything is read.
@@ -210,7 +233,14 @@ impl Predictor {
         match precision {
             Precision::F32 => model = model.prepack(WeightFormat::F32),
             Precision::Bf16 => model = model.at(precision::Precision::Bf16),
-            Precision::Int8 => model = model.prepack(WeightFormat::Int8),
+            Precision::Int8 => {
+                model = model.prepack(WeightFormat::Int8);
+                if model.network.layers.iter().any(|layer| layer.prepacked.is_none()) {
+                    let name = model.config.architecture.families()[0].model_type;
+                    return Err(StageError::new(format!("{name} is not computed in 8 bits"))
+                        .help("leave `--precision int8` out"));
+                }
+            }
         }
         Ok(Self { model, device: device.clone() })
     }

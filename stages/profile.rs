@@ -10,7 +10,7 @@ use encoder::{
     batch::Batch,
     config::{Config, LayerShape},
     inputs::Inputs,
-    model::{self, ModelFolder},
+    model::ModelFolder,
     network::Network,
 };
 use measure::{
@@ -57,8 +57,8 @@ impl Stage for Measure {
     };
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
-        let (config, _) = model::outside(path).map_err(|e| Invalid::of(&e).at(MODEL.name()))?;
+        let Some(model) = inputs.read(&MODEL)? else { return Ok(()) };
+        let (config, _) = model.look().map_err(|e| Invalid::of(&e).at(MODEL.name()))?;
         if self.tokens > config.max_pieces() {
             return Err(Invalid::new(format!(
                 "`tokens` is {}, but the model reads {} at once",
@@ -74,7 +74,7 @@ impl Stage for Measure {
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
         let clock = cx.measure()?;
         let device = device::burn(cx.device);
-        let (config, _) = model::outside(&cx.read(&MODEL)?.path)?;
+        let (config, _) = cx.read(&MODEL)?.look()?;
         let widest = |width: fn(&LayerShape) -> usize| config.layers.iter().map(width).max().unwrap_or(1);
         let (most_heads, most_ffn) = (widest(|l| l.heads), widest(|l| l.ffn));
         let (heads, ffn) = (widths(most_heads, self.steps), widths(most_ffn, self.steps));

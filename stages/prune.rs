@@ -33,7 +33,7 @@ use encoder::{
     config::Config,
     infer::encode,
     logits::Logits,
-    model::{self, Model, ModelFolder},
+    model::{Model, ModelFolder},
     network::Network,
     tagger::tag,
     trim::{self, Usage},
@@ -185,12 +185,13 @@ impl Stage for Prune {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let outside = |path, port| model::outside(path).map_err(|e| Invalid::of(&e).at(port));
+        let look = |folder: ModelFolder, port| folder.look().map_err(|e| Invalid::of(&e).at(port));
         check_logits(inputs.optional(&LOGITS), inputs.optional(&TEACHER))?;
-        let teacher = inputs.optional(&TEACHER).map(|path| outside(path, TEACHER.name())).transpose()?;
+        let teacher =
+            inputs.read_optional(&TEACHER)?.map(|folder| look(folder, TEACHER.name())).transpose()?;
         let teacher = teacher.map(|(config, _)| config);
-        let Some(path) = inputs.path(&MODEL) else { return Ok(()) };
-        let (config, tokenizer) = outside(path, MODEL.name())?;
+        let Some(model) = inputs.read(&MODEL)? else { return Ok(()) };
+        let (config, tokenizer) = look(model, MODEL.name())?;
         if self.vocabulary > 0 {
             tokenizer.can_trim().map_err(|e| Invalid::of(&e).at("vocabulary"))?;
         }

@@ -75,12 +75,7 @@ impl Stage for Split {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let Some(path) = inputs.optional(&EXCLUDE) else { return Ok(()) };
-        Gold::load(path).map(drop).map_err(|error| {
-            Invalid::new(error.to_string())
-                .at(EXCLUDE.name())
-                .help("fix the gold set, or leave `exclude` out")
-        })
+        inputs.read_optional(&EXCLUDE).map(drop)
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {

@@ -89,6 +89,31 @@ impl<'a> Available<'a> {
         self.notes.into_inner()
     }
 
+    /// Reads this input, when it exists already.
+    ///
+    /// # Errors
+    /// As its [`Artifact::read`], at the input.
+    pub fn read<A: Artifact>(&self, input: &Input<A>) -> Result<Option<A>, Invalid> {
+        self.named(input.name())
+    }
+
+    /// Reads this optional input, when it is wired and exists already.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_optional<A: Artifact>(&self, input: &Optional<A>) -> Result<Option<A>, Invalid> {
+        self.named(input.name())
+    }
+
+    /// Reads what is wired under this name, when it exists already.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn named<A: Artifact>(&self, name: &str) -> Result<Option<A>, Invalid> {
+        let read = |path: &PathBuf| A::read(path, self.options(name), &|note| self.note(note));
+        self.paths.get(name).map(read).transpose().map_err(|e| Invalid::of(&e).at(name))
+    }
+
     /// Where this input lies, when it exists already.
     #[must_use]
     pub fn path<A: Artifact>(&self, input: &Input<A>) -> Option<&'a Path> {

@@ -131,10 +131,8 @@ mod tests {
 
     #[test]
     fn a_pruned_model_equals_the_masked_one() {
-        let settings = Settings {
-            rotary: Some([1e4, 1e3]),
-            relative: Some(Buckets { count: Some(4), farthest: 20 }),
-        };
+        let settings =
+            Settings { rotary: Some([1e4, 1e3]), relative: Some(Buckets { count: Some(4), farthest: 20 }) };
         for architecture in ARCHITECTURES {
             pruned_equals_masked(&Config { architecture, settings, ..tiny() });
         }

@@ -24,13 +24,10 @@ pub fn student_labels(teacher: &Labels) -> Labels {
 /// as O, it would teach that such names are none.
 ///
 /// # Errors
-/// They are malformed, or have a type that neither student nor teacher know.
-pub fn check_gold(gold: Option<&Path>, student: &Labels, teacher: &Labels) -> Result<(), Invalid> {
-    let Some(gold) = gold else { return Ok(()) };
-    let fits = Gold::load(gold).and_then(|gold| {
-        let mut records = gold.sets.iter().flat_map(|set| &set.records);
-        records.try_for_each(|record| columns(record, student, teacher).map(drop))
-    });
+/// They have a type that neither student nor teacher know.
+pub fn check_gold(gold: Option<&Gold>, student: &Labels, teacher: &Labels) -> Result<(), Invalid> {
+    let mut records = gold.into_iter().flat_map(|gold| &gold.sets).flat_map(|set| &set.records);
+    let fits = records.try_for_each(|record| columns(record, student, teacher).map(drop));
     fits.map_err(|e| Invalid::of(&e).at("gold"))
 }
 
@@ -41,7 +38,7 @@ pub fn check_gold(gold: Option<&Path>, student: &Labels, teacher: &Labels) -> Re
 pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(), Invalid> {
     if let (Some(logits), Some(teacher)) = (logits, teacher) {
         let origin = Origin::load(logits).map_err(|e| Invalid::of(&e).at("logits"))?;
-        origin.check(&ModelFolder { path: teacher.to_owned() })?;
+        origin.check(&ModelFolder::at(teacher))?;
     }
     Ok(())
 }
@@ -243,10 +240,11 @@ mod tests {
     #[test]
     fn gold_that_does_not_fit_is_found_before_any_work() {
         let folder = tempfile::tempdir().expect("a folder");
-        let gold = folder.path().join("gold.bio");
+        let path = folder.path().join("gold.bio");
         let teacher = encoder::testing::fixture::teacher_labels();
         let check = |tag: &str, types: &[(&str, &str)]| {
-            fs::write(&gold, format!("Noël\t{tag}\n")).expect("written");
+            fs::write(&path, format!("Noël\t{tag}\n")).expect("written");
+            let gold = Gold::load(&path).expect("gold");
             let teacher = teacher.renamed(&types.iter().copied().collect()).expect("its types");
             check_gold(Some(&gold), &student_labels(&teacher), &teacher)
         };

@@ -6,8 +6,10 @@ use std::{
 };
 
 use burn::tensor::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stage_contract::{Artifact, Invalid, Kind, Shape, StageError};
+use stage_contract::{Artifact, Invalid, Kind, Shape, StageError, given};
 
 use crate::{
     backend::{precision::Precision, prepacked::WeightFormat, readback::host},
@@ -17,7 +19,7 @@ use crate::{
     network::Network,
     weights::Weights,
 };
-use text::{folder, tokenizer::Tokenizer};
+use text::{folder, labels::Types, tokenizer::Tokenizer};
 
 /// A model as a folder holds it.
 #[derive(Clone)]
@@ -122,9 +124,20 @@ pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
 /// Looks at a model folder before it is used.
 ///
 /// # Errors
-/// As [`outside`].
-pub fn look(folder: &Path, _options: &Value) -> Result<(), Invalid> {
-    outside(folder).map(drop).map_err(|e| Invalid::of(&e))
+/// As [`ModelFolder::look`].
+pub fn look(folder: &Path, options: &Value) -> Result<(), Invalid> {
+    let look = || ModelFolder::read(folder, options, &|_| {})?.look();
+    look().map(drop).map_err(|e| Invalid::of(&e))
+}
+
+/// What the source of a model may say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// What its types are called, or whether students learn them: `{ PERSON = "PER", MISC = "outside", DATE = "ignore" }`.
+    /// `outside` makes entities of a type O; words of a type to `ignore` are out of every loss and score. A type that is not
+    /// named keeps its name.
+    pub types: Types,
 }
 
 /// A model on the edge of the graph: where it lies, so that a stage reads as much of it as it needs, on its device.
@@ -132,15 +145,38 @@ pub fn look(folder: &Path, _options: &Value) -> Result<(), Invalid> {
 pub struct ModelFolder {
     /// The folder.
     pub path: PathBuf,
+    /// What its source says.
+    pub options: Options,
 }
 
 impl ModelFolder {
-    /// Reads it.
+    /// Of a folder of which nothing more is said.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), options: Options::default() }
+    }
+
+    /// Reads it, its labels under the names that its source gives their types.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`Model::load`], or the names do not fit.
     pub fn open(&self, device: &Device) -> Result<Model, StageError> {
-        Model::load(&self.path, device)
+        let mut model = Model::load(&self.path, device)?;
+        model.config = self.named(model.config)?;
+        Ok(model)
+    }
+
+    /// What it says apart from its weights' values.
+    ///
+    /// # Errors
+    /// As [`outside`], or the names of types do not fit.
+    pub fn look(&self) -> Result<(Config, Tokenizer), StageError> {
+        let (config, tokenizer) = outside(&self.path)?;
+        Ok((self.named(config)?, tokenizer))
+    }
+
+    fn named(&self, config: Config) -> Result<Config, StageError> {
+        Ok(Config { labels: config.labels.renamed(&self.options.types)?, ..config })
     }
 
     /// blake3 of the weights (of all shards, one after another), in hex: whose word a silver tag is.
@@ -161,7 +197,11 @@ impl Artifact for ModelFolder {
     const KIND: Kind = Model::KIND;
 
     fn load(path: &Path) -> Result<Self, StageError> {
-        Ok(Self { path: path.to_owned() })
+        Ok(Self::at(path))
+    }
+
+    fn read(path: &Path, options: &Value, _note: &dyn Fn(String)) -> Result<Self, StageError> {
+        Ok(Self { path: path.to_owned(), options: given(options)? })
     }
 
     fn save(&self, path: &Path) -> Result<(), StageError> {

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::Value;
-use stage_contract::StageError;
+use stage_contract::{Invalid, StageError};
 
 /// The model's shape.
 pub const CONFIG: &str = "config.json";
@@ -140,12 +140,11 @@ fn without_weights(folder: &Path) -> StageError {
     let other = ["tf_model.h5", "flax_model.msgpack"].into_iter().find(|name| folder.join(name).exists());
     match other {
         Some(name) if is_pointer(&folder.join(name)) => pointer(&folder.join(name)),
-        Some(name) => {
-            StageError::new(format!("{shown} has its weights in {name} alone, which is not read")).help(format!(
+        Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, which is not read"))
+            .help(format!(
                 "convert them where transformers and torch are installed: {}",
                 convert("AutoModelForTokenClassification", folder)
-            ))
-        }
+            )),
         None => StageError::new(format!("{shown} has no {WEIGHTS} and no {PYTORCH}")).help(LAYOUT),
     }
 }
@@ -230,6 +229,43 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     Ok([vec![config], weights(folder)?, tokenizer(folder)?.files().to_vec()].concat())
 }
 
+/// Which files of a repository a model is read from, of the names of all: config, one form of the weights with its index,
+/// the tokenizer, and what lies beside it.
+///
+/// # Errors
+/// Something is missing.
+pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
+    let there = |name: &str| files.iter().any(|file| file == name);
+    let any = |names: &[&str]| names.iter().any(|name| there(name));
+    let missing = |what: String| {
+        Err(Invalid::new(format!("it has no {what}"))
+            .help("name the repository of a token classifier, such as Jean-Baptiste/camembert-ner"))
+    };
+    if !there(CONFIG) {
+        return missing(CONFIG.to_owned());
+    }
+    // Which shards there are is in the index, which is not here yet: all files of that form.
+    let forms: [(&str, &str, fn(&str) -> bool); 2] = [
+        (WEIGHTS, INDEX, |name| name.starts_with("model-") && name.ends_with(".safetensors")),
+        (PYTORCH, PYTORCH_INDEX, |name| name.starts_with("pytorch_model-") && name.ends_with(".bin")),
+    ];
+    let form = forms.into_iter().find(|(whole, index, _)| any(&[whole, index]));
+    let Some((whole, index, is_shard)) = form else {
+        return missing(format!("weights ({WEIGHTS} or {PYTORCH})"));
+    };
+    let vocabularies = [&[TOKENIZER][..], &SENTENCEPIECE, &[WORD_PIECE], &BYTE_LEVEL].concat();
+    if !any(&vocabularies) {
+        return missing(format!("tokenizer ({})", vocabularies.join(", ")));
+    }
+    let beside = [CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
+    let wanted = |name: &str| {
+        beside.contains(&name)
+            || vocabularies.contains(&name)
+            || if there(whole) { name == whole } else { name == index || is_shard(name) }
+    };
+    Ok(files.iter().filter(|name| wanted(name)).cloned().collect())
+}
+
 /// Files that say more of a model where they are there: shards, and which token plays which part.
 #[must_use]
 pub fn beside(folder: &Path) -> Vec<PathBuf> {
@@ -296,6 +332,27 @@ mod tests {
             fs::write(folder.path().join(name), "").expect("written");
             assert_eq!(weights(folder.path()).expect("whole"), file(name));
         }
+    }
+
+    #[test]
+    fn of_a_repository_one_form_of_the_weights_is_needed() {
+        let of = |names: &str| {
+            let names: Vec<String> = names.split(' ').map(str::to_owned).collect();
+            needed(&names).map(|names| names.join(" ")).map_err(|invalid| invalid.message)
+        };
+        let all = "README.md config.json model.safetensors onnx/model.onnx pytorch_model.bin tokenizer.json";
+        assert_eq!(of(all).as_deref(), Ok("config.json model.safetensors tokenizer.json"));
+        let shards = "config.json model-1.safetensors model-2.safetensors model.safetensors.index.json pytorch_model.bin vocab.txt";
+        let right =
+            "config.json model-1.safetensors model-2.safetensors model.safetensors.index.json vocab.txt";
+        assert_eq!(of(shards).as_deref(), Ok(right));
+        assert_eq!(
+            of("config.json pytorch_model.bin vocab.txt").as_deref(),
+            Ok("config.json pytorch_model.bin vocab.txt")
+        );
+        assert_eq!(of("model.safetensors vocab.txt"), Err("it has no config.json".to_owned()));
+        assert!(of("config.json tf_model.h5 vocab.txt").is_err_and(|message| message.contains("no weights")));
+        assert!(of("config.json model.safetensors").is_err_and(|message| message.contains("no tokenizer")));
     }
 
     #[test]

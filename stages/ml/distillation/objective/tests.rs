@@ -219,7 +219,7 @@ fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked(
     let (teacher, student) =
         (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &["PER"]));
     let root = tempfile::tempdir().expect("a folder");
-    let folder = ModelFolder { path: root.path().join("teacher") };
+    let folder = ModelFolder::at(root.path().join("teacher"));
     teacher.save(&folder.path).expect("saved");
     let records = [silver("a-1"), record("g:1", &["B-PER", "B-PER"], Provenance::Gold), silver("a-2")];
     let logits = |ids: &[&str]| {

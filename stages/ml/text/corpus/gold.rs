@@ -7,7 +7,8 @@ use std::{
     path::Path,
 };
 
-use stage_contract::{Artifact, Kind, Shape, StageError};
+use serde_json::Value;
+use stage_contract::{Artifact, Kind, Shape, StageError, given};
 
 use super::{
     files::write,
@@ -367,6 +368,12 @@ impl Artifact for Gold {
 
     fn load(path: &Path) -> Result<Self, StageError> {
         Self::read(path, &Options::default()).map(|read| read.value)
+    }
+
+    fn read(path: &Path, options: &Value, note: &dyn Fn(String)) -> Result<Self, StageError> {
+        let Read { value, notes } = Self::read(path, &given(options)?)?;
+        notes.into_iter().for_each(note);
+        Ok(value)
     }
 
     /// A folder with a file for each set, where `path` has an extension and there is one set, that file: .bio, or .jsonl for

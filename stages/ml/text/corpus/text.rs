@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
 use serde::Serialize;
-use stage_contract::{Artifact, Kind, Shape, StageError};
+use serde_json::Value;
+use stage_contract::{Artifact, Kind, Shape, StageError, given};
 
 use super::{
     files::write,
@@ -125,6 +126,12 @@ impl Artifact for Text {
 
     fn load(path: &Path) -> Result<Self, StageError> {
         Self::read(path, &Options::default()).map(|read| read.value)
+    }
+
+    fn read(path: &Path, options: &Value, note: &dyn Fn(String)) -> Result<Self, StageError> {
+        let Read { value, notes } = Self::read(path, &given(options)?)?;
+        notes.into_iter().for_each(note);
+        Ok(value)
     }
 
     /// Always a folder, so that the names of the sources survive: a .txt file each, and .jsonl where a text has a document
