@@ -188,7 +188,6 @@ mod tests {
         logits::{Logits, Origin},
         testing::fixture::{model, teacher_labels},
     };
-    use text::labels::Labels;
 
     #[test]
     fn weights_change_after_the_first_epoch_or_all_the_way() {

@@ -10,11 +10,7 @@ use distillation::{
     relation_pair,
     setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
 };
-use encoder::{
-    backend::device,
-    config::Config,
-    model::{Model, ModelFolder},
-};
+use encoder::{backend::device, config::Config, model::ModelFolder};
 
 /// Trains a pruned student further, with the losses of `distill` at the weights for after pruning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

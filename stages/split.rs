@@ -10,9 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stage_contract::{
-    Artifact, Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError,
-};
+use stage_contract::{Available, Context, Device, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
 use self::cluster::{Clusters, LEAST_SIMILARITY, Member};
 use text::{

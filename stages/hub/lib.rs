@@ -19,7 +19,7 @@ mod pin;
 mod question;
 mod refusal;
 mod settings;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transfer;
 

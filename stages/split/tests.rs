@@ -2,6 +2,8 @@ use std::{fs, path::PathBuf};
 
 use stage_contract::testing::context;
 
+use stage_contract::Artifact;
+
 use super::*;
 use text::corpus::{GoldSet, Provenance};
 

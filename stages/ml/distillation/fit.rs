@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use stage_contract::{Artifact, Invalid};
+use stage_contract::Invalid;
 
 use crate::{examples::columns, losses::Weights, params::Training, student::columns_of};
 use encoder::{config::Config, logits::Origin, model::ModelFolder};
@@ -244,7 +244,7 @@ mod tests {
         let teacher = encoder::testing::fixture::teacher_labels();
         let check = |tag: &str, types: &[(&str, &str)]| {
             fs::write(&path, format!("Noël\t{tag}\n")).expect("written");
-            let gold = Gold::load(&path).expect("gold");
+            let gold = <Gold as stage_contract::Artifact>::load(&path).expect("gold");
             let teacher = teacher.renamed(&types.iter().copied().collect()).expect("its types");
             check_gold(Some(&gold), &student_labels(&teacher), &teacher)
         };

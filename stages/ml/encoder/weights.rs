@@ -195,6 +195,9 @@ impl Array {
 mod tests {
     use std::fs;
 
+    use half::{bf16, f16};
+    use safetensors::tensor::TensorView;
+
     use super::*;
 
     const UNUSED: &[&str] = &["lm_head.", "roberta.pooler.", "roberta.embeddings.position_ids"];

@@ -244,13 +244,10 @@ pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     if !there(CONFIG) {
         return missing(CONFIG.to_owned());
     }
-    // Which shards there are is in the index, which is not here yet: all files of that form.
-    let forms: [(&str, &str, fn(&str) -> bool); 2] = [
-        (WEIGHTS, INDEX, |name| name.starts_with("model-") && name.ends_with(".safetensors")),
-        (PYTORCH, PYTORCH_INDEX, |name| name.starts_with("pytorch_model-") && name.ends_with(".bin")),
-    ];
+    // Which shards there are is in the index, which is not here yet: all files that are called like one.
+    let forms = [(WEIGHTS, INDEX, "model-"), (PYTORCH, PYTORCH_INDEX, "pytorch_model-")];
     let form = forms.into_iter().find(|(whole, index, _)| any(&[whole, index]));
-    let Some((whole, index, is_shard)) = form else {
+    let Some((whole, index, shard)) = form else {
         return missing(format!("weights ({WEIGHTS} or {PYTORCH})"));
     };
     let vocabularies = [&[TOKENIZER][..], &SENTENCEPIECE, &[WORD_PIECE], &BYTE_LEVEL].concat();
@@ -261,7 +258,7 @@ pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     let wanted = |name: &str| {
         beside.contains(&name)
             || vocabularies.contains(&name)
-            || if there(whole) { name == whole } else { name == index || is_shard(name) }
+            || if there(whole) { name == whole } else { name == index || name.starts_with(shard) }
     };
     Ok(files.iter().filter(|name| wanted(name)).cloned().collect())
 }
