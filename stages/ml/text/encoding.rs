@@ -8,8 +8,8 @@ use stage_contract::StageError;
 
 use crate::folder::quoted;
 
-/// The text of a file: in the encoding that its byte order mark says, else in that of `named`, else in UTF-8; and the name of
-/// the encoding. Copies nothing of what is UTF-8 without a mark.
+/// The text of a file: in the encoding that its byte order mark says, else UTF-8 where it has more than ASCII and is that, else
+/// what `named` says, else UTF-8; and the name of the encoding. Copies nothing of what is UTF-8 without a mark.
 ///
 /// # Errors
 /// It is in another encoding: with the line and the way out. `named` is no encoding.
@@ -24,7 +24,11 @@ pub fn decode(
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => (UTF_8, 0),
         [0xff, 0xfe, ..] => (UTF_16LE, 2),
         [0xfe, 0xff, ..] => (UTF_16BE, 2),
-        _ => (named.map_or(Ok(UTF_8), |name| known(name, path))?, 0),
+        _ => match named {
+            // Of the files of a folder only some may be in another encoding; and hardly any of those is UTF-8 too.
+            Some(name) if !is_certain(&bytes) => (known(name, path)?, 0),
+            _ => (UTF_8, 0),
+        },
     };
     if encoding == UTF_8 {
         return utf8(bytes, mark, path, named.is_none()).map(|text| (text, encoding.name()));
@@ -34,6 +38,11 @@ pub fn decode(
         None => Err(StageError::new(format!("{}: not {}", path.display(), encoding.name()))
             .help(format!("set another encoding, if it is {0}: `encoding = \"{0}\"`", whatwg(&bytes)))),
     }
+}
+
+/// Whether bytes are UTF-8 beyond doubt.
+fn is_certain(bytes: &[u8]) -> bool {
+    !bytes.is_ascii() && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
 }
 
 fn utf8(mut bytes: Vec<u8>, mark: usize, path: &Path, optional: bool) -> Result<String, StageError> {
@@ -229,6 +238,7 @@ mod tests {
         );
         assert_eq!(read("\u{feff}été".as_bytes(), None).expect("UTF-8"), "UTF-8 été");
         assert_eq!(read(b"s\x9cur 45 \x80", Some("Windows-1252")).expect("1252"), "windows-1252 sœur 45 €");
+        assert_eq!(read("sœur".as_bytes(), Some("windows-1252")).expect("it is"), "UTF-8 sœur");
         assert_eq!(read(b"\x8et\x8e", Some("macintosh")).expect("mac"), "macintosh été");
         for (bytes, named, help) in [
             (b"s\x9cur".as_slice(), None, "`encoding = \"windows-1252\"`"),

@@ -16,12 +16,13 @@ use crate::{encoding, folder};
 /// # Errors
 /// Unreadable, or of another encoding: with the place and what the file seems to be.
 pub fn read(path: &Path) -> Result<String, StageError> {
-    text(path, None)
+    decoded(bytes(path)?, path, None).map(|(text, _)| text)
 }
 
-/// As [`read`], where no byte order mark is in the encoding `named`; decompressed.
-pub(super) fn text(path: &Path, named: Option<&str>) -> Result<String, StageError> {
-    decoded(bytes(path)?, path, named).map(|(text, _)| text)
+/// As [`read`], where no byte order mark is in the encoding `named`, and with the ends of lines as they stand, which offsets
+/// may count.
+pub(super) fn as_it_stands(path: &Path, named: Option<&str>) -> Result<String, StageError> {
+    encoding::decode(bytes(path)?, path, named).map(|(text, _)| text)
 }
 
 /// A file's bytes, decompressed.
@@ -35,7 +36,12 @@ pub(super) fn decoded(
     path: &Path,
     named: Option<&str>,
 ) -> Result<(String, &'static str), StageError> {
-    let (mut text, encoding) = encoding::decode(bytes, path, named)?;
+    let (text, encoding) = encoding::decode(bytes, path, named)?;
+    Ok((with_line_feeds(text), encoding))
+}
+
+/// A text whose lines end with `\n`.
+pub(super) fn with_line_feeds(mut text: String) -> String {
     if text.contains('\r') {
         if text.contains("\r\n") {
             text = text.replace("\r\n", "\n");
@@ -46,7 +52,7 @@ pub(super) fn decoded(
             text = text.replace('\r', "\n");
         }
     }
-    Ok((text, encoding))
+    text
 }
 
 /// What serde says of a line, without the values it quotes: they may be text of the corpus.

@@ -1,10 +1,19 @@
 //! One record of JSON, a table or Parquet: which of its fields are text, words, tags, spans and document, by their names and
 //! by what is in them.
 
+mod fields;
+mod marks;
+
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use self::{
+    fields::{
+        Record, WORDS, are_words, at, by_shape, fields, find, index, is_name, kind, only_string, string,
+    },
+    marks::Marks,
+};
 use super::{
     formats::format::Want,
     item::{Content, Found, Mark, Place},
@@ -12,8 +21,6 @@ use super::{
     options::Options,
     spans::{Changes, on_words},
 };
-
-type Record = Map<String, Value>;
 
 const TEXTS: [&str; 11] = [
     "text",
@@ -43,8 +50,6 @@ const TAGS: [&str; 12] = [
     "iob",
     "entities",
 ];
-const SPANS: [&str; 9] =
-    ["entities", "spans", "ents", "label", "labels", "annotations", "ner", "tags", "named_entities"];
 const DOCUMENTS: [&str; 9] =
     ["document", "doc_id", "document_id", "docid", "doc_key", "doc", "file_name", "filename", "file"];
 
@@ -105,6 +110,9 @@ impl<'o> Shapes<'o> {
                 }
                 _ => return found.reject(place, "a list that is not a text and its annotations"),
             },
+            Value::String(text) if self.want == Want::Text => {
+                return found.push(place, None, Content::Text(text.clone()));
+            }
             value => return found.reject(place, format!("{} and no record", kind(value))),
         };
         match self.read(record) {
@@ -438,86 +446,14 @@ impl<'o> Shapes<'o> {
 
     /// The spans of a text; `None` where nobody has annotated it yet.
     fn marks_of(&mut self, record: &Record) -> Result<Option<Vec<Mark>>, String> {
-        if let Some(people) = label_studio(record) {
-            let done: Vec<_> = people
-                .iter()
-                .filter(|one| one.get("was_cancelled").and_then(Value::as_bool) != Some(true))
-                .filter_map(|one| one.get("result")?.as_array())
-                .collect();
-            self.several += usize::from(done.len() > 1);
-            self.tags = Some("annotations".to_owned());
-            return done.first().map(|result| self.results(result)).transpose();
-        }
-        let said = self.options.fields.tags.clone();
-        let named = |name: &&str| {
-            find(record, name).and_then(|(name, value)| Some((name.to_owned(), value.as_array()?)))
-        };
-        let candidates: Vec<_> = match &said {
-            Some(field) => vec![(field.clone(), list(at(record, field), field)?)],
-            None => SPANS.iter().filter_map(named).collect(),
-        };
-        let of_spans = |values: &[Value]| values.iter().all(is_span);
-        let full = candidates.iter().find(|(_, values)| !values.is_empty() && of_spans(values));
-        let Some((field, values)) = full.or_else(|| candidates.iter().find(|(_, values)| values.is_empty()))
-        else {
-            // Prodigy leaves `spans` away where there are none.
-            if record.contains_key("_input_hash") || record.contains_key("answer") {
-                return Ok(Some(Vec::new()));
-            }
-            return Err(format!("no tags and no spans among {}", fields(record)));
-        };
-        self.tags = Some(field.clone());
-        values
-            .iter()
-            .enumerate()
-            .map(|(place, value)| self.mark(place, value))
-            .collect::<Result<_, _>>()
-            .map(Some)
-    }
-
-    /// The labels among the results of one person in Label Studio.
-    fn results(&mut self, results: &[Value]) -> Result<Vec<Mark>, String> {
-        let spans: Vec<_> =
-            results.iter().filter_map(|result| result.get("value")).filter(|value| is_span(value)).collect();
-        spans.into_iter().enumerate().map(|(place, value)| self.mark(place, value)).collect()
-    }
-
-    fn mark(&mut self, place: usize, value: &Value) -> Result<Mark, String> {
-        let wrong = |what: &str| format!("span {place} has no {what}");
-        let (start, end, label, surface) = match value {
-            Value::Array(values) => {
-                let numbers: Vec<_> = values.iter().filter(|value| value.is_number()).collect();
-                let label = values.iter().find(|value| value.is_string());
-                (numbers.first().copied(), numbers.get(1).copied(), label, None)
-            }
-            value => {
-                let any = |keys: &[&str]| {
-                    keys.iter().find_map(|key| value.get(*key)).filter(|value| !value.is_null())
-                };
-                (any(&STARTS), any(&ENDS), any(&LABELS), any(&["text", "word", "surface", "span"]))
-            }
-        };
-        let start = start.and_then(index).ok_or_else(|| wrong("start that is a number of 0 or more"))?;
-        let end = match end {
-            Some(end) => index(end).ok_or_else(|| wrong("end that is a number of 0 or more"))?,
-            None => start + value.get("length").and_then(index).ok_or_else(|| wrong("end"))?,
-        };
-        let label = match label {
-            Some(Value::Array(labels)) => {
-                self.multiple += usize::from(labels.len() > 1);
-                labels.first()
-            }
-            label => label,
-        };
-        let kind = match label {
-            Some(Value::String(label)) if !label.trim().is_empty() => label.clone(),
-            Some(value) if integer(value).is_some() => {
-                self.named(std::slice::from_ref(value), "label").map(|names| names.concat())?
-            }
-            _ => return Err(wrong("label")),
-        };
-        let surface = surface.and_then(Value::as_str).filter(|text| !text.contains("##")).map(str::to_owned);
-        Ok(Mark { start, end, kind, surface })
+        let said = self.options.fields.tags.as_deref();
+        let name =
+            |label: &Value| self.named(std::slice::from_ref(label), "label").map(|names| names.concat());
+        let Marks { field, several, multiple, spans } = marks::of(record, said, &name)?;
+        self.tags = Some(field);
+        self.several += usize::from(several);
+        self.multiple += multiple;
+        Ok(spans)
     }
 
     /// Spans that count words: the last word is in where the field of the words is `tokenized_text` (`GLiNER`).
@@ -531,119 +467,5 @@ impl<'o> Shapes<'o> {
     }
 }
 
-/// Where an object that is a token has its text.
-const WORDS: [&str; 4] = ["text", "orth", "form", "word"];
-const STARTS: [&str; 6] = ["start", "start_offset", "begin", "start_char", "startOffset", "offset"];
-const ENDS: [&str; 5] = ["end", "end_offset", "end_char", "endOffset", "stop"];
-const LABELS: [&str; 9] =
-    ["label", "labels", "type", "entity_group", "entity", "tag", "category", "kind", "hypertextlabels"];
-
 /// What is said of numeric tags that nothing explains.
 pub(super) const NAMELESS: &str = "its tags are numbers without names";
-
-/// A field by its name, case aside.
-fn find<'r>(record: &'r Record, name: &str) -> Option<(&'r str, &'r Value)> {
-    let exact = record.get_key_value(name);
-    let found = exact.or_else(|| record.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)));
-    found.map(|(key, value)| (key.as_str(), value))
-}
-
-/// A field by its name, or by the names on the way to it.
-fn at<'r>(record: &'r Record, path: &str) -> Option<&'r Value> {
-    let inside = || {
-        let (head, rest) = path.split_once('.')?;
-        at(record.get(head)?.as_object()?, rest)
-    };
-    record.get(path).or_else(inside)
-}
-
-fn string<'r>(value: Option<&'r Value>, field: &str) -> Result<&'r str, String> {
-    match value {
-        Some(Value::String(text)) => Ok(text),
-        Some(value) => Err(format!("the field `{field}` is {}", kind(value))),
-        None => Err(format!("no field `{field}`")),
-    }
-}
-
-fn list<'r>(value: Option<&'r Value>, field: &str) -> Result<&'r Vec<Value>, String> {
-    match value {
-        Some(Value::Array(values)) => Ok(values),
-        Some(value) => Err(format!("the field `{field}` is {}", kind(value))),
-        None => Err(format!("no field `{field}`")),
-    }
-}
-
-fn only_string(record: &Record) -> Option<(&str, &Value)> {
-    let about = |key: &str| {
-        ["id", "label", "lang", "language", "split", "source", "url"].contains(&key.to_lowercase().as_str())
-    };
-    let mut strings = record.iter().filter(|(key, value)| value.is_string() && !about(key));
-    let first = strings.next();
-    first.filter(|_| strings.next().is_none()).map(|(key, value)| (key.as_str(), value))
-}
-
-fn is_name(value: &Value) -> bool {
-    value.is_string() || value.is_number()
-}
-
-/// A list of strings, or of objects with a text each; what is wrong with one is told later.
-fn are_words(value: &Value) -> bool {
-    let Value::Array(values) = value else { return false };
-    let text = |value: &Value| value.is_string() || WORDS.iter().any(|key| value.get(*key).is_some());
-    values.iter().any(text) && values.iter().all(|value| !value.is_number() && !value.is_array())
-}
-
-/// Another list of as many strings, some of them O or with a prefix.
-fn by_shape<'r>(record: &'r Record, words: usize, tokens: Option<&str>) -> Option<(&'r str, &'r Value)> {
-    let is_tag = |value: &Value| crate::labels::split_tag(value.as_str().unwrap_or_default()).is_some();
-    let fits = |value: &Value| {
-        value.as_array().is_some_and(|tags| {
-            tags.len() == words && tags.iter().all(Value::is_string) && tags.iter().any(is_tag)
-        })
-    };
-    let mut found = record.iter().filter(|(name, value)| tokens != Some(name.as_str()) && fits(value));
-    found.next().map(|(name, value)| (name.as_str(), value))
-}
-
-fn is_span(value: &Value) -> bool {
-    match value {
-        Value::Array(values) => {
-            values.len() >= 3 && values.iter().filter(|value| value.is_number()).count() >= 2
-        }
-        Value::Object(object) => {
-            STARTS.iter().any(|key| object.contains_key(*key))
-                && LABELS.iter().any(|key| object.contains_key(*key))
-        }
-        _ => false,
-    }
-}
-
-/// What people said of a record in Label Studio.
-fn label_studio(record: &Record) -> Option<&Vec<Value>> {
-    let people = ["annotations", "completions"].iter().find_map(|key| record.get(*key)?.as_array())?;
-    let shaped = people.iter().all(|one| one.get("result").is_some());
-    (shaped && record.get("data").is_some_and(Value::is_object)).then_some(people)
-}
-
-fn index(value: &Value) -> Option<usize> {
-    integer(value).and_then(|number| usize::try_from(number).ok())
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        number @ Value::Number(_) if integer(number).is_some() => "a number",
-        Value::Number(_) => "a number that is not whole",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// The names of a record's fields, for a message.
-fn fields(record: &Record) -> String {
-    const MOST: usize = 12;
-    let names: Vec<_> = record.keys().take(MOST).map(|key| format!("`{key}`")).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}

@@ -22,7 +22,9 @@ pub(super) struct Walk {
 /// Beginnings of names of files that speak of data and are none.
 const ABOUT: [&str; 7] = ["readme", "license", "licence", "notice", "changelog", "citation", "copying"];
 /// Files that describe a data set or its annotation.
-const DESCRIBING: [&str; 10] = [
+const DESCRIBING: [&str; 12] = [
+    "config.json",
+    "label_map.json",
     "dataset_info.json",
     "dataset_infos.json",
     "state.json",

@@ -29,7 +29,7 @@ impl Format for Brat {
 
     fn read(&self, file: &File, _want: Want, options: &Options) -> Result<Found, StageError> {
         let mut found = Found::default();
-        let text = files::text(&file.path.with_extension(ENDINGS[1]), options.encoding.as_deref())?;
+        let text = files::as_it_stands(&file.path.with_extension(ENDINGS[1]), options.encoding.as_deref())?;
         let length = text.chars().count();
         let mut marks = Vec::new();
         let mut apart = 0;
@@ -64,6 +64,7 @@ impl Format for Brat {
             "spans of several parts are read as one for each",
         );
         let document = file.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let (text, marks) = with_line_feeds(text, marks);
         for (number, text, marks) in sentences(&text, marks, options) {
             found.push(Place::Line(number), document.clone(), Content::Spans { text, marks });
         }
@@ -100,6 +101,19 @@ fn mark(line: &str) -> Option<(bool, Vec<Mark>)> {
         several,
         pieces.into_iter().map(|piece| Mark { surface: surface.clone(), ..whole(piece) }).collect(),
     ))
+}
+
+/// The text with `\n` at the ends of lines, and the spans of it: brat counts both characters of `\r\n`.
+fn with_line_feeds(text: String, mut marks: Vec<Mark>) -> (String, Vec<Mark>) {
+    if text.contains("\r\n") {
+        let chars: Vec<char> = text.chars().collect();
+        let gone: Vec<usize> =
+            (1..chars.len()).filter(|at| chars[at - 1] == '\r' && chars[*at] == '\n').collect();
+        for offset in marks.iter_mut().flat_map(|mark| [&mut mark.start, &mut mark.end]) {
+            *offset -= gone.partition_point(|at| at <= offset);
+        }
+    }
+    (files::with_line_feeds(text), marks)
 }
 
 fn says(text: &str, mark: &Mark) -> bool {

@@ -1,6 +1,6 @@
 //! A word a line with its tag in another column: `CoNLL`, BIO, `CoNLL-U`, `GermEval`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stage_contract::StageError;
 
@@ -13,7 +13,7 @@ use super::{
     format::{File, Format, Want},
     sentence::Sentence,
 };
-use crate::labels::split_tag;
+use crate::labels::{Notation, split_tag};
 
 /// Two to any number of columns, by tabs or blanks. A blank line ends a sentence.
 pub struct Columns;
@@ -201,6 +201,11 @@ impl<'t> Lines<'t> {
         if let Some(tag) = plain {
             return Some(layout.at(word, tag));
         }
+        // Numbers, which options may name.
+        let number = |row: &&[&str]| row[count - 1].parse::<u32>().is_ok();
+        if count == word + 2 && !rows.is_empty() && rows.iter().all(number) {
+            return Some(layout.at(word, count - 1));
+        }
         // The tag before the word.
         let first = look(rows.iter().map(|row| row[0]));
         (first == Look::Tags).then(|| base.at(1, 0))
@@ -236,6 +241,8 @@ impl<'t> Lines<'t> {
         let mut document: Option<String> = None;
         let mut documents = 0;
         let mut header = layout.header;
+        let tags: BTreeSet<&str> = self.cells().map(|(_, cells)| layout.tag(cells)).collect();
+        let notation = Notation::of(tags.iter().copied());
         for (line, number) in self.lines.iter().zip(1..) {
             let (cells, blanks) = match line {
                 Line::Blank => {
@@ -252,9 +259,12 @@ impl<'t> Lines<'t> {
                 Line::Cells(cells, blanks) => (cells, *blanks),
                 Line::Hash(cells) => {
                     let tag = layout.tag(cells);
-                    let word = cells.len() == layout.count
-                        && !tag.is_empty()
-                        && look([tag, "O", "O"]) != Look::Other;
+                    let known = if notation.is_plain() {
+                        tags.contains(tag) || split_tag(tag).is_some()
+                    } else {
+                        notation.read(tag).is_some()
+                    };
+                    let word = cells.len() == layout.count && known;
                     if !word {
                         continue;
                     }

@@ -31,11 +31,13 @@ impl Format for Json {
     fn sniff(&self, file: &File, _want: Want, _options: &Options) -> bool {
         let text = file.text.trim_start();
         let next = |open: char| text.strip_prefix(open).map(|rest| rest.trim_start().chars().next());
-        let parses =
-            || serde_json::from_str::<de::IgnoredAny>(text.lines().next().unwrap_or_default()).is_ok();
-        matches!(next('{'), Some(Some('"' | '}')))
-            || matches!(next('['), Some(Some('{' | '[')))
-            || (text.starts_with('[') && parses())
+        let parses = |text: &str| serde_json::from_str::<de::IgnoredAny>(text).is_ok();
+        match (next('{'), next('[')) {
+            (Some(Some('"' | '}')), _) | (_, Some(Some('{' | '['))) => true,
+            // A list of strings, which a text may begin like.
+            (_, Some(_)) => parses(text.lines().next().unwrap_or_default()) || parses(text),
+            _ => false,
+        }
     }
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
@@ -153,8 +155,12 @@ fn records(document: Value) -> Vec<Value> {
         Value::Array(values) => values.into_iter().flat_map(opened).collect(),
         Value::Object(object) if !is_one(&object) => {
             let holds = |value: &Value| value.as_array().is_some_and(|values| values.iter().any(is_record));
+            let by_name =
+                || !object.is_empty() && object.values().all(|value| value.as_object().is_some_and(is_one));
             match (transposed(&object), object.values().position(holds)) {
                 (Some(rows), _) => rows,
+                // `{"a": {"text": ..}, "b": {"text": ..}}`
+                (None, None) if by_name() => object.into_iter().map(|(_, value)| value).collect(),
                 (None, None) => opened(Value::Object(object)),
                 (None, Some(at)) => {
                     object.into_iter().nth(at).map(|(_, list)| records(list)).unwrap_or_default()

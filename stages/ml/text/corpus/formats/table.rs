@@ -22,6 +22,8 @@ use super::{
 pub struct Table;
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// What separates units in ASCII, and is in no text.
+const NONE: u8 = 0x1f;
 /// Columns with a text, or the words of one, a row.
 const TEXTS: [&str; 8] = ["text", "sentence", "content", "tokens", "words", "texte", "phrase", "document"];
 /// Columns that say which sentence a word is of.
@@ -86,8 +88,9 @@ fn head(file: &File) -> Option<Head> {
             names: record.iter().map(|name| name.trim().to_owned()).collect(),
         })
     };
-    // Of equals the first.
-    SEPARATORS.iter().rev().filter_map(split).max_by_key(|head| head.names.len())
+    // Of equals the first. Below one name no separator separates.
+    let head = SEPARATORS.iter().rev().filter_map(split).max_by_key(|head| head.names.len())?;
+    Some(if head.names.len() == 1 { Head { separator: NONE, ..head } } else { head })
 }
 
 impl Head {
@@ -97,6 +100,7 @@ impl Head {
 
     fn said(&self) -> String {
         let separator = match self.separator {
+            NONE => return "1 column".to_owned(),
             b'\t' => "tab".to_owned(),
             other => format!("`{}`", char::from(other)),
         };

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::{
-    super::options::{Columns, Fields},
+    super::options::{Columns, Fields, TagScheme},
     *,
 };
 
@@ -137,6 +137,8 @@ fn schemes_and_habits_are_found_from_the_file() {
         assert_eq!(gold("a.conll", content), expected, "{content}");
         assert!(notes("a.conll", content).contains(scheme), "{scheme}: {}", notes("a.conll", content));
     }
+    let labels = Options { labels: Some(vec!["O".into(), "B-A".into()]), ..Options::default() };
+    assert_eq!(shown(&read_with("a.bio", "un 1\ndeux 0", &labels).expect("named").value), "[un]A deux");
     let scheme = |scheme| Options { scheme: Some(scheme), ..Options::default() };
     let bad = read_with("a.bio", "x O\n\ny I-A\n", &scheme(TagScheme::Iob2)).expect_err("no B-").to_string();
     assert!(bad.contains("a.bio:3: the tag `I-A` is not legal there"), "{bad}");
@@ -146,7 +148,8 @@ fn schemes_and_habits_are_found_from_the_file() {
 
 #[test]
 fn comments_documents_and_hashtags_are_told_apart() {
-    let content = "# sent_id = 1\n#Brest B-LOC\n# O\n# text = à O\ndort O\n\n# newdoc id = deux\nici O\n";
+    let content =
+        "# sent_id = 1\n#Brest B-LOC\n# O\n# text = à O\n# id\ndort O\n\n# newdoc id = deux\nici O\n";
     let read = read_with("a.conll", content, &Options::default()).expect("read").value;
     assert_eq!(shown(&read), "[#Brest]LOC # dort | ici");
     let groups: Vec<_> = read.sets[0].records.iter().map(|record| record.group.as_str()).collect();
@@ -189,6 +192,7 @@ fn a_bad_line_is_named_with_its_tag_and_never_its_word() {
         ("un O\ndeux", &["a.bio:2: a word without a tag"]),
         ("un\tO\ndeux\tO\ntrois\tB-A\t\tO", &["a.bio:3: 4 columns where other lines have 2"]),
         ("un 3\ndeux O\ntrois O", &["a.bio:1: its tags are numbers without names"]),
+        ("un 1\ndeux 0", &["a.bio:1: its tags are numbers without names", "`labels = "]),
         (
             "un O\n\ndeux\n\ntrois O\n\nB-A\nquatre O",
             &["2 bad records", "a.bio:3: a word", "a.bio:7: a word", "`errors = 2`"],
@@ -329,6 +333,7 @@ fn spans_of_every_tool_are_read() {
         format!("{{\"text\": \"{text}\", \"ents\": [{{\"start\": 0, \"end\": 8, \"label\": \"PER\"}}, {{\"start\": 16, \"end\": 21, \"label\": \"LOC\"}}], \"tokens\": [{{\"id\": 0, \"start\": 0, \"end\": 4}}]}}"),
         format!("{{\"text\": \"{text}\", \"entities\": [{{\"entity_group\": \"PER\", \"score\": 0.9, \"word\": \"Anne Roy\", \"start\": 0, \"end\": 8}}, {{\"entity_group\": \"LOC\", \"start\": 16, \"end\": 21}}]}}"),
         format!("{{\"text\": \"{text}\", \"entities\": [{{\"type\": \"PER\", \"offset\": 0, \"length\": 8}}, {{\"type\": \"LOC\", \"offset\": 16, \"length\": 5}}]}}"),
+        format!("{{\"un\": {{\"text\": \"{text}\", \"entities\": [[0, 8, \"PER\"], [16, 21, \"LOC\"]]}}}}"),
         format!("text,entities\n{text},\"[(0, 8, 'PER'), (16, 21, 'LOC')]\"\n"),
         "[{\"id\": 0, \"paragraphs\": [{\"raw\": \"x\", \"sentences\": [{\"tokens\": [{\"orth\": \"Anne\", \"ner\": \"B-PER\"}, {\"orth\": \"Roy\", \"ner\": \"L-PER\"}, {\"orth\": \"dort\", \"ner\": \"O\"}, {\"orth\": \"à\", \"ner\": \"O\"}, {\"orth\": \"Brest\", \"ner\": \"U-LOC\"}, {\"orth\": \".\", \"ner\": \"O\"}]}]}]}]".to_owned(),
         "{\"doc_key\": \"d\", \"sentences\": [[\"Anne\", \"Roy\", \"dort\", \"à\", \"Brest\", \".\"]], \"ner\": [[[0, 1, \"PER\"], [4, 4, \"LOC\"]]]}".to_owned(),
@@ -414,6 +419,13 @@ fn brats_pairs_of_a_folder_are_one_set_of_documents() {
     assert!(read.notes.iter().any(|note| note.contains("d.txt: left out, no .ann")), "{:?}", read.notes);
     let one = Gold::read(&folder.path().join("dossiers/b.ann"), &Options::default()).expect("one pair").value;
     assert_eq!(shown(&one), "[Le centre de Brest]ORG ferme .");
+    fs::write(folder.path().join("dossiers/b.txt"), "Le centre\r\nde Brest ferme.\r\nAnne vient.")
+        .expect("written");
+    fs::write(folder.path().join("dossiers/b.ann"), "T1\tPER 28 32\tAnne\nT2\tLOC 14 19\tBrest\n")
+        .expect("written");
+    let read =
+        Gold::read(&folder.path().join("dossiers/b.ann"), &Options::default()).expect("from Windows").value;
+    assert_eq!(shown(&read), "Le centre | de [Brest]LOC ferme . | [Anne]PER vient .");
     fs::write(folder.path().join("dossiers/b.ann"), "T1\tORG 0 9\tLe musée\nT2 LOC\n").expect("written");
     let error = Gold::load(&folder.path().join("dossiers")).expect_err("bad").to_string();
     assert!(

@@ -56,6 +56,7 @@ fn texts_come_from_records_of_every_kind() {
         ("a.csv", format!("Text\n{one}\n{two}\n")),
         ("a.tsv", format!("id\ttexte\n1\t{one}\n2\t{two}\n")),
         ("a.csv", format!("id;text\n1;{one}\n2;{two}\n")),
+        ("a.json", format!("[\n \"{one}\",\n \"{two}\"\n]")),
         ("a.txt", format!("{one}\n{two}\n")),
         ("a", format!("{one}\r{two}\r")),
     ] {
@@ -63,6 +64,7 @@ fn texts_come_from_records_of_every_kind() {
     }
     assert_eq!(texts("a.jsonl", "{\"tokens\": [\"Il\", \"vient\"], \"ner_tags\": [0, 0]}"), ["Il vient"]);
     assert_eq!(texts("a.bio", "Il\tO\nvient\tO\n\nÀ\tO\nRennes\tB-LIEU\n"), ["Il vient", "À Rennes"]);
+    assert_eq!(texts("a.csv", "text\nun, deux\n\"trois\"\"\"\n"), ["un, deux", "trois\""]);
     assert_eq!(texts("a.jsonl", "{\"text\": \"un\\ndeux\", \"document\": 3}"), ["un\ndeux"]);
 }
 
