@@ -163,6 +163,9 @@ fn wide(bytes: &[u8]) -> Option<&'static str> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Some("UTF-16"),
         _ => {}
     }
+    if !bytes.contains(&0) {
+        return None;
+    }
     let zeros = |parity: usize| bytes.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
     // French text in UTF-16 has a zero in nearly every pair of bytes; a binary file has them anywhere.

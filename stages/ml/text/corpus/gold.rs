@@ -45,7 +45,7 @@ impl Gold {
         let mut reading = Reading::new(options, Want::Gold);
         let mut sets: Vec<GoldSet> = Vec::new();
         for (name, file) in reading.files(path)? {
-            let mut part = reading.part(name, file)?;
+            let Some(mut part) = reading.part(name, file)? else { continue };
             let at = sets.iter().position(|set| set.name == part.set).unwrap_or_else(|| {
                 sets.push(GoldSet { name: part.set.clone(), records: Vec::new() });
                 sets.len() - 1

@@ -54,10 +54,9 @@ impl Names {
         Ok(found.then(|| Self { fields, all, origin: origin.to_owned() }))
     }
 
-    /// What a file in the folder, or in the one above, explains.
-    pub fn beside(folder: &Path) -> Option<Self> {
-        let folders = [Some(folder), folder.parent()];
-        let files = folders.into_iter().flatten().flat_map(|folder| BESIDE.map(|name| folder.join(name)));
+    /// What a file in one of these folders explains, the first first.
+    pub fn beside<'f>(folders: impl Iterator<Item = &'f Path>) -> Option<Self> {
+        let files = folders.flat_map(|folder| BESIDE.map(|name| folder.join(name)));
         files
             .filter_map(|file| Some((serde_json::from_slice::<Value>(&fs::read(&file).ok()?).ok()?, file)))
             .find_map(|(value, file)| Self::of(&value, &file.display().to_string()).ok().flatten())

@@ -16,7 +16,7 @@ use super::{
     options::Options,
     shape::NAMELESS,
     unpack,
-    walk::walk,
+    walk::{Walk, walk},
 };
 
 /// What was read, and what is to be said of it.
@@ -39,6 +39,10 @@ pub(super) struct Reading<'o> {
     pub notes: Vec<String>,
     /// Each bad record with its file, place and reason.
     bad: Vec<String>,
+    /// The folder that is read; `None` for a file.
+    root: Option<PathBuf>,
+    /// Whether there was one of brat's pairs, so that a lone text is one that nobody annotated.
+    pairs: bool,
 }
 
 /// A file that was read.
@@ -57,49 +61,38 @@ pub(super) struct Part {
 
 impl<'o> Reading<'o> {
     pub fn new(options: &'o Options, want: Want) -> Self {
-        Self { options, want, notes: Vec::new(), bad: Vec::new() }
+        Self { options, want, notes: Vec::new(), bad: Vec::new(), root: None, pairs: false }
     }
 
     /// The files with their names.
     pub fn files(&mut self, path: &Path) -> Result<Vec<(String, PathBuf)>, StageError> {
-        let found = walk(path)?;
-        self.notes.extend(found.notes);
-        let files = if path.is_dir() { self.without_pairs(found.files) } else { found.files };
-        if files.is_empty() {
-            return Err(StageError::new(format!("no file to read in {}", path.display())).help(self.forms()));
+        let Walk { mut files, notes } = walk(path)?;
+        self.notes.extend(notes);
+        if path.is_dir() {
+            self.root = Some(path.to_owned());
+            self.pairs = files.iter().any(|(_, file)| is(file, brat::ENDINGS[0]));
+            files.retain(|(_, file)| !self.belongs_to_other(file));
         }
         Ok(files)
     }
 
-    /// Of `a.ann` and `a.txt` only the one that is wanted: annotations name their text.
-    fn without_pairs(&mut self, files: Vec<(String, PathBuf)>) -> Vec<(String, PathBuf)> {
-        let ends =
-            |path: &Path, ending: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(ending));
+    /// Whether a file is the half of brat's pair that the other half leads to, or that is not wanted.
+    fn belongs_to_other(&self, file: &Path) -> bool {
         let [ann, txt] = brat::ENDINGS;
-        let annotated = files.iter().any(|(_, file)| ends(file, ann));
-        let (mut left, mut kept) = (Vec::new(), Vec::new());
-        for (name, file) in files {
-            let other = |ending: &str| file.with_extension(ending).is_file();
-            let drop = match self.want {
-                Want::Text => ends(&file, ann) && other(txt),
-                Want::Gold => ends(&file, txt) && other(ann),
-            };
-            if annotated && self.want == Want::Gold && ends(&file, txt) && !drop {
-                left.push(file);
-            } else if !drop {
-                kept.push((name, file));
-            }
+        match self.want {
+            Want::Text => is(file, ann) && brat::partner(file, txt).is_some(),
+            Want::Gold => is(file, txt) && brat::partner(file, ann).is_some(),
         }
-        let without =
-            left.iter().map(|file| format!("{}: left out, no .{ann} file is beside it", file.display()));
-        self.notes.extend(without);
-        kept
     }
 
-    /// Reads one file.
-    pub fn part(&mut self, name: String, path: PathBuf) -> Result<Part, StageError> {
+    /// Reads one file; `None` if it is left out, which is noted.
+    pub fn part(&mut self, name: String, path: PathBuf) -> Result<Option<Part>, StageError> {
         let (file, encoding) = self.open(name, path)?;
         let Some(format) = formats::of(&file, self.want, self.options) else {
+            if self.pairs && is(&file.path, brat::ENDINGS[1]) {
+                self.notes.push(format!("{}: left out, no .ann file is beside it", file.path.display()));
+                return Ok(None);
+            }
             return Err(self.formless(&file));
         };
         let mut found = format.read(&file, self.want, self.options)?;
@@ -109,24 +102,25 @@ impl<'o> Reading<'o> {
         if let Some(encoding) = encoding.filter(|encoding| *encoding != "UTF-8") {
             found.form.push(encoding.to_owned());
         }
-        Ok(Part {
+        Ok(Some(Part {
             set: format.set(&file),
             name: file.name,
             path: file.path,
             format: Format::name(format),
             found,
-        })
+        }))
     }
 
     fn open(&self, name: String, path: PathBuf) -> Result<(File, Option<&'static str>), StageError> {
+        let root = self.root.clone();
         let bytes = files::bytes(&path)?;
         let table = bytes.starts_with(parquet::MAGIC) && bytes.len() > 8 && bytes.ends_with(parquet::MAGIC);
         if table {
-            return Ok((File { path, name, bytes: Some(Bytes::from(bytes)), ..File::default() }, None));
+            return Ok((File { path, name, root, bytes: Some(Bytes::from(bytes)), ..File::default() }, None));
         }
         unpack::check(&bytes, &path)?;
         let (text, encoding) = files::decoded(bytes, &path, self.options.encoding.as_deref())?;
-        Ok((File { path, name, text, bytes: None }, Some(encoding)))
+        Ok((File { path, name, text, root, bytes: None }, Some(encoding)))
     }
 
     fn formless(&self, file: &File) -> StageError {
@@ -188,6 +182,11 @@ impl<'o> Reading<'o> {
         self.notes.extend(self.bad.into_iter().map(|bad| format!("{bad}: left out")));
         Ok(self.notes)
     }
+}
+
+/// Whether a file has an ending, in any case.
+fn is(file: &Path, ending: &str) -> bool {
+    file.extension().is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
 
 /// `3 sentences`

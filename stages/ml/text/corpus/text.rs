@@ -70,7 +70,7 @@ impl Text {
         let mut reading = Reading::new(options, Want::Text);
         let mut lines = Vec::new();
         for (name, file) in reading.files(path)? {
-            let part = reading.part(name, file)?;
+            let Some(part) = reading.part(name, file)? else { continue };
             reading.notes.extend(notes(&part));
             lines.extend(of(part));
         }

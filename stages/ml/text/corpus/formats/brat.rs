@@ -1,5 +1,7 @@
 //! brat's standoff: spans in `.ann`, the text that they are of beside it in `.txt`.
 
+use std::path::{Path, PathBuf};
+
 use stage_contract::StageError;
 
 use super::{
@@ -24,12 +26,20 @@ impl Format for Brat {
     }
 
     fn sniff(&self, file: &File, want: Want, _options: &Options) -> bool {
-        want == Want::Gold && file.ending() == ENDINGS[0] && file.path.with_extension(ENDINGS[1]).is_file()
+        want == Want::Gold && file.ending() == ENDINGS[0]
     }
 
     fn read(&self, file: &File, _want: Want, options: &Options) -> Result<Found, StageError> {
         let mut found = Found::default();
-        let text = files::as_it_stands(&file.path.with_extension(ENDINGS[1]), options.encoding.as_deref())?;
+        let path =
+            partner(&file.path, ENDINGS[1]).filter(|_| file.folders().next().is_some()).ok_or_else(|| {
+                StageError::new(format!(
+                    "{}: the text that it annotates is not in what was given",
+                    file.path.display()
+                ))
+                .help("give the folder with the .ann file and the .txt file of the same name beside it")
+            })?;
+        let text = files::as_it_stands(&path, options.encoding.as_deref())?;
         let length = text.chars().count();
         let mut marks = Vec::new();
         let mut apart = 0;
@@ -75,6 +85,14 @@ impl Format for Brat {
         let folder = file.folder().file_name().map(|name| name.to_string_lossy().into_owned());
         folder.filter(|name| !name.starts_with('.')).unwrap_or_else(|| file.name.clone())
     }
+}
+
+/// The other file of a pair, in either case.
+pub fn partner(path: &Path, ending: &str) -> Option<PathBuf> {
+    [ending.to_owned(), ending.to_uppercase()]
+        .iter()
+        .map(|ending| path.with_extension(ending))
+        .find(|path| path.is_file())
 }
 
 /// `T1<tab>PER 0 5<tab>Marie`; a span of several parts has them between semicolons. Whether there are several; the parts.

@@ -24,17 +24,19 @@ impl Format for Columns {
     }
 
     fn sniff(&self, file: &File, want: Want, options: &Options) -> bool {
-        let lines = Lines::of(&file.text);
-        let layout = lines.layout(options);
         match want {
-            Want::Gold => layout.is_some(),
+            Want::Gold => Lines::of(&file.text).layout(options).is_some(),
             // Text that only seems to have a tag at the end of some lines stays text.
-            Want::Text => layout.is_some_and(|layout| {
-                let all = lines
-                    .cells()
-                    .all(|(_, cells)| cells.len() == layout.count && split_tag(layout.tag(cells)).is_some());
-                all && lines.cells().nth(2).is_some() && options.columns.is_none()
-            }),
+            Want::Text => {
+                let lines = Lines::of(head(&file.text));
+                let tagged = |layout: Layout| {
+                    let all = lines.cells().all(|(_, cells)| {
+                        cells.len() == layout.count && split_tag(layout.tag(cells)).is_some()
+                    });
+                    all && lines.cells().nth(2).is_some()
+                };
+                options.columns.is_none() && lines.layout(options).is_some_and(tagged)
+            }
         }
     }
 
@@ -47,6 +49,13 @@ impl Format for Columns {
         }
         Ok(found)
     }
+}
+
+/// The first lines of a text: a corpus is large, and they tell enough.
+fn head(text: &str) -> &str {
+    const LONGEST: usize = 1 << 16;
+    let cut = text.as_bytes().get(LONGEST..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
+    cut.map_or(text, |end| &text[..LONGEST + end])
 }
 
 /// What a line is.

@@ -16,6 +16,8 @@ pub(in super::super) struct File {
     pub name: String,
     /// Its text, the ends of lines as `\n`; empty where it is none.
     pub text: String,
+    /// The folder that was given to be read; nothing outside of it is looked at, for nobody says that results depend on that.
+    pub root: Option<PathBuf>,
     /// Its bytes, where they are no text.
     pub bytes: Option<Bytes>,
 }
@@ -24,6 +26,13 @@ impl File {
     /// The folder that it lies in.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The folders of what was given that the file lies in, the nearest first; none of a file that was given itself.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        let inside =
+            |root: &PathBuf| self.folder().ancestors().take_while(|folder| folder.starts_with(root)).count();
+        self.folder().ancestors().take(self.root.as_ref().map_or(0, inside))
     }
 
     /// Its ending in lower case, that of a compressed file without `.gz`.

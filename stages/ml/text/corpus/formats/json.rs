@@ -42,7 +42,7 @@ impl Format for Json {
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
         let mut found = Found::default();
-        let mut shapes = Shapes::new(want, options, Names::beside(file.folder()));
+        let mut shapes = Shapes::new(want, options, Names::beside(file.folders()));
         let first = file.lines().next().map_or("", |(_, line)| line);
         let alone = unique(first).ok().filter(is_record);
         match alone.is_none().then(|| serde_json::from_str::<Value>(&file.text)) {

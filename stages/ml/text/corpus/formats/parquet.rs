@@ -41,7 +41,7 @@ impl Format for Parquet {
             metadata.iter().find(|entry| entry.key == "huggingface").and_then(|entry| entry.value.as_deref());
         let features = features.and_then(|text| serde_json::from_str::<Value>(text).ok());
         let named = features.and_then(|value| Names::of(&value, "the file itself").ok().flatten());
-        let mut shapes = Shapes::new(want, options, named.or_else(|| Names::beside(file.folder())));
+        let mut shapes = Shapes::new(want, options, named.or_else(|| Names::beside(file.folders())));
         let mut found = Found::default();
         for (row, number) in reader.get_row_iter(None).map_err(broken)?.zip(1..) {
             shapes.take(&mut found, Place::Record(number), &row.map_err(broken)?.to_json_value());

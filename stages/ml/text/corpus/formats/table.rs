@@ -210,7 +210,7 @@ impl Head {
     }
 
     fn read_texts(&self, file: &File, want: Want, options: &Options, found: &mut Found) {
-        let mut shapes = Shapes::new(want, options, Names::beside(file.folder()));
+        let mut shapes = Shapes::new(want, options, Names::beside(file.folders()));
         for (line, _, row) in self.rows(file) {
             match row {
                 Ok(row) => {

@@ -405,26 +405,30 @@ fn brats_pairs_of_a_folder_are_one_set_of_documents() {
         ("dossiers/c.txt", "Rien."),
         ("dossiers/c.ann", ""),
         ("dossiers/d.txt", "Personne n’a lu cela."),
+        ("dossiers/e.txt", "Anne B-PER\ndort O\n"),
         ("dossiers/annotation.conf", "[entities]\nPER"),
     ]);
     let read = Gold::read(&folder.path().join("dossiers"), &Options::default()).expect("read");
-    let [set] = read.value.sets.as_slice() else { panic!("one set") };
-    assert_eq!(set.name, "dossiers");
+    let [set, columns] = read.value.sets.as_slice() else { panic!("two sets") };
+    assert_eq!((set.name.as_str(), columns.name.as_str()), ("dossiers", "e"));
     assert_eq!(
         shown(&read.value),
-        "[Anne Roy]PER dort . | À [Brest]LOC | il pleut . | [Le centre de Brest]ORG ferme . | Rien ."
+        "[Anne Roy]PER dort . | À [Brest]LOC | il pleut . | [Le centre de Brest]ORG ferme . | Rien . | [Anne]PER dort"
     );
     let groups: Vec<_> = set.records.iter().map(|record| record.group.as_str()).collect();
     assert_eq!(groups, ["dossiers/a", "dossiers/a", "dossiers/a", "dossiers/b", "dossiers/c"]);
     assert!(read.notes.iter().any(|note| note.contains("d.txt: left out, no .ann")), "{:?}", read.notes);
-    let one = Gold::read(&folder.path().join("dossiers/b.ann"), &Options::default()).expect("one pair").value;
-    assert_eq!(shown(&one), "[Le centre de Brest]ORG ferme .");
-    fs::write(folder.path().join("dossiers/b.txt"), "Le centre\r\nde Brest ferme.\r\nAnne vient.")
+    let alone = Gold::load(&folder.path().join("dossiers/b.ann")).expect_err("its text is not declared");
+    assert!(
+        alone.to_string().contains("b.ann: the text that it annotates is not in what was given"),
+        "{alone}"
+    );
+    fs::create_dir(folder.path().join("windows")).expect("made");
+    fs::write(folder.path().join("windows/B.TXT"), "Le centre\r\nde Brest ferme.\r\nAnne vient.")
         .expect("written");
-    fs::write(folder.path().join("dossiers/b.ann"), "T1\tPER 28 32\tAnne\nT2\tLOC 14 19\tBrest\n")
+    fs::write(folder.path().join("windows/B.ANN"), "T1\tPER 28 32\tAnne\nT2\tLOC 14 19\tBrest\n")
         .expect("written");
-    let read =
-        Gold::read(&folder.path().join("dossiers/b.ann"), &Options::default()).expect("from Windows").value;
+    let read = Gold::load(&folder.path().join("windows")).expect("from Windows");
     assert_eq!(shown(&read), "Le centre | de [Brest]LOC ferme . | [Anne]PER vient .");
     fs::write(folder.path().join("dossiers/b.ann"), "T1\tORG 0 9\tLe musée\nT2 LOC\n").expect("written");
     let error = Gold::load(&folder.path().join("dossiers")).expect_err("bad").to_string();
