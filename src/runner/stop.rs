@@ -1,4 +1,4 @@
-use stage_contract::StageError;
+use stage_contract::{Invalid, StageError};
 
 use crate::{problem::Problems, store::LookupError};
 
@@ -32,8 +32,10 @@ impl Stop {
                 problems.iter().map(|problem| (problem.to_string(), problem.way_out())).collect()
             }
             Self::Wrong { message, help } => vec![(message.clone(), Some(help.clone()))],
-            Self::Failed(StageError::Failed { message, help, .. }) => vec![(message.clone(), help.clone())],
-            Self::Failed(StageError::Cancelled) => vec![("cancelled".to_owned(), None)],
+            Self::Failed(error) => {
+                let Invalid { message, help, .. } = Invalid::of(error);
+                vec![(message, help)]
+            }
         }
     }
 }

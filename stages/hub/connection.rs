@@ -80,7 +80,7 @@ impl Connection {
     /// Follows redirects by hand: only the hub is told the token.
     pub fn follow(&self, url: &Url, from: u64) -> Result<Reply, ureq::Error> {
         const MOST: usize = 8;
-        let (mut at, mut etag) = (url.clone(), None);
+        let (mut at, mut linked) = (url.clone(), None);
         for _ in 0..MOST {
             let is_hub = at.origin() == self.endpoint.origin();
             let mut request = self.agent.get(at.as_str());
@@ -92,14 +92,12 @@ impl Connection {
             }
             let response = request.call()?;
             let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-            if is_hub {
-                let said = header("x-linked-etag").or_else(|| header("etag"));
-                etag = etag
-                    .or_else(|| said.map(|said| said.trim_start_matches("W/").trim_matches('"').to_owned()));
-            }
+            let said = |name| header(name).filter(|_| is_hub).map(unquoted);
+            linked = linked.or_else(|| said("x-linked-etag"));
             let next = header("location").filter(|_| response.status().is_redirection());
             match next.map(|next| at.join(next)) {
-                None => return Ok(Reply { etag, response }),
+                // The etag of a redirect is not that of where it leads.
+                None => return Ok(Reply { etag: linked.or_else(|| said("etag")), response }),
                 Some(Ok(next)) => at = next,
                 Some(Err(error)) => return Err(ureq::Error::BadUri(error.to_string())),
             }
@@ -112,6 +110,11 @@ impl Connection {
         let reply = self.follow(url, 0).ok().filter(|reply| reply.status() == 200)?;
         serde_json::from_str(&reply.text().ok()?).ok()
     }
+}
+
+/// `W/"a"` gives `a`.
+fn unquoted(etag: &str) -> String {
+    etag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 /// Those of the system, which know the proxies of a company; else Mozilla's.

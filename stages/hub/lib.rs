@@ -29,7 +29,7 @@ use stage_contract::StageError;
 
 pub use cache::Cache;
 pub use client::Patience;
-pub use listener::Listener;
+pub use listener::{Lines, Listener};
 pub use listing::{Listing, Needed, RemoteFile};
 pub use name::Name;
 pub use pin::Pin;

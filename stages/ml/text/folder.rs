@@ -258,7 +258,11 @@ pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     let wanted = |name: &str| {
         beside.contains(&name)
             || vocabularies.contains(&name)
-            || if there(whole) { name == whole } else { name == index || name.starts_with(shard) }
+            || if there(whole) {
+                name == whole
+            } else {
+                name == index || (name.starts_with(shard) && !name.contains('/'))
+            }
     };
     Ok(files.iter().filter(|name| wanted(name)).cloned().collect())
 }
