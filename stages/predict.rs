@@ -13,7 +13,7 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use hub::{Hub, Lines, Name};
+use hub::{Hub, Name};
 use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
@@ -129,7 +129,7 @@ fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
 fn located(model: &Path) -> Result<PathBuf, ToolError> {
     let named = model.to_str().and_then(Name::given);
     let Some(name) = named.transpose().map_err(Invalid::new)? else { return Ok(model.to_owned()) };
-    Ok(Hub::from_env()?.get(&name, &folder::needed, &Lines::new(io::stderr()))?)
+    Ok(Hub::from_env()?.get(&name, &folder::needed, &hub::Lines::new(io::stderr()))?)
 }
 
 /// Says what is missing before anything is read.
