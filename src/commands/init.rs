@@ -40,7 +40,7 @@ pub fn options(command: clap::Command, registry: &Registry) -> clap::Command {
             .long(given.name)
             .value_name(if given.kind.shape == Shape::Folder { "DIR" } else { "PATH" })
             .value_parser(value_parser!(PathBuf))
-            .help(given.doc)
+            .help(help(given))
             .requires_all(others.map(|other| other.name))
     };
     command.args(sources.iter().map(option))
@@ -130,6 +130,14 @@ fn plan(
 
 fn owned(embedded: &[Embedded]) -> Vec<(PathBuf, String)> {
     embedded.iter().map(|(name, content)| (PathBuf::from(name), (*content).to_owned())).collect()
+}
+
+/// Its own words, and what else it may be.
+fn help(given: &Given) -> String {
+    match given.kind.shape {
+        Shape::File => given.doc.to_owned(),
+        _ => format!("{}; or a repository of the Hugging Face Hub, owner/name[@REVISION]", given.doc),
+    }
 }
 
 /// What was given, where that is a repository of the hub and no path.

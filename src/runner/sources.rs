@@ -61,7 +61,8 @@ pub(super) fn fetch(
             pin
         };
         let Some(hub) = &project.hub else { continue };
-        let is_missing = !hub.missing(&pin)?.is_empty();
+        let missing = hub.missing(&pin).map_err(|error| about(&id, error))?;
+        let is_missing = !missing.is_empty();
         if is_missing {
             told.watch.borrow_mut().fetching(&id);
         }
@@ -69,7 +70,7 @@ pub(super) fn fetch(
         if is_missing {
             told.watch.borrow_mut().fetched(&id);
         }
-        let snapshot = path::absolute(came?);
+        let snapshot = path::absolute(came.map_err(|error| about(&id, error))?);
         let snapshot = snapshot.map_err(|e| StageError::because("cannot tell the working folder", e))?;
         let links = pin.files.keys().map(|file| (Path::new(file), snapshot.join(file)));
         let place = project.store.link(&link_name(hub, &pin), links)?;
@@ -96,7 +97,15 @@ pub fn pin(
     let needed = |files: &[String]| project.registry.needed(item.kind, files);
     let listing = if only_hub { hub.ask(name, listener) } else { hub.list(name, listener) };
     let pin = listing.and_then(|listing| listing.pin(name, &needed));
-    pin.map_err(|error| StageError::because(format!("sources.{} cannot be used", item.id), error))
+    pin.map_err(|error| about(&format!("sources.{}", item.id), error))
+}
+
+/// Says which source an error is about; who stopped knows.
+fn about(source: &str, error: StageError) -> StageError {
+    match error {
+        StageError::Cancelled => StageError::Cancelled,
+        error @ StageError::Failed { .. } => StageError::because(format!("{source} cannot be used"), error),
+    }
 }
 
 /// Writes the commit of a source into the lock.

@@ -44,8 +44,8 @@ pub(crate) struct Connection {
 impl Connection {
     pub fn new(settings: &Settings) -> Self {
         const CONNECT: Duration = Duration::from_secs(15);
-        /// Nothing came for so long: the connection is dead, though nobody said so.
-        const READ: Duration = Duration::from_mins(1);
+        /// Nothing came for so long: the connection is dead, though nobody said so (as long as `huggingface_hub` waits).
+        const READ: Duration = Duration::from_secs(10);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)

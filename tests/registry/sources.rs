@@ -21,7 +21,8 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 12] = [
+pub const TESTS: [(&str, fn()); 13] = [
+    ("a_full_disk_is_told_before_the_download", a_full_disk_is_told_before_the_download),
     ("a_source_of_the_hub_is_pinned_and_asked_for_once", a_source_of_the_hub_is_pinned_and_asked_for_once),
     ("a_new_commit_is_taken_when_that_is_asked_for", a_new_commit_is_taken_when_that_is_asked_for),
     ("a_dry_run_says_what_it_would_download", a_dry_run_says_what_it_would_download),
@@ -352,6 +353,19 @@ fn what_the_hub_refuses_stops_a_run_before_it_begins() {
         "{}",
         ended.err
     );
+}
+
+fn a_full_disk_is_told_before_the_download() {
+    let world = World::new();
+    let script = format!(
+        "mkdir home && mount -t tmpfs -o size=128k none home && \
+         HF_ENDPOINT={} NER_PIPE_UNDER_TEST=1 HF_HUB_OFFLINE=0 HF_HOME=home NO_PROXY=127.0.0.1 \"$NER_PIPE\" run 2>&1 || true",
+        world.hub.endpoint()
+    );
+    let Some(said) = world.project.privately(&script) else { return };
+    assert!(said.contains("wheel.bin needs 1 MB more, and 0 MB are free"), "{said}");
+    assert!(said.contains("set HF_HUB_CACHE to a folder on another disk"), "{said}");
+    assert!(world.hub.requests().iter().all(|request| request.second || !request.path.contains("/blobs/")));
 }
 
 fn two_runs_at_once_download_once() {
