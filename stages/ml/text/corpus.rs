@@ -1,6 +1,7 @@
 //! Sentences and their tags on disk: raw text, gold sets, records, reports.
 
 mod files;
+mod format;
 mod formats;
 mod gold;
 mod item;

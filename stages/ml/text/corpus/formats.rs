@@ -2,7 +2,6 @@
 
 pub(super) mod brat;
 pub(super) mod columns;
-pub(super) mod format;
 pub(super) mod json;
 pub(super) mod parquet;
 pub(super) mod pipes;
@@ -11,8 +10,10 @@ mod sentence;
 pub(super) mod table;
 pub(super) mod webanno;
 
-use self::format::{File, Format, Want};
-use super::options::Options;
+use super::{
+    format::{File, Format, Want},
+    options::Options,
+};
 
 /// Every format, in the order in which they look at a file: those with a mark of their own first.
 const FORMATS: [&dyn Format; 8] = [

@@ -10,7 +10,7 @@ use stage_contract::{Artifact, Kind, Shape, StageError, given};
 use self::decoding::{Decoding, Sentence, joined};
 use super::{
     files::write,
-    formats::format::Want,
+    format::Want,
     options::Options,
     reading::{Read, Reading},
     record::Record,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// What one text of a plain file is. A record of JSON, CSV or Parquet always is one text.
     pub unit: Unit,
-    /// The encoding of files without a byte order mark, by its WHATWG name: `windows-1252`, `utf-16le`, `shift_jis`.
-    /// UTF-8 when absent.
+    /// The encoding of files that have no byte order mark and are not UTF-8, by its WHATWG name: `windows-1252`, `utf-16le`,
+    /// `shift_jis`. Such files are an error when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
     /// Which columns of CoNLL-like files, or which parts of `word|pos|tag`, are word and tag.

@@ -7,11 +7,8 @@ use stage_contract::StageError;
 
 use super::{
     files,
-    formats::{
-        self, brat,
-        format::{File, Format, Want},
-        parquet,
-    },
+    format::{File, Format, Want},
+    formats::{self, brat, parquet},
     item::{Found, Place},
     options::Options,
     shape::NAMELESS,

@@ -15,7 +15,7 @@ use self::{
     marks::Marks,
 };
 use super::{
-    formats::format::Want,
+    format::Want,
     item::{Content, Found, Mark, Place},
     names::{Names, integer},
     options::Options,

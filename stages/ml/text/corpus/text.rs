@@ -8,10 +8,8 @@ use stage_contract::{Artifact, Kind, Shape, StageError, given};
 
 use super::{
     files::write,
-    formats::{
-        self,
-        format::{File, Format, Want},
-    },
+    format::{File, Format, Want},
+    formats,
     item::Content,
     options::Options,
     reading::{Part, Read, Reading, counted},

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        files,
-        item::{Content, Found, Mark, Place},
-        options::Options,
-    },
+use super::super::{
+    files,
     format::{File, Format, Want},
-    plain,
+    item::{Content, Found, Mark, Place},
+    options::Options,
 };
+use super::plain;
 
 /// The endings of annotations and of their text.
 pub const ENDINGS: [&str; 2] = ["ann", "txt"];

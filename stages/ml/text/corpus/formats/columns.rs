@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        item::Found,
-        look::{Look, is_nested, look},
-        options::{self, Options},
-    },
+use super::super::{
     format::{File, Format, Want},
-    sentence::Sentence,
+    item::Found,
+    look::{Look, is_nested, look},
+    options::{self, Options},
 };
+use super::sentence::Sentence;
 use crate::labels::{Notation, split_tag};
 
 /// Two to any number of columns, by tabs or blanks. A blank line ends a sentence.

@@ -9,15 +9,13 @@ use serde::{
 use serde_json::{Map, Value};
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        files::json_problem,
-        item::{Found, Place},
-        names::Names,
-        options::Options,
-        shape::Shapes,
-    },
+use super::super::{
+    files::json_problem,
     format::{File, Format, Want},
+    item::{Found, Place},
+    names::Names,
+    options::Options,
+    shape::Shapes,
 };
 
 /// JSONL and JSON: `datasets`, doccano, Prodigy, Label Studio, spaCy, our own.

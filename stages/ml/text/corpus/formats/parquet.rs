@@ -4,14 +4,12 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        item::{Found, Place},
-        names::Names,
-        options::Options,
-        shape::Shapes,
-    },
+use super::super::{
     format::{File, Format, Want},
+    item::{Found, Place},
+    names::Names,
+    options::Options,
+    shape::Shapes,
 };
 
 /// What a Parquet file begins and ends with.

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        item::{Content, Found, Place},
-        look::{Look, look},
-        options::Options,
-    },
+use super::super::{
     format::{File, Format, Want},
+    item::{Content, Found, Place},
+    look::{Look, look},
+    options::Options,
 };
 
 /// `word|pos|tag word|pos|tag ..`, also with `/`.

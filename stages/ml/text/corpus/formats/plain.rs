@@ -4,12 +4,10 @@ use std::ops::Range;
 
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        item::{Content, Found, Place},
-        options::{Options, Unit},
-    },
+use super::super::{
     format::{File, Format, Want},
+    item::{Content, Found, Place},
+    options::{Options, Unit},
 };
 
 /// Text without any marks of a format; so it looks last.

@@ -1,8 +1,8 @@
 //! A sentence whose words are a line each, while it is being read.
 
-use super::{
-    super::item::{Content, Found, Place},
+use super::super::{
     format::Want,
+    item::{Content, Found, Place},
 };
 
 /// Words with their tags and lines, and what is wrong with it: then it is a bad record as a whole.

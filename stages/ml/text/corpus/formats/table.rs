@@ -6,17 +6,14 @@ use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 use stage_contract::StageError;
 
-use super::{
-    super::{
-        item::{Found, Place},
-        names::Names,
-        options::Options,
-        shape::Shapes,
-    },
-    columns,
+use super::super::{
     format::{File, Format, Want},
-    sentence::Sentence,
+    item::{Found, Place},
+    names::Names,
+    options::Options,
+    shape::Shapes,
 };
+use super::{columns, sentence::Sentence};
 
 /// Values between commas, semicolons, tabs or strokes below a line of names.
 pub struct Table;

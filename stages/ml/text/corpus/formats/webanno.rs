@@ -2,11 +2,13 @@
 
 use stage_contract::StageError;
 
-use super::{
-    super::{item::Found, options::Options, spans::type_name},
+use super::super::{
     format::{File, Format, Want},
-    sentence::Sentence,
+    item::Found,
+    options::Options,
+    spans::type_name,
 };
+use super::sentence::Sentence;
 
 /// `1-1<tab>0-5<tab>Marie<tab>*[1]<tab>PER[1]`
 pub struct Webanno;

@@ -2,10 +2,8 @@
 
 use serde_json::Value;
 
-use super::{
-    super::{item::Mark, names::integer},
-    fields::{Record, at, fields, find, index, list},
-};
+use super::super::{item::Mark, names::integer};
+use super::fields::{Record, at, fields, find, index, list};
 
 const SPANS: [&str; 9] =
     ["entities", "spans", "ents", "label", "labels", "annotations", "ner", "tags", "named_entities"];

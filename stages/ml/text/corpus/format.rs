@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use stage_contract::StageError;
 
-use super::super::{item::Found, options::Options};
+use super::{item::Found, options::Options};
 
 /// A file, decompressed and decoded.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct File {
+pub(super) struct File {
     /// Where it lies.
     pub path: PathBuf,
     /// What it is called in notes, ids and as a source: its path in its folder without the ending.
@@ -58,7 +58,7 @@ impl File {
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Want {
+pub(super) enum Want {
     /// Text, whatever else there is.
     Text,
     /// Text with entities.
@@ -66,7 +66,7 @@ pub(in super::super) enum Want {
 }
 
 /// One way to write texts into a file.
-pub(in super::super) trait Format: Sync {
+pub(super) trait Format: Sync {
     /// As notes and errors call it.
     fn name(&self) -> &'static str;
 
