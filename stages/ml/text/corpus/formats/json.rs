@@ -17,6 +17,7 @@ use super::super::{
     options::Options,
     shape::Shapes,
 };
+use crate::folder::quoted;
 
 /// JSONL and JSON: `datasets`, doccano, Prodigy, Label Studio, spaCy, our own.
 pub struct Json;
@@ -120,7 +121,10 @@ fn read_stream(
 
 fn whole(file: &File, error: &serde_json::Error) -> StageError {
     StageError::new(format!("{}:{}: {}", file.path.display(), error.line(), json_problem(error)))
-        .help("write one JSON object a line, or a list of objects; `python3 -m json.tool FILE` shows where it breaks")
+        .help(format!(
+            "write one JSON object a line, or a list of objects; `python3 -m json.tool {}` shows where it breaks",
+            quoted(&file.path)
+        ))
 }
 
 fn read_document(shapes: &mut Shapes<'_>, found: &mut Found, document: Value) {

@@ -11,6 +11,7 @@ use super::super::{
     options::Options,
     shape::Shapes,
 };
+use crate::folder::quoted;
 
 /// What a Parquet file begins and ends with.
 pub const MAGIC: &[u8] = b"PAR1";
@@ -30,8 +31,12 @@ impl Format for Parquet {
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
         let broken = |e: parquet::errors::ParquetError| {
             StageError::because(format!("{}: no Parquet that can be read", file.path.display()), e)
-                .help("copy or download it again; or write it as JSONL: `python3 -c 'import pandas, sys; \
-                       pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' FILE FILE.jsonl`")
+                .help(format!(
+                    "copy or download it again; or write it as JSONL: `python3 -c 'import pandas, sys; \
+                     pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' {} {}`",
+                    quoted(&file.path),
+                    quoted(&file.path.with_extension("jsonl"))
+                ))
         };
         let reader = SerializedFileReader::new(file.bytes.clone().unwrap_or_default()).map_err(broken)?;
         let metadata = reader.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
