@@ -6,7 +6,7 @@ mod output;
 mod tests;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
 };
@@ -24,7 +24,11 @@ use encoder::{
     model::Model,
     tagger::tag,
 };
-use text::{folder, words::words};
+use text::{
+    corpus::{Options, Text, Unit, is_lines},
+    folder,
+    words::words,
+};
 
 /// The subcommand.
 pub const PREDICT: Tool = Tool { name: "predict", command, run };
@@ -43,9 +47,15 @@ struct Arguments {
     /// hub:OWNER/NAME@REVISION
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Read texts from this file, one a line; `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    /// Read texts from this file or folder: plain text, one a line, JSONL, CSV and more; `-` is lines of standard input
+    #[arg(long, value_name = "PATH", conflicts_with = "text")]
     input: Option<PathBuf>,
+    /// Take each line of plain text for a text, each document (lines up to a blank one), or each file
+    #[arg(long, value_name = "line|document|file", default_value = "line", value_parser = unit, requires = "input")]
+    unit: Unit,
+    /// Read files that are not UTF-8 in this encoding: windows-1252
+    #[arg(long, value_name = "NAME", requires = "input")]
+    encoding: Option<String>,
     /// Compute the encoder's layers in f32, or faster and nearly as well in 8 bits (on the CPU) or bf16 (on a GPU)
     #[arg(long, default_value = "f32")]
     precision: Precision,
@@ -144,6 +154,10 @@ fn check(model: &Path) -> Result<(), Invalid> {
     folder::files(model).map(drop).map_err(|e| Invalid::of(&e))
 }
 
+fn unit(name: &str) -> Result<Unit, String> {
+    serde_json::from_value(name.into()).map_err(|_| "expected line, document or file".to_owned())
+}
+
 /// Where texts come from.
 enum Source {
     Given(std::vec::IntoIter<String>),
@@ -158,15 +172,25 @@ fn source(arguments: &Arguments) -> Result<Source, Invalid> {
         None if io::stdin().is_terminal() => Err(Invalid::new("there is no text to read")
             .help("ner-pipe predict --model DIR \"text\", or --input FILE, or pipe lines in")),
         Some(path) if path.as_os_str() != "-" => {
-            let file = File::open(path).map_err(|e| {
+            let there = fs::metadata(path).map_err(|e| {
                 Invalid::new(format!("cannot read {}: {e}", path.display()))
-                    .help("name a file with one text a line, or `-` for standard input")
+                    .help("name a file or folder of texts, or `-` for standard input")
             })?;
-            if file.metadata().is_ok_and(|file| file.is_dir()) {
-                return Err(Invalid::new(format!("{} is a folder", path.display()))
-                    .help("name a file with one text a line"));
+            let asked = arguments.unit != Unit::Line || arguments.encoding.is_some();
+            // A pipe is read once, and a long file of lines piece by piece.
+            if !there.is_dir() && !asked && (!there.is_file() || is_lines(path)) {
+                let file = File::open(path)
+                    .map_err(|e| Invalid::new(format!("cannot read {}: {e}", path.display())))?;
+                return Ok(read(Some(path), Box::new(file)));
             }
-            Ok(read(Some(path), Box::new(file)))
+            let (unit, encoding) = (arguments.unit, arguments.encoding.clone());
+            let options = Options { unit, encoding, ..Options::default() };
+            let found = Text::read(path, &options).map_err(|e| Invalid::of(&e))?;
+            for note in &found.notes {
+                tracing::info!("{note}");
+            }
+            let texts: Vec<_> = found.value.lines.into_iter().map(|line| line.text).collect();
+            Ok(Source::Given(texts.into_iter()))
         }
         _ => Ok(read(None, Box::new(io::stdin().lock()))),
     }

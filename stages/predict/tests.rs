@@ -156,7 +156,7 @@ fn a_model_folder_that_is_missing_or_incomplete_is_named() {
     assert!(error(&folder.path().join("x")).starts_with("there is no model folder "));
     fs::write(folder.path().join("config.json"), "{}").expect("written");
     assert!(error(&folder.path().join("config.json")).ends_with(" is not a folder"));
-    assert!(error(folder.path()).ends_with(" has no model.safetensors"));
+    assert!(error(folder.path()).ends_with(" has no model.safetensors and no pytorch_model.bin"));
     model(Labels::bio(["PER", "LOC", "ORG", "MISC"]), &[]).save(folder.path()).expect("saved");
     check(folder.path()).expect("complete");
 }

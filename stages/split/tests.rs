@@ -189,11 +189,11 @@ fn shares_that_leave_nothing_are_refused_by_name() {
 #[test]
 fn a_gold_set_that_cannot_be_read_is_noticed_before_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("g.bio"), "mot\n").expect("written");
+    fs::write(folder.path().join("g.bio"), "Anna B-PER\ndort O\nmot X-PER\n").expect("written");
     let paths = BTreeMap::from([("exclude".to_owned(), folder.path().to_owned())]);
     let error = Split::default().preflight(&Available::new(&paths), Device::CPU).expect_err("unreadable");
     assert_eq!(error.at.as_deref(), Some("exclude"));
-    assert!(error.message.contains("g.bio:1"), "{}", error.message);
+    assert!(error.message.contains("g.bio:3"), "{}", error.message);
 }
 
 #[test]

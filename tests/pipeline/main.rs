@@ -1,6 +1,8 @@
 //! The whole pipeline through the real binary, on a model so small that it takes seconds.
 #![cfg(feature = "ml")]
 
+mod types;
+
 use std::{
     collections::BTreeMap,
     fs,

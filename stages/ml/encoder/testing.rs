@@ -139,3 +139,27 @@ pub fn trained(config: &Config, device: &Device) -> Network {
     }
     Network::from_weights(config, weights, device).expect("the same shapes")
 }
+
+/// What `testdata/values.py` gives a tensor of this name.
+pub fn values(name: &str, shape: &[usize]) -> Vec<f32> {
+    let values = uniform(name).take(shape.iter().product());
+    match name {
+        bias if bias.ends_with("bias") => values.map(|u| u * 0.5).collect(),
+        norm if norm.to_lowercase().contains("norm") => values.map(|u| 1.0 + u * 0.5).collect(),
+        _ => values.collect(),
+    }
+}
+
+/// splitmix64 from the name's FNV-1a hash on, in [-0.5, 0.5).
+fn uniform(name: &str) -> impl Iterator<Item = f32> {
+    let seed = text::random::stream(name);
+    (0_u64..).map(move |index| {
+        let mut z = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        #[expect(clippy::cast_precision_loss, reason = "24 bits")]
+        let share = (z >> 40) as f32 / 16_777_216.0;
+        share - 0.5
+    })
+}

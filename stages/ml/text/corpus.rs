@@ -29,7 +29,7 @@ pub use self::{
     reading::Read,
     record::{Corpus, Provenance, Record, slice},
     report::Report,
-    text::{Line, Text},
+    text::{Line, Text, is_lines},
 };
 
 /// Looks at text or gold before it is used: it is read whole.

@@ -13,7 +13,7 @@ use crate::{
     inputs::Inputs,
     layout,
     network::Network,
-    testing::{elsewhere, furthest},
+    testing::{elsewhere, furthest, values},
     weights::{Array, Weights},
 };
 
@@ -38,18 +38,11 @@ fn cases() -> Vec<Case> {
     serde_json::from_str(include_str!("../../../testdata/parity.json")).expect("cases of transformers")
 }
 
-/// The weights that parity.py gives a tensor of this name.
+/// The weights that parity.py gives tensors of these names.
 fn weights(case: &Case) -> Weights {
     let mut weights = Weights::default();
     for (name, shape) in &case.tensors {
-        let size: usize = shape.iter().product();
-        let values = uniform(name).take(size);
-        let values = match name.as_str() {
-            bias if bias.ends_with("bias") => values.map(|u| u * 0.5).collect(),
-            norm if norm.to_lowercase().contains("norm") => values.map(|u| 1.0 + u * 0.5).collect(),
-            _ => values.collect(),
-        };
-        weights.insert(name, Array { shape: shape.clone(), values });
+        weights.insert(name, Array { shape: shape.clone(), values: values(name, shape) });
     }
     weights
 }
@@ -58,20 +51,6 @@ fn network(case: &Case, config: &Config) -> Network {
     let mut weights = weights(case);
     layout::take_apart(config, &mut weights).expect("whole parts");
     Network::from_weights(config, weights, &Device::flex()).expect("all tensors, and no other")
-}
-
-/// splitmix64 from the name's FNV-1a hash on, in [-0.5, 0.5).
-fn uniform(name: &str) -> impl Iterator<Item = f32> {
-    let seed = text::random::stream(name);
-    (0_u64..).map(move |index| {
-        let mut z = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        #[expect(clippy::cast_precision_loss, reason = "24 bits")]
-        let share = (z >> 40) as f32 / 16_777_216.0;
-        share - 0.5
-    })
 }
 
 /// All texts in one ragged batch: packing must not show.

@@ -1,3 +1,5 @@
+mod teachers;
+
 mod parity;
 
 use burn::{

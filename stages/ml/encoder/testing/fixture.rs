@@ -21,7 +21,7 @@ use text::{
 
 const WORDS: [(&str, &str); 4] = [("PER", "▁Anna"), ("LOC", "▁Paris"), ("ORG", "▁CAF"), ("MISC", "▁Noël")];
 const HIDDEN: usize = 8;
-const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZéèàêç0123456789.,'’!-";
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZéèàêçë0123456789.,'’!-";
 
 /// Labels of `Jean-Baptiste/camembert-ner`, the teacher of docs/math.md, "The model".
 pub fn teacher_labels() -> Labels {

@@ -1,6 +1,11 @@
 //! Raw text: a file or a folder of files.
 
-use std::{collections::BTreeMap, fs, io::Write, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write},
+    path::Path,
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -162,6 +167,19 @@ impl Artifact for Text {
     }
 }
 
+/// Whether a file is plain text in UTF-8, by how it begins: texts that can be read line by line.
+#[must_use]
+pub fn is_lines(path: &Path) -> bool {
+    const HEAD: u64 = 1 << 16;
+    let mut bytes = Vec::new();
+    if fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut bytes)).is_err() {
+        return false;
+    }
+    let end = str::from_utf8(&bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    // A character may be cut off at the end.
+    bytes.len() - end < 4 && is_plain(String::from_utf8_lossy(&bytes[..end]).into_owned())
+}
+
 /// Whether texts, a line each, are read as what they are.
 fn comes_back(lines: &[&Line]) -> bool {
     // What a first line alone tells apart is in the first lines.
@@ -171,6 +189,10 @@ fn comes_back(lines: &[&Line]) -> bool {
         return false;
     }
     let text: String = lines.iter().take(HEAD).flat_map(|line| [line.text.as_str(), "\n"]).collect();
+    is_plain(text)
+}
+
+fn is_plain(text: String) -> bool {
     let known = crate::encoding::is_wide(text.as_bytes())
         || super::unpack::check(text.as_bytes(), Path::new("")).is_err();
     let file = File { text, ..File::default() };

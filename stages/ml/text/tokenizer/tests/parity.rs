@@ -1,4 +1,4 @@
-//! What transformers makes of awkward texts with a small vocabulary of each kind (`stages/testdata/tokenizers.py`).
+//! What transformers makes of awkward texts with a small vocabulary of each kind (`stages/testdata/vocabularies.py`).
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ fn written_to(case: &Case, files: &BTreeMap<String, String>) -> tempfile::TempDi
     folder
 }
 
-/// As tokenizers.py writes them.
+/// As vocabularies.py writes them.
 fn written(pieces: &[(u32, usize, usize)]) -> String {
     let mut before = 0;
     let parts = pieces.iter().map(|&(id, start, end)| {

@@ -2,7 +2,7 @@
 """Writes tokenizers.json: small vocabularies of each kind, and what transformers makes of awkward texts with them.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install transformers==5.24.0 sentencepiece==0.2.3 protobuf
-    /tmp/venv/bin/python stages/testdata/tokenizers.py
+    /tmp/venv/bin/python stages/testdata/vocabularies.py
 
 A piece is `id@start-end`, in characters, and `id-end` where it starts at the end of the piece before it. Specials around
 a text are left out.
@@ -14,8 +14,6 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-
-sys.path.pop(0)  # Else this file is the library that it imports.
 
 import sentencepiece
 import transformers
