@@ -55,6 +55,9 @@ const FORMAT: u64 = 1;
 /// What helps a file that is broken.
 const COPY: &str = "copy config.json from the model's own repository, where transformers saves it";
 
+/// Token types of a new model: all tokens are of one.
+const NEW_TYPES: usize = 1;
+
 /// The only activation, as config.json calls it.
 const ACTIVATION: &str = "gelu";
 
@@ -161,7 +164,7 @@ impl Config {
     /// Writes down the special ids that the tokenizer gives.
     pub fn name_special(&mut self, special: Special) {
         if !self.stock.is_object() {
-            self.stock = Value::Object(Map::new());
+            self.stock = Value::Object(self.begun());
         }
         if let Some(stock) = self.stock.as_object_mut() {
             for (key, id) in [("bos_token_id", special.bos), ("eos_token_id", special.eos)] {
@@ -175,7 +178,7 @@ impl Config {
     pub fn json(&self) -> String {
         let mut keys = match &self.stock {
             Value::Object(keys) => keys.clone(),
-            _ => Map::new(),
+            _ => self.begun(),
         };
         let names = self.architecture.keys();
         if let Some(family) = self.architecture.families().first() {
@@ -249,9 +252,18 @@ impl Config {
     #[must_use]
     pub fn types(&self) -> usize {
         let names = self.architecture.keys();
-        let said = names.types.and_then(|key| self.stock.get(key)).and_then(Value::as_u64);
+        let Some(key) = names.types else { return names.default_types };
+        if self.stock.is_null() {
+            return NEW_TYPES;
+        }
+        let said = self.stock.get(key).and_then(Value::as_u64);
         let said = said.and_then(|types| usize::try_from(types).ok()).filter(|types| *types > 0);
         said.unwrap_or(names.default_types)
+    }
+
+    /// What config.json of a new model begins with.
+    fn begun(&self) -> Map<String, Value> {
+        self.architecture.keys().types.map(|key| (key.to_owned(), json!(NEW_TYPES))).into_iter().collect()
     }
 
     /// The sizes of each layer, first to last.

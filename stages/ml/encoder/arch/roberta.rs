@@ -29,8 +29,7 @@ impl Architecture for Roberta {
             epsilon: Some("layer_norm_eps"),
             types: Some("type_vocab_size"),
             default_epsilon: 1e-12,
-            // `RobertaConfig` says 2; every CamemBERT and RoBERTa checkpoint says 1 itself, and so does a new model.
-            default_types: 1,
+            default_types: 2,
             default_pad: 1,
         }
     }
