@@ -42,7 +42,24 @@ TORCH = {
 }
 
 
-def teacher(name, kind, vocabulary, labels, habit=None, vocab=0, **more):
+def with_specials(name):
+    """The tokenizer.json of a vocabulary, with a post-processor that puts its specials around a text."""
+    tokenizer = json.loads(base64.b64decode(vocabularies["files"][kinds[name]["files"]["tokenizer.json"]]))
+    ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    pair = [("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+    tokenizer["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+        ],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]} for token, id in pair},
+    }  # fmt: skip
+    return tokenizer
+
+
+def teacher(name, kind, vocabulary, labels, habit=None, vocab=0, tokenizer=None, **more):
     """A folder of an encoder with a vocabulary; `habit` is what is odd about its files, `more` about its config.json."""
     case = kinds[vocabulary]
     pad = 1 if kind in ("camembert", "roberta", "xlm-roberta") else 0
@@ -73,13 +90,15 @@ def teacher(name, kind, vocabulary, labels, habit=None, vocab=0, **more):
         (folder / "config.json").write_text(json.dumps(config))
         for file, content in case["files"].items():
             (folder / file).write_bytes(base64.b64decode(vocabularies["files"][content]))
+        if tokenizer:
+            (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
         if case["config"]:
             (folder / "tokenizer_config.json").write_text(json.dumps(case["config"]))
         model = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        reader = transformers.AutoTokenizer.from_pretrained(folder)
         said = []
         for text in TEXTS:
-            ids = tokenizer(text)["input_ids"]
+            ids = reader(text)["input_ids"]
             with torch.no_grad():
                 logits = model(torch.tensor([ids])).logits[0]
             two = logits.topk(2).values
@@ -87,6 +106,7 @@ def teacher(name, kind, vocabulary, labels, habit=None, vocab=0, **more):
             said.append({"ids": ids, "labels": "".join(str(int(c)) for c in logits.argmax(-1))})
     return {
         "name": name, "vocabulary": vocabulary, "habit": habit, "config": config, "tensors": shapes, "said": said,
+        "tokenizer": tokenizer,
     }  # fmt: skip
 
 
@@ -111,7 +131,7 @@ cases = [
     teacher("bert cased", "bert", "bert cased", BIO, habit="gamma"),
     teacher("bert uncased", "bert", "bert uncased", BIO),
     teacher("distilbert", "distilbert", "bert cased", BIO),
-    teacher("modernbert", "modernbert", "bert json", BIO, hidden_activation="gelu"),
+    teacher("modernbert", "modernbert", "bert json", BIO, tokenizer=with_specials("bert json")),
     teacher("deberta", "deberta-v2", "deberta", BIO),
 ]  # fmt: skip
 shared = {"texts": TEXTS, "teachers": cases}

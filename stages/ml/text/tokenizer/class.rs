@@ -40,6 +40,10 @@ impl Class {
     /// # Errors
     /// It is one that only Python runs.
     pub fn of(settings: &Settings) -> Result<Option<Self>, StageError> {
+        // Its repositories name classes that are not theirs; transformers reads tokenizer.json as it is.
+        if settings.model_type.as_deref() == Some("modernbert") {
+            return Ok(Some(Self::Generic));
+        }
         let name = settings.class.as_deref();
         let name = name.or(match settings.model_type.as_deref() {
             Some("albert") => Some("AlbertTokenizer"),

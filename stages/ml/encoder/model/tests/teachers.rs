@@ -27,6 +27,8 @@ struct Case {
     habit: Option<String>,
     config: Value,
     tensors: BTreeMap<String, Vec<usize>>,
+    /// Instead of the vocabulary's.
+    tokenizer: Option<Value>,
     said: Vec<Said>,
 }
 
@@ -102,6 +104,9 @@ fn write(case: &Case, vocabulary: &Vocabulary, files: &BTreeMap<String, String>,
     for (name, content) in &vocabulary.files {
         let bytes = BASE64_STANDARD.decode(&files[content]).expect("base64");
         fs::write(to.join(name), bytes).expect("written");
+    }
+    if let Some(tokenizer) = &case.tokenizer {
+        fs::write(to.join(folder::TOKENIZER), tokenizer.to_string()).expect("written");
     }
     if let Some(config) = &vocabulary.config {
         fs::write(to.join(folder::TOKENIZER_CONFIG), config.to_string()).expect("written");
