@@ -64,8 +64,8 @@ def corpus(options) -> Path:
 
 
 def ours(options, text: Path) -> dict:
-    command = ["cargo", "bench", "--quiet", "--bench", "reading", "--", str(text), str(options.tokenizer)]
-    done = subprocess.run(command, cwd=ROOT / "stages", check=True, capture_output=True, text=True)
+    command = ["cargo", "bench", "--quiet", "--workspace", "--bench", "reading", "--", str(text), str(options.tokenizer)]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 

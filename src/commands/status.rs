@@ -76,6 +76,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     };
     emit(&mut io::stdout(), lines)?;
     let fresh = plan.iter().all(|planned| planned.state == State::Fresh);
+    emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
     Ok(if args.check && !fresh { Exit::Stale } else { Exit::Ok })
 }
 

@@ -96,7 +96,12 @@ fn look(
     let options = project.pipeline.nodes[node].options();
     let inputs = Available::new(&paths).with_options(&options);
     let looked = stage.preflight(&inputs, device);
-    project.notes.extend(inputs.into_notes());
+    // Several stages may read one source.
+    for note in inputs.into_notes() {
+        if !project.notes.contains(&note) {
+            project.notes.push(note);
+        }
+    }
     if let Err(invalid) = looked {
         let wires = project.pipeline.nodes[node].inputs.iter();
         let mut about = wires.filter(|wire| invalid.at.as_deref() == Some(wire.port.as_str()));
