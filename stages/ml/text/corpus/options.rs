@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stage_contract::StageError;
 
 /// How files are read. Without any of it all is guessed from the content, and each guess is said in a note.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,19 @@ pub struct Options {
     pub errors: usize,
 }
 
+impl Options {
+    /// # Errors
+    /// A column is 0, which is none.
+    pub(super) fn check(&self) -> Result<(), StageError> {
+        let Some(Columns { word, tag }) = self.columns else { return Ok(()) };
+        let zero = [("word", word), ("tag", tag)].into_iter().find(|(_, column)| *column == 0);
+        zero.map_or(Ok(()), |(name, _)| {
+            Err(StageError::new(format!("`columns.{name}` is 0"))
+                .help("count columns from 1, or from -1 at the end: `columns = { word = 1, tag = -1 }`"))
+        })
+    }
+}
+
 /// What one text is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -37,7 +51,7 @@ pub enum Unit {
     Line,
     /// Lines up to a blank one.
     Document,
-    /// Each file, which is a document too: its parts stay together in a split.
+    /// Each file. A file of any other format too is a document then: its texts stay together in a split.
     File,
 }
 

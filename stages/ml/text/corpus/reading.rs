@@ -10,7 +10,7 @@ use super::{
     format::{File, Format, Want},
     formats::{self, brat, parquet},
     item::{Found, Place},
-    options::Options,
+    options::{Options, Unit},
     shape::NAMELESS,
     unpack,
     walk::{Walk, walk},
@@ -63,6 +63,7 @@ impl<'o> Reading<'o> {
 
     /// The files with their names.
     pub fn files(&mut self, path: &Path) -> Result<Vec<(String, PathBuf)>, StageError> {
+        self.options.check()?;
         let Walk { mut files, notes } = walk(path)?;
         self.notes.extend(notes);
         if path.is_dir() {
@@ -93,6 +94,9 @@ impl<'o> Reading<'o> {
             return Err(self.formless(&file));
         };
         let mut found = format.read(&file, self.want, self.options)?;
+        if self.options.unit == Unit::File {
+            found.items.iter_mut().for_each(|item| item.document = Some(file.name.clone()));
+        }
         for (place, reason) in std::mem::take(&mut found.bad) {
             self.reject(&file.path, place, &reason);
         }

@@ -24,9 +24,8 @@ impl Format for Plain {
 
     fn read(&self, file: &File, _want: Want, options: &Options) -> Result<Found, StageError> {
         let mut found = Found::default();
-        let document = (options.unit == Unit::File).then(|| file.name.clone());
         for (number, range) in texts(&file.text, options.unit) {
-            found.push(Place::Line(number), document.clone(), Content::Text(file.text[range].to_owned()));
+            found.push(Place::Line(number), None, Content::Text(file.text[range].to_owned()));
         }
         Ok(found)
     }
