@@ -11,6 +11,7 @@ use self::decoding::{Decoding, Sentence, joined};
 use super::{
     files::write,
     format::Want,
+    formats::columns::is_mark,
     options::Options,
     reading::{Read, Reading},
     record::Record,
@@ -159,9 +160,8 @@ impl GoldSet {
         let mut grouped = false;
         self.records.iter().all(|record| {
             let words: Vec<String> = words(record).collect();
-            let plain = |word: &String| {
-                !word.contains(['\t', '\n', '\r']) && word.trim() == word && !word.starts_with("-DOCSTART-")
-            };
+            let plain =
+                |word: &String| !word.contains(['\t', '\n', '\r']) && word.trim() == word && !is_mark(word);
             let own = record.group != record.id;
             let first = own && seen.last() != Some(&self.document(record));
             if first {

@@ -19,8 +19,10 @@ pub(super) enum Look {
     Tags,
 }
 
-/// Phrases of the CoNLL-2000 shared task.
-const CHUNKS: [&str; 11] = ["NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"];
+/// Phrases of the CoNLL-2000 shared task, and of the French Treebank.
+const CHUNKS: [&str; 15] = [
+    "NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "AP", "AdP", "VN", "CONJ",
+];
 
 /// What the tags of words may be, one string a word.
 pub(super) fn look<'t>(tags: impl IntoIterator<Item = &'t str>) -> Look {
@@ -30,12 +32,13 @@ pub(super) fn look<'t>(tags: impl IntoIterator<Item = &'t str>) -> Look {
     }
     let all: usize = counts.values().sum();
     let notation = Notation::of(counts.keys().copied());
-    let (mut outside, mut inside, mut types) = (0, 0, BTreeMap::new());
+    let (mut outside, mut inside, mut phrases, mut types) = (0, 0, 0, BTreeMap::new());
     for (tag, count) in &counts {
         match notation.read(tag) {
             Some(None) => outside += count,
             Some(Some((prefix, kind))) => {
                 inside += count;
+                phrases += if CHUNKS.contains(&kind) { *count } else { 0 };
                 types.entry(kind).or_insert(prefix);
             }
             None => {}
@@ -48,7 +51,7 @@ pub(super) fn look<'t>(tags: impl IntoIterator<Item = &'t str>) -> Look {
     } else if inside == 0 {
         Look::Outside
     } else if !notation.is_plain() {
-        if types.keys().all(|kind| CHUNKS.contains(kind)) { Look::Chunks } else { Look::Tags }
+        if 10 * phrases >= 9 * inside { Look::Chunks } else { Look::Tags }
     } else if counts.contains_key("O")
         && 2 * types.len() <= all + 2
         && types.values().all(|p| *p == Prefix::Inside)
@@ -57,17 +60,6 @@ pub(super) fn look<'t>(tags: impl IntoIterator<Item = &'t str>) -> Look {
     } else {
         Look::Other
     }
-}
-
-/// Whether every entity of `inner` is within one of `outer`, of the same types: the two columns of `GermEval`.
-pub(super) fn is_nested(outer: &[&str], inner: &[&str]) -> bool {
-    let of = |tags: &[&str]| Notation::of(tags.iter().copied());
-    let (out, inn) = (of(outer), of(inner));
-    let kinds: Vec<_> = outer.iter().filter_map(|tag| out.read(tag)?.map(|(_, kind)| kind)).collect();
-    outer.iter().zip(inner).all(|(outer, inner)| match inn.read(inner) {
-        Some(Some((_, kind))) => kinds.contains(&kind) && matches!(out.read(outer), Some(Some(_))),
-        _ => true,
-    })
 }
 
 #[cfg(test)]
@@ -91,8 +83,5 @@ mod tests {
         ] {
             assert_eq!(look(tags.split_whitespace()), expected, "{tags}");
         }
-        assert!(is_nested(&["B-A", "I-A", "O"], &["O", "B-A", "O"]));
-        assert!(!is_nested(&["B-NP", "I-NP", "O"], &["B-A", "I-A", "O"]));
-        assert!(!is_nested(&["B-A", "O", "O"], &["O", "B-A", "O"]));
     }
 }

@@ -12,6 +12,8 @@ pub struct Sentence {
     tags: Vec<String>,
     lines: Vec<usize>,
     bad: Vec<(usize, String)>,
+    /// What it says as a whole, where the file tells.
+    text: Option<String>,
 }
 
 impl Sentence {
@@ -22,6 +24,16 @@ impl Sentence {
         self.lines.push(line);
     }
 
+    /// What the sentence that begins says, as it was before it became words.
+    pub fn says(&mut self, text: &str) {
+        self.text = Some(text.to_owned());
+    }
+
+    /// Whether it has a line.
+    pub fn is_open(&self) -> bool {
+        !self.lines.is_empty() || !self.bad.is_empty()
+    }
+
     /// A line that is wrong.
     pub fn reject(&mut self, line: usize, reason: impl Into<String>) {
         self.bad.push((line, reason.into()));
@@ -29,7 +41,7 @@ impl Sentence {
 
     /// Ends it, and begins another.
     pub fn end(&mut self, document: Option<&String>, want: Want, found: &mut Found) {
-        let Self { words, tags, lines, bad } = std::mem::take(self);
+        let Self { words, tags, lines, bad, text } = std::mem::take(self);
         if !bad.is_empty() {
             for (line, reason) in bad {
                 found.reject(Place::Line(line), reason);
@@ -39,7 +51,7 @@ impl Sentence {
         let Some(first) = lines.first() else { return };
         let place = Place::Line(*first);
         let content = match want {
-            Want::Text => Content::Text(words.join(" ")),
+            Want::Text => Content::Text(text.unwrap_or_else(|| words.join(" "))),
             Want::Gold => Content::Tagged { words, tags, lines },
         };
         found.push(place, document.cloned(), content);

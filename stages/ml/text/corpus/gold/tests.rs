@@ -86,7 +86,7 @@ fn columns_of_every_layout_are_read() {
         ),
         (
             "1\tJeanne\tB-PER\tB-PER\n2\tRoy\tI-PER\tO\n3\tdort\tO\tO\n4\tà\tO\tO\n5\tBrest\tB-LOC\tO",
-            "the outer of two",
+            "tag 3, the first of 2 columns of tags",
         ),
         (
             "1\tJeanne\tB-PER\t-\t-\n2\tRoy\tI-PER\t-\t-\n3\tdort\tO\t-\t-\n4\tà\tO\t-\t-\n5\tBrest\tB-LOC\t-\t-",
@@ -116,6 +116,111 @@ fn columns_of_every_layout_are_read() {
     let conllu = "# sent_id = 1\n1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n1\tde\t_\tP\t_\t_\t_\t_\t_\t_\n2\tle\t_\tD\t_\t_\t_\t_\t_\tNER=O\n\
                   3\tCher\t_\tN\t_\t_\t_\t_\t_\tSpaceAfter=No|NER=B-LOC\n";
     assert_eq!(gold("a.conllu", conllu), "de le [Cher]LOC");
+}
+
+#[test]
+fn the_words_are_the_words_whatever_counts_or_names_stand_before_them() {
+    let expected = "[Jeanne Roy]PER dort | à [Brest]LOC";
+    for (content, form) in [
+        ("1\tJeanne\tB-PER\n2\tRoy\tI-PER\n3\tdort\tO\n\n4\tà\tO\n5\tBrest\tB-LOC", "word 2, tag 3, BIO"),
+        (
+            "1\t1\tJeanne\tB-PER\n1\t2\tRoy\tI-PER\n1\t3\tdort\tO\n\n2\t1\tà\tO\n2\t2\tBrest\tB-LOC",
+            "word 3, tag 4, BIO",
+        ),
+        (
+            "d1 s1 1 Jeanne B-PER\nd1 s1 2 Roy I-PER\nd1 s1 3 dort O\n\nd1 s2 1 à O\nd1 s2 2 Brest B-LOC",
+            "word 4, tag 5, BIO",
+        ),
+        (
+            "0 6 Jeanne B-PER\n7 10 Roy I-PER\n11 15 dort O\n\n17 18 à O\n19 24 Brest B-LOC",
+            "word 3, tag 4, BIO",
+        ),
+        (
+            "0-6 Jeanne B-PER\n7-10 Roy I-PER\n11-15 dort O\n\n17-18 à O\n19-24 Brest B-LOC",
+            "word 2, tag 3, BIO",
+        ),
+        ("1 Jeanne B-PER\n1 Roy I-PER\n1 dort O\n2 à O\n2 Brest B-LOC", "sentences by column 1, BIO"),
+        ("1 Jeanne B-PER\n2 Roy I-PER\n3 dort O\n1 à O\n2 Brest B-LOC", "sentences by column 1, BIO"),
+        (
+            "p.s1 1 Jeanne B-PER\np.s1 2 Roy I-PER\np.s1 3 dort O\np.s2 1 à O\np.s2 2 Brest B-LOC",
+            "word 3, tag 4, sentences by column 1 and 2, BIO",
+        ),
+        ("\tJeanne\tB-PER\n\tRoy\tI-PER\n\tdort\tO\n\n\tà\tO\n\tBrest\tB-LOC", "word 2, tag 3, BIO"),
+        (
+            "#id=1\n1-1\tJeanne\tB-PER\t_\n1-2\tRoy\tI-PER\t_\n1-3\tdort\tO\t_\n\n#id=2\n2-1\tà\tO\t_\n2-2\tBrest\tB-LOC\t_",
+            "word 2, tag 3, BIO",
+        ),
+        (
+            "Jeanne 0 6 B-PER\nRoy 7 10 I-PER\ndort 11 15 O\n\nà 17 18 O\nBrest 19 24 B-LOC",
+            "word 1, tag 4, BIO",
+        ),
+    ] {
+        assert_eq!(gold("a.conll", content), expected, "{content}");
+        assert!(notes("a.conll", content).contains(form), "{form}: {}", notes("a.conll", content));
+    }
+    let classes = "NPP Jeanne B-PER\nNPP Roy I-PER\nV dort O\nP à O\nNPP Brest B-LOC\nV dort O\nP sur O\nNPP Oléron B-LOC";
+    assert_eq!(gold("a.conll", classes), "[Jeanne Roy]PER dort à [Brest]LOC dort sur [Oléron]LOC");
+}
+
+#[test]
+fn one_odd_row_does_not_change_which_column_of_tags_is_read() {
+    let row = |word: &str, outer: &str, inner: &str| format!("{word}\t{outer}\t{inner}\n");
+    let head =
+        [row("Stade", "B-ORG", "O"), row("Brestois", "I-ORG", "B-LOC"), row("gagne", "O", "O")].concat();
+    for (last, shown) in [
+        (row("Anne", "B-PER", "O"), "[Anne]PER"),
+        (row("Anne", "B-PER", "B-AUTRE"), "[Anne]PER"),
+        (row("ici", "O", "B-PER"), "ici"),
+    ] {
+        let content = format!("{head}{last}");
+        assert_eq!(gold("a.tsv", &content), format!("[Stade Brestois]ORG gagne {shown}"), "{content}");
+        assert!(notes("a.tsv", &content).contains("the first of 2 columns of tags"), "{content}");
+    }
+    let chunks = "Anne N B-NP B-PER\nRoy N I-NP I-PER\ndort V B-VN O\nvite A B-X O\nà P B-PP O\nla D B-NP O\nmer N I-NP O\n\
+                  de P B-PP O\nla D B-NP O\nManche N I-NP B-LOC\n";
+    assert!(notes("a.conll", chunks).contains("word 1, tag 4"), "{}", notes("a.conll", chunks));
+}
+
+#[test]
+fn marks_of_documents_are_known_behind_a_number_and_in_any_case() {
+    for content in [
+        "0\t-DOCSTART-\tO\n\n1\tun\tO\n2\tdeux\tB-A\n\n0\t-DOCSTART-\tO\n\n1\ttrois\tO\n2\tquatre\tO",
+        "-docstart- O\nun O\ndeux B-A\n-DOCEND- O\n-docstart- O\ntrois O\nquatre O\n-docend- O",
+    ] {
+        let read = read_with("a.conll", content, &Options::default()).expect("read").value;
+        assert_eq!(shown(&read), "un [deux]A | trois quatre", "{content}");
+        let groups: Vec<_> = read.sets[0].records.iter().map(|record| record.group.as_str()).collect();
+        assert_eq!(groups, ["a/1", "a/2"]);
+    }
+}
+
+#[test]
+fn a_hashtag_in_a_sentence_is_never_lost() {
+    for content in ["Anne\tB-PER\n#Brest\tLOC\nici\tO", "Anne B-PER\n#Brest LOC\nici O"] {
+        assert!(refused("a.conll", content).contains("a.conll:2: its tag is neither"), "{content}");
+    }
+}
+
+#[test]
+fn columns_that_are_said_read_as_those_that_are_found() {
+    let conllu = "1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n1\tde\t_\tP\t_\t_\t_\t_\t_\t_\n2\tle\t_\tD\t_\t_\t_\t_\t_\tNER=O\n\
+                  3\tCher\t_\tN\t_\t_\t_\t_\t_\tSpaceAfter=No|NER=B-LOC\n3.1\tlà\t_\t_\t_\t_\t_\t_\t_\t_\n";
+    let said = |word, tag| Options { columns: Some(Columns { word, tag }), ..Options::default() };
+    for tag in [10, -1] {
+        let read = read_with("a.conllu", conllu, &said(2, tag)).expect("said").value;
+        assert_eq!(shown(&read), gold("a.conllu", conllu));
+    }
+    for (word, tag, problem) in [
+        (1, 5, "there is no column 5: the lines have 2"),
+        (-3, 2, "there is no column -3: the lines have 2"),
+        (1, 1, "word and tag are both column 1"),
+        (2, -1, "word and tag are both column -1"),
+        (0, 2, "`columns.word` is 0"),
+        (1, 0, "`columns.tag` is 0"),
+    ] {
+        let error = read_with("a.conll", "un O\ndeux B-A", &said(word, tag)).expect_err(problem);
+        assert!(error.to_string().contains(problem) && error.advice().is_some(), "{error}");
+    }
 }
 
 #[test]

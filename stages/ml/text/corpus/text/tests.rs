@@ -69,6 +69,44 @@ fn texts_come_from_records_of_every_kind() {
 }
 
 #[test]
+fn words_of_every_notation_become_sentences() {
+    let expected = ["Anne Roy va à Brest .", "Jean va bien"];
+    let words = ["Anne", "Roy", "va", "à", "Brest", ".", "", "Jean", "va", "bien"];
+    for tags in [
+        "B-PER I-PER O O B-LOC O _ B-PER O O",
+        "PER PER O O LOC O _ PER O O",
+        "b-per i-per o o b-loc o _ b-per o o",
+        "PER-B PER-I O O LOC-B O _ PER-B O O",
+        "B_PER I_PER O O B_LOC O _ B_PER O O",
+        "B-PER M-PER O O S-LOC O _ B-PER O O",
+        "1 2 0 0 3 0 _ 1 0 0",
+        "B-PER I-PER O OO B-LOC O _ B-PER O O",
+    ] {
+        let line = |(word, tag): (&&str, &str)| {
+            if word.is_empty() { String::new() } else { format!("{word} {tag}\n") }
+        };
+        let content: Vec<_> = words.iter().zip(tags.split(' ')).map(line).collect();
+        let content =
+            content.iter().map(|line| if line.is_empty() { "\n" } else { line }).collect::<String>();
+        assert_eq!(texts("a.conll", &content), expected, "{content}");
+    }
+    assert_eq!(texts("a.conll", "CHU de Brest B-ORG\nva O\nbien O\nici O"), ["CHU de Brest va bien ici"]);
+    assert_eq!(
+        texts("a.tsv", "1\tAnne\tB-PER\n2\tdort\tO\n\n3\tJean\tB-PER\n4\tva\tO"),
+        ["Anne dort", "Jean va"]
+    );
+    let treebank = "# text = Du pain.\n1-2\tDu\t_\t_\t_\t_\t_\t_\t_\t_\n1\tDe\tde\tADP\t_\t_\t3\tcase\t_\t_\n\
+                    2\tle\tle\tDET\t_\t_\t3\tdet\t_\t_\n3\tpain\tpain\tNOUN\t_\t_\t0\troot\t_\tSpaceAfter=No\n\n\
+                    1\tOui\toui\tINTJ\t_\t_\t0\troot\t_\t_\n2\t!\t!\tPUNCT\t_\t_\t1\tpunct\t_\t_\n";
+    assert_eq!(texts("a.conllu", treebank), ["Du pain.", "Oui !"]);
+    let hipe = "TOKEN\tNE-COARSE-LIT\tMISC\n# document_id = d\nAnne\tB-pers\t_\nva\tO\t_\n";
+    assert_eq!(texts("a.conll", hipe), ["Anne va"]);
+    let error = read("a.conll", "Anne B-PER\nva\nbien O\nici O\n".as_bytes(), &Options::default())
+        .expect_err("ragged");
+    assert!(error.to_string().contains("a.conll:2: a word without a tag"), "{error}");
+}
+
+#[test]
 fn plain_text_that_resembles_another_format_stays_text() {
     for text in [
         "[...] le patient est sorti\nIl va bien",
@@ -80,6 +118,9 @@ fn plain_text_that_resembles_another_format_stays_text() {
         "text\nun mot",
         "1\tun\n2\tdeux",
         "BZh est un sigle",
+        "Vitamine B-12\nVitamine O\nPlan I-95\nGroupe O",
+        "Page 1\nPage 2\nPage 3\nPage 4",
+        "Groupe sanguin\nGroupe O\nRhésus négatif\nFin",
     ] {
         assert_eq!(texts("a.txt", text), text.lines().collect::<Vec<_>>(), "{text}");
     }
@@ -99,6 +140,17 @@ fn a_unit_may_be_a_document_or_a_file() {
     let documents = [("a-1", "a-1", "un\ndeux"), ("a-4", "a-4", "trois"), ("b-1", "b-1", "quatre")];
     assert_eq!(read(Unit::Document), owned(&documents));
     assert_eq!(read(Unit::File), owned(&[("a-1", "a/a", "un\ndeux\n\ntrois"), ("b-1", "b/b", "quatre")]));
+    for (name, content) in [
+        ("c.jsonl", "{\"text\": \"un\", \"doc_id\": 1}\n{\"text\": \"deux\"}"),
+        ("c.csv", "id,text\n1,un\n2,deux\n"),
+        ("c.conll", "un O\nun O\n\ndeux O\ndeux B-A\n"),
+        ("c.txt", "un|N|O un|N|B-A\ndeux|N|O deux|N|O\n"),
+    ] {
+        let folder = self::folder(&[(name, content.as_bytes())]);
+        let options = Options { unit: Unit::File, ..Options::default() };
+        let lines = Text::read(folder.path(), &options).expect("read").value.lines;
+        assert_eq!(lines.iter().map(Line::group).collect::<Vec<_>>(), ["c/c", "c/c"], "{content}");
+    }
 }
 
 #[test]
