@@ -93,9 +93,12 @@ fn is_mostly_utf8(bytes: &[u8]) -> bool {
 }
 
 /// Encodings of one byte a character that French files have, by the name that iconv knows, with the bytes of
-/// `éèêëàâçùûîïôœ’«»ÉÀÇ€` in each. Where bytes fit several equally, the first is meant.
+/// `éèêëàâçùûîïôœ’«»ÉÀÇ€` in each, and those that ISO-8859-15 has for other signs. Where bytes fit several equally, the first is meant.
 const FRENCH: [(&str, &[u8]); 3] = [
-    ("WINDOWS-1252", b"\xe9\xe8\xea\xeb\xe0\xe2\xe7\xf9\xfb\xee\xef\xf4\x9c\x92\xab\xbb\xc9\xc0\xc7\x80"),
+    (
+        "WINDOWS-1252",
+        b"\xe9\xe8\xea\xeb\xe0\xe2\xe7\xf9\xfb\xee\xef\xf4\x9c\x92\xab\xbb\xc9\xc0\xc7\x80\xa4\xbc\xbd\xbe",
+    ),
     ("CP850", b"\x82\x8a\x88\x89\x85\x83\x87\x97\x96\x8c\x8b\x93\xae\xaf\x90\xb7"),
     ("MACINTOSH", b"\x8e\x8f\x90\x91\x88\x89\x8d\x9d\x9e\x94\x95\x99\xcf\xd5\xc7\xc8\x83\xcb\x82\xdb"),
 ];
@@ -129,6 +132,24 @@ pub fn of_a_pipe(bytes: &[u8]) -> String {
 
 /// The encoding that bytes are most probably in, by the name that iconv knows.
 fn guess(bytes: &[u8]) -> String {
+    match family(bytes) {
+        name if name == FRENCH[0].0 && is_latin9(bytes) => "ISO-8859-15".to_owned(),
+        name => name,
+    }
+}
+
+/// Whether what Windows-1252 has as `¤` and as fractions is the `€`, `Œ`, `œ` and `Ÿ` of ISO-8859-15.
+fn is_latin9(bytes: &[u8]) -> bool {
+    let ligature = |three: &[u8]| {
+        matches!(three[1], 0xbc..=0xbe) && three[2].is_ascii_alphabetic() && !three[0].is_ascii_digit()
+    };
+    let controls = bytes.iter().any(|byte| (0x80..0xa0).contains(byte));
+    let begins = bytes.len() > 1 && ligature(&[b' ', bytes[0], bytes[1]]);
+    !controls && (bytes.contains(&0xa4) || begins || bytes.windows(3).any(ligature))
+}
+
+/// As [`guess`], with ISO-8859-15 as Windows-1252.
+fn family(bytes: &[u8]) -> String {
     /// Of a few words no share says anything.
     const SHORT: usize = 12;
     if let Some(name) = wide(bytes) {
@@ -208,6 +229,10 @@ mod tests {
             (b"op\x82r\x82 \x85 l'h\x93pital", "`iconv -f CP850 -t UTF-8"),
             (b"op\x8er\x8e \x88 l\xd5h\x99pital, tr\x8fs", "`iconv -f MACINTOSH -t UTF-8"),
             (b"\xe9t\xe9", "`iconv -f WINDOWS-1252 -t UTF-8"),
+            (b"la s\xbdur a op\xe9r\xe9", "`iconv -f ISO-8859-15 -t UTF-8"),
+            (b"\xbcuvre pay\xe9e 45 \xa4", "`iconv -f ISO-8859-15 -t UTF-8"),
+            (b"1\xbdh apr\xe8s, \xbc de cachet ou \xbe", "`iconv -f WINDOWS-1252 -t UTF-8"),
+            (b"la s\x9cur, 1\xbd cachet, 4 \x80", "`iconv -f WINDOWS-1252 -t UTF-8"),
             (
                 b"\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0! \xca\xe0\xea \xe4\xe5\xeb\xe0?",
                 "`iconv -f WINDOWS-1251 -t UTF-8",
@@ -247,6 +272,7 @@ mod tests {
             (b"s\x9cur".as_slice(), None, "`encoding = \"windows-1252\"`"),
             (b"\xff\xfe\0\0L\0\0\0", None, "`iconv -f UTF-32"),
             (b"L\0e\0 \0p\0\xe8\0r\0e\0", None, "`encoding = \"utf-16le\"`"),
+            (b"la s\xbdur a op\xe9r\xe9", None, "`encoding = \"iso-8859-15\"`"),
             (b"x", Some("latin-9"), "name it as the web does"),
             (b"\x82", Some("shift_jis"), "set another encoding"),
         ] {
