@@ -22,12 +22,21 @@ pub enum Prefix {
 pub(super) type Form = fn(&str) -> Option<(Prefix, &str)>;
 
 /// Ways to write a label, the usual one first.
-const FORMS: [Form; 4] = [
+const FORMS: [Form; 7] = [
     |label| label.split_once('-').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
     |label| label.split_once('_').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
+    |label| label.split_once(':').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
+    |label| label.split_once('/').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
+    |label| label.split_once('.').and_then(|(prefix, kind)| typed(any_case(prefix), kind)),
     |label| label.rsplit_once('-').and_then(|(kind, prefix)| typed(any_case(prefix), kind)),
     |label| label.rsplit_once('_').and_then(|(kind, prefix)| typed(any_case(prefix), kind)),
 ];
+
+/// `BPER`, which is a way only where `IPER` is too.
+const JOINED: Form = |label| {
+    let (prefix, kind) = label.split_at_checked(1)?;
+    typed(upper(prefix), kind).filter(|_| !kind.contains(char::is_lowercase))
+};
 
 /// The way in which a set of labels is written; `None` where names have no prefix. `E-MAIL` beside `PHONE` is a type, for
 /// the other prefixes go with B- or I-; and ways that are rare must fit every label.
@@ -37,7 +46,9 @@ pub(super) fn form(names: &[String]) -> Option<Form> {
     };
     let fits = |form: &Form| names.iter().all(|name| name == OUTSIDE || form(name).is_some());
     let usual = FORMS.into_iter().take(1).find(marks);
-    usual.or_else(|| FORMS.into_iter().skip(1).find(|form| marks(form) && fits(form)))
+    usual
+        .or_else(|| FORMS.into_iter().skip(1).find(|form| marks(form) && fits(form)))
+        .or_else(|| Some(JOINED).filter(|form| fits(form) && pairs(*form, names)))
 }
 
 /// Whether some type has both B- and I-: a way that a slip among the tags does not make unlikely.
