@@ -30,29 +30,35 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, StageError> {
     unpack(folder::read(path)?, path)
 }
 
-/// The text that bytes are, and the name of its encoding; ends of lines as `\n`.
+/// Where a file with a byte order mark was put behind another.
+const JOINED: &str = "\n\u{feff}";
+
+/// The text that bytes are, and the name of its encoding; ends of lines as `\n`, no byte order marks.
 pub(super) fn decoded(
     bytes: Vec<u8>,
     path: &Path,
     named: Option<&str>,
 ) -> Result<(String, &'static str), StageError> {
     let (text, encoding) = encoding::decode(bytes, path, named)?;
-    Ok((with_line_feeds(text), encoding))
+    let text = with_line_feeds(text);
+    // Files that were joined have the byte order mark of each.
+    let text = if text.contains(JOINED) { text.replace(JOINED, "\n") } else { text };
+    Ok((text, encoding))
 }
 
-/// A text whose lines end with `\n`.
-pub(super) fn with_line_feeds(mut text: String) -> String {
-    if text.contains('\r') {
-        if text.contains("\r\n") {
-            text = text.replace("\r\n", "\n");
-        }
-        // Old Macs end lines so. Elsewhere it is a slip inside of a line.
-        let count = |end: char| text.matches(end).count();
-        if count('\r') > count('\n') {
-            text = text.replace('\r', "\n");
+/// A text whose lines end with `\n`: `\r` alone ends one too, as on old Macs, but not before another end.
+pub(super) fn with_line_feeds(text: String) -> String {
+    if !text.contains('\r') {
+        return text;
+    }
+    let mut changed = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.strip_suffix('\n') {
+            Some(line) => changed.extend([line.trim_end_matches('\r'), "\n"]),
+            None => changed.push_str(line),
         }
     }
-    text
+    changed.replace('\r', "\n")
 }
 
 /// What serde says of a line, without the values it quotes: they may be text of the corpus.

@@ -160,8 +160,12 @@ impl GoldSet {
         let mut grouped = false;
         self.records.iter().all(|record| {
             let words: Vec<String> = words(record).collect();
-            let plain =
-                |word: &String| !word.contains(['\t', '\n', '\r']) && word.trim() == word && !is_mark(word);
+            let plain = |word: &String| {
+                !word.contains(['\t', '\n', '\r'])
+                    && word.trim() == word
+                    && !is_mark(word)
+                    && !word.starts_with('\u{feff}')
+            };
             let own = record.group != record.id;
             let first = own && seen.last() != Some(&self.document(record));
             if first {

@@ -119,12 +119,17 @@ fn mark(line: &str) -> Option<(bool, Vec<Mark>)> {
     ))
 }
 
+/// Whether nothing but the rest of a line's end stands before `\n`.
+fn before_feed(rest: &[char]) -> bool {
+    rest.iter().find(|c| **c != '\r') == Some(&'\n')
+}
+
 /// The text with `\n` at the ends of lines, and the spans of it: brat counts both characters of `\r\n`.
 fn with_line_feeds(text: String, mut marks: Vec<Mark>) -> (String, Vec<Mark>) {
     if text.contains("\r\n") {
         let chars: Vec<char> = text.chars().collect();
         let gone: Vec<usize> =
-            (1..chars.len()).filter(|at| chars[at - 1] == '\r' && chars[*at] == '\n').collect();
+            (1..chars.len()).filter(|at| chars[at - 1] == '\r' && before_feed(&chars[*at..])).collect();
         for offset in marks.iter_mut().flat_map(|mark| [&mut mark.start, &mut mark.end]) {
             *offset -= gone.partition_point(|at| at <= offset);
         }

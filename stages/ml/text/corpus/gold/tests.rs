@@ -224,6 +224,19 @@ fn columns_that_are_said_read_as_those_that_are_found() {
 }
 
 #[test]
+fn every_end_of_a_line_and_every_mark_of_a_joined_file_is_known() {
+    for content in [
+        "Anne B-PER\r\ndort O\r\n\r\nÀ O\rBrest B-LOC\r",
+        "Anne B-PER\ndort O\n\nÀ O\rBrest B-LOC\n",
+        "Anne B-PER\r\r\ndort O\r\r\n\r\r\nÀ O\r\r\nBrest B-LOC",
+        "\u{feff}Anne B-PER\ndort O\n\n\u{feff}À O\nBrest B-LOC\n",
+        "\u{feff}Anne B-PER\r\ndort O\r\n\r\n\u{feff}À O\r\nBrest B-LOC\r\n",
+    ] {
+        assert_eq!(gold("a.conll", content), "[Anne]PER dort | À [Brest]LOC", "{content:?}");
+    }
+}
+
+#[test]
 fn schemes_and_habits_are_found_from_the_file() {
     for (content, expected, scheme) in [
         (
@@ -235,6 +248,11 @@ fn schemes_and_habits_are_found_from_the_file() {
         ("Jeanne b-per\nRoy i-per\ndort o", "[Jeanne Roy]per dort", "BIO, `o` for O"),
         ("Jeanne B_PER\nRoy I_PER\ndort O", "[Jeanne Roy]PER dort", "BIO"),
         ("Jeanne PER-B\nRoy PER-I\ndort O", "[Jeanne Roy]PER dort", "BIO"),
+        ("Jeanne B:PER\nRoy I:PER\ndort O", "[Jeanne Roy]PER dort", "BIO"),
+        ("Jeanne B/PER\nRoy I/PER\ndort O", "[Jeanne Roy]PER dort", "BIO"),
+        ("Jeanne B.PER\nRoy I.PER\ndort O\nà O\nBrest B.LOC", "[Jeanne Roy]PER dort à [Brest]LOC", "BIO"),
+        ("Jeanne BPER\nRoy IPER\ndort O\nà O\nBrest BLOC", "[Jeanne Roy]PER dort à [Brest]LOC", "BIO"),
+        ("un BRAND\ndeux O\ntrois IP", "[un]BRAND deux [trois]IP", "types without a prefix"),
         ("Jeanne I-PER\nRoy E-PER\ndort O", "[Jeanne Roy]PER dort", "IOE2"),
         ("Rien O\nici O", "Rien ici", "CoNLL"),
         ("du B-SUBST\nfer I-SUBST\n1 O", "[du fer]SUBST 1", "BIO"),

@@ -62,6 +62,8 @@ fn texts_come_from_records_of_every_kind() {
     ] {
         assert_eq!(texts(name, &content), expected, "{content}");
     }
+    assert_eq!(texts("a.txt", "un.\r\ndeux.\ntrois.\rquatre.\n"), ["un.", "deux.", "trois.", "quatre."]);
+    assert_eq!(texts("a.txt", "\u{feff}un.\n\u{feff}deux.\n"), ["un.", "deux."]);
     assert_eq!(texts("a.jsonl", "{\"tokens\": [\"Il\", \"vient\"], \"ner_tags\": [0, 0]}"), ["Il vient"]);
     assert_eq!(texts("a.bio", "Il\tO\nvient\tO\n\nÀ\tO\nRennes\tB-LIEU\n"), ["Il vient", "À Rennes"]);
     assert_eq!(texts("a.csv", "text\nun, deux\n\"trois\"\"\"\n"), ["un, deux", "trois\""]);
