@@ -8,7 +8,7 @@ use stage_contract::StageError;
 use super::{
     files,
     format::{File, Format, Want},
-    formats::{self, brat, parquet},
+    formats::{self, brat, columns, parquet},
     item::{Found, Place},
     options::{Options, Unit},
     shape::NAMELESS,
@@ -40,6 +40,8 @@ pub(super) struct Reading<'o> {
     root: Option<PathBuf>,
     /// Whether there was one of brat's pairs, so that a lone text is one that nobody annotated.
     pairs: bool,
+    /// Whether there was a file of columns, which have no place for the names of numbers.
+    columns: bool,
 }
 
 /// A file that was read.
@@ -58,7 +60,7 @@ pub(super) struct Part {
 
 impl<'o> Reading<'o> {
     pub fn new(options: &'o Options, want: Want) -> Self {
-        Self { options, want, notes: Vec::new(), bad: Vec::new(), root: None, pairs: false }
+        Self { options, want, notes: Vec::new(), bad: Vec::new(), root: None, pairs: false, columns: false }
     }
 
     /// The files with their names.
@@ -93,6 +95,7 @@ impl<'o> Reading<'o> {
             }
             return Err(self.formless(&file));
         };
+        self.columns |= Format::name(format) == columns::Columns.name();
         let mut found = format.read(&file, self.want, self.options)?;
         if self.options.unit == Unit::File {
             found.items.iter_mut().for_each(|item| item.document = Some(file.name.clone()));
@@ -125,6 +128,9 @@ impl<'o> Reading<'o> {
     }
 
     fn formless(&self, file: &File) -> StageError {
+        if let Some((what, help)) = columns::complaint(file).filter(|_| self.want == Want::Gold) {
+            return StageError::new(format!("{}{what}", file.path.display())).help(help);
+        }
         let what =
             if file.text.trim().is_empty() { "no sentence in" } else { "no annotations that can be read in" };
         StageError::new(format!("{what} {}", file.path.display())).help(if file.text.trim().is_empty() {
@@ -171,10 +177,13 @@ impl<'o> Reading<'o> {
                 _ => format!("{number} bad records:\n  {}", listed.join("\n  ")),
             };
             if message.contains(NAMELESS) {
-                return Err(StageError::new(message).help(
-                    "name them by the option `labels = [\"O\", ..]` or by a first line `{\"names\": [\"O\", ..]}`, in the order \
-                     of the numbers",
-                ));
+                let line = match self.columns {
+                    true => "",
+                    false => " or by a first line `{\"names\": [\"O\", ..]}`",
+                };
+                return Err(StageError::new(message).help(format!(
+                    "name them by the option `labels = [\"O\", ..]`{line}, in the order of the numbers"
+                )));
             }
             let them = if number == 1 { "it" } else { "them" };
             return Err(StageError::new(message)

@@ -1,5 +1,6 @@
 //! A word a line with its tag in another column: `CoNLL`, BIO, `CoNLL-U`, `GermEval`.
 
+mod complaint;
 mod layout;
 mod lines;
 
@@ -7,11 +8,12 @@ use std::collections::BTreeSet;
 
 use stage_contract::StageError;
 
+pub(in super::super) use self::complaint::complaint;
 pub(super) use self::layout::header;
 pub(in super::super) use self::lines::is_mark;
 use self::{
     layout::{Layout, Part},
-    lines::{Line, Lines, head, is_number},
+    lines::{Line, Lines, head, is_number, with_whole_types},
 };
 use super::{
     super::{
@@ -33,13 +35,15 @@ impl Format for Columns {
 
     fn sniff(&self, file: &File, want: Want, options: &Options) -> bool {
         let text = if want == Want::Text { head(&file.text) } else { &file.text };
-        let lines = Lines::of(text);
+        let text = with_whole_types(text);
+        let lines = Lines::of(&text);
         Layout::of(&lines, want, options)
             .is_some_and(|layout| want == Want::Gold || is_clear(&lines, &layout, options))
     }
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
-        let lines = Lines::of(&file.text);
+        let text = with_whole_types(&file.text);
+        let lines = Lines::of(&text);
         let mut found = Found::default();
         if let Some(layout) = Layout::of(&lines, want, options) {
             if let Some(problem) = layout.problem() {

@@ -248,6 +248,7 @@ fn schemes_and_habits_are_found_from_the_file() {
         ("Jeanne b-per\nRoy i-per\ndort o", "[Jeanne Roy]per dort", "BIO, `o` for O"),
         ("Jeanne B_PER\nRoy I_PER\ndort O", "[Jeanne Roy]PER dort", "BIO"),
         ("Jeanne PER-B\nRoy PER-I\ndort O", "[Jeanne Roy]PER dort", "BIO"),
+        ("Jeanne\tB-Grand Nom\nRoy\tI-Grand Nom\ndort\tO", "[Jeanne Roy]Grand_Nom dort", "BIO"),
         ("Jeanne B:PER\nRoy I:PER\ndort O", "[Jeanne Roy]PER dort", "BIO"),
         ("Jeanne B/PER\nRoy I/PER\ndort O", "[Jeanne Roy]PER dort", "BIO"),
         ("Jeanne B.PER\nRoy I.PER\ndort O\nà O\nBrest B.LOC", "[Jeanne Roy]PER dort à [Brest]LOC", "BIO"),
@@ -262,6 +263,9 @@ fn schemes_and_habits_are_found_from_the_file() {
     }
     let labels = Options { labels: Some(vec!["O".into(), "B-A".into()]), ..Options::default() };
     assert_eq!(shown(&read_with("a.bio", "un 1\ndeux 0", &labels).expect("named").value), "[un]A deux");
+    let beyond = read_with("a.bio", "un 1\ndeux 0\ntrois 2", &labels).expect_err("too few").to_string();
+    assert!(beyond.contains("a.bio:3: the tag 2 is beyond the 2 names of the option `labels`"), "{beyond}");
+    assert!(!refused("a.bio", "un 1\ndeux 0").contains("first line"));
     let scheme = |scheme| Options { scheme: Some(scheme), ..Options::default() };
     let bad = read_with("a.bio", "x O\n\ny I-A\n", &scheme(TagScheme::Iob2)).expect_err("no B-").to_string();
     assert!(bad.contains("a.bio:3: the tag `I-A` is not legal there"), "{bad}");
@@ -345,6 +349,16 @@ fn what_holds_no_annotations_is_refused_with_what_would() {
         [("a.txt", "Un texte sans rien.\nUn autre."), ("a.md", "# Titre"), ("a.csv", "a,b\n1,2\n")]
     {
         assert!(refused(name, content).contains("no annotations that can be read"), "{content}");
+    }
+    for (content, parts) in [
+        ("Morel B-PER\ndort None\nici None\n", &["a.bio:2: `None` is no tag", "`O`"][..]),
+        ("Morel PER\ndort OTHER\nici OTHER\nBrest LOC\n", &["a.bio: no tag is `O`", "write `O`"]),
+        ("Morel B\nRoy I\nici O\n", &["a.bio:1: `B` is no tag", "`B-TYPE`"]),
+        ("Morel\u{a0}B-PER\ndort\u{a0}O\n", &["a.bio:1: a no-break space", "sed -i"]),
+        ("Morel LABEL_1\ndort LABEL_0\nici LABEL_0\n", &["a.bio:1: its tag"]),
+    ] {
+        let said = refused("a.bio", content);
+        assert!(parts.iter().all(|part| said.contains(part)) && !said.contains("Morel"), "{said}");
     }
     for content in ["\n", ""] {
         assert!(refused("a.bio", content).contains("no sentence in"), "{content:?}");

@@ -1,12 +1,35 @@
 //! The lines of a file of columns: which are words, which are marks, and what is between the cells.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
+
+use super::super::super::spans::type_name;
+use crate::labels::split_tag;
 
 /// The first lines of a text: a corpus is large, and they tell enough.
 pub fn head(text: &str) -> &str {
     const LONGEST: usize = 1 << 16;
     let cut = text.as_bytes().get(LONGEST..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
     cut.map_or(text, |end| &text[..LONGEST + end])
+}
+
+/// A text whose tags have no blanks: `B-Creative Work` behind a tab is `B-Creative_Work`.
+pub fn with_whole_types(text: &str) -> Cow<'_, str> {
+    let whole = |cell: &str| -> Option<String> {
+        let (prefix, kind) = cell.trim().split_at_checked(2).filter(|(_, kind)| kind.contains(' '))?;
+        let tag = format!("{prefix}{}", type_name(kind));
+        matches!(split_tag(&tag), Some(Some(_))).then_some(tag)
+    };
+    let broken = |line: &str| line.split('\t').skip(1).any(|cell| whole(cell).is_some());
+    if !text.lines().any(broken) {
+        return Cow::Borrowed(text);
+    }
+    let line = |line: &str| {
+        let cells = line.split('\t').enumerate();
+        let cells =
+            cells.map(|(at, cell)| whole(cell).filter(|_| at > 0).map_or(Cow::Borrowed(cell), Cow::Owned));
+        cells.collect::<Vec<_>>().join("\t")
+    };
+    Cow::Owned(text.lines().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// What a line is.
