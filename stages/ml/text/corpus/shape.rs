@@ -22,7 +22,8 @@ use super::{
     spans::{Changes, on_words},
 };
 
-const TEXTS: [&str; 11] = [
+/// Fields that are a text, the surest first.
+pub(super) const TEXTS: [&str; 11] = [
     "text",
     "sentence",
     "content",

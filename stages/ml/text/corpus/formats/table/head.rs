@@ -1,0 +1,324 @@
+//! What a table says before its rows: separator, names of columns, and which are what.
+
+use csv::{ReaderBuilder, StringRecord};
+
+use stage_contract::StageError;
+
+use super::{
+    super::{
+        super::{
+            format::{File, Format, Want},
+            options::Options,
+            shape,
+        },
+        columns, pipes,
+    },
+    rows::{Layout, Row, Rows},
+};
+
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// What separates units in ASCII, and is in no text.
+const NONE: u8 = 0x1f;
+/// Rows that are looked at to tell what columns are.
+const LOOKED_AT: usize = 200;
+/// Columns with a text, or the words of one, a row.
+const TEXTS: [&str; 8] = ["text", "sentence", "content", "tokens", "words", "texte", "phrase", "document"];
+/// Columns that say which sentence a word is of.
+const SENTENCES: [&str; 9] = [
+    "sentence #",
+    "sentence",
+    "sentence_id",
+    "sentence id",
+    "sent_id",
+    "sent",
+    "sentence_idx",
+    "sentence_number",
+    "sentenceid",
+];
+/// Columns that say it where they repeat their numbers, and else count the rows.
+const NUMBERS: [&str; 6] = ["id", "unnamed: 0", "index", "idx", "#", ""];
+const DOCUMENTS: [&str; 4] = ["document", "doc_id", "document_id", "doc"];
+
+/// The first line of a table.
+pub(super) struct Head {
+    start: usize,
+    separator: u8,
+    /// Whether the first line is one of names.
+    named: bool,
+    /// Of the columns, in order.
+    pub names: Vec<String>,
+    /// Where a row is a word.
+    pub words: Option<Words>,
+    /// The column of running text, where no name says it.
+    pub running: Option<usize>,
+    /// Whether the columns are those of a table whatever they are called.
+    even: bool,
+}
+
+/// Which columns have a word, its tag and its sentence.
+pub(super) struct Words {
+    pub word: usize,
+    pub tag: usize,
+    pub sentence: Option<usize>,
+    pub document: Option<usize>,
+    /// A column with the name of a sentence's number, which counts the rows.
+    pub counting: Option<usize>,
+}
+
+impl Head {
+    /// By the separator that a line `sep=;` says, or that gives the most names.
+    pub fn of(file: &File, want: Want, options: &Options) -> Option<Self> {
+        let (start, said) = separator(&file.text);
+        let line = file.text[start..].lines().find(|line| !line.trim().is_empty())?;
+        let split = |separator: &u8| {
+            let mut reader =
+                ReaderBuilder::new().delimiter(*separator).has_headers(false).from_reader(line.as_bytes());
+            let record = reader.records().next()?.ok()?;
+            Some((*separator, record.iter().map(|name| name.trim().to_owned()).collect::<Vec<_>>()))
+        };
+        let even = |separator: u8, columns: usize| {
+            let layout = Layout { start, separator, columns, words: false };
+            let mut rows = Rows::of(&file.text, layout).take(LOOKED_AT);
+            columns > 1 && rows.all(|(.., row)| row.is_ok_and(|row| row.len() == columns))
+        };
+        // Of equals the first. Below one name no separator separates.
+        let (separator, names) = match said {
+            Some(separator) => split(&separator)?,
+            None => SEPARATORS
+                .iter()
+                .rev()
+                .filter_map(split)
+                .max_by_key(|(separator, names)| (even(*separator, names.len()), names.len()))?,
+        };
+        let separator = if names.len() == 1 { NONE } else { separator };
+        let mut head = Self { start, separator, named: true, names, words: None, running: None, even: false };
+        head.words = head.words(file, options);
+        let unknown = head.words.is_none() && !head.says(options) && !head.knows_text();
+        if want == Want::Text && unknown && head.is_even(file) {
+            head.run(file);
+            head.even = head.running.is_some() || is_table(file);
+        }
+        Some(head)
+    }
+
+    fn column(&self, names: &[&str]) -> Option<usize> {
+        names.iter().find_map(|name| self.names.iter().position(|own| own.eq_ignore_ascii_case(name)))
+    }
+
+    fn says(&self, options: &Options) -> bool {
+        let fields = [&options.fields.text, &options.fields.tokens, &options.fields.tags];
+        fields.into_iter().flatten().any(|name| self.column(&[name.as_str()]).is_some())
+    }
+
+    fn knows_text(&self) -> bool {
+        self.column(&shape::TEXTS).or_else(|| self.column(&TEXTS)).is_some()
+    }
+
+    /// The options, with the column of running text where no name says it.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub fn text_said(&self, file: &File, options: &Options) -> Result<Options, StageError> {
+        let mut said = options.clone();
+        if self.even {
+            let column = self.running.ok_or_else(|| self.textless(file))?;
+            said.fields.text = Some(self.names[column].clone());
+        }
+        Ok(said)
+    }
+
+    fn textless(&self, file: &File) -> StageError {
+        let names: Vec<_> = self.names.iter().map(|name| format!("`{name}`")).collect();
+        let columns = if self.named { names.join(", ") } else { format!("{} without names", names.len()) };
+        StageError::new(format!("{}: no column of text among {columns}", file.path.display())).help(
+            match self.names.last().filter(|_| self.named) {
+                Some(name) => format!("say which it is by the option `fields = {{ text = \"{name}\" }}`"),
+                None => "put a line of names above, with `text` over the column of the text".to_owned(),
+            },
+        )
+    }
+
+    /// What was found of the form, for the note.
+    pub fn said(&self) -> String {
+        let separator = match self.separator {
+            NONE => return "1 column".to_owned(),
+            b'\t' => "tab".to_owned(),
+            other => format!("`{}`", char::from(other)),
+        };
+        let unnamed = if self.named { "" } else { " without names" };
+        format!("{} columns by {separator}{unnamed}", self.names.len())
+    }
+
+    /// Whether the names are those of a table, and not words of a text.
+    pub fn fits(&self, file: &File, want: Want, options: &Options) -> bool {
+        let ending = is_table(file);
+        let said = self.says(options);
+        let several = self.names.len() > 1 && file.lines().nth(1).is_some();
+        let texts = self.column(&TEXTS).is_some();
+        let words = self.words.as_ref();
+        match want {
+            Want::Text => {
+                said || self.even
+                    || (ending && (texts || words.is_some()))
+                    || (several && (texts || words.is_some()) && self.is_certain(file))
+                    || (self.knows_text() && self.is_even(file))
+            }
+            // Words between tabs and blank lines, without quotes, are columns.
+            Want::Gold if words.is_some() => {
+                self.separator != b'\t' || words.is_some_and(|words| words.sentence.is_some())
+            }
+            Want::Gold => said || (several && texts),
+        }
+    }
+
+    /// Whether it is no sentence with commas in it: names without blanks around them, and rows of as many cells.
+    fn is_certain(&self, file: &File) -> bool {
+        let line = file.text[self.start..].lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let names = line.split(char::from(self.separator)).all(|name| {
+            let known = |c: char| c.is_alphanumeric() || "_-#.: \"".contains(c);
+            name.trim() == name && name.chars().all(known) && name.split(' ').count() <= 2
+        });
+        names
+            && self
+                .rows(file)
+                .take(LOOKED_AT)
+                .all(|(.., row)| row.is_ok_and(|row| row.len() == self.names.len()))
+    }
+
+    /// Whether nearly all rows have as many cells as the first, and the file is called a table, quotes its cells or numbers
+    /// its rows; and no other format knows it.
+    fn is_even(&self, file: &File) -> bool {
+        let rows: Vec<_> = self.lines(file).take(LOOKED_AT).collect();
+        let even: Vec<_> = rows
+            .iter()
+            .filter_map(|(.., row)| row.as_ref().ok().filter(|row| row.len() == self.names.len()))
+            .collect();
+        let clear = || {
+            // What follows a comma in a sentence is a blank.
+            let close = even.iter().all(|row| row.iter().skip(1).all(|cell| !cell.starts_with(' ')));
+            let quoted = || {
+                let quote = format!("{}\"", char::from(self.separator));
+                let lines = || file.text[self.start..].lines().take(LOOKED_AT);
+                2 * lines().filter(|line| line.starts_with('"') || line.contains(&quote)).count()
+                    >= lines().count()
+            };
+            let numbered = || {
+                let number = |place: usize| {
+                    even.iter()
+                        .skip(1)
+                        .all(|row| row.get(place).is_some_and(|cell| cell.trim().parse::<u64>().is_ok()))
+                };
+                self.separator == b'\t' && (0..self.names.len()).any(number)
+            };
+            is_table(file) || (close && quoted()) || numbered()
+        };
+        let others: [&dyn Format; 2] = [&pipes::Pipes, &columns::Columns];
+        let known = || others.iter().any(|format| format.sniff(file, Want::Text, &Options::default()));
+        self.names.len() > 1
+            && even.len() > 1
+            && 20 * (rows.len() - even.len()) <= rows.len()
+            && clear()
+            && !known()
+    }
+
+    /// Finds the column of running text, by the rows below the first, and whether the first is one of names.
+    fn run(&mut self, file: &File) {
+        let rows: Vec<StringRecord> =
+            self.lines(file).take(LOOKED_AT).filter_map(|(.., row)| row.ok()).collect();
+        let Some((first, below)) = rows.split_first() else { return };
+        let mean = |count: fn(&str) -> usize, place: usize| {
+            let sum: usize = below.iter().filter_map(|row| row.get(place)).map(count).sum();
+            (10 * sum) / below.len().max(1)
+        };
+        let length = |place: usize| mean(|cell| cell.trim().chars().count(), place);
+        let words = |place: usize| mean(|cell| cell.split_whitespace().count(), place);
+        self.running = (0..self.names.len()).filter(|place| words(*place) >= 15).max_by_key(|p| length(*p));
+        let number = |cell: &str| cell.trim().parse::<f64>().is_ok();
+        let sentence = |cell: &str| {
+            cell.split_whitespace().count() > 3 || cell.trim_end().ends_with(['.', '!', '?', '…'])
+        };
+        if first.iter().any(|cell| number(cell) || sentence(cell)) {
+            self.named = false;
+            self.names = (1..=self.names.len()).map(|place| format!("column {place}")).collect();
+        }
+    }
+
+    /// Where the columns of a word, its tag and its sentence are; `None` where a row is no word.
+    fn words(&self, file: &File, options: &Options) -> Option<Words> {
+        let fields = &options.fields;
+        let named = |name: &Option<String>| name.as_deref().and_then(|name| self.column(&[name]));
+        let (word, tag) = match (named(&fields.tokens), named(&fields.tags)) {
+            (Some(word), Some(tag)) => (word, tag),
+            _ => columns::header(&self.names)?,
+        };
+        let free = |column: &usize| ![word, tag].contains(column);
+        let rows: Vec<StringRecord> =
+            self.rows(file).take(LOOKED_AT).filter_map(|(.., row)| row.ok()).collect();
+        let groups = |column: &usize| is_grouping(&rows, *column);
+        let usual = self.column(&SENTENCES).filter(free);
+        // Where rows are few, each may be a sentence.
+        let counting = usual.filter(|column| rows.len() > 9 && !groups(column));
+        let number = NUMBERS.iter().filter_map(|name| self.column(&[name])).find(|c| free(c) && groups(c));
+        let sentence =
+            named(&fields.sentence).filter(free).or_else(|| usual.filter(|_| counting.is_none())).or(number);
+        let document = named(&fields.document).or_else(|| self.column(&DOCUMENTS)).filter(free);
+        let words = Words { word, tag, sentence, document, counting };
+        self.has_a_word_a_row(&words, &rows).then_some(words)
+    }
+
+    /// By the name of the column, one word or several; and by what is in it where the name may be of both.
+    fn has_a_word_a_row(&self, words: &Words, rows: &[StringRecord]) -> bool {
+        let cell = |row: &StringRecord| row.get(words.word).unwrap_or_default().trim().to_owned();
+        let one = || {
+            rows.len() > 1
+                && rows.iter().map(cell).all(|cell| !cell.starts_with(['[', '(']) && !cell.contains(' '))
+        };
+        match self.names[words.word].to_lowercase().as_str() {
+            "text" => false,
+            "tokens" | "words" => words.sentence.is_some() || one(),
+            _ => true,
+        }
+    }
+
+    /// The lines of the table, the first among them.
+    fn lines<'f>(&self, file: &'f File) -> Rows<'f> {
+        let layout = Layout {
+            start: self.start,
+            separator: self.separator,
+            columns: self.names.len(),
+            words: self.words.is_some(),
+        };
+        Rows::of(&file.text, layout)
+    }
+
+    /// The rows below the head.
+    pub fn rows<'f>(&self, file: &'f File) -> impl Iterator<Item = Row> + use<'f> {
+        self.lines(file).skip(usize::from(self.named))
+    }
+}
+
+/// Whether a column groups rows: some repeat the value above them or leave it out, more than one in ten.
+fn is_grouping(rows: &[StringRecord], column: usize) -> bool {
+    let cell = |row: &StringRecord| row.get(column).unwrap_or_default().trim().to_owned();
+    let again = rows.iter().zip(rows.iter().skip(1)).filter(|(one, next)| {
+        let next = cell(next);
+        next.is_empty() || next == cell(one)
+    });
+    let first = rows.first().is_some_and(|row| !cell(row).is_empty());
+    first && 10 * again.count() > rows.len()
+}
+
+fn is_table(file: &File) -> bool {
+    ["csv", "tsv"].contains(&file.ending().as_str())
+}
+
+/// Where the table begins below a line `sep=;` of Excel's, and the separator that it says.
+fn separator(text: &str) -> (usize, Option<u8>) {
+    let line = text.split_inclusive('\n').next().unwrap_or_default();
+    let said = line.trim_end_matches(['\n', '\r']).trim_matches('"');
+    let separator = said.get(..4).filter(|start| start.eq_ignore_ascii_case("sep=")).map(|_| &said[4..]);
+    match separator.map(str::as_bytes) {
+        Some([separator]) if SEPARATORS.contains(separator) => (line.len(), Some(*separator)),
+        _ => (0, None),
+    }
+}
