@@ -10,9 +10,13 @@ use serde_json::Value;
 
 use self::{
     fields::{
-        Record, WORDS, are_words, at, by_shape, fields, find, index, is_name, kind, only_string, string,
+        Record, WORDS, are_words, by_shape, fields, index, is_name, is_tags, kind, only_string, string,
     },
     marks::Marks,
+};
+pub(super) use self::{
+    fields::{at, find},
+    marks::is_span,
 };
 use super::{
     format::Want,
@@ -54,6 +58,9 @@ const TAGS: [&str; 12] = [
 const DOCUMENTS: [&str; 9] =
     ["document", "doc_id", "document_id", "docid", "doc_key", "doc", "file_name", "filename", "file"];
 
+/// What may explain numeric tags.
+pub(super) const NAMING: [&str; 4] = ["names", "label2id", "id2label", "features"];
+
 /// What a record gives.
 #[derive(Debug, PartialEq)]
 enum Shaped {
@@ -68,6 +75,8 @@ pub(super) struct Shapes<'o> {
     want: Want,
     options: &'o Options,
     names: Option<Names>,
+    /// What the first records have together; `None` where nobody looked.
+    seen: Option<Record>,
     text: Option<String>,
     tokens: Option<String>,
     tags: Option<String>,
@@ -89,6 +98,7 @@ impl<'o> Shapes<'o> {
             want,
             options,
             names: said.or(names),
+            seen: None,
             text: None,
             tokens: None,
             tags: None,
@@ -99,17 +109,40 @@ impl<'o> Shapes<'o> {
         }
     }
 
+    /// How many records are looked at before one is read.
+    pub const LOOKED_AT: usize = 100;
+
+    /// Looks at the first records, so that what the very first has not decides nothing.
+    pub fn look(&mut self, values: impl Iterator<Item = Value>) {
+        let empty = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(values) => values.is_empty(),
+            _ => false,
+        };
+        let mut seen = Record::new();
+        for record in values.filter_map(record) {
+            for (name, value) in record {
+                match seen.get(&name) {
+                    Some(known) if !empty(known) || empty(&value) => {}
+                    _ => _ = seen.insert(name, value),
+                }
+            }
+        }
+        self.seen = Some(seen);
+    }
+
     /// Reads a record into what was found; lists of a text and what is said of it are records too.
     pub fn take(&mut self, found: &mut Found, place: Place, value: &Value) {
         let pair;
         let record = match value {
             Value::Object(record) => record,
-            Value::Array(values) => match values.as_slice() {
-                [text @ Value::String(_), Value::Object(said), ..] => {
-                    pair = [("text".to_owned(), text.clone())].into_iter().chain(said.clone()).collect();
+            Value::Array(_) => match record(value.clone()) {
+                Some(record) => {
+                    pair = record;
                     &pair
                 }
-                _ => return found.reject(place, "a list that is not a text and its annotations"),
+                None => return found.reject(place, "a list that is not a text and its annotations"),
             },
             Value::String(text) if self.want == Want::Text => {
                 return found.push(place, None, Content::Text(text.clone()));
@@ -156,9 +189,7 @@ impl<'o> Shapes<'o> {
     /// It gives one number two names.
     pub fn explain(&mut self, record: &Value, origin: &str) -> Result<bool, String> {
         let names = match record {
-            Value::Object(object)
-                if object.keys().all(|key| ["names", "label2id", "id2label"].contains(&key.as_str())) =>
-            {
+            Value::Object(object) if object.keys().all(|key| NAMING.contains(&key.as_str())) => {
                 Names::of(record, origin)?
             }
             _ => None,
@@ -202,7 +233,6 @@ impl<'o> Shapes<'o> {
     }
 
     fn document(&self, record: &Record) -> Option<String> {
-        const LONGEST: usize = 200;
         let said = self.options.fields.document.as_deref();
         let known = DOCUMENTS.iter().filter(|name| self.text.as_deref() != Some(**name)).copied();
         let value = match said {
@@ -222,10 +252,9 @@ impl<'o> Shapes<'o> {
             return Some(group.strip_prefix(&format!("{source}/")).unwrap_or(group).to_owned());
         }
         match value? {
-            Value::String(name)
-                if !name.trim().is_empty() && name.len() <= LONGEST && !name.contains('\n') =>
-            {
-                Some(name.trim().to_owned())
+            // A name is one line.
+            Value::String(name) if !name.trim().is_empty() => {
+                Some(name.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned())
             }
             Value::Number(number) => Some(number.to_string()),
             _ => None,
@@ -250,15 +279,7 @@ impl<'o> Shapes<'o> {
             self.text = Some(field);
             return Ok(value.to_owned());
         }
-        let usual = TEXTS.iter().find_map(|name| find(record, name).filter(|(_, value)| value.is_string()));
-        let nested = || {
-            let data = record.get("data")?.as_object()?;
-            let usual = TEXTS.iter().find_map(|name| find(data, name).filter(|(_, value)| value.is_string()));
-            usual.or_else(|| only_string(data)).map(|(name, _)| format!("data.{name}"))
-        };
-        let found = usual.map(|(name, _)| name.to_owned()).or_else(nested);
-        let found = found.or_else(|| only_string(record).map(|(name, _)| name.to_owned()));
-        match found {
+        match text_field(self.seen.as_ref().unwrap_or(record)) {
             Some(field) => {
                 self.text = Some(field);
                 self.text_of(record)
@@ -276,8 +297,11 @@ impl<'o> Shapes<'o> {
         let field = match said {
             Some(field) => field,
             None => {
-                match TOKENS.iter().find_map(|name| find(record, name).filter(|(_, value)| are_words(value)))
-                {
+                let some = |fits: &dyn Fn(&Value) -> bool| {
+                    TOKENS.iter().find_map(|name| find(record, name).filter(|(_, value)| fits(value)))
+                };
+                let none = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+                match some(&are_words).or_else(|| some(&none).filter(|_| text_field(record).is_none())) {
                     Some((name, _)) => name.to_owned(),
                     None => return Ok(None),
                 }
@@ -297,7 +321,9 @@ impl<'o> Shapes<'o> {
             value => Err(format!("token {place} is {}", kind(value))),
         };
         let words = values.iter().enumerate().map(word).collect::<Result<Vec<_>, _>>()?;
-        self.tokens = Some(field);
+        if !words.is_empty() {
+            self.tokens = Some(field);
+        }
         Ok(Some(words))
     }
 
@@ -362,12 +388,18 @@ impl<'o> Shapes<'o> {
             lists.filter(|(name, value)| scalars(value) && own != Some(&Some((*name).to_owned())))
         };
         let length = |value: &Value| value.as_array().map_or(0, Vec::len);
+        // Parts of speech are called `tags` too.
+        let shaped = by_shape(record, words.len(), self.tokens.as_deref());
+        let usual = |(_, value): &(&str, &Value)| {
+            let strings = || value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string));
+            length(value) == words.len() && (shaped.is_none() || !strings() || is_tags(value))
+        };
         let found = match &said {
             Some(field) => at(record, field).map(|value| (field.as_str(), value)),
             None => candidates()
-                .find(|(_, value)| length(value) == words.len())
-                .or_else(|| candidates().find(|(_, value)| length(value) > 0))
-                .or_else(|| by_shape(record, words.len(), self.tokens.as_deref())),
+                .find(usual)
+                .or(shaped)
+                .or_else(|| candidates().find(|(_, value)| length(value) > 0)),
         };
         let Some((field, value)) = found else {
             return match said {
@@ -384,7 +416,9 @@ impl<'o> Shapes<'o> {
             return Err(format!("{} tokens but {} tags", words.len(), tags.len()));
         }
         let tags = self.named(tags, &field)?;
-        self.tags = Some(field);
+        if !tags.is_empty() {
+            self.tags = Some(field);
+        }
         Ok(Some(tags))
     }
 
@@ -466,6 +500,34 @@ impl<'o> Shapes<'o> {
         let tags = on_words(words.len(), &whole, &mut self.changes)?;
         Ok(Content::Tagged { words, tags, lines: Vec::new() })
     }
+}
+
+/// A record, or a text and what is said of it as one.
+fn record(value: Value) -> Option<Record> {
+    match value {
+        Value::Object(record) => Some(record),
+        Value::Array(values) => match values.as_slice() {
+            [text @ Value::String(_), Value::Object(said), ..] => {
+                Some([("text".to_owned(), text.clone())].into_iter().chain(said.clone()).collect())
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The field that is the text: of a usual name, also in `data`, or the only one that is a string.
+fn text_field(record: &Record) -> Option<String> {
+    let usual = |record: &Record| {
+        let found = TEXTS.iter().find_map(|name| find(record, name).filter(|(_, value)| value.is_string()));
+        found.map(|(name, _)| name.to_owned())
+    };
+    let only = |record: &Record| only_string(record).map(|(name, _)| name.to_owned());
+    let nested = || {
+        let data = record.get("data")?.as_object()?;
+        usual(data).or_else(|| only(data)).map(|name| format!("data.{name}"))
+    };
+    usual(record).or_else(nested).or_else(|| only(record))
 }
 
 /// What is said of numeric tags that nothing explains.

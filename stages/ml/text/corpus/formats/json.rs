@@ -1,21 +1,19 @@
 //! JSON: a record a line, or a document of records, whatever program wrote it.
 
-use std::fmt;
+mod unique;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
-};
+use serde::de;
 use serde_json::{Map, Value};
 use stage_contract::StageError;
 
+use self::unique::{Unique, unique};
 use super::super::{
     files::json_problem,
     format::{File, Format, Want},
     item::{Found, Place},
     names::Names,
     options::Options,
-    shape::Shapes,
+    shape::{NAMING, Shapes, TEXTS, at, find, is_span},
 };
 use crate::folder::quoted;
 
@@ -27,7 +25,7 @@ impl Format for Json {
         "JSON"
     }
 
-    fn sniff(&self, file: &File, _want: Want, _options: &Options) -> bool {
+    fn sniff(&self, file: &File, want: Want, _options: &Options) -> bool {
         let text = file.text.trim_start();
         let next = |open: char| text.strip_prefix(open).map(|rest| rest.trim_start().chars().next());
         let parses = |text: &str| serde_json::from_str::<de::IgnoredAny>(text).is_ok();
@@ -35,7 +33,7 @@ impl Format for Json {
             (Some(Some('"' | '}')), _) | (_, Some(Some('{' | '['))) => true,
             // A list of strings, which a text may begin like.
             (_, Some(_)) => parses(text.lines().next().unwrap_or_default()) || parses(text),
-            _ => false,
+            _ => want == Want::Text && are_strings(file),
         }
     }
 
@@ -43,22 +41,33 @@ impl Format for Json {
         let mut found = Found::default();
         let mut shapes = Shapes::new(want, options, Names::beside(file.folders()));
         let first = file.lines().next().map_or("", |(_, line)| line);
-        let alone = unique(first).ok().filter(is_record);
-        match alone.is_none().then(|| serde_json::from_str::<Value>(&file.text)) {
+        let line = unique(first).ok();
+        let alone = line.filter(|value| is_record(value) || value.is_string());
+        match alone.is_none().then(|| unique(&file.text)) {
             // A list or an object over several lines; or all in one line.
-            Some(Ok(document)) => read_document(&mut shapes, &mut found, document),
+            Some(Ok(document)) => read_document(&mut shapes, &mut found, document, options),
             Some(Err(error)) if !first.trim_end().ends_with(['}', ']']) || first.trim().len() < 3 => {
                 read_stream(&mut shapes, &mut found, file, &error)?;
             }
             // One line may be a record, or hold them.
-            _ if file.lines().nth(1).is_none() && alone.as_ref().is_some_and(holds_records) => {
-                read_document(&mut shapes, &mut found, alone.unwrap_or_default());
+            _ if file.lines().nth(1).is_none()
+                && alone.as_ref().is_some_and(|v| holds_records(v, options)) =>
+            {
+                read_document(&mut shapes, &mut found, alone.unwrap_or_default(), options);
             }
             _ => read_lines(&mut shapes, &mut found, file),
         }
         shapes.finish(&mut found);
         Ok(found)
     }
+}
+
+/// Whether each line is a string of JSON, and not a sentence between quotes.
+fn are_strings(file: &File) -> bool {
+    const LOOKED_AT: usize = 50;
+    let mut lines = file.lines().take(LOOKED_AT).peekable();
+    let named = ["json", "jsonl", "ndjson"].contains(&file.ending().as_str());
+    named && lines.peek().is_some() && lines.all(|(_, line)| serde_json::from_str::<String>(line).is_ok())
 }
 
 /// Whether a line may be a record: an object, or a list of a text and what is said of it.
@@ -70,11 +79,14 @@ fn is_record(value: &Value) -> bool {
     }
 }
 
-fn holds_records(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| !is_one(object))
+fn holds_records(value: &Value, options: &Options) -> bool {
+    value.as_object().is_some_and(|object| !is_one(object, options))
 }
 
 fn read_lines(shapes: &mut Shapes<'_>, found: &mut Found, file: &File) {
+    let head: Vec<Value> =
+        file.lines().take(Shapes::LOOKED_AT).filter_map(|(_, line)| unique(line).ok()).collect();
+    shapes.look(head.into_iter().filter_map(|value| opened(value).ok()).flatten());
     let mut first = true;
     for (number, line) in file.lines() {
         let place = Place::Line(number);
@@ -98,9 +110,15 @@ fn read_lines(shapes: &mut Shapes<'_>, found: &mut Found, file: &File) {
                 }
             }
         }
-        for value in opened(value) {
-            shapes.take(found, place, &value);
-        }
+        take(shapes, found, place, opened(value));
+    }
+}
+
+/// Takes what a record holds, or rejects it as a whole.
+fn take(shapes: &mut Shapes<'_>, found: &mut Found, place: Place, values: Result<Vec<Value>, String>) {
+    match values {
+        Ok(values) => values.iter().for_each(|value| shapes.take(found, place, value)),
+        Err(reason) => found.reject(place, reason),
     }
 }
 
@@ -111,11 +129,10 @@ fn read_stream(
     file: &File,
     error: &serde_json::Error,
 ) -> Result<(), StageError> {
-    let values = serde_json::Deserializer::from_str(&file.text).into_iter::<Value>();
+    let values = serde_json::Deserializer::from_str(&file.text).into_iter::<Unique>();
+    let values = values.map(|value| value.map(|Unique(value)| value));
     let values: Vec<Value> = values.collect::<Result<_, _>>().map_err(|_| whole(file, error))?;
-    for (value, number) in values.iter().zip(1..) {
-        shapes.take(found, Place::Record(number), value);
-    }
+    take_all(shapes, found, values.into_iter().map(opened).collect());
     Ok(())
 }
 
@@ -127,59 +144,110 @@ fn whole(file: &File, error: &serde_json::Error) -> StageError {
         ))
 }
 
-fn read_document(shapes: &mut Shapes<'_>, found: &mut Found, document: Value) {
+fn read_document(shapes: &mut Shapes<'_>, found: &mut Found, document: Value, options: &Options) {
     if let Value::Object(object) = &document
         && let Ok(true) = shapes.explain(&explanation(object), "the file itself")
-        && !object.values().any(|value| value.as_array().is_some_and(|values| values.iter().any(is_record)))
+        && lists(object).next().is_none()
     {
         return;
     }
-    for (value, number) in records(document).iter().zip(1..) {
-        shapes.take(found, Place::Record(number), value);
+    let records = records(document, options, &mut found.notes);
+    take_all(shapes, found, records);
+}
+
+fn take_all(shapes: &mut Shapes<'_>, found: &mut Found, records: Vec<Result<Vec<Value>, String>>) {
+    shapes.look(records.iter().flatten().flatten().cloned().take(Shapes::LOOKED_AT));
+    for (values, number) in records.into_iter().zip(1..) {
+        take(shapes, found, Place::Record(number), values);
     }
 }
 
 /// What of a document names its numeric tags.
 fn explanation(object: &Map<String, Value>) -> Value {
-    let keys = ["names", "label2id", "id2label"];
+    let explains = |key: &str| NAMING.contains(&key);
     Value::Object(
-        object
-            .iter()
-            .filter(|(key, _)| keys.contains(&key.as_str()))
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
+        object.iter().filter(|(key, _)| explains(key)).map(|(k, v)| (k.clone(), v.clone())).collect(),
     )
 }
 
-/// The records of a document: of a list, of the first field that is a list of records, of columns, or itself.
-fn records(document: Value) -> Vec<Value> {
-    match document {
-        Value::Array(values) => values.into_iter().flat_map(opened).collect(),
-        Value::Object(object) if !is_one(&object) => {
-            let holds = |value: &Value| value.as_array().is_some_and(|values| values.iter().any(is_record));
-            let by_name =
-                || !object.is_empty() && object.values().all(|value| value.as_object().is_some_and(is_one));
-            match (transposed(&object), object.values().position(holds)) {
-                (Some(rows), _) => rows,
-                // `{"a": {"text": ..}, "b": {"text": ..}}`
-                (None, None) if by_name() => object.into_iter().map(|(_, value)| value).collect(),
-                (None, None) => opened(Value::Object(object)),
-                (None, Some(at)) => {
-                    object.into_iter().nth(at).map(|(_, list)| records(list)).unwrap_or_default()
-                }
-            }
+/// The fields of an object that are lists of records.
+fn lists(object: &Map<String, Value>) -> impl Iterator<Item = (&String, &Vec<Value>)> {
+    let lists = object.iter().filter_map(|(name, value)| Some((name, value.as_array()?)));
+    lists.filter(|(name, values)| !NAMING.contains(&name.as_str()) && values.iter().any(is_record))
+}
+
+/// The records of a document: of a list, of the fields that are lists of records, of columns, or itself.
+fn records(document: Value, options: &Options, notes: &mut Vec<String>) -> Vec<Result<Vec<Value>, String>> {
+    let all = |values: &[Value]| values.iter().cloned().map(opened).collect();
+    let object = match document {
+        Value::Array(values) => return values.into_iter().map(opened).collect(),
+        Value::Object(object) if !is_one(&object, options) => object,
+        value => return vec![opened(value)],
+    };
+    if let Some(rows) = transposed(&object) {
+        return rows.into_iter().map(opened).collect();
+    }
+    let carries = |values: &[Value]| values.iter().any(|value| carries_text(value, options));
+    let texts: Vec<_> = lists(&object).filter(|(_, values)| carries(values)).collect();
+    match texts.as_slice() {
+        [] => {}
+        [(_, values)] => return all(values),
+        several => {
+            let names: Vec<_> = several.iter().map(|(name, _)| format!("`{name}`")).collect();
+            notes.push(format!("the records of {} are read", names.join(", ")));
+            return several.iter().flat_map(|(_, values)| all(values)).collect();
         }
-        value => opened(value),
+    }
+    // `{"a": {"text": ..}, "b": {"text": ..}}`
+    let by_name = object.values().all(|value| value.as_object().is_some_and(|one| is_one(one, options)));
+    if by_name && !object.is_empty() {
+        return object.into_iter().map(|(_, value)| opened(value)).collect();
+    }
+    let own = object.values().filter_map(Value::as_str).map(str::len).max().unwrap_or(0);
+    match lists(&object).max_by_key(|(_, values)| longest(values)) {
+        Some((_, values)) if longest(values) >= own => all(values),
+        _ => vec![opened(Value::Object(object))],
+    }
+}
+
+/// The longest string of some records.
+fn longest(values: &[Value]) -> usize {
+    let strings = |value: &Value| match value {
+        Value::Object(object) => object.values().filter_map(Value::as_str).map(str::len).max(),
+        Value::Array(values) => values.iter().filter_map(Value::as_str).map(str::len).max(),
+        _ => None,
+    };
+    values.iter().filter_map(strings).max().unwrap_or(0)
+}
+
+/// Whether a value of a list is a record with a text, and not a span of one.
+fn carries_text(value: &Value, options: &Options) -> bool {
+    match value {
+        Value::Object(object) => match object.get("row") {
+            Some(row @ Value::Object(_)) => carries_text(row, options),
+            _ => is_one(object, options) && !is_span(value),
+        },
+        value => is_record(value),
     }
 }
 
 /// Whether an object is a record and not what holds records.
-fn is_one(object: &Map<String, Value>) -> bool {
+fn is_one(object: &Map<String, Value>, options: &Options) -> bool {
+    let said = [&options.fields.text, &options.fields.tokens];
+    let mut said = said.into_iter().flatten().peekable();
+    if said.peek().is_some() {
+        return said.any(|field| at(object, field).is_some_and(|v| v.is_string() || v.is_array()));
+    }
     let has = |key: &str, fits: fn(&Value) -> bool| object.get(key).is_some_and(fits);
     let words = |value: &Value| {
         value.as_array().is_some_and(|values| !values.iter().any(|v| v.is_array() || v.is_object()))
     };
-    has("text", Value::is_string)
+    // What holds sentences may be called a document.
+    let text = |name: &&str| {
+        find(object, name).is_some_and(|(_, value)| value.is_string())
+            && (**name != *"document" || lists(object).next().is_none())
+    };
+    TEXTS.iter().any(|name| text(name))
         || has("data", Value::is_object)
         || object.contains_key("paragraphs")
         || (object.contains_key("sentences") && object.contains_key("ner"))
@@ -223,38 +291,50 @@ fn transposed(object: &Map<String, Value>) -> Option<Vec<Value>> {
 }
 
 /// The sentences of one record: of spaCy's training form, of documents whose words are in lists (`DyGIE`), of `{"row": ..}`.
-fn opened(value: Value) -> Vec<Value> {
-    let Value::Object(mut object) = value else { return vec![value] };
+///
+/// # Errors
+/// The lists of a document do not fit each other.
+fn opened(value: Value) -> Result<Vec<Value>, String> {
+    let Value::Object(mut object) = value else { return Ok(vec![value]) };
     if let Some(row @ Value::Object(_)) = object.get_mut("row") {
-        return vec![row.take()];
+        return Ok(vec![row.take()]);
     }
     let document = ["id", "doc_key"].iter().find_map(|key| object.get(*key).cloned()).unwrap_or_default();
     if let Some(Value::Array(paragraphs)) = object.get("paragraphs") {
         let sentences =
             paragraphs.iter().filter_map(|paragraph| paragraph.get("sentences")?.as_array()).flatten();
-        return sentences.map(|sentence| with_document(sentence.clone(), &document)).collect();
+        return Ok(sentences.map(|sentence| with_document(sentence.clone(), &document)).collect());
     }
-    if let (Some(Value::Array(sentences)), Some(Value::Array(ner))) =
-        (object.get("sentences"), object.get("ner"))
-    {
-        let mut before = 0;
-        let mut found = Vec::new();
-        for (words, marks) in sentences.iter().zip(ner) {
-            let shift = |mark: &Value| {
-                let moved = |value: &Value| {
-                    value.as_u64().map_or_else(|| value.clone(), |at| at.saturating_sub(before).into())
-                };
-                mark.as_array().map_or_else(|| mark.clone(), |mark| mark.iter().map(moved).collect())
-            };
-            let marks: Vec<Value> =
-                marks.as_array().map(|marks| marks.iter().map(shift).collect()).unwrap_or_default();
-            let sentence = serde_json::json!({"tokenized_text": words, "ner": marks});
-            found.push(with_document(sentence, &document));
-            before += words.as_array().map_or(0, |words| words.len() as u64);
+    match (object.get("sentences"), object.get("ner")) {
+        (Some(Value::Array(sentences)), Some(Value::Array(ner))) => {
+            Ok(dygie(sentences, ner)?.into_iter().map(|value| with_document(value, &document)).collect())
         }
-        return found;
+        _ => Ok(vec![Value::Object(object)]),
     }
-    vec![Value::Object(object)]
+}
+
+/// Sentences whose spans count the words of the document.
+fn dygie(sentences: &[Value], ner: &[Value]) -> Result<Vec<Value>, String> {
+    if sentences.len() != ner.len() {
+        return Err(format!("{} sentences but {} lists in `ner`", sentences.len(), ner.len()));
+    }
+    let mut before = 0;
+    let mut found = Vec::new();
+    for ((words, marks), number) in sentences.iter().zip(ner).zip(1..) {
+        let place = |value: &Value| match value.as_i64() {
+            Some(at) if at < before => Err(format!("a span of sentence {number} begins before it")),
+            Some(at) => Ok((at - before).into()),
+            None => Ok(value.clone()),
+        };
+        let shift = |mark: &Value| {
+            mark.as_array().map_or_else(|| Ok(mark.clone()), |mark| mark.iter().map(place).collect())
+        };
+        let marks = marks.as_array().map_or(&[][..], Vec::as_slice);
+        let marks: Vec<Value> = marks.iter().map(shift).collect::<Result<_, String>>()?;
+        found.push(serde_json::json!({"tokenized_text": words, "ner": marks}));
+        before += words.as_array().map_or(0, |words| i64::try_from(words.len()).unwrap_or(i64::MAX));
+    }
+    Ok(found)
 }
 
 fn with_document(mut value: Value, document: &Value) -> Value {
@@ -266,37 +346,5 @@ fn with_document(mut value: Value, document: &Value) -> Value {
     value
 }
 
-/// JSON of which an object has no field twice: which of the two was meant, nobody knows.
-fn unique(text: &str) -> Result<Value, serde_json::Error> {
-    if !text.trim_start().starts_with('{') {
-        return serde_json::from_str(text);
-    }
-    serde_json::from_str::<Unique>(text).map(|Unique(fields)| Value::Object(fields))
-}
-
-struct Unique(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Unique;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Unique, A::Error> {
-                let mut fields = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if fields.contains_key(&name) {
-                        return Err(de::Error::custom(format!("duplicate field `{name}`")));
-                    }
-                    fields.insert(name, value);
-                }
-                Ok(Unique(fields))
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Parquet, as `datasets` and pandas write it.
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::{Field, Row},
+};
 use serde_json::Value;
 use stage_contract::StageError;
 
@@ -46,11 +49,29 @@ impl Format for Parquet {
         let named = features.and_then(|value| Names::of(&value, "the file itself").ok().flatten());
         let mut shapes = Shapes::new(want, options, named.or_else(|| Names::beside(file.folders())));
         let mut found = Found::default();
+        let rows = reader.get_row_iter(None).map_err(broken)?.take(Shapes::LOOKED_AT);
+        shapes.look(rows.filter_map(|row| Some(value(&row.ok()?))));
         for (row, number) in reader.get_row_iter(None).map_err(broken)?.zip(1..) {
-            shapes.take(&mut found, Place::Record(number), &row.map_err(broken)?.to_json_value());
+            shapes.take(&mut found, Place::Record(number), &value(&row.map_err(broken)?));
         }
         shapes.finish(&mut found);
         Ok(found)
+    }
+}
+
+/// A row as JSON. Strings may be bytes that the schema does not call text.
+fn value(row: &Row) -> Value {
+    let fields = row.get_column_iter().map(|(name, field)| (name.clone(), of_field(field)));
+    Value::Object(fields.collect())
+}
+
+fn of_field(field: &Field) -> Value {
+    match field {
+        Field::Bytes(bytes) => str::from_utf8(bytes.data())
+            .map_or_else(|_| field.to_json_value(), |text| Value::String(text.to_owned())),
+        Field::Group(row) => value(row),
+        Field::ListInternal(list) => list.elements().iter().map(of_field).collect(),
+        _ => field.to_json_value(),
     }
 }
 

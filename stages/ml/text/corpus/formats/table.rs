@@ -4,7 +4,8 @@ mod head;
 mod literal;
 mod rows;
 
-use serde_json::{Map, Value};
+use csv::StringRecord;
+use serde_json::Value;
 use stage_contract::StageError;
 
 use self::head::{Head, Words};
@@ -59,15 +60,16 @@ fn read_texts(
     } else {
         None
     };
-    for (line, _, row) in head.rows(standing.as_ref().unwrap_or(file)) {
+    let record = |row: &StringRecord| {
+        let cell =
+            |(name, place): (&String, usize)| (name.clone(), value(row.get(place).unwrap_or_default()));
+        Value::Object(head.names.iter().zip(0..).map(cell).collect())
+    };
+    let rows = || head.rows(standing.as_ref().unwrap_or(file));
+    shapes.look(rows().take(Shapes::LOOKED_AT).filter_map(|(.., row)| Some(record(&row.ok()?))));
+    for (line, _, row) in rows() {
         match row {
-            Ok(row) => {
-                let cell = |(name, place): (&String, usize)| {
-                    (name.clone(), value(row.get(place).unwrap_or_default()))
-                };
-                let record: Map<String, Value> = head.names.iter().zip(0..).map(cell).collect();
-                shapes.take(found, Place::Line(line), &Value::Object(record));
-            }
+            Ok(row) => shapes.take(found, Place::Line(line), &record(&row)),
             Err(reason) => found.reject(Place::Line(line), reason),
         }
     }

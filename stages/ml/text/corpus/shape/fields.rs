@@ -5,20 +5,20 @@ use serde_json::{Map, Value};
 use super::super::names::integer;
 
 /// A record's fields.
-pub(super) type Record = Map<String, Value>;
+pub(in super::super) type Record = Map<String, Value>;
 
 /// Where an object that is a token has its text.
 pub(super) const WORDS: [&str; 4] = ["text", "orth", "form", "word"];
 
 /// A field by its name, case aside.
-pub(super) fn find<'r>(record: &'r Record, name: &str) -> Option<(&'r str, &'r Value)> {
+pub(in super::super) fn find<'r>(record: &'r Record, name: &str) -> Option<(&'r str, &'r Value)> {
     let exact = record.get_key_value(name);
     let found = exact.or_else(|| record.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)));
     found.map(|(key, value)| (key.as_str(), value))
 }
 
 /// A field by its name, or by the names on the way to it.
-pub(super) fn at<'r>(record: &'r Record, path: &str) -> Option<&'r Value> {
+pub(in super::super) fn at<'r>(record: &'r Record, path: &str) -> Option<&'r Value> {
     let inside = || {
         let (head, rest) = path.split_once('.')?;
         at(record.get(head)?.as_object()?, rest)
@@ -78,14 +78,15 @@ pub(super) fn by_shape<'r>(
     words: usize,
     tokens: Option<&str>,
 ) -> Option<(&'r str, &'r Value)> {
-    let is_tag = |value: &Value| crate::labels::split_tag(value.as_str().unwrap_or_default()).is_some();
-    let fits = |value: &Value| {
-        value.as_array().is_some_and(|tags| {
-            tags.len() == words && tags.iter().all(Value::is_string) && tags.iter().any(is_tag)
-        })
-    };
+    let fits = |value: &Value| value.as_array().is_some_and(|tags| tags.len() == words) && is_tags(value);
     let mut found = record.iter().filter(|(name, value)| tokens != Some(name.as_str()) && fits(value));
     found.next().map(|(name, value)| (name.as_str(), value))
+}
+
+/// A list of strings, some of them O or with a prefix.
+pub(super) fn is_tags(value: &Value) -> bool {
+    let is_tag = |value: &Value| crate::labels::split_tag(value.as_str().unwrap_or_default()).is_some();
+    value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string) && tags.iter().any(is_tag))
 }
 
 /// A number that may be an offset.

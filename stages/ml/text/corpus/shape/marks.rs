@@ -131,7 +131,7 @@ fn mark(
 }
 
 /// Whether a value has the shape of a span.
-fn is_span(value: &Value) -> bool {
+pub(in super::super) fn is_span(value: &Value) -> bool {
     match value {
         Value::Array(values) => {
             values.len() >= 3 && values.iter().filter(|value| value.is_number()).count() >= 2

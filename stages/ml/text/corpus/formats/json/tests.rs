@@ -1,0 +1,159 @@
+use super::*;
+use crate::corpus::{
+    item::{Content, Item},
+    options::Fields,
+};
+
+fn read_with(name: &str, text: &str, want: Want, options: &Options) -> Found {
+    let file = File { path: name.into(), text: text.to_owned(), ..File::default() };
+    assert!(Json.sniff(&file, want, options), "{text}");
+    Json.read(&file, want, options).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+fn read(name: &str, text: &str, want: Want) -> Found {
+    read_with(name, text, want, &Options::default())
+}
+
+/// The texts, or the words with their tags.
+fn shown(found: Found) -> Vec<String> {
+    assert_eq!(found.bad, []);
+    let shown = |Item { content, .. }| match content {
+        Content::Text(text) => text,
+        Content::Tagged { words, tags, .. } => {
+            words.iter().zip(&tags).map(|(word, tag)| format!("{word}/{tag}")).collect::<Vec<_>>().join(" ")
+        }
+        Content::Spans { text, marks } => {
+            let marks = marks.iter().map(|mark| format!("[{}, {}, {}]", mark.start, mark.end, mark.kind));
+            format!("{text} {}", marks.collect::<String>())
+        }
+        Content::Placed { text, .. } => text,
+    };
+    found.items.into_iter().map(shown).collect()
+}
+
+#[test]
+fn a_record_that_is_a_file_is_told_from_what_holds_records() {
+    let said = |text: &str| Options {
+        fields: Fields { text: Some(text.to_owned()), ..Fields::default() },
+        ..Options::default()
+    };
+    let plain = Options::default();
+    for (text, options) in [
+        (
+            r#"{"content": "Zoé rit.", "entities": [{"start": 0, "end": 3, "label": "PER", "text": "Zoé"}]}"#,
+            &plain,
+        ),
+        (r#"{"title": "Avis", "body": "Zoé rit.", "authors": [{"name": "Luc Roux de Brest"}]}"#, &plain),
+        (r#"{"titre": "Avis", "contenu": "Zoé rit.", "pieces": [{"nom": "une annexe"}]}"#, &said("contenu")),
+        (r#"{"text": "Un lot", "lots": [{"contenu": "Zoé rit."}]}"#, &said("contenu")),
+        (r#"{"meta": [{"author": "Luc Roux de Brest"}], "examples": [{"text": "Zoé rit."}]}"#, &plain),
+        (
+            r#"{"features": [{"name": "text", "type": {}}], "rows": [{"row_idx": 0, "row": {"text": "Zoé rit."}}]}"#,
+            &plain,
+        ),
+        (r#"{"document": "d1", "passages": [{"text": "Zoé rit."}]}"#, &plain),
+    ] {
+        for (name, text) in [
+            ("a.json", text.to_owned()),
+            ("a.json", text.replacen('{', "{\n", 1)),
+            ("a.jsonl", text.to_owned()),
+        ] {
+            assert_eq!(shown(read_with(name, &text, Want::Text, options)), ["Zoé rit."], "{text}");
+        }
+    }
+    let unclear = read(
+        "a.json",
+        r#"{"titre": "Avis du jour", "contenu": "Zoé rit.", "pieces": [{"nom": "a"}]}"#,
+        Want::Text,
+    );
+    assert!(unclear.items.is_empty() && unclear.bad[0].1.contains("`contenu`"), "{:?}", unclear.bad);
+}
+
+#[test]
+fn lists_of_like_records_are_all_read_and_said() {
+    let text = r#"{"version": 2, "train": [{"text": "Zoé rit."}], "test": [{"text": "Luc dort."}]}"#;
+    let found = read("a.json", text, Want::Text);
+    let said = found.notes.iter().any(|note| note.contains("`test`") && note.contains("`train`"));
+    assert!(said, "{:?}", found.notes);
+    assert_eq!(shown(found).len(), 2);
+}
+
+#[test]
+fn the_answers_of_a_server_of_data_sets_name_their_tags() {
+    let text = r#"{"features": [{"name": "tokens", "type": {}}, {"name": "ner_tags", "type": {"feature":
+        {"names": ["O", "B-PER"], "_type": "ClassLabel"}}}],
+        "rows": [{"row_idx": 0, "row": {"tokens": ["Zoé", "rit"], "ner_tags": [1, 0]}}]}"#;
+    assert_eq!(shown(read("a.json", text, Want::Gold)), ["Zoé/B-PER rit/O"]);
+}
+
+#[test]
+fn the_first_record_alone_decides_no_field() {
+    for first in [r#"{"text": null, "title": "Avis"}"#, r#"{"title": "Avis"}"#] {
+        let lines = format!("{first}\n{{\"text\": \"Zoé rit.\", \"title\": \"Avis\"}}\n");
+        let list = format!("[{}]", lines.trim().replace('\n', ",\n"));
+        for text in [lines, list] {
+            let found = read("a.json", &text, Want::Text);
+            assert_eq!(found.bad.len(), 1, "{text}");
+            assert_eq!(found.bad[0].0.number(), 1);
+            assert_eq!(shown(Found { bad: Vec::new(), ..found }), ["Zoé rit."], "{text}");
+        }
+    }
+    let text = "{\"tokens\": [], \"ner_tags\": []}\n{\"tokens\": [\"Zoé\"], \"ner_tags\": [\"B-PER\"]}\n";
+    assert_eq!(shown(read("a.jsonl", text, Want::Gold)), ["", "Zoé/B-PER"]);
+}
+
+#[test]
+fn lines_may_be_strings() {
+    let text = "\"Zo\\u00e9 rit.\"\n\"Luc\\ndort.\"\n";
+    assert_eq!(shown(read("a.jsonl", text, Want::Text)), ["Zoé rit.", "Luc\ndort."]);
+    assert_eq!(shown(read("a.jsonl", "\"Zo\\u00e9 rit.\"\n", Want::Text)), ["Zoé rit."]);
+    let spoken = File { path: "a.txt".into(), text: "\"Oui.\"\n\"Non.\"\n".to_owned(), ..File::default() };
+    assert!(!Json.sniff(&spoken, Want::Text, &Options::default()));
+}
+
+#[test]
+fn a_field_that_is_there_twice_is_refused_everywhere() {
+    let twice = r#"{"text": "Zoé", "text": "Luc"}"#;
+    for text in [twice.to_owned(), format!("{twice}\n{{\"text\": \"Eve\"}}\n")] {
+        let found = read("a.jsonl", &text, Want::Text);
+        assert_eq!(found.bad, [(Place::Line(1), "duplicate field `text`".to_owned())], "{text}");
+    }
+    for text in [format!("[\n{twice}\n]"), twice.replacen('{', "{\n", 1)] {
+        let file = File { path: "a.json".into(), text, ..File::default() };
+        let error = Json.read(&file, Want::Text, &Options::default()).expect_err("twice");
+        assert!(error.to_string().contains("duplicate field `text`"), "{error}");
+    }
+}
+
+#[test]
+fn a_document_whose_spans_fit_no_sentence_is_a_bad_record() {
+    for (ner, reason) in [
+        (r#"[[[0, 0, "PER"]]]"#, "2 sentences but 1 lists in `ner`"),
+        (r#"[[], [[1, 2, "PER"]]]"#, "begins before it"),
+        (r#"[[[-1, 0, "PER"]], []]"#, "begins before it"),
+    ] {
+        let text =
+            format!(r#"{{"doc_key": "d", "sentences": [["Zoé", "rit"], ["Luc", "va"]], "ner": {ner}}}"#);
+        let found = read("a.jsonl", &text, Want::Gold);
+        assert!(found.items.is_empty() && found.bad[0].1.contains(reason), "{:?}", found.bad);
+    }
+}
+
+#[test]
+fn tags_are_the_list_that_looks_like_tags() {
+    for (fields, expected) in [
+        (r#""tags": ["NOUN", "VERB"], "entity_labels": ["B-PER", "O"]"#, "Zoé/B-PER rit/O"),
+        (r#""tags": ["NOUN", "VERB"], "ner": ["B-PER", "O"]"#, "Zoé/B-PER rit/O"),
+        (r#""tags": ["B-PER", "O"], "chunks": ["B-NP", "O"]"#, "Zoé/B-PER rit/O"),
+    ] {
+        let text = format!(r#"{{"tokens": ["Zoé", "rit"], {fields}}}"#);
+        assert_eq!(shown(read("a.jsonl", &text, Want::Gold)), [expected], "{fields}");
+    }
+}
+
+#[test]
+fn long_names_of_documents_are_kept() {
+    let name = "d".repeat(500);
+    let text = format!(r#"{{"text": "Zoé rit.", "document": "{name}"}}"#);
+    assert_eq!(read("a.jsonl", &text, Want::Text).items[0].document, Some(name));
+}
