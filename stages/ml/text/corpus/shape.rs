@@ -23,7 +23,7 @@ use super::{
     item::{Content, Found, Mark, Place},
     names::{Names, integer},
     options::Options,
-    spans::{Changes, on_words},
+    spans::{Changes, fit_characters, fit_words, on_words},
 };
 
 /// Fields that are a text, the surest first.
@@ -342,14 +342,35 @@ impl<'o> Shapes<'o> {
             if !has_text() {
                 return self.spans_of_words(record, words).map(Some);
             }
-            // Prodigy and spaCy repeat the words of a text that spans are of.
-            self.tokens = None;
+            let tokens = self.tokens.take();
+            return match self.strings(record)? {
+                Some(tagged) => Ok(Some(tagged)),
+                None => self.spans_of_either(record, tokens, words),
+            };
         }
         if let Some(tagged) = self.strings(record)? {
             return Ok(Some(tagged));
         }
         let text = self.text_of(record)?;
-        Ok(self.marks_of(record)?.map(|marks| Content::Spans { text, marks }))
+        Ok(self.marks_of(record, &text)?.map(|marks| Content::Spans { text, marks }))
+    }
+
+    /// Spans beside a text and its words, which Prodigy and spaCy repeat: they count words where all fit those, and one does not
+    /// fit the text.
+    fn spans_of_either(
+        &mut self,
+        record: &Record,
+        tokens: Option<String>,
+        words: Vec<String>,
+    ) -> Result<Option<Content>, String> {
+        let text = self.text_of(record)?;
+        let Some(marks) = self.marks_of(record, &text)? else { return Ok(None) };
+        let last = last_word(tokens.as_deref());
+        if fit_words(&words, &marks, last) && !fit_characters(&text, &marks) {
+            (self.text, self.tokens) = (None, tokens);
+            return self.on_words(words, marks).map(Some);
+        }
+        Ok(Some(Content::Spans { text, marks }))
     }
 
     /// Records of ner-pipe itself: words are places in the text.
@@ -480,26 +501,34 @@ impl<'o> Shapes<'o> {
     }
 
     /// The spans of a text; `None` where nobody has annotated it yet.
-    fn marks_of(&mut self, record: &Record) -> Result<Option<Vec<Mark>>, String> {
+    fn marks_of(&mut self, record: &Record, text: &str) -> Result<Option<Vec<Mark>>, String> {
         let said = self.options.fields.tags.as_deref();
         let name =
             |label: &Value| self.named(std::slice::from_ref(label), "label").map(|names| names.concat());
-        let Marks { field, several, multiple, spans } = marks::of(record, said, &name)?;
+        let Marks { field, several, multiple, spans } = marks::of(record, said, text, &name)?;
         self.tags = Some(field);
         self.several += usize::from(several);
         self.multiple += multiple;
         Ok(spans)
     }
 
-    /// Spans that count words: the last word is in where the field of the words is `tokenized_text` (`GLiNER`).
+    /// Spans that count words.
     fn spans_of_words(&mut self, record: &Record, words: Vec<String>) -> Result<Content, String> {
-        let inclusive = usize::from(self.tokens.as_deref() == Some("tokenized_text"));
-        let marks = self.marks_of(record)?.unwrap_or_default();
-        let whole =
-            marks.into_iter().map(|mark| Mark { end: mark.end + inclusive, ..mark }).collect::<Vec<_>>();
+        let marks = self.marks_of(record, &words.join(" "))?.unwrap_or_default();
+        self.on_words(words, marks)
+    }
+
+    fn on_words(&mut self, words: Vec<String>, marks: Vec<Mark>) -> Result<Content, String> {
+        let last = last_word(self.tokens.as_deref());
+        let whole = marks.into_iter().map(|mark| Mark { end: mark.end + last, ..mark }).collect::<Vec<_>>();
         let tags = on_words(words.len(), &whole, &mut self.changes)?;
         Ok(Content::Tagged { words, tags, lines: Vec::new() })
     }
+}
+
+/// How much less the end of a span of words is than one past its last word: it is that word in `tokenized_text` (`GLiNER`).
+fn last_word(tokens: Option<&str>) -> usize {
+    usize::from(tokens == Some("tokenized_text"))
 }
 
 /// A record, or a text and what is said of it as one.

@@ -94,6 +94,28 @@ pub(super) fn on_words(words: usize, marks: &[Mark], changes: &mut Changes) -> R
     ))
 }
 
+/// Whether spans may count words, of which the end is `last` before one past the last: they are in the sentence, and say what
+/// its words say.
+pub(super) fn fit_words(words: &[String], marks: &[Mark], last: usize) -> bool {
+    !marks.is_empty()
+        && marks.iter().all(|Mark { start, end, surface, .. }| {
+            let joined = words.get(*start..end + last).filter(|words| !words.is_empty()).map(<[_]>::concat);
+            let dense = |text: &str| text.split_whitespace().collect::<String>();
+            joined.is_some_and(|joined| surface.as_ref().is_none_or(|text| dense(text) == dense(&joined)))
+        })
+}
+
+/// Whether spans may count characters, bytes or UTF-16 units: they are in the text, say what it says, and cut no word.
+pub(super) fn fit_characters(text: &str, marks: &[Mark]) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    let inside = |at: usize| {
+        let letter = |at: usize| chars.get(at).is_some_and(|c| c.is_alphanumeric());
+        at > 0 && letter(at - 1) && letter(at)
+    };
+    in_characters(text, marks)
+        .is_ok_and(|(ranges, _)| ranges.iter().all(|&(start, end, _)| !inside(start) && !inside(end)))
+}
+
 /// A label as a tag can have it: without white space.
 pub(super) fn type_name(label: &str) -> String {
     label.split_whitespace().collect::<Vec<_>>().join("_")
@@ -206,6 +228,24 @@ mod tests {
         assert_eq!(on_words(4, &marks, &mut changes).expect("fits").join(" "), "B-A I-A O B-B");
         assert_eq!(changes.overlapping, 1);
         assert!(on_words(4, &[mark(3, 5, "A", None)], &mut changes).is_err());
+    }
+
+    #[test]
+    fn spans_beside_words_count_what_they_fit() {
+        let text = "Zoé Roux rit à Aix";
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        for (marks, last, fits) in [
+            (vec![mark(0, 2, "PER", None), mark(4, 5, "LOC", None)], 0, (true, false)),
+            (vec![mark(0, 1, "PER", None)], 1, (true, false)),
+            (vec![mark(0, 0, "PER", None)], 1, (true, false)),
+            (vec![mark(0, 3, "PER", None)], 0, (true, true)),
+            (vec![mark(0, 3, "PER", Some("Zoé"))], 0, (false, true)),
+            (vec![mark(0, 3, "PER", Some("Zoé Roux rit"))], 0, (true, false)),
+            (vec![mark(4, 8, "PER", None)], 0, (false, true)),
+            (vec![], 0, (false, true)),
+        ] {
+            assert_eq!((fit_words(&words, &marks, last), fit_characters(text, &marks)), fits, "{marks:?}");
+        }
     }
 
     #[test]

@@ -26,13 +26,15 @@ pub(super) struct Marks {
     pub spans: Option<Vec<Mark>>,
 }
 
-/// The spans of a record: in the field `said`, or in one of a usual name. `name` gives a numeric label its name.
+/// The spans of a record: in the field `said`, or in one of a usual name. `text` is what they are of, `name` gives a numeric
+/// label its name.
 ///
 /// # Errors
 /// There are none; or one has no start, end or label.
 pub(super) fn of(
     record: &Record,
     said: Option<&str>,
+    text: &str,
     name: &dyn Fn(&Value) -> Result<String, String>,
 ) -> Result<Marks, String> {
     let (field, several, spans) = if let Some(task) = label_studio(record) {
@@ -43,7 +45,11 @@ pub(super) fn of(
     };
     let mut multiple = 0;
     let marks = spans.map(|spans| {
-        spans.into_iter().enumerate().map(|(place, value)| mark(place, value, name, &mut multiple)).collect()
+        spans
+            .into_iter()
+            .enumerate()
+            .map(|(place, value)| mark(place, value, text, name, &mut multiple))
+            .collect()
     });
     let marks = marks.transpose()?;
     Ok(Marks { field, several, multiple, spans: marks })
@@ -92,6 +98,7 @@ fn label_studio(record: &Record) -> Option<(String, bool, Option<Vec<&Value>>)> 
 fn mark(
     place: usize,
     value: &Value,
+    text: &str,
     name: &dyn Fn(&Value) -> Result<String, String>,
     multiple: &mut usize,
 ) -> Result<Mark, String> {
@@ -99,8 +106,10 @@ fn mark(
     let (start, end, label, surface) = match value {
         Value::Array(values) => {
             let numbers: Vec<_> = values.iter().filter(|value| value.is_number()).collect();
-            let label = values.iter().find(|value| value.is_string());
-            (numbers.first().copied(), numbers.get(1).copied(), label, None)
+            let strings: Vec<_> = values.iter().filter(|value| value.is_string()).collect();
+            let (label, surface) = label_and_surface(&strings, text)
+                .ok_or_else(|| format!("nothing says which string of span {place} is its label"))?;
+            (numbers.first().copied(), numbers.get(1).copied(), label, surface)
         }
         value => {
             let any =
@@ -128,6 +137,21 @@ fn mark(
     // Sub-words of a tokenizer are not what stands in the text.
     let surface = surface.and_then(Value::as_str).filter(|text| !text.contains("##")).map(str::to_owned);
     Ok(Mark { start, end, kind, surface })
+}
+
+/// Of the strings of a span the label, and what the span says: that stands in the text.
+fn label_and_surface<'v>(
+    strings: &[&'v Value],
+    text: &str,
+) -> Option<(Option<&'v Value>, Option<&'v Value>)> {
+    let [one, other] = strings else { return Some((strings.first().copied(), None)) };
+    let stands = |value: &Value| value.as_str().is_some_and(|own| text.contains(own));
+    match (stands(one), stands(other)) {
+        (true, false) => Some((Some(other), Some(one))),
+        (false, true) => Some((Some(one), Some(other))),
+        _ if one == other => Some((Some(one), None)),
+        _ => None,
+    }
 }
 
 /// Whether a value has the shape of a span.

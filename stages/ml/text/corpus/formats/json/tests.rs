@@ -157,3 +157,35 @@ fn long_names_of_documents_are_kept() {
     let text = format!(r#"{{"text": "Zoé rit.", "document": "{name}"}}"#);
     assert_eq!(read("a.jsonl", &text, Want::Text).items[0].document, Some(name));
 }
+
+#[test]
+fn spans_beside_a_text_and_its_words_count_what_they_fit() {
+    let words = r#""text": "Zoé Roux rit", "tokenized_text": ["Zoé", "Roux", "rit"]"#;
+    let tokens = words.replace("tokenized_text", "tokens");
+    for (text, expected) in [
+        (format!(r#"{{{words}, "ner": [[0, 1, "PER"]]}}"#), "Zoé/B-PER Roux/I-PER rit/O"),
+        (
+            format!(r#"{{{tokens}, "entities": [{{"start": 0, "end": 2, "type": "PER"}}]}}"#),
+            "Zoé/B-PER Roux/I-PER rit/O",
+        ),
+        (
+            format!(r#"{{{tokens}, "spans": [{{"start": 4, "end": 8, "label": "PER"}}]}}"#),
+            "Zoé Roux rit [4, 8, PER]",
+        ),
+        (format!(r#"{{{tokens}, "spans": []}}"#), "Zoé Roux rit "),
+    ] {
+        assert_eq!(shown(read("a.jsonl", &text, Want::Gold)), [expected], "{text}");
+    }
+}
+
+#[test]
+fn the_label_of_a_span_is_the_string_that_the_text_does_not_say() {
+    for span in
+        [r#"["Zoé", "PER", 0, 3]"#, r#"["PER", "Zoé", 0, 3]"#, r#"[0, 3, "Zoé", "PER"]"#, r#"[0, 3, "PER"]"#]
+    {
+        let text = format!(r#"{{"text": "Zoé rit", "entities": [{span}]}}"#);
+        assert_eq!(shown(read("a.jsonl", &text, Want::Gold)), ["Zoé rit [0, 3, PER]"], "{span}");
+    }
+    let found = read("a.jsonl", r#"{"text": "Zoé rit", "entities": [[0, 3, "PER", "LOC"]]}"#, Want::Gold);
+    assert!(found.bad[0].1.contains("which string of span 0 is its label"), "{:?}", found.bad);
+}

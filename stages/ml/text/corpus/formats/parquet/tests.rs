@@ -17,12 +17,16 @@ const LISTS: &str = "message schema {
 
 /// A data set of two sentences, as `datasets` lays it out.
 fn lists(compression: Compression) -> Vec<u8> {
+    of_schema(LISTS, compression)
+}
+
+fn of_schema(schema: &str, compression: Compression) -> Vec<u8> {
     let names = r#"{"info": {"features": {"ner_tags": {"feature": {"names": ["O", "B-ORG", "I-ORG"], "_type": "ClassLabel"}}}}}"#;
     let properties = WriterProperties::builder()
         .set_compression(compression)
         .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), names.to_owned())]))
         .build();
-    let schema = Arc::new(parse_message_type(LISTS).expect("a schema"));
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("begun");
     let mut group = writer.next_row_group().expect("a group");
     // Three words, then one: a repetition of 0 begins a row.
@@ -65,6 +69,12 @@ fn words_and_tags_come_from_every_compression() {
     }
     let texts = read(lists(Compression::SNAPPY), Want::Text);
     assert_eq!(texts[0].content, Content::Text("Le Club Nord".into()));
+}
+
+#[test]
+fn words_that_the_schema_calls_bytes_are_words() {
+    let bytes = of_schema(&LISTS.replace(" (UTF8)", ""), Compression::SNAPPY);
+    assert_eq!(read(bytes, Want::Text)[0].content, Content::Text("Le Club Nord".into()));
 }
 
 #[test]
