@@ -177,10 +177,7 @@ impl<'o> Reading<'o> {
                 _ => format!("{number} bad records:\n  {}", listed.join("\n  ")),
             };
             if message.contains(NAMELESS) {
-                let line = match self.columns {
-                    true => "",
-                    false => " or by a first line `{\"names\": [\"O\", ..]}`",
-                };
+                let line = if self.columns { "" } else { " or by a first line `{\"names\": [\"O\", ..]}`" };
                 return Err(StageError::new(message).help(format!(
                     "name them by the option `labels = [\"O\", ..]`{line}, in the order of the numbers"
                 )));

@@ -82,7 +82,11 @@ fn is_clear(lines: &Lines, layout: &Layout, options: &Options) -> bool {
     } else {
         tags.iter().filter(|tag| usual(tag)).count()
     };
-    let least = if options.columns.is_some() || layout.header { 1 } else { LEAST };
+    let least = if options.columns.is_some() || layout.header {
+        1
+    } else {
+        LEAST - usize::from(!notation.is_plain())
+    };
     known >= least && rows.len() - known <= (rows.len() / 10).max(1)
 }
 

@@ -158,6 +158,14 @@ fn the_words_are_the_words_whatever_counts_or_names_stand_before_them() {
         assert_eq!(gold("a.conll", content), expected, "{content}");
         assert!(notes("a.conll", content).contains(form), "{form}: {}", notes("a.conll", content));
     }
+    assert_eq!(
+        gold("a.conll", "d1 1 T1 B-A\nd1 2 T2 O\nd1 3 T3 O\nd1 4 T1 O\n\nd1 5 T2 B-A\nd1 6 T4 O"),
+        "[T1]A T2 T3 T1 | [T2]A T4"
+    );
+    assert!(
+        notes("a.tsv", "Anne\tPER\tf\nva\tO\tO\nBrest\tLOC\tO\nest\tO\tO")
+            .contains("tag 3, the last of 2 columns of types")
+    );
     let classes = "NPP Jeanne B-PER\nNPP Roy I-PER\nV dort O\nP à O\nNPP Brest B-LOC\nV dort O\nP sur O\nNPP Oléron B-LOC";
     assert_eq!(gold("a.conll", classes), "[Jeanne Roy]PER dort à [Brest]LOC dort sur [Oléron]LOC");
 }
@@ -355,7 +363,7 @@ fn what_holds_no_annotations_is_refused_with_what_would() {
         ("Morel PER\ndort OTHER\nici OTHER\nBrest LOC\n", &["a.bio: no tag is `O`", "write `O`"]),
         ("Morel B\nRoy I\nici O\n", &["a.bio:1: `B` is no tag", "`B-TYPE`"]),
         ("Morel\u{a0}B-PER\ndort\u{a0}O\n", &["a.bio:1: a no-break space", "sed -i"]),
-        ("Morel LABEL_1\ndort LABEL_0\nici LABEL_0\n", &["a.bio:1: its tag"]),
+        ("Morel LABEL_1\ndort LABEL_0\n", &["a.bio:1: `LABEL_1` is no tag"]),
     ] {
         let said = refused("a.bio", content);
         assert!(parts.iter().all(|part| said.contains(part)) && !said.contains("Morel"), "{said}");

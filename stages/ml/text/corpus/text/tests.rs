@@ -92,6 +92,7 @@ fn words_of_every_notation_become_sentences() {
             content.iter().map(|line| if line.is_empty() { "\n" } else { line }).collect::<String>();
         assert_eq!(texts("a.conll", &content), expected, "{content}");
     }
+    assert_eq!(texts("a.conll", "Anne B-PER\nva O\n"), ["Anne va"]);
     assert_eq!(texts("a.conll", "CHU de Brest B-ORG\nva O\nbien O\nici O"), ["CHU de Brest va bien ici"]);
     assert_eq!(
         texts("a.tsv", "1\tAnne\tB-PER\n2\tdort\tO\n\n3\tJean\tB-PER\n4\tva\tO"),

@@ -38,7 +38,8 @@ pub fn complaint(file: &File) -> Option<(String, String)> {
         *counts.entry(tag).or_default() += 1;
     }
     let first = |fits: &dyn Fn(&str) -> bool| rows.iter().find(|(_, tag)| fits(tag));
-    let tagged = rows.iter().any(|(_, tag)| split_tag(tag).is_some());
+    let generic = |tag: &str| tag.starts_with("LABEL_");
+    let tagged = rows.iter().any(|(_, tag)| split_tag(tag).is_some() || generic(tag));
     if !tagged && counts.len() * 4 > rows.len() * 3 {
         return None;
     }
@@ -46,8 +47,9 @@ pub fn complaint(file: &File) -> Option<(String, String)> {
         "{TAGS}: write `O` for words in no entity; or say which columns they are, `columns = {{ word = 1, tag = {count} }}`"
     );
     // What comes again and again beside tags is no word of the text.
-    let shows =
-        |tag: &str| tag.is_ascii() && (counts.get(tag).is_some_and(|count| *count > 1) || tag.len() == 1);
+    let shows = |tag: &str| {
+        tag.is_ascii() && (counts.get(tag).is_some_and(|count| *count > 1) || tag.len() == 1 || generic(tag))
+    };
     let bare = |tag: &str| ["B", "I", "E", "S"].contains(&tag);
     let notation = Notation::of(counts.keys().copied());
     let read = |tag: &str| {

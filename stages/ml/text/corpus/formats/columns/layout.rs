@@ -76,7 +76,7 @@ struct Rows<'r, 't> {
     count: usize,
 }
 
-impl<'r, 't> Rows<'r, 't> {
+impl<'t> Rows<'_, 't> {
     fn column(&self, column: usize) -> impl Iterator<Item = &'t str> + Clone {
         self.rows.iter().map(move |row| row[column])
     }
@@ -116,8 +116,11 @@ impl<'r, 't> Rows<'r, 't> {
 
     /// The column of the words, before those of tags.
     fn word(&self) -> usize {
-        let behind = |column: &usize| column + 1 < self.count;
-        let first = (0..self.count).find(|column| !self.is_id(*column)).filter(behind).unwrap_or(0);
+        let before = 0..self.count.saturating_sub(1);
+        let letters = |column: &usize| !self.most(*column, is_number) && self.values(*column).0 > 1;
+        // Words that all have a number in them are the most different of the ids.
+        let varied = || before.clone().filter(letters).rev().max_by_key(|column| self.values(*column).0);
+        let first = before.clone().find(|column| !self.is_id(*column)).or_else(varied).unwrap_or(0);
         if first + 2 < self.count && self.is_class(first) { first + 1 } else { first }
     }
 
@@ -191,10 +194,12 @@ impl Layout {
                 return Some(Self { why: Some(why), ..self }.at(word, Some(*first)));
             }
         }
-        let plain =
-            [Look::Plain, Look::Outside, Look::Chunks].into_iter().find_map(|look| of(look).last().copied());
-        if plain.is_some() {
-            return Some(self.at(word, plain));
+        let plain = [Look::Plain, Look::Outside, Look::Chunks].map(of);
+        if let Some(plain) = plain.iter().find(|columns| !columns.is_empty()) {
+            let why = format!("the last of {} columns of types", plain.len());
+            return Some(
+                Self { why: Some(why).filter(|_| plain.len() > 1), ..self }.at(word, plain.last().copied()),
+            );
         }
         // Numbers, which options may name.
         if count == word + 2 && !rows.rows.is_empty() && rows.column(count - 1).all(is_number) {
@@ -222,7 +227,7 @@ impl Layout {
         let index = (0..word.min(rows.count)).rev().find(half).filter(|_| !rows.rows.is_empty());
         let parts = if lines.are_parted() || word >= rows.count { Vec::new() } else { rows.parts(word) };
         let key = self.tag.and_then(place).and_then(|tag| rows.key(tag));
-        Self { index, parts, key, ..self }
+        Self { key, index, parts, ..self }
     }
 
     fn at(self, word: usize, tag: Option<usize>) -> Self {
