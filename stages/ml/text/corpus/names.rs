@@ -54,12 +54,34 @@ impl Names {
         Ok(found.then(|| Self { fields, all, origin: origin.to_owned() }))
     }
 
-    /// What a file in one of these folders explains, the first first.
+    /// What a file in one of these folders explains, the first first; with those that say something else.
     pub fn beside<'f>(folders: impl Iterator<Item = &'f Path>) -> Option<Self> {
-        let files = folders.flat_map(|folder| BESIDE.map(|name| folder.join(name)));
-        files
-            .filter_map(|file| Some((serde_json::from_slice::<Value>(&fs::read(&file).ok()?).ok()?, file)))
-            .find_map(|(value, file)| Self::of(&value, &file.display().to_string()).ok().flatten())
+        let mut files = folders.flat_map(|folder| BESIDE.map(|name| folder.join(name)));
+        let mut own = files.find_map(|file| Self::explained_by(&file))?;
+        let others: Vec<_> = files
+            .filter_map(|file| Self::explained_by(&file))
+            .filter(|other| own.contradicts(other))
+            .collect();
+        for other in others {
+            own.origin = format!("{}, which {} contradicts", own.origin, other.origin);
+        }
+        Some(own)
+    }
+
+    /// What a file explains whose name says that it may; `None` if it explains nothing.
+    pub fn explained_by(file: &Path) -> Option<Self> {
+        let name = file.file_name()?.to_str()?;
+        let value = BESIDE.contains(&name).then(|| fs::read(file).ok())??;
+        let value = serde_json::from_slice::<Value>(&value).ok()?;
+        Self::of(&value, &file.display().to_string()).ok().flatten()
+    }
+
+    /// Whether another gives the numbers of a field other names.
+    fn contradicts(&self, other: &Self) -> bool {
+        let differ =
+            |one: Option<&Ids>, other: Option<&Ids>| one.zip(other).is_some_and(|(one, other)| one != other);
+        differ(self.all.as_ref(), other.all.as_ref())
+            || self.fields.iter().any(|(field, ids)| differ(Some(ids), other.ids(field)))
     }
 
     /// The names in a field.
@@ -151,6 +173,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn files_that_contradict_each_other_are_both_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, value: Value| {
+            fs::write(folder.path().join(name), value.to_string()).expect("written");
+        };
+        let origin = || Names::beside([folder.path()].into_iter()).expect("names").origin;
+        write("label2id.json", json!({"O": 0, "B-PER": 1}));
+        write("config.json", json!({"id2label": {"0": "O", "1": "B-PER"}}));
+        assert!(!origin().contains("contradicts"));
+        write("id2label.json", json!({"0": "B-PER", "1": "O"}));
+        assert!(origin().ends_with("id2label.json contradicts"), "{}", origin());
+    }
 
     #[test]
     fn numbers_are_named_in_every_way_that_people_write() {

@@ -92,15 +92,74 @@ pub struct Fields {
 #[serde(rename_all = "lowercase")]
 pub enum TagScheme {
     /// Each tag is the name of a type, even if it looks like one with a prefix, or has `I-` before it.
+    #[serde(alias = "IO", alias = "Io")]
     Io,
-    /// `B-` only where an entity follows another of its type.
+    /// `B-` only where an entity follows another of its type: IOB, `iob` too.
+    #[serde(alias = "IOB1", alias = "Iob1", alias = "iob", alias = "IOB", alias = "Iob")]
     Iob1,
-    /// `B-` at every beginning: BIO.
+    /// `B-` at every beginning: BIO, `bio` too.
+    #[serde(
+        alias = "IOB2",
+        alias = "Iob2",
+        alias = "bio",
+        alias = "BIO",
+        alias = "Bio",
+        alias = "bio2",
+        alias = "BIO2",
+        alias = "Bio2"
+    )]
     Iob2,
-    /// `E-` at the end and `S-` for one word; also BILOU and BMES.
+    /// `E-` at the end and `S-` for one word; also BILOU and BMES, `bilou` and `bmes` too.
+    #[serde(
+        alias = "BIOES",
+        alias = "Bioes",
+        alias = "bilou",
+        alias = "BILOU",
+        alias = "Bilou",
+        alias = "bmes",
+        alias = "BMES",
+        alias = "Bmes",
+        alias = "iobes",
+        alias = "IOBES",
+        alias = "Iobes",
+        alias = "bmewo",
+        alias = "BMEWO",
+        alias = "Bmewo",
+        alias = "bioul",
+        alias = "BIOUL",
+        alias = "Bioul",
+        alias = "biolu",
+        alias = "BIOLU",
+        alias = "Biolu"
+    )]
     Bioes,
     /// `E-` only where another entity of its type follows.
+    #[serde(alias = "IOE1", alias = "Ioe1", alias = "ioe", alias = "IOE", alias = "Ioe")]
     Ioe1,
     /// `E-` at every end.
+    #[serde(alias = "IOE2", alias = "Ioe2")]
     Ioe2,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemes_are_called_as_notes_and_people_call_them() {
+        for (name, scheme) in [
+            ("BIO", TagScheme::Iob2),
+            ("bio", TagScheme::Iob2),
+            ("IOB2", TagScheme::Iob2),
+            ("IOB", TagScheme::Iob1),
+            ("BILOU", TagScheme::Bioes),
+            ("bmes", TagScheme::Bioes),
+            ("BIOES", TagScheme::Bioes),
+            ("IO", TagScheme::Io),
+            ("IOE2", TagScheme::Ioe2),
+        ] {
+            assert_eq!(serde_json::from_str::<TagScheme>(&format!("\"{name}\"")).expect(name), scheme);
+        }
+        assert_eq!(serde_json::to_string(&TagScheme::Iob2).expect("written"), "\"iob2\"");
+    }
 }

@@ -4,15 +4,17 @@
 mod fields;
 mod marks;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
+use stage_contract::StageError;
 
 use self::{
     fields::{
         Record, WORDS, are_words, by_shape, fields, index, is_name, is_tags, kind, only_string, string,
     },
     marks::Marks,
+    marks::NO_MARKS,
 };
 pub(super) use self::{
     fields::{at, find},
@@ -156,8 +158,17 @@ impl<'o> Shapes<'o> {
         }
     }
 
-    /// Says what was guessed and what was left out.
-    pub fn finish(self, found: &mut Found) {
+    /// Says what was guessed and what was left out. `explained` says how numeric tags may be named in such a file.
+    ///
+    /// # Errors
+    /// No record could be read, all for one reason that an option mends.
+    pub fn finish(self, found: &mut Found, path: &Path, explained: &str) -> Result<(), StageError> {
+        if found.items.is_empty()
+            && let Some((place, reason)) = found.bad.first()
+            && let Some(help) = self.advice(found, explained)
+        {
+            return Err(StageError::new(format!("{}{place}: {reason}", path.display())).help(help));
+        }
         found.form.extend(self.form());
         for (why, number) in &self.left_out {
             found.count(
@@ -181,6 +192,37 @@ impl<'o> Shapes<'o> {
             "span overlaps a longer one and is left out",
             "spans overlap longer ones and are left out",
         );
+        Ok(())
+    }
+
+    /// What to type where all records are bad for one reason.
+    fn advice(&self, found: &Found, explained: &str) -> Option<String> {
+        let all = |reason: &str| found.bad.iter().all(|(_, own)| own.starts_with(reason));
+        if all(NAMELESS) {
+            return Some(format!("name them by {explained}, in the order of the numbers"));
+        }
+        if !all(NO_TEXT) && !all(NO_MARKS) {
+            return None;
+        }
+        let seen = self.seen.as_ref()?;
+        let length = |value: &Value| value.as_str().map(str::len);
+        let text = seen.iter().filter_map(|(name, value)| Some((length(value)?, name))).max();
+        let is_list = |value: &Value| value.as_array().is_some_and(|values| !values.is_empty());
+        let mut lists = seen.iter().filter(|(_, value)| is_list(value)).map(|(name, _)| name.as_str());
+        let first = lists.next().unwrap_or("..");
+        let last = lists.next_back().unwrap_or("..");
+        let text = text.map_or("..", |(_, name)| name.as_str());
+        let fields = match self.want {
+            Want::Text => format!("`fields = {{ text = \"{text}\" }}`"),
+            Want::Gold if all(NO_TEXT) && text == ".." => {
+                format!("`fields = {{ tokens = \"{list}\", tags = \"{last}\" }}`")
+            }
+            Want::Gold => format!(
+                "`fields = {{ text = \"{text}\", tags = \"{list}\" }}` for spans, or `fields = {{ tokens = \"..\", tags = \"..\" }}` \
+                 for a tag a word"
+            ),
+        };
+        Some(format!("say which fields are what by the option {fields}, with the names that are in the file"))
     }
 
     /// Takes the names of numeric tags from a record that holds nothing else.
@@ -286,7 +328,7 @@ impl<'o> Shapes<'o> {
             }
             None => Err(match find(record, "text") {
                 Some((name, value)) => format!("the field `{name}` is {}", kind(value)),
-                None => format!("no field of text among {}", fields(record)),
+                None => format!("{NO_TEXT} {}", fields(record)),
             }),
         }
     }
@@ -469,13 +511,21 @@ impl<'o> Shapes<'o> {
             };
             match ids {
                 None => Err(NAMELESS.to_owned()),
-                Some(ids) => ids
-                    .get(&id)
-                    .cloned()
-                    .ok_or_else(|| format!("tag {place} is {id}, a number without a name")),
+                Some(ids) => ids.get(&id).cloned().ok_or_else(|| {
+                    format!(
+                        "tag {place} is {id}, a number without a name: {} has {}",
+                        self.origin(),
+                        ids.len()
+                    )
+                }),
             }
         };
         tags.iter().enumerate().map(name).collect()
+    }
+
+    /// What names numeric tags, for a message.
+    fn origin(&self) -> &str {
+        self.names.as_ref().map_or("nothing", |names| names.origin.as_str())
     }
 
     /// A sentence and its tags as two strings, split at white space alike.
@@ -558,6 +608,12 @@ fn text_field(record: &Record) -> Option<String> {
     };
     usual(record).or_else(nested).or_else(|| only(record))
 }
+
+/// How numeric tags are named where the file cannot say it.
+pub(super) const LABELS: &str = "the option `labels = [\"O\", ..]`";
+
+/// How the reason begins that a record has no field that may be a text.
+const NO_TEXT: &str = "no field of text among";
 
 /// What is said of numeric tags that nothing explains.
 pub(super) const NAMELESS: &str = "its tags are numbers without names";

@@ -125,7 +125,7 @@ fn archive(bytes: &[u8]) -> (&'static str, String) {
     } else if has(b"opendocument") {
         ("an OpenDocument file", "`soffice --headless --convert-to txt:Text FILE`".to_owned())
     } else {
-        ("a zip archive", "`unzip FILE`".to_owned())
+        ("a zip archive", "`unzip FILE -d FOLDER`".to_owned())
     }
 }
 

@@ -9,6 +9,8 @@ use std::{
 use stage_contract::StageError;
 use walkdir::WalkDir;
 
+use super::names::Names;
+
 /// What a folder holds.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
@@ -78,7 +80,8 @@ pub(super) fn walk(path: &Path) -> Result<Walk, StageError> {
     }
     found.sort();
     let (about, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|file| is_about(file));
-    walk.notes.extend(about.iter().map(|file| format!("{}: not read, by its name no data", file.display())));
+    let unread = about.iter().filter(|file| Names::explained_by(file).is_none());
+    walk.notes.extend(unread.map(|file| format!("{}: not read, by its name no data", file.display())));
     if found.is_empty() {
         return Err(StageError::new(format!("no file to read in {}", path.display()))
             .help("put files of text or annotations into the folder, such as .txt, .jsonl, .csv, .conll or .parquet"));
@@ -172,6 +175,14 @@ mod tests {
         let folder = folder(&["a.txt", "README.md", "dataset_info.json", "plot.PNG"]);
         let walk = walk(folder.path()).expect("walked");
         assert_eq!((names(&walk), walk.notes.len()), (vec!["a"], 3), "{:?}", walk.notes);
+    }
+
+    #[test]
+    fn a_file_that_names_tags_is_read() {
+        let folder = folder(&["a.jsonl"]);
+        fs::write(folder.path().join("label2id.json"), r#"{"O": 0, "B-PER": 1}"#).expect("written");
+        let walk = walk(folder.path()).expect("walked");
+        assert_eq!((names(&walk), walk.notes.len()), (vec!["a"], 0), "{:?}", walk.notes);
     }
 
     #[cfg(unix)]

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use stage_contract::StageError;
 
-pub(in super::super) use self::complaint::complaint;
-pub(super) use self::layout::header;
-pub(in super::super) use self::lines::is_mark;
+pub(in crate::corpus) use self::complaint::complaint;
+pub(in crate::corpus) use self::layout::header;
+pub(in crate::corpus) use self::lines::is_mark;
 use self::{
     layout::{Layout, Part},
     lines::{Line, Lines, head, is_number, with_whole_types},

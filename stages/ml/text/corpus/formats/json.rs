@@ -20,6 +20,9 @@ use crate::folder::quoted;
 /// JSONL and JSON: `datasets`, doccano, Prodigy, Label Studio, spaCy, our own.
 pub struct Json;
 
+/// How numeric tags are named in JSON.
+const NAMED: &str = "the option `labels = [\"O\", ..]` or by a first line `{\"names\": [\"O\", ..]}`";
+
 impl Format for Json {
     fn name(&self) -> &'static str {
         "JSON"
@@ -57,7 +60,7 @@ impl Format for Json {
             }
             _ => read_lines(&mut shapes, &mut found, file),
         }
-        shapes.finish(&mut found);
+        shapes.finish(&mut found, &file.path, NAMED)?;
         Ok(found)
     }
 }

@@ -12,7 +12,7 @@ use super::super::{
     item::{Found, Place},
     names::Names,
     options::Options,
-    shape::Shapes,
+    shape::{LABELS, Shapes},
 };
 use crate::folder::quoted;
 
@@ -54,7 +54,7 @@ impl Format for Parquet {
         for (row, number) in reader.get_row_iter(None).map_err(broken)?.zip(1..) {
             shapes.take(&mut found, Place::Record(number), &value(&row.map_err(broken)?));
         }
-        shapes.finish(&mut found);
+        shapes.finish(&mut found, &file.path, LABELS)?;
         Ok(found)
     }
 }

@@ -13,10 +13,10 @@ use super::{
     super::{
         files::as_it_stands,
         format::{File, Format, Want},
-        item::{Found, Place},
+        item::{Content, Found, Place},
         names::Names,
         options::Options,
-        shape::Shapes,
+        shape::{LABELS, NAMELESS, Shapes},
     },
     sentence::Sentence,
 };
@@ -38,7 +38,12 @@ impl Format for Table {
         let Some(head) = Head::of(file, want, options) else { return Ok(found) };
         found.form.push(head.said());
         match &head.words {
-            Some(words) => read_words(&head, file, words, want, &mut found),
+            Some(words) => {
+                read_words(&head, file, words, want, &mut found);
+                if options.labels.is_none() {
+                    name_tags(file, &head.names[words.tag], &mut found)?;
+                }
+            }
             None => read_texts(&head, file, want, options, &mut found)?,
         }
         Ok(found)
@@ -73,8 +78,7 @@ fn read_texts(
             Err(reason) => found.reject(Place::Line(line), reason),
         }
     }
-    shapes.finish(found);
-    Ok(())
+    shapes.finish(found, &file.path, LABELS)
 }
 
 fn read_words(head: &Head, file: &File, columns: &Words, want: Want, found: &mut Found) {
@@ -116,6 +120,40 @@ fn read_words(head: &Head, file: &File, columns: &Words, want: Want, found: &mut
     if columns.sentence.is_none() && columns.document.is_none() && !gaps {
         found.notes.push("no column of sentences and no blank line: all is one sentence".to_owned());
     }
+}
+
+/// Gives tags that are all numbers the names that a file beside this one has for them.
+///
+/// # Errors
+/// There is no such file, or it does not name them all.
+fn name_tags(file: &File, field: &str, found: &mut Found) -> Result<(), StageError> {
+    let number = |tag: &String| tag.parse::<i64>().ok();
+    let lists = || {
+        found.items.iter().filter_map(|item| match &item.content {
+            Content::Tagged { tags, .. } => Some(tags),
+            _ => None,
+        })
+    };
+    if lists().next().is_none() || !lists().flatten().all(|tag| number(tag).is_some()) {
+        return Ok(());
+    }
+    let refused = |reason: &str| {
+        StageError::new(format!("{}: {reason}", file.path.display()))
+            .help(format!("name them by {LABELS}, in the order of the numbers"))
+    };
+    let names = Names::beside(file.folders());
+    let ids = names.as_ref().and_then(|names| names.ids(field)).ok_or_else(|| refused(NAMELESS))?;
+    for item in &mut found.items {
+        let Content::Tagged { tags, .. } = &mut item.content else { continue };
+        for tag in tags {
+            let name = number(tag).and_then(|id| ids.get(&id));
+            *tag = name
+                .ok_or_else(|| refused(&format!("a tag is {tag}, and {} names are given", ids.len())))?
+                .clone();
+        }
+    }
+    found.form.extend(names.map(|names| format!("named by {}", names.origin)));
+    Ok(())
 }
 
 /// A cell: a list or an object as Python or JSON writes it, nothing, or a string.

@@ -184,8 +184,8 @@ impl Decoding {
             let tag = tags[at].as_str();
             let reason = if tag.is_empty() {
                 "a word without a tag".to_owned()
-            } else if let (Ok(id), Some(labels)) = (tag.parse::<u16>(), &options.labels) {
-                format!("the tag {id} is beyond the {} of the option `labels`", counted(labels.len(), "name"))
+            } else if let (Ok(id), Some(labels)) = (tag.parse::<i64>(), &options.labels) {
+                format!("its tag is {id}, a number without a name: the option `labels` has {}", labels.len())
             } else if tag.parse::<i64>().is_ok() {
                 NAMELESS.to_owned()
             } else if self.notation.is_plain() {

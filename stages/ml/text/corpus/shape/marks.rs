@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::super::{item::Mark, names::integer};
 use super::fields::{Record, at, fields, find, index, list};
 
+/// How the reason begins that a record has no annotation.
+pub(super) const NO_MARKS: &str = "no tags and no spans among";
+
 const SPANS: [&str; 9] =
     ["entities", "spans", "ents", "label", "labels", "annotations", "ner", "tags", "named_entities"];
 const SURFACES: [&str; 4] = ["text", "word", "surface", "span"];
@@ -71,7 +74,7 @@ fn field<'r>(record: &'r Record, said: Option<&str>) -> Result<(String, Vec<&'r 
         None if record.contains_key("_input_hash") || record.contains_key("answer") => {
             Ok(("spans".to_owned(), Vec::new()))
         }
-        None => Err(format!("no tags and no spans among {}", fields(record))),
+        None => Err(format!("{NO_MARKS} {}", fields(record))),
     }
 }
 

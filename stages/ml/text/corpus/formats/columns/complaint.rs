@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::super::{
-        format::{File, Want},
-        options::Options,
-    },
     layout::Layout,
     lines::Lines,
+};
+use crate::corpus::{
+    format::{File, Want},
+    options::Options,
 };
 use crate::{
     folder::quoted,

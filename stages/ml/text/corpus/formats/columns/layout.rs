@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::super::{
-        format::Want,
-        look::{Look, look},
-        options::{self, Options},
-    },
     lines::{Lines, is_number},
+};
+use crate::corpus::{
+    format::Want,
+    look::{Look, look},
+    options::{self, Options},
 };
 use crate::labels::split_tag;
 

@@ -61,12 +61,6 @@ fn a_record_that_is_a_file_is_told_from_what_holds_records() {
             assert_eq!(shown(read_with(name, &text, Want::Text, options)), ["Zoé rit."], "{text}");
         }
     }
-    let unclear = read(
-        "a.json",
-        r#"{"titre": "Avis du jour", "contenu": "Zoé rit.", "pieces": [{"nom": "a"}]}"#,
-        Want::Text,
-    );
-    assert!(unclear.items.is_empty() && unclear.bad[0].1.contains("`contenu`"), "{:?}", unclear.bad);
 }
 
 #[test]
@@ -188,4 +182,26 @@ fn the_label_of_a_span_is_the_string_that_the_text_does_not_say() {
     }
     let found = read("a.jsonl", r#"{"text": "Zoé rit", "entities": [[0, 3, "PER", "LOC"]]}"#, Want::Gold);
     assert!(found.bad[0].1.contains("which string of span 0 is its label"), "{:?}", found.bad);
+}
+
+#[test]
+fn records_of_unknown_fields_say_what_to_type() {
+    let refused = |text: &str, want| {
+        let file = File { path: "a.jsonl".into(), text: text.to_owned(), ..File::default() };
+        let error = Json.read(&file, want, &Options::default()).expect_err(text);
+        format!("{error} {}", error.advice().unwrap_or_default())
+    };
+    let two = "{\"titre\": \"Avis\", \"contenu\": \"Zoé rit.\"}\n{\"titre\": \"Avis\", \"contenu\": \"Luc dort.\"}\n";
+    assert!(refused(two, Want::Text).contains("fields = { text = \"contenu\" }"));
+    let holder = r#"{"titre": "Avis", "contenu": "Zoé rit.", "pieces": [{"nom": "a"}]}"#;
+    assert!(refused(holder, Want::Text).contains("fields = { text = \"contenu\" }"));
+    let words = "{\"mots\": [\"Zoé\"], \"types\": [\"PER\"]}\n";
+    assert!(refused(words, Want::Gold).contains("fields = { tokens = \"mots\", tags = \"types\" }"));
+    let spans = "{\"text\": \"Zoé rit.\", \"marques\": [[0, 3, \"PER\"]]}\n";
+    assert!(refused(spans, Want::Gold).contains("fields = { text = \"text\", tags = \"marques\" }"));
+    let numbers = refused("{\"tokens\": [\"Zoé\"], \"ner_tags\": [1]}\n", Want::Gold);
+    assert!(numbers.contains("labels = [\"O\", ..]") && numbers.contains("first line"), "{numbers}");
+    let options = Options { labels: Some(vec!["O".to_owned()]), ..Options::default() };
+    let found = read_with("a.jsonl", "{\"tokens\": [\"Zoé\"], \"ner_tags\": [1]}\n", Want::Gold, &options);
+    assert_eq!(found.bad[0].1, "tag 0 is 1, a number without a name: the option `labels` has 1");
 }

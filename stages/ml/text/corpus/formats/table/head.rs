@@ -5,15 +5,13 @@ use csv::{ReaderBuilder, StringRecord};
 use stage_contract::StageError;
 
 use super::{
-    super::{
-        super::{
-            format::{File, Format, Want},
-            options::Options,
-            shape,
-        },
-        columns, pipes,
-    },
+    super::{columns, pipes},
     rows::{Layout, Row, Rows},
+};
+use crate::corpus::{
+        format::{File, Format, Want},
+        options::Options,
+        shape,
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];

@@ -123,3 +123,18 @@ fn offsets_count_the_ends_of_lines_in_a_cell_as_they_stand() {
         assert!(text.contains(end) && item.place == Place::Line(2), "{text:?}");
     }
 }
+
+#[test]
+fn numbers_in_place_of_tags_are_named_by_a_file_beside_or_refused() {
+    let rows = "sentence_id,word,tag\n1,Zoé,1\n1,rit,0\n";
+    let error = Table.read(&file("a.csv", rows), Want::Gold, &Options::default()).expect_err("no names");
+    let advice = error.advice().unwrap_or_default();
+    assert!(advice.contains("`labels = [\"O\", ..]`") && !advice.contains("first line"), "{advice}");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("label2id.json"), r#"{"O": 0, "B-PER": 1}"#).expect("written");
+    let path = folder.path().join("a.csv");
+    let file = File { root: Some(folder.path().to_owned()), path, ..file("", rows) };
+    let found = Table.read(&file, Want::Gold, &Options::default()).expect("named");
+    let Content::Tagged { tags, .. } = &found.items[0].content else { panic!("tags") };
+    assert_eq!(tags, &["B-PER", "O"]);
+}
