@@ -215,10 +215,10 @@ impl<'o> Shapes<'o> {
         let fields = match self.want {
             Want::Text => format!("`fields = {{ text = \"{text}\" }}`"),
             Want::Gold if all(NO_TEXT) && text == ".." => {
-                format!("`fields = {{ tokens = \"{list}\", tags = \"{last}\" }}`")
+                format!("`fields = {{ tokens = \"{first}\", tags = \"{last}\" }}`")
             }
             Want::Gold => format!(
-                "`fields = {{ text = \"{text}\", tags = \"{list}\" }}` for spans, or `fields = {{ tokens = \"..\", tags = \"..\" }}` \
+                "`fields = {{ text = \"{text}\", tags = \"{first}\" }}` for spans, or `fields = {{ tokens = \"..\", tags = \"..\" }}` \
                  for a tag a word"
             ),
         };

@@ -15,13 +15,11 @@ use self::{
     layout::{Layout, Part},
     lines::{Line, Lines, head, is_number, with_whole_types},
 };
-use super::{
-    super::{
-        format::{File, Format, Want},
-        item::Found,
-        options::Options,
-    },
-    sentence::Sentence,
+use super::sentence::Sentence;
+use crate::corpus::{
+    format::{File, Format, Want},
+    item::Found,
+    options::Options,
 };
 use crate::labels::{Notation, split_tag};
 

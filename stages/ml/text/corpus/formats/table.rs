@@ -9,16 +9,14 @@ use serde_json::Value;
 use stage_contract::StageError;
 
 use self::head::{Head, Words};
-use super::{
-    super::{
-        files::as_it_stands,
-        format::{File, Format, Want},
-        item::{Content, Found, Place},
-        names::Names,
-        options::Options,
-        shape::{LABELS, NAMELESS, Shapes},
-    },
-    sentence::Sentence,
+use super::sentence::Sentence;
+use crate::corpus::{
+    files::as_it_stands,
+    format::{File, Format, Want},
+    item::{Content, Found, Place},
+    names::Names,
+    options::Options,
+    shape::{LABELS, NAMELESS, Shapes},
 };
 
 /// Values between commas, semicolons, tabs or strokes below a line of names.

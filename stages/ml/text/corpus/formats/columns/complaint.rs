@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    layout::Layout,
-    lines::Lines,
-};
+use super::{layout::Layout, lines::Lines};
 use crate::corpus::{
     format::{File, Want},
     options::Options,

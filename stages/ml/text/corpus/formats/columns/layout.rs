@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    lines::{Lines, is_number},
-};
+use super::lines::{Lines, is_number};
 use crate::corpus::{
     format::Want,
     look::{Look, look},

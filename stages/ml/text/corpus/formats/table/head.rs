@@ -4,14 +4,12 @@ use csv::{ReaderBuilder, StringRecord};
 
 use stage_contract::StageError;
 
-use super::{
-    super::{columns, pipes},
-    rows::{Layout, Row, Rows},
-};
+use super::rows::{Layout, Row, Rows};
 use crate::corpus::{
-        format::{File, Format, Want},
-        options::Options,
-        shape,
+    format::{File, Format, Want},
+    formats::{columns, pipes},
+    options::Options,
+    shape,
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
