@@ -19,9 +19,10 @@ pub(super) enum Look {
     Tags,
 }
 
-/// Phrases of the CoNLL-2000 shared task, and of the French Treebank.
-const CHUNKS: [&str; 15] = [
-    "NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "AP", "AdP", "VN", "CONJ",
+/// Phrases of the CoNLL-2000 shared task, of the French Treebank, and of PASSAGE.
+const CHUNKS: [&str; 21] = [
+    "NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "AP", "AdP", "VN",
+    "CONJ", "GN", "NV", "GP", "GA", "GR", "PV",
 ];
 
 /// What the tags of words may be, one string a word.

@@ -31,9 +31,13 @@ pub struct Options {
 
 impl Options {
     /// # Errors
-    /// A column is 0, which is none.
+    /// A column is 0, which is none, or word and tag are the same.
     pub(super) fn check(&self) -> Result<(), StageError> {
         let Some(Columns { word, tag }) = self.columns else { return Ok(()) };
+        if word == tag {
+            return Err(StageError::new(format!("`columns` says that word and tag are both column {word}"))
+                .help("say which is which: `columns = { word = 1, tag = -1 }`"));
+        }
         let zero = [("word", word), ("tag", tag)].into_iter().find(|(_, column)| *column == 0);
         zero.map_or(Ok(()), |(name, _)| {
             Err(StageError::new(format!("`columns.{name}` is 0"))

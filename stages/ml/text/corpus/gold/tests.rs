@@ -363,6 +363,10 @@ fn what_holds_no_annotations_is_refused_with_what_would() {
         ("Morel PER\ndort OTHER\nici OTHER\nBrest LOC\n", &["a.bio: no tag is `O`", "write `O`"]),
         ("Morel B\nRoy I\nici O\n", &["a.bio:1: `B` is no tag", "`B-TYPE`"]),
         ("Morel\u{a0}B-PER\ndort\u{a0}O\n", &["a.bio:1: a no-break space", "sed -i"]),
+        (
+            "1\tMorel\t_\tN\t_\t_\t2\tx\t_\t_\n2\tdort\t_\tV\t_\t_\t0\troot\t_\t_\n",
+            &["a.bio: no column has tags", "`NER=B-TYPE`"],
+        ),
         ("Morel LABEL_1\ndort LABEL_0\n", &["a.bio:1: `LABEL_1` is no tag"]),
     ] {
         let said = refused("a.bio", content);

@@ -122,6 +122,8 @@ fn plain_text_that_resembles_another_format_stays_text() {
         "1\tun\n2\tdeux",
         "BZh est un sigle",
         "Vitamine B-12\nVitamine O\nPlan I-95\nGroupe O",
+        "12\ta\tb\tc\td\te\tf\tg\th\n15\ta\tb\tc\td\te\tf\tg\t_",
+        "1\ta\tb\tc\td\te\tf\tg\th\n2\ta\tb\tc\td\te\tf\tg\ti",
         "Page 1\nPage 2\nPage 3\nPage 4",
         "Groupe sanguin\nGroupe O\nRhésus négatif\nFin",
     ] {

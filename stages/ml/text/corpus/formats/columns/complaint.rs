@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{layout::Layout, lines::Lines};
+use super::{
+    layout::{Layout, Rows},
+    lines::Lines,
+};
 use crate::corpus::{
     format::{File, Want},
     options::Options,
@@ -21,6 +24,10 @@ pub fn complaint(file: &File) -> Option<(String, String)> {
         return Some(complaint);
     }
     let count = lines.count()?;
+    if Rows::of(&lines, count, 0).is_treebank() {
+        let help = "write `NER=B-TYPE` into the last column; or say which column has tags, `columns = { word = 2, tag = 10 }`";
+        return Some((": no column has tags, and the last no `NER=`".to_owned(), help.to_owned()));
+    }
     let rows: Vec<(usize, &str)> = lines
         .cells()
         .filter(|(_, cells)| cells.len() == count)

@@ -69,12 +69,18 @@ pub fn header(cells: &[impl AsRef<str>]) -> Option<(usize, usize)> {
 }
 
 /// The cells of the lines that have as many columns as most.
-struct Rows<'r, 't> {
+pub struct Rows<'r, 't> {
     rows: Vec<&'r [&'t str]>,
     count: usize,
 }
 
-impl<'t> Rows<'_, 't> {
+impl<'r, 't> Rows<'r, 't> {
+    /// Of all lines but the first `skipped`.
+    pub fn of(lines: &'r Lines<'t>, count: usize, skipped: usize) -> Self {
+        let cells = lines.cells().map(|(_, cells)| cells.as_slice()).skip(skipped);
+        Self { rows: cells.filter(|cells| cells.len() == count).collect(), count }
+    }
+
     fn column(&self, column: usize) -> impl Iterator<Item = &'t str> + Clone {
         self.rows.iter().map(move |row| row[column])
     }
@@ -122,6 +128,21 @@ impl<'t> Rows<'_, 't> {
         if first + 2 < self.count && self.is_class(first) { first + 1 } else { first }
     }
 
+    /// Whether lines are words of `CoNLL-U` or its kin: counted from 1 in each sentence, with `_` for what is not known.
+    pub fn is_treebank(&self) -> bool {
+        const LEAST: usize = 8;
+        let number =
+            |row: &&[&str]| row[0].split(['-', '.']).map(|part| part.parse::<usize>().ok()).collect();
+        let numbers: Option<Vec<Vec<usize>>> = self.rows.iter().map(|row| number(row)).collect();
+        let starts = numbers.iter().flatten().filter_map(|parts| parts.first());
+        let follows = |(before, now): (&usize, &usize)| *now <= 1 || now == before || *now == before + 1;
+        self.count >= LEAST
+            && numbers.is_some()
+            && starts.clone().next().is_some_and(|first| *first <= 1)
+            && starts.clone().zip(starts.skip(1)).all(follows)
+            && self.rows.iter().any(|row| row.contains(&"_"))
+    }
+
     /// Columns in front of the word that say where sentences begin.
     fn parts(&self, word: usize) -> Vec<Part> {
         let numbers = |column: usize| -> Option<Vec<usize>> {
@@ -149,8 +170,7 @@ impl Layout {
         let count = lines.count()?;
         let first = lines.cells().next().map(|(_, cells)| cells.as_slice()).unwrap_or_default();
         let named = header(first);
-        let cells = lines.cells().map(|(_, cells)| cells.as_slice()).skip(usize::from(named.is_some()));
-        let rows = Rows { rows: cells.filter(|cells| cells.len() == count).collect(), count };
+        let rows = Rows::of(lines, count, usize::from(named.is_some()));
         let base = Self {
             count,
             word: 0,
@@ -209,10 +229,7 @@ impl Layout {
 
     /// `CoNLL-U` without entities, of which the text is wanted.
     fn untagged(self, rows: &Rows, want: Want) -> Option<Self> {
-        const LEAST: usize = 8;
-        let counted = || rows.most(0, |cell| cell.split(['-', '.']).all(is_number));
-        (want == Want::Text && rows.count >= LEAST && !rows.rows.is_empty() && counted())
-            .then(|| self.at(1, None))
+        (want == Want::Text && rows.is_treebank()).then(|| self.at(1, None))
     }
 
     /// What stands beside word and tag.
