@@ -353,9 +353,12 @@ fn a_bad_line_is_named_with_its_tag_and_never_its_word() {
 
 #[test]
 fn what_holds_no_annotations_is_refused_with_what_would() {
-    for (name, content) in
-        [("a.txt", "Un texte sans rien.\nUn autre."), ("a.md", "# Titre"), ("a.csv", "a,b\n1,2\n")]
-    {
+    for (name, content) in [
+        ("a.txt", "Un texte sans rien.\nUn autre."),
+        ("a.md", "# Titre"),
+        ("a.csv", "a,b\n1,2\n"),
+        ("a.txt", "Anne vit à Brest\tB-PER O O B-LOC\nJean va\tB-PER O\n"),
+    ] {
         assert!(refused(name, content).contains("no annotations that can be read"), "{content}");
     }
     for (content, parts) in [

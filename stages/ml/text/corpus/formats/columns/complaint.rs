@@ -25,7 +25,7 @@ pub fn complaint(file: &File) -> Option<(String, String)> {
     }
     let count = lines.count()?;
     if Rows::of(&lines, count, 0).is_treebank() {
-        let help = "write `NER=B-TYPE` into the last column; or say which column has tags, `columns = { word = 2, tag = 10 }`";
+        let help = "write the entities as `NER=B-TYPE` and `NER=I-TYPE` into the last column";
         return Some((": no column has tags, and the last no `NER=`".to_owned(), help.to_owned()));
     }
     let rows: Vec<(usize, &str)> = lines
@@ -47,9 +47,11 @@ pub fn complaint(file: &File) -> Option<(String, String)> {
     if !tagged && counts.len() * 4 > rows.len() * 3 {
         return None;
     }
-    let help = format!(
-        "{TAGS}: write `O` for words in no entity; or say which columns they are, `columns = {{ word = 1, tag = {count} }}`"
-    );
+    let said = match count {
+        2 => String::new(),
+        _ => "; or say which columns they are, such as `columns = { word = 1, tag = 2 }`".to_owned(),
+    };
+    let help = format!("{TAGS}: write `O` for words in no entity{said}");
     // What comes again and again beside tags is no word of the text.
     let shows = |tag: &str| {
         tag.is_ascii() && (counts.get(tag).is_some_and(|count| *count > 1) || tag.len() == 1 || generic(tag))

@@ -133,7 +133,7 @@ impl<'r, 't> Rows<'r, 't> {
         const LEAST: usize = 8;
         let number =
             |row: &&[&str]| row[0].split(['-', '.']).map(|part| part.parse::<usize>().ok()).collect();
-        let numbers: Option<Vec<Vec<usize>>> = self.rows.iter().map(|row| number(row)).collect();
+        let numbers: Option<Vec<Vec<usize>>> = self.rows.iter().map(number).collect();
         let starts = numbers.iter().flatten().filter_map(|parts| parts.first());
         let follows = |(before, now): (&usize, &usize)| *now <= 1 || now == before || *now == before + 1;
         self.count >= LEAST

@@ -16,6 +16,10 @@ pub fn head(text: &str) -> &str {
 pub fn with_whole_types(text: &str) -> Cow<'_, str> {
     let whole = |cell: &str| -> Option<String> {
         let (prefix, kind) = cell.trim().split_at_checked(2).filter(|(_, kind)| kind.contains(' '))?;
+        // Tags of a whole sentence are no type.
+        if kind.split_whitespace().any(|part| split_tag(part).is_some()) {
+            return None;
+        }
         let tag = format!("{prefix}{}", type_name(kind));
         matches!(split_tag(&tag), Some(Some(_))).then_some(tag)
     };
