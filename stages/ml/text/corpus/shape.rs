@@ -206,16 +206,16 @@ impl<'o> Shapes<'o> {
         }
         let seen = self.seen.as_ref()?;
         let length = |value: &Value| value.as_str().map(str::len);
-        let text = seen.iter().filter_map(|(name, value)| Some((length(value)?, name))).max();
+        let longest = seen.iter().filter_map(|(name, value)| Some((length(value)?, name))).max();
         let is_list = |value: &Value| value.as_array().is_some_and(|values| !values.is_empty());
         let mut lists = seen.iter().filter(|(_, value)| is_list(value)).map(|(name, _)| name.as_str());
         let first = lists.next().unwrap_or("..");
-        let last = lists.next_back().unwrap_or("..");
-        let text = text.map_or("..", |(_, name)| name.as_str());
+        let other = lists.next_back().unwrap_or("..");
+        let text = longest.map_or("..", |(_, name)| name.as_str());
         let fields = match self.want {
             Want::Text => format!("`fields = {{ text = \"{text}\" }}`"),
             Want::Gold if all(NO_TEXT) && text == ".." => {
-                format!("`fields = {{ tokens = \"{first}\", tags = \"{last}\" }}`")
+                format!("`fields = {{ tokens = \"{first}\", tags = \"{other}\" }}`")
             }
             Want::Gold => format!(
                 "`fields = {{ text = \"{text}\", tags = \"{first}\" }}` for spans, or `fields = {{ tokens = \"..\", tags = \"..\" }}` \
@@ -343,10 +343,9 @@ impl<'o> Shapes<'o> {
                     TOKENS.iter().find_map(|name| find(record, name).filter(|(_, value)| fits(value)))
                 };
                 let none = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-                match some(&are_words).or_else(|| some(&none).filter(|_| text_field(record).is_none())) {
-                    Some((name, _)) => name.to_owned(),
-                    None => return Ok(None),
-                }
+                let found = some(&are_words).or_else(|| some(&none).filter(|_| text_field(record).is_none()));
+                let Some((name, _)) = found else { return Ok(None) };
+                name.to_owned()
             }
         };
         let Some(value) = at(record, &field) else { return Err(format!("no field `{field}`")) };

@@ -159,7 +159,7 @@ fn read_document(shapes: &mut Shapes<'_>, found: &mut Found, document: Value, op
 }
 
 fn take_all(shapes: &mut Shapes<'_>, found: &mut Found, records: Vec<Result<Vec<Value>, String>>) {
-    shapes.look(records.iter().flatten().flatten().cloned().take(Shapes::LOOKED_AT));
+    shapes.look(records.iter().flatten().flatten().take(Shapes::LOOKED_AT).cloned());
     for (values, number) in records.into_iter().zip(1..) {
         take(shapes, found, Place::Record(number), values);
     }
@@ -250,7 +250,7 @@ fn is_one(object: &Map<String, Value>, options: &Options) -> bool {
         find(object, name).is_some_and(|(_, value)| value.is_string())
             && (**name != *"document" || lists(object).next().is_none())
     };
-    TEXTS.iter().any(|name| text(name))
+    TEXTS.iter().any(text)
         || has("data", Value::is_object)
         || object.contains_key("paragraphs")
         || (object.contains_key("sentences") && object.contains_key("ner"))

@@ -18,7 +18,7 @@ fn read(name: &str, text: &str, want: Want) -> Found {
 fn shown(found: Found) -> Vec<String> {
     assert_eq!(found.bad, []);
     let shown = |Item { content, .. }| match content {
-        Content::Text(text) => text,
+        Content::Text(text) | Content::Placed { text, .. } => text,
         Content::Tagged { words, tags, .. } => {
             words.iter().zip(&tags).map(|(word, tag)| format!("{word}/{tag}")).collect::<Vec<_>>().join(" ")
         }
@@ -26,7 +26,6 @@ fn shown(found: Found) -> Vec<String> {
             let marks = marks.iter().map(|mark| format!("[{}, {}, {}]", mark.start, mark.end, mark.kind));
             format!("{text} {}", marks.collect::<String>())
         }
-        Content::Placed { text, .. } => text,
     };
     found.items.into_iter().map(shown).collect()
 }

@@ -42,7 +42,7 @@ fn a_column_that_counts_rows_numbers_no_sentences() {
     }
     assert_eq!(sentences("a.csv", "id,word,tag\n7,Zoé,B-PER\n7,rit,O\n8,Luc,B-PER\n"), "Zoé rit | Luc");
     assert_eq!(sentences("a.csv", ",words,tags\n0,Zoé,B-PER\n1,rit,O\n"), "Zoé rit");
-    let counted: String = (0..12).map(|row| format!("{row},mot,O\n")).collect();
+    let counted: String = (0..12).map(|row| [&row.to_string(), ",mot,O\n"].concat()).collect();
     let found = read("a.csv", &format!("sent_id,word,tag\n{counted}"), Want::Gold);
     assert_eq!(found.items.len(), 1);
     assert!(found.notes.iter().any(|note| note.contains("`sent_id`")), "{:?}", found.notes);
