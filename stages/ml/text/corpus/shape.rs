@@ -336,18 +336,15 @@ impl<'o> Shapes<'o> {
     /// The words, where the record has a list of them.
     fn tokens_of(&mut self, record: &Record) -> Result<Option<Vec<String>>, String> {
         let said = self.options.fields.tokens.clone().or_else(|| self.tokens.clone());
-        let field = match said {
-            Some(field) => field,
-            None => {
-                let some = |fits: &dyn Fn(&Value) -> bool| {
-                    TOKENS.iter().find_map(|name| find(record, name).filter(|(_, value)| fits(value)))
-                };
-                let none = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-                let found = some(&are_words).or_else(|| some(&none).filter(|_| text_field(record).is_none()));
-                let Some((name, _)) = found else { return Ok(None) };
-                name.to_owned()
-            }
+        let usual = || {
+            let some = |fits: &dyn Fn(&Value) -> bool| {
+                TOKENS.iter().find_map(|name| find(record, name).filter(|(_, value)| fits(value)))
+            };
+            let none = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+            let found = some(&are_words).or_else(|| some(&none).filter(|_| text_field(record).is_none()));
+            found.map(|(name, _)| name.to_owned())
         };
+        let Some(field) = said.or_else(usual) else { return Ok(None) };
         let Some(value) = at(record, &field) else { return Err(format!("no field `{field}`")) };
         let Value::Array(values) = value else {
             return Err(format!("the field `{field}` is {}", kind(value)));
