@@ -272,7 +272,10 @@ fn schemes_and_habits_are_found_from_the_file() {
     let labels = Options { labels: Some(vec!["O".into(), "B-A".into()]), ..Options::default() };
     assert_eq!(shown(&read_with("a.bio", "un 1\ndeux 0", &labels).expect("named").value), "[un]A deux");
     let beyond = read_with("a.bio", "un 1\ndeux 0\ntrois 2", &labels).expect_err("too few").to_string();
-    assert!(beyond.contains("a.bio:3: the tag 2 is beyond the 2 names of the option `labels`"), "{beyond}");
+    assert!(
+        beyond.contains("a.bio:3: its tag is 2, a number without a name: the option `labels` has 2"),
+        "{beyond}"
+    );
     assert!(!refused("a.bio", "un 1\ndeux 0").contains("first line"));
     let scheme = |scheme| Options { scheme: Some(scheme), ..Options::default() };
     let bad = read_with("a.bio", "x O\n\ny I-A\n", &scheme(TagScheme::Iob2)).expect_err("no B-").to_string();
