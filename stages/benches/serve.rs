@@ -20,7 +20,6 @@ use encoder::{
     config::Config,
     inputs::Inputs,
     network::Network,
-    weights::Weights,
 };
 use serde::{Deserialize, Serialize};
 use stage_contract::{self as contract, DeviceRequest};
@@ -98,7 +97,7 @@ fn main() {
 impl Server {
     fn open(folder: &std::path::Path, device: Device) -> Self {
         let config = Config::load(folder).expect("config.json");
-        let mut weights = Weights::load(folder, config.architecture.tensors().unused).expect("weights");
+        let mut weights = encoder::model::weights(folder, &config).expect("weights");
         encoder::layout::take_apart(&config, &mut weights).expect("its parts");
         let given = Network::from_weights(&config, weights, &device).expect("the config's shapes");
         let exact = given.clone().prepack(&config, WeightFormat::F32);

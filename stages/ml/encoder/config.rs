@@ -2,6 +2,7 @@
 //! folder").
 
 mod keys;
+mod tensors;
 
 use std::{fs, path::Path};
 
@@ -58,6 +59,9 @@ const COPY: &str = "copy config.json from the model's own repository, where tran
 /// Token types of a new model: all tokens are of one.
 const NEW_TYPES: usize = 1;
 
+/// More than any encoder has. What is claimed beyond it is not worth the memory to look.
+const MOST_LAYERS: usize = 1000;
+
 /// The only activation, as config.json calls it.
 const ACTIVATION: &str = "gelu";
 
@@ -71,8 +75,15 @@ impl Config {
         let path = model.join("config.json");
         let text =
             fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e).help(folder::LAYOUT))?;
-        let value = serde_json::from_str(&text)
-            .map_err(|e| StageError::because(format!("{} is not JSON", path.display()), e).help(COPY))?;
+        let value = serde_json::from_str(&text).map_err(|e| {
+            // Python writes and reads them, and nobody else does.
+            let help = if ["NaN", "Infinity"].iter().any(|name| text.contains(name)) {
+                "JSON has no NaN and no Infinity: write null or a number in their place"
+            } else {
+                COPY
+            };
+            StageError::because(format!("{} is not JSON", path.display()), e).help(help)
+        })?;
         Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
     }
 
@@ -90,10 +101,11 @@ impl Config {
         }
         let hidden = keys.positive(names.hidden)?;
         let heads = keys.positive(names.heads)?;
+        let own_width = names.head_dim.map(|key| keys.number(key)).transpose()?.flatten();
         let labels = keys.labels()?;
         let (head_dim, layers, crf) = match keys.object("ner_pipe")? {
             Some(own) => pruned(&own, &labels)?,
-            None if !hidden.is_multiple_of(heads) => {
+            None if !hidden.is_multiple_of(heads) && own_width.is_none() => {
                 return Err(StageError::new(format!(
                     "{} {hidden} is not a multiple of {} {heads}",
                     names.hidden, names.heads
@@ -102,7 +114,7 @@ impl Config {
             }
             None => {
                 let ffn = keys.positive(names.neurons)?;
-                let layers = (0..keys.positive(names.layers)?)
+                let layers = (0..keys.positive_up_to(names.layers, MOST_LAYERS)?)
                     .map(|layer| LayerShape {
                         heads,
                         ffn,
@@ -111,7 +123,7 @@ impl Config {
                     })
                     .collect::<Vec<_>>();
                 let layers = architecture.layers(&stock, layers)?;
-                (hidden / heads, layers, false)
+                (own_width.unwrap_or(hidden / heads), layers, false)
             }
         };
         let epsilon = match names.epsilon {

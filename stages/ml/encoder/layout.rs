@@ -1,6 +1,6 @@
 //! Between a network's parameters and a checkpoint's tensors: Hugging Face's names, `[out, in]` matrices.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::convert::Infallible;
 
 use burn::{
     module::{Param, ParamId},
@@ -11,66 +11,44 @@ use rand::Rng;
 use stage_contract::StageError;
 
 use crate::{
-    arch::{self, Part},
+    arch::Part,
     backend::{precision::Precision, readback::host},
     config::Config,
     layer::{Component, Layer, Widths},
     network::{CrfParameters, Network},
-    weights::{Array, Weights},
+    weights::{Array, Shapes, Weights, crf},
 };
 use text::random;
-
-/// What a checkpoint calls the CRF, which is ours.
-pub mod crf {
-    /// `[labels, labels]` as [from, to]
-    pub const TRANSITIONS: &str = "crf.transitions";
-    /// `[labels]`
-    pub const START: &str = "crf.start";
-    /// `[labels]`
-    pub const END: &str = "crf.end";
-}
 
 /// Standard deviation of new weights: `initializer_range` of BERT (Devlin et al. 2018, appendix A).
 const INITIALIZER_RANGE: f64 = 0.02;
 
-/// Checks the shapes of a checkpoint's matrices against its config, before any work.
+/// Checks the shapes of a checkpoint's tensors against its config, before any work. Those in `left` have no place there:
+/// that is said of them, but for what checkpoints carry along.
 ///
 /// # Errors
 /// The first that is missing or of another shape, or a layer too many.
-pub fn check(config: &Config, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(), StageError> {
-    let (hidden, labels) = (config.hidden, config.labels.len());
+pub fn check(config: &Config, shapes: &Shapes, left: &[String]) -> Result<(), StageError> {
     let tensors = config.architecture.tensors();
-    let mut expected =
-        vec![(tensors.word.to_owned(), [config.vocab, hidden]), (tensors.head.to_owned(), [labels, hidden])];
-    for (index, widths) in config.widths().enumerate() {
-        for (part, output, input) in tensors.matrices() {
-            let [rows, columns] = [output.len(&widths), input.len(&widths)];
-            expected.push(match part.share() {
-                Some(share) => (tensors.shared_by(index, share), [share.count * rows, columns]),
-                None => (tensors.part(index, part), [rows, columns]),
-            });
-        }
-    }
-    let whole = Widths { hidden, ..Widths::default() };
-    for (part, output, input) in arch::matrices(tensors.shared) {
-        expected.push((part.name().to_owned(), [output.len(&whole), input.len(&whole)]));
-    }
     let wrong = |message: String| {
         Err(StageError::new(format!("weights and config.json disagree: {message}"))
             .help("use a checkpoint and a config.json of one and the same model, fine-tuned for token classification"))
     };
-    for (name, shape) in expected {
-        match shapes.get(&format!("{name}.weight")) {
-            None => return wrong(format!("there is no tensor {name}.weight")),
-            Some(found) if *found != shape => {
-                return wrong(format!("{name}.weight is {found:?} and not {shape:?}"));
-            }
+    let layers = format!("{}.", tensors.layers);
+    if left.iter().any(|name| name.starts_with(&format!("{layers}{}.", config.layers.len()))) {
+        return wrong(format!("the checkpoint has more than {} layers", config.layers.len()));
+    }
+    for (name, shape) in config.tensors() {
+        match shapes.get(&name) {
+            None => return wrong(format!("there is no tensor {name}")),
+            Some(found) if *found != shape => return wrong(format!("{name} is {found:?} and not {shape:?}")),
             Some(_) => {}
         }
     }
-    let more = format!("{}.{}.", tensors.layers, config.layers.len());
-    if shapes.keys().any(|name| name.starts_with(&more)) {
-        return wrong(format!("the checkpoint has more than {} layers", config.layers.len()));
+    let left: Vec<&str> = left.iter().map(String::as_str).filter(|name| !tensors.carries(name)).collect();
+    if let Some(first) = left.first() {
+        let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+        tracing::info!("the checkpoint has {first}{more}, which token classifiers do not use: left out");
     }
     Ok(())
 }

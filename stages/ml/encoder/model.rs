@@ -17,7 +17,7 @@ use crate::{
     crf::Crf,
     layout,
     network::Network,
-    weights::Weights,
+    weights::{Wanted, Weights},
 };
 use text::{folder, labels::Types, tokenizer::Tokenizer};
 
@@ -51,7 +51,7 @@ impl Model {
     /// Names the file and tensor that is missing, of another shape, or unused.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, StageError> {
         let (config, tokenizer) = outside(folder)?;
-        let mut weights = Weights::load(folder, config.architecture.tensors().unused)?;
+        let mut weights = weights(folder, &config)?;
         layout::take_apart(&config, &mut weights)?;
         let network = Network::from_weights(&config, weights, device)?;
         Ok(Self { config, network, tokenizer })
@@ -117,8 +117,22 @@ pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
     let config = Config::load(folder)?;
     let tokenizer = Tokenizer::load(folder, config.vocab)?;
     config.check_special(tokenizer.special())?;
-    layout::check(&config, &Weights::shapes(folder, config.architecture.tensors().unused)?)?;
+    let (shapes, left) = Weights::shapes(folder, &wanted(&config))?;
+    layout::check(&config, &shapes, &left)?;
     Ok((config, tokenizer))
+}
+
+/// The weights of a folder that a model of this shape uses.
+///
+/// # Errors
+/// As [`Weights::load`].
+pub fn weights(folder: &Path, config: &Config) -> Result<Weights, StageError> {
+    Weights::load(folder, &wanted(config))
+}
+
+fn wanted(config: &Config) -> Wanted {
+    let base = config.architecture.tensors().base();
+    Wanted::Of { names: config.tensors().into_keys().collect(), base }
 }
 
 /// Looks at a model folder before it is used.

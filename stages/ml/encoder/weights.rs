@@ -2,6 +2,16 @@
 
 mod checkpoint;
 
+/// What a checkpoint calls the CRF, which is ours.
+pub mod crf {
+    /// `[labels, labels]` as [from, to]
+    pub const TRANSITIONS: &str = "crf.transitions";
+    /// `[labels]`
+    pub const START: &str = "crf.start";
+    /// `[labels]`
+    pub const END: &str = "crf.end";
+}
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -12,7 +22,7 @@ use safetensors::{Dtype, View, serialize_to_file};
 use stage_contract::StageError;
 
 use self::checkpoint::each;
-pub use self::checkpoint::floats;
+pub use self::checkpoint::{Wanted, floats};
 
 /// A tensor on the host, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +33,9 @@ pub struct Array {
     pub values: Vec<f32>,
 }
 
+/// Lengths of each tensor's axes, by name.
+pub type Shapes = BTreeMap<String, Vec<usize>>;
+
 /// Named tensors. Linear weights are `[out, in]`, as `PyTorch` has them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
@@ -31,14 +44,13 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads the weights of a model folder, safetensors or what `torch.save` wrote, in one file or in shards, in f32, f16 or
-    /// bf16; everything becomes f32. Tensors
-    /// whose names begin as one of `unused` are left out.
+    /// Reads the wanted weights of a model folder, safetensors or what `torch.save` wrote, in one file or in shards, in f32, f16
+    /// or bf16; everything becomes f32.
     ///
     /// # Errors
     /// Unreadable, damaged, of another number type, or with a value that is no number; names the file and the tensor.
-    pub fn load(model: &Path, unused: &[&str]) -> Result<Self, StageError> {
-        let arrays = each(model, unused, |path, name, stored| {
+    pub fn load(model: &Path, wanted: &Wanted) -> Result<Self, StageError> {
+        let (arrays, _) = each(model, wanted, |path, name, stored| {
             let values = floats(stored.dtype, &stored.bytes()?);
             if values.iter().all(|value| value.is_finite()) {
                 return Ok(Array { shape: stored.shape.clone(), values });
@@ -49,12 +61,13 @@ impl Weights {
         Ok(Self { origin: model.to_owned(), arrays })
     }
 
-    /// Reads the shape of each tensor of a model folder, so that a damaged or foreign file shows before any work.
+    /// Reads the shape of each wanted tensor of a model folder, so that a damaged or foreign file shows before any work; and
+    /// the names of the others.
     ///
     /// # Errors
     /// Unreadable, not whole, or of another number type.
-    pub fn shapes(model: &Path, unused: &[&str]) -> Result<BTreeMap<String, Vec<usize>>, StageError> {
-        each(model, unused, |_, _, stored| Ok(stored.shape.clone()))
+    pub fn shapes(model: &Path, wanted: &Wanted) -> Result<(Shapes, Vec<String>), StageError> {
+        each(model, wanted, |_, _, stored| Ok(stored.shape.clone()))
     }
 
     /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
@@ -197,11 +210,13 @@ mod tests {
 
     use half::{bf16, f16};
     use safetensors::tensor::TensorView;
+    use text::folder::{INDEX, WEIGHTS as FILE};
 
     use super::*;
 
-    const UNUSED: &[&str] = &["lm_head.", "roberta.pooler.", "roberta.embeddings.position_ids"];
-    use text::folder::{INDEX, WEIGHTS as FILE};
+    fn wanted<const N: usize>(names: [&str; N]) -> Wanted {
+        Wanted::Of { names: names.map(str::to_owned).into(), base: "roberta" }
+    }
 
     fn weights() -> Weights {
         let mut weights = Weights::default();
@@ -216,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (first, second) = (folder.path().join(FILE), folder.path().join("2"));
         weights().save(&first).expect("written");
-        let read = Weights::load(folder.path(), UNUSED).expect("read");
+        let read = Weights::load(folder.path(), &Wanted::All).expect("read");
         let bits = |array: &Array| array.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(read.get("b").map(bits), weights().get("b").map(bits));
         read.save(&second).expect("written");
@@ -242,13 +257,13 @@ mod tests {
         };
         write("classifier.weight");
         for error in [
-            Weights::shapes(folder.path(), UNUSED).expect_err("F64"),
-            Weights::load(folder.path(), UNUSED).expect_err("F64"),
+            Weights::shapes(folder.path(), &Wanted::All).expect_err("F64"),
+            Weights::load(folder.path(), &Wanted::All).expect_err("F64"),
         ] {
             assert!(error.to_string().ends_with("classifier.weight is F64"), "{error}");
         }
         write("lm_head.bias");
-        assert_eq!(Weights::shapes(folder.path(), UNUSED).expect("nothing used"), BTreeMap::new());
+        assert_eq!(Weights::shapes(folder.path(), &wanted([])).expect("nothing used").0, BTreeMap::new());
     }
 
     #[test]
@@ -259,7 +274,7 @@ mod tests {
             let mut weights = weights();
             weights.insert("c", Array { shape: vec![2], values: vec![0.0, value] });
             weights.save(&path).expect("written");
-            let error = Weights::load(folder.path(), UNUSED).expect_err("not finite").to_string();
+            let error = Weights::load(folder.path(), &Wanted::All).expect_err("not finite").to_string();
             assert!(error.ends_with(": c holds values that are not finite"), "{error}");
         }
     }
@@ -269,7 +284,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(FILE);
         weights().save(&path).expect("written");
-        let mut read = Weights::load(folder.path(), UNUSED).expect("read");
+        let mut read = Weights::load(folder.path(), &Wanted::All).expect("read");
         let place = folder.path().display();
         let error = read.take("classifier.weight", &[7, 4]).expect_err("missing").to_string();
         assert_eq!(error, format!("{place}: has no tensor classifier.weight, expected [7, 4]"));
@@ -280,7 +295,7 @@ mod tests {
         assert_eq!(error, format!("{place}: config.json has no place for 1 tensors: a"));
         fs::write(&path, "no").expect("written");
         assert!(
-            Weights::load(folder.path(), UNUSED)
+            Weights::load(folder.path(), &Wanted::All)
                 .expect_err("damaged")
                 .to_string()
                 .ends_with("is truncated or no safetensors file")
@@ -288,18 +303,31 @@ mod tests {
     }
 
     #[test]
-    fn what_checkpoints_carry_along_is_ignored() {
+    fn only_what_is_wanted_is_read_and_the_rest_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join(FILE);
-        let mut weights = weights();
-        for name in ["roberta.pooler.dense.weight", "lm_head.bias", "roberta.embeddings.position_ids"] {
-            weights.insert(name, Array { shape: vec![1], values: vec![0.0] });
+        let mut more = weights();
+        for name in ["roberta.pooler.dense.weight", "lm_head.bias"] {
+            more.insert(name, Array { shape: vec![1], values: vec![0.0] });
         }
-        weights.save(&path).expect("written");
-        let mut read = Weights::load(folder.path(), UNUSED).expect("read");
-        read.take("a", &[1]).expect("there");
-        read.take("b", &[2, 3]).expect("there");
-        read.finish().expect("nothing else counts");
+        more.save(&folder.path().join(FILE)).expect("written");
+        let wanted = wanted(["a", "b"]);
+        assert_eq!(Weights::load(folder.path(), &wanted).expect("read").arrays, weights().arrays);
+        let (shapes, left) = Weights::shapes(folder.path(), &wanted).expect("read");
+        assert_eq!(shapes.into_keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(left, ["lm_head.bias", "roberta.pooler.dense.weight"]);
+    }
+
+    #[test]
+    fn an_encoder_that_was_saved_without_its_name_is_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut bare = Weights::default();
+        for name in ["encoder.weight", "classifier.weight"] {
+            bare.insert(name, Array { shape: vec![1], values: vec![0.5] });
+        }
+        bare.save(&folder.path().join(FILE)).expect("saved");
+        let names = ["roberta.encoder.weight", "classifier.weight"];
+        let read = Weights::load(folder.path(), &wanted(names)).expect("read");
+        assert!(names.iter().all(|name| read.get(name).is_some()), "{read:?}");
     }
 
     #[test]
@@ -310,13 +338,13 @@ mod tests {
         weights.insert("a.weight", Array { shape: vec![2, 3], values: vec![0.5; 6] });
         weights.save(&path).expect("saved");
         assert_eq!(
-            Weights::shapes(folder.path(), UNUSED).expect("read"),
+            Weights::shapes(folder.path(), &Wanted::All).expect("read").0,
             BTreeMap::from([("a.weight".to_owned(), vec![2, 3])])
         );
         let bytes = fs::read(&path).expect("read");
         for length in [0, 7, 8, 20, bytes.len() - 1] {
             fs::write(&path, &bytes[..length]).expect("written");
-            let error = Weights::shapes(folder.path(), UNUSED).expect_err("is cut off");
+            let error = Weights::shapes(folder.path(), &Wanted::All).expect_err("is cut off");
             assert!(error.to_string().contains("is truncated or no safetensors file"), "{length}: {error}");
         }
     }
@@ -337,12 +365,12 @@ mod tests {
         part("a").save(&path(1)).expect("saved");
         part("b").save(&path(2)).expect("saved");
         index(serde_json::json!({"a": "model-1.safetensors", "b": "model-2.safetensors"}));
-        let read = Weights::load(folder.path(), UNUSED).expect("both");
+        let read = Weights::load(folder.path(), &Wanted::All).expect("both");
         assert_eq!(read.arrays, weights().arrays);
-        let shapes = Weights::shapes(folder.path(), UNUSED).expect("both");
+        let (shapes, _) = Weights::shapes(folder.path(), &Wanted::All).expect("both");
         assert_eq!(shapes.keys().collect::<Vec<_>>(), ["a", "b"]);
         weights().save(&path(2)).expect("saved");
-        let error = Weights::load(folder.path(), UNUSED).expect_err("`a` is in both").to_string();
+        let error = Weights::load(folder.path(), &Wanted::All).expect_err("`a` is in both").to_string();
         assert!(error.ends_with("model-2.safetensors: there are two tensors a"), "{error}");
     }
 
@@ -353,8 +381,7 @@ mod tests {
         for (name, array) in weights().arrays {
             wrapped.insert(format!("_orig_mod.module.{name}"), array);
         }
-        wrapped.insert("module.lm_head.bias", Array { shape: vec![1], values: vec![0.0] });
         wrapped.save(&folder.path().join(FILE)).expect("saved");
-        assert_eq!(Weights::load(folder.path(), UNUSED).expect("read").arrays, weights().arrays);
+        assert_eq!(Weights::load(folder.path(), &Wanted::All).expect("read").arrays, weights().arrays);
     }
 }

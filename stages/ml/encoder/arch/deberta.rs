@@ -37,6 +37,7 @@ impl Architecture for Deberta {
             hidden: "hidden_size",
             layers: "num_hidden_layers",
             heads: "num_attention_heads",
+            head_dim: Some("attention_head_size"),
             neurons: "intermediate_size",
             activation: "hidden_act",
             epsilon: Some("layer_norm_eps"),

@@ -20,6 +20,8 @@ pub struct Keys {
     pub layers: &'static str,
     /// Heads of a layer.
     pub heads: &'static str,
+    /// Width of a head; `None` where it is always the hidden width's share.
+    pub head_dim: Option<&'static str>,
     /// Neurons of a layer's FFN.
     pub neurons: &'static str,
     /// Name of the FFN's activation.
@@ -58,6 +60,9 @@ pub struct Tensors {
     /// Beginnings of names that checkpoints carry along and a token classifier does not use.
     pub unused: &'static [&'static str],
 }
+
+/// Counters that old versions of transformers saved beside the weights.
+const BUFFERS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
 
 /// A part of a network. Names of a layer's parts stand after the layer's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,18 +188,26 @@ impl Part {
         matches!(self, Self::Norm { bare: true, .. }) && widths.bare
     }
 
+    /// The shape of its weight, and of its bias; none where a layer of this kind lacks it.
+    #[must_use]
+    pub fn shapes(self, widths: &Widths, settings: &Settings) -> (Option<Vec<usize>>, Option<usize>) {
+        if self.is_missing(widths) {
+            return (None, None);
+        }
+        let weight = match self {
+            Self::Linear { output, input, .. } => vec![output.len(widths), input.len(widths)],
+            Self::Norm { .. } => vec![widths.hidden],
+            Self::Relative { .. } => vec![settings.relative_rows(), widths.hidden],
+        };
+        let bias = self.has_bias().then_some(weight[0]);
+        (Some(weight), bias)
+    }
+
     /// Numbers in it.
     #[must_use]
     pub fn parameters(self, widths: &Widths, settings: &Settings) -> usize {
-        if self.is_missing(widths) {
-            return 0;
-        }
-        let bias = usize::from(self.has_bias());
-        match self {
-            Self::Linear { output, input, .. } => (input.len(widths) + bias) * output.len(widths),
-            Self::Norm { .. } => (1 + bias) * widths.hidden,
-            Self::Relative { .. } => settings.relative_rows() * widths.hidden,
-        }
+        let (weight, bias) = self.shapes(widths, settings);
+        weight.map_or(0, |shape| shape.iter().product()) + bias.unwrap_or(0)
     }
 }
 
@@ -203,6 +216,19 @@ impl Tensors {
     #[must_use]
     pub fn part(&self, index: usize, part: Part) -> String {
         format!("{}.{index}.{}", self.layers, part.name())
+    }
+
+    /// Whether checkpoints carry a tensor along that a token classifier does not use.
+    #[must_use]
+    pub fn carries(&self, name: &str) -> bool {
+        self.unused.iter().any(|unused| name.starts_with(unused))
+            || BUFFERS.iter().any(|buffer| name.ends_with(buffer))
+    }
+
+    /// The encoder's own name, which stands before all but the classifier's.
+    #[must_use]
+    pub fn base(&self) -> &'static str {
+        self.word.split('.').next().unwrap_or_default()
     }
 
     /// The matrices of a layer, with output and input.

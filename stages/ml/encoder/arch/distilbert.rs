@@ -20,6 +20,7 @@ impl Architecture for DistilBert {
             hidden: "dim",
             layers: "n_layers",
             heads: "n_heads",
+            head_dim: None,
             neurons: "hidden_dim",
             activation: "activation",
             epsilon: None,

@@ -76,6 +76,7 @@ impl Architecture for ModernBert {
             hidden: "hidden_size",
             layers: "num_hidden_layers",
             heads: "num_attention_heads",
+            head_dim: None,
             neurons: "intermediate_size",
             activation: "hidden_activation",
             epsilon: Some("norm_eps"),
@@ -129,7 +130,9 @@ impl Architecture for ModernBert {
                 .filter(|number| *number > 0)
                 .ok_or_else(|| StageError::new(format!("{key} is {value}, expected a positive number"))),
         };
-        let reach = usize::try_from(whole("local_attention", 128)? / 2).unwrap_or(usize::MAX);
+        // Half of `local_attention`, or what a key of that meaning says, which transformers takes for it.
+        let reach = whole("sliding_window", whole("local_attention", 128)? / 2)?;
+        let reach = usize::try_from(reach).unwrap_or(usize::MAX);
         let every = usize::try_from(whole("global_attn_every_n_layers", 3)?).unwrap_or(usize::MAX);
         let kinds = config["layer_types"].as_array();
         if let Some(kinds) = kinds.filter(|kinds| kinds.len() != layers.len()) {

@@ -24,6 +24,7 @@ impl Architecture for Roberta {
             hidden: "hidden_size",
             layers: "num_hidden_layers",
             heads: "num_attention_heads",
+            head_dim: None,
             neurons: "intermediate_size",
             activation: "hidden_act",
             epsilon: Some("layer_norm_eps"),

@@ -75,7 +75,8 @@ fn every_encoder_computes_what_transformers_computes() {
     for case in cases() {
         let config = Config::parse(case.config.clone()).expect("a configuration that transformers wrote");
         assert_eq!(config.parameters(), case.parameters);
-        layout::check(&config, &case.tensors).expect("the shapes that it names");
+        assert_eq!(config.tensors(), case.tensors);
+        layout::check(&config, &case.tensors, &[]).expect("the shapes that it names");
         let network = network(&case, &config);
         let name = config.architecture.families()[0].model_type;
         seen.push(name);

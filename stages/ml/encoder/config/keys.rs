@@ -52,6 +52,14 @@ impl<'a> Keys<'a> {
         })
     }
 
+    pub fn positive_up_to(&self, key: &str, most: usize) -> Result<usize, StageError> {
+        let found = self.positive(key)?;
+        if found <= most {
+            return Ok(found);
+        }
+        Err(StageError::new(format!("{key} is {found}, and no encoder has more than {most}")).help(COPY))
+    }
+
     fn is(&self, key: &str, expected: &str) -> Result<(), StageError> {
         match self.text(key)?.unwrap_or(expected) {
             found if found == expected => Ok(()),

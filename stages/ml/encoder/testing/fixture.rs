@@ -10,9 +10,9 @@ use crate::{
         roberta::Roberta,
     },
     config::{Config, LayerShape},
-    layout::crf,
     model::Model,
     network::Network,
+    weights::crf,
 };
 use text::{
     labels::{Labels, Tag},

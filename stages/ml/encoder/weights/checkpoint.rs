@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -37,18 +37,27 @@ impl Stored<'_> {
     }
 }
 
-/// Reads every tensor of a model folder that a token classifier uses, under the name that it has without wrappers.
+/// Reads every tensor of a model folder that is wanted, under the name that it has without wrappers; and the names of those
+/// that are not.
 pub(super) fn each<T>(
     model: &Path,
-    unused: &[&str],
+    wanted: &Wanted,
     mut read: impl FnMut(&Path, &str, &Stored<'_>) -> Result<T, StageError>,
-) -> Result<BTreeMap<String, T>, StageError> {
-    let mut found = BTreeMap::new();
+) -> Result<(BTreeMap<String, T>, Vec<String>), StageError> {
+    let (mut found, mut left) = (BTreeMap::new(), Vec::new());
     for path in folder::weights(model)? {
         let is_pickle = path.extension().is_some_and(|extension| extension == "bin");
         let bytes = if is_pickle { Vec::new() } else { folder::read(&path)? };
         let tensors = if is_pickle { pickled(&path)? } else { safetensors(&path, &bytes)? };
-        for (name, stored) in used(&path, tensors, unused)? {
+        for (name, stored) in tensors {
+            let Some(name) = wanted.name(&name) else {
+                left.push(own_name(&name));
+                continue;
+            };
+            let stored = stored.map_err(|dtype| {
+                StageError::new(format!("{}: {name} is {dtype}", path.display()))
+                    .help("save the model in float32, float16 or bfloat16")
+            })?;
             let value = read(&path, &name, &stored)?;
             if found.insert(name.clone(), value).is_some() {
                 return Err(StageError::new(format!("{}: there are two tensors {name}", path.display()))
@@ -56,10 +65,39 @@ pub(super) fn each<T>(
             }
         }
     }
-    Ok(found)
+    left.sort();
+    Ok((found, left))
 }
 
-type Tensors<'a> = Vec<(String, Result<Stored<'a>, String>)>;
+/// The tensors to read of a checkpoint.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// All, under any name.
+    All,
+    /// Those of a model.
+    Of {
+        /// Their names.
+        names: BTreeSet<String>,
+        /// What stands before all names but the classifier's; an encoder that was saved alone lacks it.
+        base: &'static str,
+    },
+}
+
+impl Wanted {
+    /// The name that a tensor has here, if it is wanted.
+    fn name(&self, name: &str) -> Option<String> {
+        let own = own_name(name);
+        match self {
+            Self::Of { names, base } if !names.contains(&own) => {
+                Some(format!("{base}.{own}")).filter(|name| names.contains(name))
+            }
+            Self::Of { .. } | Self::All => Some(own),
+        }
+    }
+}
+
+/// By name: the first mistake is the same every time.
+type Tensors<'a> = BTreeMap<String, Result<Stored<'a>, String>>;
 
 fn safetensors<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<Tensors<'a>, StageError> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
@@ -105,31 +143,6 @@ fn pickled(path: &Path) -> Result<Tensors<'_>, StageError> {
     Ok(tensors.collect())
 }
 
-/// The tensors that a token classifier uses, by name, all of a type that [`floats`] knows.
-fn used<'a>(
-    path: &Path,
-    tensors: Tensors<'a>,
-    unused: &[&str],
-) -> Result<Vec<(String, Stored<'a>)>, StageError> {
-    let mut tensors: Vec<_> = tensors.into_iter().map(|(name, stored)| (own_name(&name), stored)).collect();
-    // In the order of a hash until now, and the first mistake should be the same every time.
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    let carried = |name: &str| {
-        unused.iter().any(|unused| name.starts_with(unused))
-            || BUFFERS.iter().any(|buffer| name.ends_with(buffer))
-    };
-    let used = tensors.into_iter().filter(|(name, _)| !carried(name));
-    used.map(|(name, stored)| match stored {
-        Ok(stored) => Ok((name, stored)),
-        Err(dtype) => Err(StageError::new(format!("{}: {name} is {dtype}", path.display()))
-            .help("save the model in float32, float16 or bfloat16")),
-    })
-    .collect()
-}
-
-/// Counters that old versions of transformers saved beside the weights.
-const BUFFERS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
-
 /// What training with several GPUs (`DataParallel`) and `torch.compile` put before the names of all tensors.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
@@ -145,7 +158,7 @@ fn own_name(mut name: &str) -> String {
     renamed.unwrap_or_else(|| name.to_owned())
 }
 
-/// Little-endian numbers as f32; none for a type that [`used`] refuses.
+/// Little-endian numbers as f32; none for a type that is not read.
 #[must_use]
 pub fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     let half = |convert: fn([u8; 2]) -> f32| {
@@ -190,7 +203,7 @@ mod tests {
             include_bytes!("../../../testdata/checkpoint-legacy.bin"),
         ] {
             let folder = folder(bytes);
-            let mut found = Weights::load(folder.path(), &[]).expect("read");
+            let mut found = Weights::load(folder.path(), &Wanted::All).expect("read");
             for (name, shape, values) in [
                 ("a.weight", &[2, 3][..], &[0.0, 0.25, 0.5, 0.75, 1.0, 1.25][..]),
                 ("transposed", &[3, 2], &[0.0, 0.75, 0.25, 1.0, 0.5, 1.25]),
@@ -232,7 +245,7 @@ mod tests {
             [b"\x80\x02".to_vec(), b"c__main__\nModel\n)\x81}(X\x01\x00\x00\x00ab.".to_vec()].concat(),
         ] {
             let folder = folder(&pickle);
-            let error = Weights::load(folder.path(), &[]).expect_err("no tensors").to_string();
+            let error = Weights::load(folder.path(), &Wanted::All).expect_err("no tensors").to_string();
             assert!(error.contains("is truncated or no PyTorch checkpoint"), "{error}");
             assert!(!mark.exists(), "it was executed");
         }
@@ -242,13 +255,13 @@ mod tests {
     fn a_damaged_checkpoint_is_an_error_wherever_it_is_damaged() {
         let whole = include_bytes!("../../../testdata/checkpoint.bin");
         for cut in (0..whole.len()).step_by(37) {
-            Weights::load(folder(&whole[..cut]).path(), &[]).expect_err("cut off");
+            Weights::load(folder(&whole[..cut]).path(), &Wanted::All).expect_err("cut off");
         }
         for at in (0..whole.len()).step_by(11) {
             let mut bytes = whole.to_vec();
             bytes[at] ^= 0x55;
             // Names and padding may change unseen; what must not happen is a panic.
-            drop(Weights::load(folder(&bytes).path(), &[]));
+            drop(Weights::load(folder(&bytes).path(), &Wanted::All));
         }
     }
 }

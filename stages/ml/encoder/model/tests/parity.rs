@@ -28,7 +28,7 @@ fn logits_and_hidden_states_equal_those_of_transformers() {
     let sentences: Vec<Sentence> = serde_json::from_str(&text).expect("JSON");
     let folder = real.join("teacher");
     let config = Config::load(&folder).expect("a config");
-    let weights = Weights::load(&folder, config.architecture.tensors().unused).expect("weights in f16");
+    let weights = weights(&folder, &config).expect("weights in f16");
     assert_eq!(weights.parameters(), config.parameters());
     let network = Network::from_weights(&config, weights, &device).expect("a network");
 
