@@ -40,12 +40,39 @@ pub enum Phases {
     Linear,
 }
 
+/// How many layers: a number (10) or a share of the teacher's (0.8 keeps 10 of 12, 5 of 6).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Keep {
+    /// So many; 0 = all.
+    Number(usize),
+    /// At most 1: this share, rounded, and never fewer than 2.
+    Share(#[schemars(range(max = 1), extend("exclusiveMinimum" = 0))] f64),
+}
+
+impl Keep {
+    /// Of so many layers.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a small count"
+    )]
+    fn of(self, layers: usize) -> usize {
+        match self {
+            Self::Number(0) => layers,
+            Self::Number(number) => number,
+            Self::Share(share) => ((share * layers as f64).round() as usize).max(2).min(layers),
+        }
+    }
+}
+
 /// Trains a student of fewer layers on the teacher's annotations, soft targets and hidden states.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Distill {
-    /// Layers of the student; 0 = all of the teacher's.
-    pub keep_layers: usize,
+    /// Layers of the student: a number (10), a share of the teacher's (0.8 keeps 10 of 12 and 5 of 6), or 0 = all.
+    pub keep_layers: Keep,
     /// Which of the teacher's layers they are: uniform, top-drop or searched.
     pub layers: Layers,
     /// Passes over the train part.
@@ -67,7 +94,7 @@ pub struct Distill {
 impl Default for Distill {
     fn default() -> Self {
         Self {
-            keep_layers: 10,
+            keep_layers: Keep::Share(0.8),
             layers: Layers::Uniform,
             epochs: 10,
             weights_first: Weights::of(&[("ce", 1.0), ("kd", 0.5), ("hidden", 0.1), ("crf", 0.1)]),
@@ -93,11 +120,16 @@ impl Stage for Distill {
         self.training.check()?;
         self.weights_first.check("weights_first")?;
         self.weights.check("weights")?;
-        if self.keep_layers == 1 {
-            return Err(Invalid::new("`keep_layers` is 1")
-                .at("keep_layers")
-                .help("keep 2 layers or more, or 0 for all"));
-        }
+        let wrong = |what: String| Invalid::new(format!("`keep_layers` is {what}")).at("keep_layers");
+        match self.keep_layers {
+            Keep::Number(1) => {
+                Err(wrong("1".into()).help("keep 2 layers or more, or 0 for all; 1.0 is all as well"))
+            }
+            Keep::Share(share) if !(share > 0.0 && share <= 1.0) => {
+                Err(wrong(format!("{share}")).help("write a whole number of layers, or a share up to 1.0"))
+            }
+            _ => Ok(()),
+        }?;
         Ok(())
     }
 
@@ -106,13 +138,13 @@ impl Stage for Distill {
         let Some(teacher) = inputs.read(&TEACHER)? else { return Ok(()) };
         check_logits(inputs.optional(&LOGITS), Some(&teacher.path))?;
         let (config, _) = teacher.look().map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
-        if self.keep_layers > config.layers.len() {
-            let (keep, has) = (self.keep_layers, config.layers.len());
-            return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has} layers"))
+        let (keep, has) = (self.keep_layers.of(config.layers.len()), config.layers.len());
+        if keep > has {
+            return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has}"))
                 .at("keep_layers")
-                .help(format!("use 2 to {has}")));
+                .help(format!("write a number up to {has}, or a share: 0.8")));
         }
-        let student = shape(&config, &self.guess(&config), student_labels(&config.labels));
+        let student = self.shape(&config);
         check_gold(gold.as_ref(), &student.labels, &config.labels)?;
         relation_pair(&self.training, &student, &config, &self.both())?;
         self.pairs(&student, &config).map(drop)
@@ -126,8 +158,9 @@ impl Stage for Distill {
         let labels = student_labels(&teacher.config.labels);
         let mut student = Model { config: shape(&teacher.config, &guess, labels.clone()), ..teacher.clone() };
         let [train, dev] = given.examples(cx, &student, &self.training, &device)?;
-        if self.layers == Layers::Searched && self.keep_layers > 0 {
-            let layers = search::reported(cx, teacher, train.as_teacher(), self.keep_layers, &device)?;
+        let keep = self.keep_layers.of(teacher.config.layers.len());
+        if self.layers == Layers::Searched && keep < teacher.config.layers.len() {
+            let layers = search::reported(cx, teacher, train.as_teacher(), keep, &device)?;
             student.config = shape(&teacher.config, &layers, labels.clone());
         }
         let pairs = self.pairs(&student.config, &teacher.config)?;
@@ -155,11 +188,16 @@ impl Distill {
     /// The layers as far as they are known without a search.
     fn guess(&self, teacher: &Config) -> Vec<usize> {
         let layers = teacher.layers.len();
-        match (self.keep_layers, self.layers) {
-            (0, _) => (0..layers).collect(),
-            (keep, Layers::Uniform | Layers::Searched) => uniform(layers, keep.min(layers)),
-            (keep, Layers::TopDrop) => (0..keep.min(layers)).collect(),
+        let keep = self.keep_layers.of(layers).min(layers);
+        match self.layers {
+            Layers::Uniform | Layers::Searched => uniform(layers, keep),
+            Layers::TopDrop => (0..keep).collect(),
         }
+    }
+
+    /// The student's shape, as far as it is known without a search.
+    pub(crate) fn shape(&self, teacher: &Config) -> Config {
+        shape(teacher, &self.guess(teacher), student_labels(&teacher.labels))
     }
 
     fn weights_at(&self, at: At) -> Weights {
@@ -211,6 +249,28 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_layers_fits_every_teacher() {
+        let kept = |keep: Keep| [1, 2, 4, 6, 12, 24].map(|layers| keep.of(layers));
+        assert_eq!(kept(Keep::Share(0.8)), [1, 2, 3, 5, 10, 19]);
+        assert_eq!(kept(Keep::Share(0.01)), [1, 2, 2, 2, 2, 2]);
+        for all in [Keep::Share(1.0), Keep::Number(0)] {
+            assert_eq!(kept(all), [1, 2, 4, 6, 12, 24]);
+        }
+        let read = |value: &str| serde_json::from_str::<Keep>(value).ok();
+        assert_eq!(read("10"), Some(Keep::Number(10)));
+        assert_eq!(read("0.8"), Some(Keep::Share(0.8)));
+        assert_eq!(read("1.0"), Some(Keep::Share(1.0)));
+        for (keep, fits) in [
+            (Keep::Number(1), false),
+            (Keep::Share(1.5), false),
+            (Keep::Share(0.0), false),
+            (Keep::Share(0.5), true),
+        ] {
+            assert_eq!(Distill { keep_layers: keep, ..Distill::default() }.check().is_ok(), fits, "{keep:?}");
+        }
+    }
+
+    #[test]
     fn parameters_that_need_advice_are_refused_by_name() {
         Distill::default().check().expect("the defaults make sense");
         let training = Training::default();
@@ -232,7 +292,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let path = |name: &str| root.path().join(name);
         model(teacher_labels(), &[]).save(&path("teacher")).expect("saved");
-        let stage = Distill { keep_layers: 0, ..Distill::default() };
+        let stage = Distill { keep_layers: Keep::Number(0), ..Distill::default() };
         let refused = |stage: &Distill, teacher: &str, gold: &str| {
             let wired =
                 BTreeMap::from([("teacher".to_owned(), path(teacher)), ("gold".to_owned(), path(gold))]);

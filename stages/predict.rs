@@ -91,7 +91,7 @@ impl Precision {
         match (self, named) {
             (Self::Bf16, Some(contract::Device::CPU)) => {
                 Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
-                    .help("--device cuda, or --precision int8"))
+                    .help("--device cuda, or leave --precision out"))
             }
             (Self::F32 | Self::Bf16, _) => Ok(asked),
             (Self::Int8, None | Some(contract::Device::CPU)) => {

@@ -42,6 +42,7 @@ use measure::{profile::Profile, scores::score};
 use text::{
     corpus::{Corpus, Text},
     labels::{Scheme, spans},
+    tokenizer::Tokenizer,
 };
 
 const MODEL: Input<ModelFolder> = Input::new("model", "the model to make smaller");
@@ -189,12 +190,14 @@ impl Stage for Prune {
         check_logits(inputs.optional(&LOGITS), inputs.optional(&TEACHER))?;
         let teacher =
             inputs.read_optional(&TEACHER)?.map(|folder| look(folder, TEACHER.name())).transpose()?;
+        if let Some((_, tokenizer)) = &teacher {
+            // The model that is not made yet has it from the teacher.
+            self.can_trim(tokenizer)?;
+        }
         let teacher = teacher.map(|(config, _)| config);
         let Some(model) = inputs.read(&MODEL)? else { return Ok(()) };
         let (config, tokenizer) = look(model, MODEL.name())?;
-        if self.vocabulary > 0 {
-            tokenizer.can_trim().map_err(|e| Invalid::of(&e).at("vocabulary"))?;
-        }
+        self.can_trim(&tokenizer)?;
         // How many heads a layer keeps is not known yet.
         let (parts, width) = (self.training.relation_heads, config.head_dim);
         if self.recovery > 0.0 && self.weights.get("relation") > 0.0 && !width.is_multiple_of(parts) {
@@ -307,8 +310,15 @@ impl Stage for Prune {
 }
 
 impl Prune {
+    fn can_trim(&self, tokenizer: &Tokenizer) -> Result<(), Invalid> {
+        if self.vocabulary == 0 {
+            return Ok(());
+        }
+        tokenizer.can_trim().map_err(|e| Invalid::of(&e).at("vocabulary"))
+    }
+
     /// Whether the smallest shape meets the budget: asked before any work on it.
-    fn feasible(
+    pub(crate) fn feasible(
         &self,
         model: &Config,
         teacher: Option<&Config>,

@@ -16,7 +16,7 @@ use hub::{Hub, Name};
 use serde_json::Value;
 use stage_contract::{Embedded, Given, Invalid, Registry, Shape, Template};
 
-use self::edit::{with_hub, with_path, without_source};
+use self::edit::{with_hub, with_parameter, with_path, without_source};
 use crate::{
     pipeline::DEFAULT_FILE,
     problem::{Code, Problem, Problems},
@@ -120,6 +120,9 @@ fn plan(
                 .help(format!("correct `--{source}`"))
         })?;
         *pipeline = with_path(pipeline, source, &inside);
+        for setting in (template.fit)(source, given).map_err(|wrong| refused(source, &wrong))? {
+            *pipeline = with_parameter(pipeline, &setting);
+        }
         match target {
             Some(target) => links.push((inside, target)),
             None => present.push(inside),

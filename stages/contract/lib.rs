@@ -29,5 +29,5 @@ pub use port::{Further, Input, Optional, Output, Port};
 pub use registry::{AnyStage, BadParameter, Build, Code, Form, Look, Needed, Registry, StageKind};
 pub use spec::Spec;
 pub use stage::{Available, Stage};
-pub use template::{Embedded, Given, Template};
+pub use template::{Embedded, Given, Setting, Template};
 pub use tool::{Tool, ToolContext, ToolError};

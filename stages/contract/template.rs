@@ -1,4 +1,8 @@
-use crate::Kind;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{Invalid, Kind};
 
 /// A file of a new project: its path there, and what it holds.
 pub type Embedded = (&'static str, &'static str);
@@ -12,6 +16,20 @@ pub struct Template {
     pub given: &'static [Embedded],
     /// What the user may give.
     pub sources: &'static [Given],
+    /// What has to be written beside the given project's own parameters, so that it fits a source: asked for each that is
+    /// given, with its name and where it lies.
+    pub fit: fn(source: &str, path: &Path) -> Result<Vec<Setting>, Invalid>,
+}
+
+/// A parameter of a stage of a new project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The stage's id.
+    pub stage: &'static str,
+    /// The parameter.
+    pub parameter: &'static str,
+    /// A number, a text or whether.
+    pub value: Value,
 }
 
 /// A source that the user may give.

@@ -151,6 +151,7 @@ pub fn with(registry: Registry) -> Registry {
             "[sources]\nbox = { path = \"data/box\", kind = \"box\" }\n[stage.unpack]\ninputs = { packed = \"sources.box\" }\n",
         )],
         sources: &[Given { name: "box", kind: Packed::KIND, required: true, doc: "a box" }],
+        fit: |_, _| Ok(Vec::new()),
     };
     registry.stage::<Unpack>().options::<Packing>(Packed::KIND).files(Packed::KIND, needed).template(NEW)
 }

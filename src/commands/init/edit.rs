@@ -3,6 +3,7 @@
 use std::{ops::Range, path::Path};
 
 use hub::Name;
+use stage_contract::Setting;
 use toml::{Spanned, de::DeValue};
 
 use crate::{manifest::Manifest, pipeline::DEFAULT_FILE, problem::Text};
@@ -30,6 +31,17 @@ pub(super) fn with_hub(content: &str, source: &str, name: &Name) -> String {
         hub = format!("{hub}, revision = \"{}\"", name.revision);
     }
     span.map_or_else(|| content.to_owned(), |span| replaced(content, span, &hub))
+}
+
+/// The pipeline file with one more parameter of a stage; as it was where the stage has no table of parameters.
+pub(super) fn with_parameter(content: &str, setting: &Setting) -> String {
+    let text = Text::new(DEFAULT_FILE, content);
+    let end = Manifest::parse(&text).ok().and_then(|manifest| {
+        let stage = manifest.table.get("stage")?.get_ref().get(setting.stage)?.get_ref();
+        entries(stage.get("params")?.get_ref()).map(|(_, span, _)| span.end).last()
+    });
+    let more = format!(", {} = {}", setting.parameter, setting.value);
+    end.map_or_else(|| content.to_owned(), |end| replaced(content, end..end, &more))
 }
 
 /// The pipeline file without a source, and without the inputs that read it.
@@ -105,6 +117,17 @@ mod tests {
             with("o/n@v1"),
             "[sources]\na = { hub = \"o/n\", revision = \"v1\", kind = \"k\" } # mine\n"
         );
+    }
+
+    #[test]
+    fn a_parameter_joins_those_that_are_there() {
+        let setting = Setting { stage: "s", parameter: "n", value: 5.into() };
+        let with = |content: &str| with_parameter(content, &setting);
+        assert_eq!(
+            with("[stage.s]\nparams = { a = 1, b = \"x\" } # so\n"),
+            "[stage.s]\nparams = { a = 1, b = \"x\", n = 5 } # so\n"
+        );
+        assert_eq!(with("[stage.t]\n"), "[stage.t]\n");
     }
 
     #[test]

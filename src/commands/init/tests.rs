@@ -26,6 +26,7 @@ const TEMPLATE: Template = Template {
         Given { name: "text", kind: Kind::FILE, required: true, doc: "a text" },
         Given { name: "more", kind: Kind::FILE, required: false, doc: "more text" },
     ],
+    fit: |_, _| Ok(Vec::new()),
 };
 
 /// A project, and a folder elsewhere with a toy, a text and more.
