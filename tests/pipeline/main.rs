@@ -2,6 +2,7 @@
 #![cfg(feature = "ml")]
 
 mod types;
+mod whole;
 
 use std::{
     collections::BTreeMap,
