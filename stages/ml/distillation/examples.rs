@@ -233,7 +233,8 @@ pub fn columns(record: &Record, labels: &Labels, teacher: &Labels) -> Result<Vec
         let kind = split_tag(tag).flatten().and_then(|(_, kind)| teacher.type_index(kind))?;
         Some(teacher.policy(kind))
     };
-    let column = |tag: &String| match (labels.column(tag), policy(tag)) {
+    let column = |tag: &String| {
+        match (labels.column(tag), policy(tag)) {
         (Some(column), _) => Ok(Some(column)),
         (None, Some(Policy::Outside)) => Ok(Some(labels.outside())),
         (None, Some(Policy::Ignore)) => Ok(None),
@@ -241,7 +242,11 @@ pub fn columns(record: &Record, labels: &Labels, teacher: &Labels) -> Result<Vec
             "record {} has the tag {tag}, which the student does not know",
             record.id
         ))
-        .help(format!("write one of {} in its place", labels.names().join(", ")))),
+        .help(format!(
+            "it knows {}; where the records are of `annotate`, let both stages read the teacher with the same `types`",
+            labels.names().join(", ")
+        ))),
+    }
     };
     record.tags.iter().map(column).collect()
 }

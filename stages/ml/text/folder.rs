@@ -42,6 +42,9 @@ pub const LAYOUT: &str = "name a folder in Hugging Face layout: config.json, mod
 /// Ids of tokens that were added to the tokenizer's own.
 pub const ADDED_TOKENS: &str = "added_tokens.json";
 
+const TENSORFLOW: &str = "tf_model.h5";
+const FLAX: &str = "flax_model.msgpack";
+
 /// What a Git LFS pointer begins with (Git LFS specification, "Pointer").
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
@@ -137,24 +140,35 @@ pub fn is_pointer(path: &Path) -> bool {
 
 fn without_weights(folder: &Path) -> StageError {
     let shown = folder.display();
-    let other = ["tf_model.h5", "flax_model.msgpack"].into_iter().find(|name| folder.join(name).exists());
+    let other = [TENSORFLOW, FLAX].into_iter().find(|name| folder.join(name).exists());
     match other {
         Some(name) if is_pointer(&folder.join(name)) => pointer(&folder.join(name)),
         Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, which is not read"))
-            .help(format!(
-                "convert them where transformers and torch are installed: {}",
-                convert("AutoModelForTokenClassification", folder)
-            )),
+            .help(by_hand(name, folder)),
         None => StageError::new(format!("{shown} has no {WEIGHTS} and no {PYTORCH}")).help(LAYOUT),
     }
+}
+
+/// transformers 5 reads neither of the two.
+fn by_hand(name: &str, folder: &Path) -> String {
+    let (packages, option) =
+        if name == FLAX { ("flax", "from_flax=True") } else { ("tensorflow tf-keras", "from_tf=True") };
+    format!(
+        "convert them with transformers 4, after `pip install \"transformers<5\" torch {packages}`: {}",
+        rewrite("AutoModelForTokenClassification", option, folder)
+    )
 }
 
 /// A command that lets transformers read a folder and write it again as we read it.
 #[must_use]
 pub fn convert(class: &str, folder: &Path) -> String {
-    let folder = quoted(folder);
+    rewrite(class, "", folder)
+}
+
+fn rewrite(class: &str, option: &str, folder: &Path) -> String {
+    let (folder, comma) = (quoted(folder), if option.is_empty() { "" } else { ", " });
     format!(
-        "`python3 -c 'import sys, transformers as t; t.{class}.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])' {folder}`"
+        "`python3 -c 'import sys, transformers as t; t.{class}.from_pretrained(sys.argv[1]{comma}{option}).save_pretrained(sys.argv[1])' {folder}`"
     )
 }
 
@@ -369,7 +383,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_a_way_to_get_it() {
         for (files, message, help) in [
-            (&[("tf_model.h5", "")][..], "tf_model.h5 alone", "AutoModelForTokenClassification"),
+            (&[("tf_model.h5", "")][..], "tf_model.h5 alone", "from_pretrained(sys.argv[1], from_tf=True)"),
+            (&[("flax_model.msgpack", "")][..], "flax_model.msgpack alone", "from_flax=True"),
             (&[][..], "has no model.safetensors and no pytorch_model.bin", "Hugging Face layout"),
         ] {
             let error = weights(folder(files).path()).expect_err(message);
