@@ -37,8 +37,10 @@ const TEACHER: Input<ModelFolder> = Input::new("teacher", "the model whose word 
 const RECORDS: Output<Corpus> =
     Output::new("records", "the sentences with their words, tags and confidences");
 const REPORT: Output<Report> = Output::new("report", "what was cleaned away, and what the teacher found");
-const LOGITS: Output<Logits> =
-    Output::new("logits", "what the teacher said of each word: a training that gets them need not ask again");
+const LOGITS: Output<Logits> = Output::new(
+    "logits",
+    "what the teacher said of each sub-word: a training that gets them need not ask again",
+);
 
 /// Sentences between two looks at whether to stop.
 const STRIDE: usize = 512;
@@ -139,7 +141,9 @@ impl Stage for Annotate {
             "by_source": Found::by_source(&records, &texts, &logits),
         });
         let said = records.iter().zip(logits).map(|(record, logits)| {
-            (record.id.clone(), Array { shape: vec![logits.len(), logits.labels], values: logits.values })
+            let values = [logits.values, logits.continuations].concat();
+            let shape = vec![values.len() / logits.labels, logits.labels];
+            (record.id.clone(), Array { shape, values })
         });
         let origin = Origin { teacher: digest, labels: teacher.config.labels.names().to_vec() };
         cx.write(&LOGITS, &Logits { origin, texts: said.collect() })?;

@@ -178,9 +178,10 @@ impl Stage for Distill {
             transitions: &transitions,
         };
         let weights = |at| self.weights_at(at);
-        let trained = Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights }
-            .run(cx, self.epochs, 0.0)?;
-        trained.save(cx, student, &STUDENT, &HISTORY)
+        let distillation =
+            Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights };
+        let trained = distillation.run(cx, self.epochs, 0.0)?;
+        distillation.save(cx, trained)
     }
 }
 

@@ -5,6 +5,7 @@ mod differences;
 mod evaluation;
 mod foreign;
 mod gates;
+mod reading;
 mod report;
 pub(crate) mod sections;
 mod slices;
@@ -22,12 +23,13 @@ use stage_contract::{
     StageError,
 };
 
-use self::evaluation::{Counts, Evaluation, Foreign};
+use self::evaluation::{Evaluation, Foreign};
 pub use self::gates::{Gate, Gates};
 use self::{
-    compare::{Comparison, Pair},
+    compare::Comparison,
     differences::{Differences, MOST},
     gates::Names,
+    reading::{Reading, Tags},
     report::{Findings, Size},
     slices::{Cut, Known},
 };
@@ -36,7 +38,6 @@ use encoder::{
     batch::Encoded,
     infer::encode,
     model::{Model, ModelFolder},
-    tagger::tag,
 };
 use measure::{
     bootstrap::Bootstrap,
@@ -267,29 +268,36 @@ impl Stage for Evaluate {
             bootstrap: self.bootstrap(cx.seed),
         };
         let records: Vec<&Record> = test.iter().collect();
-        let (tags, mut outside) = self.tag(cx, &subjects, "test", &records, &comparison, &device)?;
+        let read = |part: &str, records: &[&Record]| -> Result<Vec<Reading>, StageError> {
+            let how = (self.batch_tokens, &device);
+            let of = |subject| Reading::of(cx, subject, part, records, &comparison, how);
+            subjects.iter().map(of).collect()
+        };
+        let on_test = read("test", &records)?;
         let mut foreign = Foreign {
-            teacher: outside.remove(0),
+            teacher: on_test[0].outside.clone(),
             gold: foreign::outside(&gold, &comparison.types),
             unknown: foreign::outside(&gold, &known_types),
         };
         for (set, counts) in dropped {
             foreign.gold.entry(set).or_default().extend(counts);
         }
-        let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&tags[0], found)).collect();
+        let tags = |readings: &[Reading]| -> Vec<Tags> {
+            readings.iter().map(|reading| reading.tags.clone()).collect()
+        };
+        let pairs = reading::pairs(&on_test[0].tags, &on_test, &comparison);
         let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
         let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
         let last_at = names.iter().position(|name| name == FINAL.name()).unwrap_or(0);
         let mut differences = Differences::default();
-        differences.add("test", &records, false, &names, &tags, [&pairs[0], &pairs[last_at]]);
+        differences.add("test", &records, false, &names, &tags(&on_test), [&pairs[0], &pairs[last_at]]);
 
         let records: Vec<&Record> = gold.sets.iter().flat_map(|set| &set.records).collect();
-        let quality = if records.is_empty() {
-            None
-        } else {
-            let right: Vec<Vec<String>> = records.iter().map(|record| record.tags.clone()).collect();
-            let (tags, _) = self.tag(cx, &subjects, "gold", &records, &comparison, &device)?;
-            let pairs: Vec<Vec<Pair>> = tags.iter().map(|found| comparison.pairs(&right, found)).collect();
+        let right: Tags = records.iter().map(|record| record.tags.clone()).collect();
+        let on_gold = if records.is_empty() { None } else { Some(read("gold", &records)?) };
+        let quality = on_gold.as_ref().map(|readings| {
+            let pairs = reading::pairs(&right, readings, &comparison);
+            let tags = tags(readings);
             let mut from = 0;
             for set in &gold.sets {
                 let part = from..from + set.records.len();
@@ -298,9 +306,12 @@ impl Stage for Evaluate {
                 let pairs = [&pairs[0][part.clone()], &pairs[last_at][part.clone()]];
                 differences.add(&set.name, &records[part], true, &names, &tags, pairs);
             }
-            Some(cut.scores("quality", &records, &pairs, None))
-        };
-        let findings = Findings { names, sizes, timings, texts, fidelity, quality, bootstrap: cut.bootstrap };
+            cut.scores("quality", &records, &pairs, None)
+        });
+        let gold_read = on_gold.as_deref().map(|readings| (readings, &right));
+        let decodings = reading::decodings(&subjects, &on_test, gold_read, &comparison);
+        let findings =
+            Findings { names, sizes, timings, texts, fidelity, quality, decodings, bootstrap: cut.bootstrap };
         let evaluation = Evaluation {
             models: findings.models(cx),
             types: comparison.types,
@@ -368,9 +379,6 @@ fn sample(subjects: &[Subject], test: &[Record]) -> Result<Vec<Vec<Encoded>>, St
     subjects.iter().map(|subject| encode(&subject.model, texts())).collect()
 }
 
-/// BIO tags `[records][words]` of one model.
-type Tags = Vec<Vec<String>>;
-
 impl Evaluate {
     fn bootstrap(&self, seed: u64) -> Bootstrap {
         Bootstrap { samples: self.samples, confidence: self.confidence, seed }
@@ -403,32 +411,6 @@ impl Evaluate {
         };
         let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
         latency::measure(cx, clock, &plan, &models, texts, device)
-    }
-
-    /// Tags of each model, and what each found of types that became O.
-    fn tag(
-        &self,
-        cx: &Context<'_>,
-        subjects: &[Subject],
-        part: &str,
-        records: &[&Record],
-        comparison: &Comparison,
-        device: &BurnDevice,
-    ) -> Result<(Vec<Tags>, Vec<Counts>), StageError> {
-        let of = |subject: &Subject| {
-            cx.check_cancelled()?;
-            let labels = &subject.model.config.labels;
-            let step = format!("{} on {part}", subject.name);
-            let mut progress = cx.progress(step, records.len() as u64, "sentences");
-            let texts = records.iter().map(|record| (record.text.as_str(), record.words.as_slice()));
-            let encoded = encode(&subject.model, texts)?;
-            let outside = comparison.outside(labels);
-            let tagged =
-                tag(&subject.model, &encoded, self.batch_tokens, &outside, device, Some(&mut progress))?;
-            Ok((tagged.decoded.into_iter().map(|text| text.tags).collect(), tagged.made_outside))
-        };
-        let found = subjects.iter().map(of).collect::<Result<Vec<_>, StageError>>()?;
-        Ok(found.into_iter().unzip())
     }
 }
 

@@ -97,9 +97,10 @@ impl Stage for Finetune {
             transitions: &transitions,
         };
         let weights = |_| self.weights.clone();
-        let trained = Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights }
-            .run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
-        trained.save(cx, student, &STUDENT, &HISTORY)
+        let distillation =
+            Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights };
+        let trained = distillation.run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
+        distillation.save(cx, trained)
     }
 }
 

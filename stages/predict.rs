@@ -11,30 +11,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use hub::{Hub, Name};
 use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
 use encoder::{
-    backend::{device, precision, prepacked::WeightFormat},
-    decode::{Decoded, Entity},
-    infer::encode,
-    model::Model,
-    tagger::tag,
+    backend::device,
+    predictor::{Precision, Predictor},
 };
 use text::{
     corpus::{Options, Text, Unit, is_lines},
     folder,
-    words::words,
 };
 
 /// The subcommand.
 pub const PREDICT: Tool = Tool { name: "predict", command, run };
-
-/// Tokens that the model reads at once.
-const BATCH_TOKENS: usize = 2048;
 
 /// Find the entities of texts.
 ///
@@ -57,7 +49,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", requires = "input")]
     encoding: Option<String>,
     /// Compute the encoder's layers in f32, or faster and nearly as well in 8 bits (on the CPU) or bf16 (on a GPU)
-    #[arg(long, default_value = "f32")]
+    #[arg(long, value_name = "f32|bf16|int8", default_value = "f32")]
     precision: Precision,
     /// Write a table or JSON lines, whatever standard output is
     #[arg(long)]
@@ -66,41 +58,28 @@ struct Arguments {
     text: Vec<String>,
 }
 
-/// How the encoder's layers are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// As the model was trained.
-    F32,
-    /// Matrix products in 16 bits, on a GPU.
-    Bf16,
-    /// Linear layers on bytes; embeddings, norms, attention, classifier and CRF as before.
-    Int8,
-}
-
-impl Precision {
-    /// 8 bits are for the CPU, which they take where nobody names a device, and 16 are not.
-    fn device(self, asked: DeviceRequest) -> Result<DeviceRequest, Invalid> {
-        let named = match &asked {
-            DeviceRequest::Auto => None,
-            DeviceRequest::Exactly(devices) if devices.further.is_empty() => Some(devices.first),
-            DeviceRequest::Exactly(devices) => {
-                return Err(Invalid::new(format!("predict runs on one device, and not on {devices}"))
-                    .help(format!("--device {}; only a training in `run` takes several", devices.first)));
-            }
-        };
-        match (self, named) {
-            (Self::Bf16, Some(contract::Device::CPU)) => {
-                Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
-                    .help("--device cuda, or leave --precision out"))
-            }
-            (Self::F32 | Self::Bf16, _) => Ok(asked),
-            (Self::Int8, None | Some(contract::Device::CPU)) => {
-                Ok(DeviceRequest::Exactly(contract::Device::CPU.into()))
-            }
-            (Self::Int8, Some(device)) => {
-                Err(Invalid::new(format!("--precision int8 runs on the CPU, and not on {device}"))
-                    .help("--device cpu, or --precision f32"))
-            }
+/// 8 bits are for the CPU, which they take where nobody names a device, and 16 are not.
+fn device_for(precision: Precision, asked: DeviceRequest) -> Result<DeviceRequest, Invalid> {
+    let named = match &asked {
+        DeviceRequest::Auto => None,
+        DeviceRequest::Exactly(devices) if devices.further.is_empty() => Some(devices.first),
+        DeviceRequest::Exactly(devices) => {
+            return Err(Invalid::new(format!("predict runs on one device, and not on {devices}"))
+                .help(format!("--device {}; only a training in `run` takes several", devices.first)));
+        }
+    };
+    match (precision, named) {
+        (Precision::Bf16, Some(contract::Device::CPU)) => {
+            Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
+                .help("--device cuda, or leave --precision out"))
+        }
+        (Precision::F32 | Precision::Bf16, _) => Ok(asked),
+        (Precision::Int8, None | Some(contract::Device::CPU)) => {
+            Ok(DeviceRequest::Exactly(contract::Device::CPU.into()))
+        }
+        (Precision::Int8, Some(device)) => {
+            Err(Invalid::new(format!("--precision int8 runs on the CPU, and not on {device}"))
+                .help("--device cpu, or --precision f32"))
         }
     }
 }
@@ -122,17 +101,17 @@ fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
     let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
     let model = located(&arguments.model)?;
     check(&model)?;
-    let asked = arguments.precision.device(cx.device.clone())?;
+    let asked = device_for(arguments.precision, cx.device.clone())?;
     let mut source = source(&arguments)?;
     let (devices, note) = device::resolve(asked)?;
-    arguments.precision.device(DeviceRequest::Exactly(devices.clone()))?;
+    device_for(arguments.precision, DeviceRequest::Exactly(devices.clone()))?;
     if let Some(note) = note {
         tracing::info!("{note}");
     }
     let predictor = Predictor::open(&model, &device::burn(devices.first), arguments.precision)?;
     let format = arguments.format.unwrap_or(if cx.terminal { Format::Table } else { Format::Jsonl });
     let mut output = Output::new(BufWriter::new(io::stdout().lock()), format);
-    Ok(predictor.copy(&mut source, &mut output).or_else(Stop::outcome)?)
+    Ok(copy(&predictor, &mut source, &mut output).or_else(Stop::outcome)?)
 }
 
 /// Where a model lies: the folder that was named, or that of a repository of the hub, which is downloaded.
@@ -223,71 +202,16 @@ impl Stop {
     }
 }
 
-/// A model ready to read texts.
-struct Predictor {
-    model: Model,
-    device: Device,
-}
-
-/// An entity with its place in the text, in Unicode scalar values.
-#[derive(Clone, Debug, PartialEq)]
-struct Found {
-    kind: String,
-    start: usize,
-    end: usize,
-    score: f64,
-}
-
-impl Predictor {
-    fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, StageError> {
-        let mut model = Model::load(folder, device)?;
-        match precision {
-            Precision::F32 => model = model.prepack(WeightFormat::F32),
-            Precision::Bf16 => model = model.at(precision::Precision::Bf16),
-            Precision::Int8 => {
-                model = model.prepack(WeightFormat::Int8);
-                if model.network.layers.iter().any(|layer| layer.prepacked.is_none()) {
-                    let name = model.config.architecture.families()[0].model_type;
-                    return Err(StageError::new(format!("{name} is not computed in 8 bits"))
-                        .help("leave `--precision int8` out"));
-                }
-            }
+/// Reads, predicts and writes piece by piece: what was read is answered before more is awaited.
+fn copy(predictor: &Predictor, source: &mut Source, output: &mut Output<impl Write>) -> Result<(), Stop> {
+    loop {
+        let texts = source.next().map_err(Stop::Stage)?;
+        if texts.is_empty() {
+            return Ok(());
         }
-        Ok(Self { model, device: device.clone() })
-    }
-
-    /// Reads, predicts and writes piece by piece: what was read is answered before more is awaited.
-    fn copy(&self, source: &mut Source, output: &mut Output<impl Write>) -> Result<(), Stop> {
-        loop {
-            let texts = source.next().map_err(Stop::Stage)?;
-            if texts.is_empty() {
-                return Ok(());
-            }
-            for (text, entities) in texts.iter().zip(self.entities(&texts).map_err(Stop::Stage)?) {
-                output.text(text, &entities).map_err(Stop::Write)?;
-            }
-            output.flush().map_err(Stop::Write)?;
+        for (text, entities) in texts.iter().zip(predictor.entities(&texts).map_err(Stop::Stage)?) {
+            output.text(text, &entities).map_err(Stop::Write)?;
         }
-    }
-
-    /// Entities of each text, with types as the model has them.
-    fn entities(&self, texts: &[String]) -> Result<Vec<Vec<Found>>, StageError> {
-        let words: Vec<_> = texts.iter().map(|text| words(text)).collect();
-        let pairs = texts.iter().zip(&words).map(|(text, words)| (text.as_str(), words.as_slice()));
-        let encoded = encode(&self.model, pairs)?;
-        let tagged = tag(&self.model, &encoded, BATCH_TOKENS, &[], &self.device, None)?;
-        let found = |(decoded, words): (&Decoded, &Vec<_>)| {
-            decoded.entities().into_iter().map(|entity| place(entity, words)).collect()
-        };
-        Ok(tagged.decoded.iter().zip(&words).map(found).collect())
-    }
-}
-
-fn place(entity: Entity, words: &[[usize; 2]]) -> Found {
-    Found {
-        kind: entity.kind,
-        start: words[entity.start_word][0],
-        end: words[entity.end_word - 1][1],
-        score: entity.score,
+        output.flush().map_err(Stop::Write)?;
     }
 }

@@ -15,11 +15,12 @@ use encoder::{
     arch::{Architecture, roberta::Roberta},
     backend::device,
     batch::{Batch, Encoded},
-    config::{Config, LayerShape},
+    config::{Config, Decode, LayerShape},
     infer::encode,
     inputs::Inputs,
     model::{Model, ModelFolder},
     network::Network,
+    weights::Stored,
 };
 use text::{
     corpus::{Gold, Record, Text},
@@ -160,7 +161,7 @@ impl Stage for Teach {
             pruned: 0.0,
         };
         let trained = train(cx, &plan, lesson.model.network.clone(), &lesson.train.encoded, &lesson)?;
-        trained.save(cx, lesson.model, &MODEL, &HISTORY)
+        trained.save(cx, lesson.model, Stored::F32, &MODEL, &HISTORY)
     }
 }
 
@@ -201,6 +202,7 @@ impl Teach {
             settings: encoder::arch::Settings::default(),
             labels: self.labels(gold)?,
             crf: false,
+            decode: Decode::Types,
             stock: serde_json::Value::Null,
         })
     }
@@ -275,6 +277,26 @@ impl Lesson {
     }
 }
 
+impl Lesson {
+    /// The rows of a batch that count, and their columns: each word's first sub-word, and its others, so that whoever reads
+    /// every sub-word finds the same. What stands before a word is O, unless it stands between two words of one type.
+    fn taught(&self, batch: &Batch) -> (Vec<i64>, Vec<usize>) {
+        let tags: Vec<Option<usize>> =
+            batch.members.iter().flat_map(|&member| self.train.tags[member].iter().copied()).collect();
+        let outside = self.model.config.labels.outside();
+        let first = (0..batch.rows.len()).filter(|&word| batch.owned[word]);
+        let first = first.filter_map(|word| Some((i64::from(batch.rows[word]), tags[word]?)));
+        let others = batch.continuations.iter().filter_map(|piece| {
+            let tag = tags[piece.word]?;
+            let starts = batch.texts.iter().any(|&text| text as usize == piece.word);
+            let before = if starts { None } else { tags[piece.word - 1] };
+            let tag = if piece.leads && before != Some(tag) { outside } else { tag };
+            Some((i64::try_from(piece.row).ok()?, tag))
+        });
+        first.chain(others).unzip()
+    }
+}
+
 impl Objective for Lesson {
     fn terms(
         &self,
@@ -287,20 +309,14 @@ impl Objective for Lesson {
         self.disturb(&mut batch, at.epoch);
         let autodiff = network.device();
         let output = network.forward(&Inputs::new(&batch, &self.model.config, &autodiff), &[]);
-        let tags: Vec<Option<usize>> =
-            members.iter().flat_map(|&member| self.train.tags[member].iter().copied()).collect();
-        let counted = (0..batch.rows.len()).filter(|&word| batch.owned[word]);
-        let (rows, tags): (Vec<i64>, Vec<usize>) =
-            counted.filter_map(|word| tags[word].map(|tag| (i64::from(batch.rows[word]), tag))).unzip();
+        let (rows, tags) = self.taught(&batch);
         let logits = output.logits.select(0, Tensor::from_data(TensorData::from(rows.as_slice()), &autodiff));
         let loss = cross_entropy(logits, &tags, &vec![1.0; tags.len()]);
         Ok(vec![Term { name: "ce", weight: 1.0, loss }])
     }
 
     fn words(&self, members: &[usize]) -> usize {
-        let batch = Batch::pack(&self.train.encoded, members);
-        let tags = members.iter().flat_map(|&member| &self.train.tags[member]);
-        batch.owned.iter().zip(tags).filter(|(owned, tag)| **owned && tag.is_some()).count()
+        self.taught(&Batch::pack(&self.train.encoded, members)).1.len()
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {

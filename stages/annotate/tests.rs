@@ -10,7 +10,7 @@ use encoder::{
         post_norm::{ATTENTION_OUTPUT, DOWN},
         roberta::Roberta,
     },
-    config::{Config, LayerShape},
+    config::{Config, Decode, LayerShape},
     network::Network,
     testing::tokenizer,
 };
@@ -43,6 +43,7 @@ fn teacher(names: &[&str]) -> Model {
         settings: encoder::arch::Settings::default(),
         labels: Labels::parse(&names).expect("labels"),
         crf: false,
+        decode: Decode::Types,
         stock: Value::Null,
     };
     let device = ::burn::tensor::Device::flex();

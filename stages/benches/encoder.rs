@@ -16,7 +16,7 @@ use burn::{
 use encoder::{
     arch::roberta::Roberta,
     batch::Batch,
-    config::{Config, LayerShape},
+    config::{Config, Decode, LayerShape},
     inputs::Inputs,
     network::Network,
 };
@@ -44,6 +44,7 @@ fn main() {
         settings: encoder::arch::Settings::default(),
         labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf: false,
+        decode: Decode::Types,
         stock: serde_json::Value::Null,
     };
     let device = Device::flex();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::{Artifact, Kind, StageError};
 
+use encoder::config::Decode;
 use measure::{
     bootstrap::{Bootstrap, Estimate, Interval},
     scores::Score,
@@ -99,6 +100,8 @@ pub struct ModelReport {
     pub memory: Memory,
     /// What is left of each layer.
     pub shape: Shape,
+    /// How words get their tags, and what each way gives.
+    pub decoding: Decodings,
     /// One sentence of 32 tokens, and every other cell of the matrix.
     pub latency: Latency,
     /// On the test part's own mix of lengths.
@@ -107,6 +110,20 @@ pub struct ModelReport {
     pub fidelity: Fidelity,
     /// Against gold; null: no gold is wired.
     pub quality: Option<Quality>,
+}
+
+/// Ways to get words' tags from a model's labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decodings {
+    /// Its own, which all other numbers are of: `types` (teachers), `argmax` or `crf`.
+    pub by: Decode,
+    /// F1 of agreement with the teacher by each way that it has; null: there is no entity.
+    pub fidelity: BTreeMap<Decode, Option<f64>>,
+    /// F1 against gold by each; null: no gold is wired.
+    pub quality: Option<BTreeMap<Decode, Option<f64>>>,
+    /// Share of the test part's texts in which the labels of all sub-words, one after another, make the same entities: what
+    /// transformers' pipeline finds there.
+    pub subwords: f64,
 }
 
 /// Memory while tagging, computed and not measured: what an allocator, a tokenizer and the other models of this process

@@ -11,8 +11,8 @@ use super::{
     slices::{Board, Slice},
 };
 use crate::evaluate::evaluation::{
-    Cell, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport, Quality,
-    Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
+    Cell, Decodings, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport,
+    Quality, Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
 };
 use encoder::{batch::Encoded, flops};
 use measure::{
@@ -35,6 +35,8 @@ pub(super) struct Findings {
     pub fidelity: Board,
     /// `None`: no gold is wired.
     pub quality: Option<Board>,
+    /// By model.
+    pub decodings: Vec<Decodings>,
     pub bootstrap: Bootstrap,
 }
 
@@ -111,6 +113,7 @@ impl Findings {
                 flops: size.flops,
                 memory: size.memory.clone(),
                 shape: size.shape.clone(),
+                decoding: self.decodings[model].clone(),
                 latency: Latency {
                     main: self.cell(&self.timings.main, model),
                     precision: "f32".to_owned(),

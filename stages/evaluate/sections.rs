@@ -9,7 +9,7 @@ use stage_contract::report::{Block, Bound, Gate, Section, Topic};
 
 pub(crate) use self::differences::differences;
 use self::{
-    models::{latency, scatters, side_by_side},
+    models::{decodings, latency, scatters, side_by_side},
     scores::{Table, of},
 };
 use super::evaluation::{Direction, Evaluation, Foreign, Verdict};
@@ -21,6 +21,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> Vec<Section> {
     let gates: Vec<Gate> = evaluation.gates.iter().map(|(name, verdict)| gate(name, verdict)).collect();
     let mut blocks = vec![Block::heading("Models side by side")];
     blocks.extend(side_by_side(evaluation));
+    blocks.push(decodings(evaluation));
     blocks.extend(scatters(evaluation));
     blocks.push(Block::heading("Fidelity: agreement with the teacher"));
     blocks.extend(of(evaluation, Table::Fidelity));

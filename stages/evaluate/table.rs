@@ -6,6 +6,7 @@ use super::foreign::told;
 use crate::evaluate::evaluation::{
     Direction, Evaluation, Fidelity, Foreign, ModelReport, Quality, Scored, Verdict,
 };
+use encoder::config::Decode;
 use measure::{
     bootstrap::{Estimate, Interval},
     scores::Score,
@@ -17,6 +18,7 @@ const WIDTH: usize = 80;
 /// Widths of the numbers' columns, a space before each included. Room for 110,036,743 parameters.
 const SIZES: [usize; 7] = [12, 9, 10, 8, 9, 9, 8];
 const SCORES: [usize; 6] = [10, 8, 8, 10, 9, 16];
+const DECODINGS: [usize; 4] = [9, 10, 10, 11];
 const GATES: [usize; 4] = [12, 12, 20, 14];
 /// Of the names in a table of slices; models stand side by side in the rest.
 const SLICE: usize = 25;
@@ -40,6 +42,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
     let mut tables = vec![
         size(evaluation, &models),
         fidelity(evaluation, &models),
+        decodings(&models),
         slices("fidelity, F1 by source", &of_fidelity(|f| named(&f.by_source))),
         slices("fidelity, F1 by length and by mention", &of_fidelity(|f| parts(&f.by_length, &f.by_mention))),
         outside(&evaluation.foreign),
@@ -103,6 +106,24 @@ fn fidelity(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
     let rows = models.iter().map(|&(name, model)| (name, &model.fidelity.all));
     lines.extend(scores(&rows.collect::<Vec<_>>()));
     lines
+}
+
+/// What each way to read labels gives, where a model has more than one.
+fn decodings(models: &[Model<'_>]) -> Vec<String> {
+    let header = ["by", "argmax", "CRF", "sub-words"].map(str::to_owned);
+    let mut lines = vec![
+        "decoding: fidelity F1 by argmax and by CRF; texts with the same entities sub-word by sub-word"
+            .to_owned(),
+        row("", &header, &DECODINGS),
+    ];
+    for (name, model) in models.iter().filter(|(_, model)| model.decoding.fidelity.len() > 1) {
+        let decoding = &model.decoding;
+        let f1 = |way: Decode| decoding.fidelity.get(&way).copied().flatten().map_or("-".to_owned(), points);
+        let by = if decoding.by == Decode::Crf { "CRF" } else { "argmax" };
+        let cells = [by.to_owned(), f1(Decode::Argmax), f1(Decode::Crf), points(decoding.subwords)];
+        lines.push(row(name, &cells, &DECODINGS));
+    }
+    if lines.len() > 2 { lines } else { Vec::new() }
 }
 
 /// Types that the final model lacks, and why gates on gold may be inconclusive.

@@ -13,9 +13,12 @@ use stage_contract::{Event, Sink};
 
 use stage_contract::testing::context;
 
-use super::{slices::Slice, *};
+use super::{compare::Pair, slices::Slice, *};
 use crate::evaluate::evaluation::{Length, Mention, Outcome as Word};
-use encoder::testing::fixture::{model, teacher_labels};
+use encoder::{
+    tagger::tag,
+    testing::fixture::{model, teacher_labels},
+};
 use text::corpus::{GoldSet, Provenance, Report};
 
 #[derive(Default)]

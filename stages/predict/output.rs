@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Format, Found};
+use super::Format;
+use encoder::predictor;
 
 /// Where entities are written.
 pub(super) struct Output<W> {
@@ -36,7 +37,7 @@ impl<W: Write> Output<W> {
     }
 
     /// Writes one text with its entities.
-    pub fn text(&mut self, text: &str, found: &[Found]) -> io::Result<()> {
+    pub fn text(&mut self, text: &str, found: &[predictor::Entity]) -> io::Result<()> {
         self.number += 1;
         let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
         let entities = found

@@ -5,11 +5,15 @@ use std::{
 };
 
 use super::{lines::MOST, *};
-use encoder::testing::fixture::{model, teacher_labels};
+use burn::tensor::Device;
+use encoder::{
+    model::Model,
+    testing::fixture::{model, teacher_labels},
+};
 use text::labels::Labels;
 
 fn predictor(model: Model) -> Predictor {
-    Predictor { model, device: Device::flex() }
+    Predictor::of(model, Device::flex())
 }
 
 fn student() -> Predictor {
@@ -33,7 +37,7 @@ fn read(bytes: &'static [u8]) -> Source {
 
 fn written(predictor: &Predictor, source: &mut Source, format: Format) -> (String, Result<(), StageError>) {
     let mut bytes = Vec::new();
-    let result = predictor.copy(source, &mut Output::new(&mut bytes, format)).or_else(Stop::outcome);
+    let result = copy(predictor, source, &mut Output::new(&mut bytes, format)).or_else(Stop::outcome);
     (String::from_utf8(bytes).expect("UTF-8"), result)
 }
 
@@ -141,7 +145,7 @@ impl Write for Gone {
 fn a_reader_that_has_enough_ends_the_work_quietly() {
     let writes = Arc::new(Mutex::new(0));
     let mut output = Output::new(Gone(Arc::clone(&writes)), Format::Jsonl);
-    let stopped = student().copy(&mut read(b"Anna\nAnna\n"), &mut output);
+    let stopped = copy(&student(), &mut read(b"Anna\nAnna\n"), &mut output);
     assert!(matches!(&stopped, Err(Stop::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe));
     stopped.or_else(Stop::outcome).expect("no error");
     assert_eq!(*writes.lock().expect("alone"), 2);
@@ -179,27 +183,27 @@ fn eight_bits_are_for_the_cpu_and_sixteen_for_a_gpu() {
     let [cpu, cuda, several] =
         ["cpu", "cuda:1", "cuda:1,0"].map(|name| name.parse::<DeviceRequest>().expect("a request"));
     for asked in [DeviceRequest::Auto, cpu.clone()] {
-        assert_eq!(Precision::Int8.device(asked).expect("a device"), cpu);
+        assert_eq!(device_for(Precision::Int8, asked).expect("a device"), cpu);
     }
-    assert_eq!(Precision::F32.device(cuda.clone()).expect("as asked"), cuda);
-    let error = Precision::F32.device(several).expect_err("one at a time");
+    assert_eq!(device_for(Precision::F32, cuda.clone()).expect("as asked"), cuda);
+    let error = device_for(Precision::F32, several).expect_err("one at a time");
     assert_eq!(error.message, "predict runs on one device, and not on cuda:1,0");
     assert!(error.help.expect("help").starts_with("--device cuda:1;"));
-    let error = Precision::Int8.device(cuda.clone()).expect_err("no bytes there");
+    let error = device_for(Precision::Int8, cuda.clone()).expect_err("no bytes there");
     assert_eq!(error.message, "--precision int8 runs on the CPU, and not on cuda:1");
-    assert_eq!(Precision::Bf16.device(cuda.clone()).expect("as asked"), cuda);
-    let error = Precision::Bf16.device(cpu).expect_err("slower than f32 there");
+    assert_eq!(device_for(Precision::Bf16, cuda.clone()).expect("as asked"), cuda);
+    let error = device_for(Precision::Bf16, cpu).expect_err("slower than f32 there");
     assert_eq!(error.message, "--precision bf16 runs on a GPU, and not on cpu");
 }
 
 #[test]
 fn a_model_opened_in_eight_or_sixteen_bits_finds_the_same_entities() {
     let folder = tempfile::tempdir().expect("a folder");
-    student().model.save(folder.path()).expect("saved");
+    student().model().save(folder.path()).expect("saved");
     let text = ["Anna Anna vit à Paris. CAF de Paris, Anna".to_owned()];
     let found = [Precision::F32, Precision::Int8, Precision::Bf16].map(|precision| {
         let predictor = Predictor::open(folder.path(), &Device::flex(), precision).expect("a model");
-        let packed = predictor.model.network.layers.iter().all(|layer| layer.prepacked.is_some());
+        let packed = predictor.model().network.layers.iter().all(|layer| layer.prepacked.is_some());
         assert_eq!(packed, precision != Precision::Bf16);
         let found = predictor.entities(&text).expect("entities").remove(0);
         found.into_iter().map(|e| (e.kind, e.start, e.end)).collect::<Vec<_>>()

@@ -255,7 +255,7 @@ mod tests {
     fn texts(lengths: &[usize]) -> Vec<Encoded> {
         let text = |length: &usize| {
             let ids = (0..*length).map(|i| u32::try_from(4 + i * 7 % 40).expect("small")).collect();
-            Encoded { windows: vec![Window { ids, anchors: vec![] }], words: 0 }
+            Encoded { windows: vec![Window { ids, ..Window::default() }], words: 0 }
         };
         lengths.iter().map(text).collect()
     }

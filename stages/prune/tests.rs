@@ -7,7 +7,7 @@ use stage_contract::testing::context;
 use super::*;
 use encoder::{
     arch::{post_norm::UP, roberta::Roberta},
-    config::LayerShape,
+    config::{Decode, LayerShape},
     testing::tokenizer,
 };
 use text::{
@@ -30,6 +30,7 @@ fn model(crf: bool) -> Model {
         settings: encoder::arch::Settings::default(),
         labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf,
+        decode: if crf { Decode::Crf } else { Decode::Types },
         stock: Value::Null,
     };
     let network = Network::init(&config, 11, &::burn::tensor::Device::flex());
@@ -148,8 +149,12 @@ fn project(root: &Path) -> BTreeMap<String, std::path::PathBuf> {
     let path = |name: &str| root.join(name);
     let student = model(true);
     student.save(&path("model")).expect("saved");
-    let config =
-        Config { labels: encoder::testing::fixture::teacher_labels(), crf: false, ..student.config.clone() };
+    let config = Config {
+        labels: encoder::testing::fixture::teacher_labels(),
+        crf: false,
+        decode: Decode::Types,
+        ..student.config.clone()
+    };
     let config = Config {
         layers: (0..3)
             .map(|i| LayerShape { heads: 4, ffn: 32, from_teacher_layer: i, ..LayerShape::default() })

@@ -1,13 +1,14 @@
 //! All models of one evaluation side by side: a table, size against scores against speed, and latency by length.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stage_contract::report::{
     Axis, Block, Cell, Column, Fold, Line, LineChart, Measure, Point, Scatter, Table,
 };
 
 use super::numbers::float;
-use crate::evaluate::evaluation::{self, Evaluation, ModelReport};
+use crate::evaluate::evaluation::{self, Decodings, Evaluation, ModelReport};
+use encoder::config::Decode;
 
 /// The numbers that stand for a model.
 pub(super) fn side_by_side(evaluation: &Evaluation) -> Vec<Block> {
@@ -53,6 +54,40 @@ pub(super) fn side_by_side(evaluation: &Evaluation) -> Vec<Block> {
             rows: evaluation.models.iter().map(row).collect(),
         }),
     ]
+}
+
+/// What each way to read a model's labels gives.
+pub(super) fn decodings(evaluation: &Evaluation) -> Block {
+    let columns = [
+        Measure::percent("Fidelity F1, argmax").higher_is_better(),
+        Measure::percent("Fidelity F1, CRF").higher_is_better(),
+        Measure::percent("Quality F1, argmax").higher_is_better(),
+        Measure::percent("Quality F1, CRF").higher_is_better(),
+        Measure::percent("Same by sub-words").unit("%").higher_is_better(),
+    ];
+    let row = |(name, model): &(String, ModelReport)| {
+        let Decodings { by, fidelity, quality, subwords } = &model.decoding;
+        let f1 = |scores: Option<&BTreeMap<Decode, Option<f64>>>, crf: bool| {
+            let own = if *by == Decode::Types { Decode::Types } else { Decode::Argmax };
+            Cell::from(scores.and_then(|all| *all.get(if crf { &Decode::Crf } else { &own })?))
+        };
+        vec![
+            Cell::from(name.as_str()),
+            Cell::from(if *by == Decode::Crf { "CRF" } else { "argmax" }),
+            f1(Some(fidelity), false),
+            f1(Some(fidelity), true),
+            f1(quality.as_ref(), false),
+            f1(quality.as_ref(), true),
+            (*subwords).into(),
+        ]
+    };
+    let text = ["Model", "Decoded by"].map(Column::text);
+    Block::Table(Table {
+        title: "By argmax and by CRF; same by sub-words: texts in which the labels of all sub-words make the same entities, as transformers' pipeline finds them".to_owned(),
+        fold: Fold::Never,
+        columns: text.into_iter().chain(columns.map(Column::from)).collect(),
+        rows: evaluation.models.iter().map(row).collect(),
+    })
 }
 
 /// One picture for fidelity and one for quality: they are never mixed.

@@ -35,8 +35,16 @@ pub struct Examples {
     /// Whether a model tagged it.
     silver: Vec<bool>,
     ids: Vec<String>,
-    /// `[words, teacher labels]` of each text, where the teacher need not be asked.
-    logits: Option<Vec<Vec<f32>>>,
+    recalled: Option<Recalled>,
+}
+
+/// What the teacher said of each text before.
+#[derive(Clone, Debug, Default)]
+struct Recalled {
+    /// `[words, teacher labels]`
+    words: Vec<Vec<f32>>,
+    /// `[pieces, teacher labels]` of those that no word is read off.
+    continuations: Vec<Vec<f32>>,
 }
 
 impl Examples {
@@ -111,40 +119,45 @@ impl Examples {
         let unread: Vec<Encoded> = gold.iter().map(|&text| self.as_teacher()[text].clone()).collect();
         let read = word_logits(teacher, &unread, READ, device, None)?;
         let mut read = gold.into_iter().zip(read).collect::<BTreeMap<_, _>>();
-        let mut all = Vec::with_capacity(self.len());
+        let mut all = Recalled::default();
         for (text, id) in self.ids.iter().enumerate() {
             if let Some(read) = read.remove(&text) {
-                all.push(read.values);
+                all.words.push(read.values);
+                all.continuations.push(read.continuations);
                 continue;
             }
             let said = texts
                 .remove(id)
                 .ok_or_else(|| StageError::new(format!("the logits have no record {id}")).help(help))?;
-            let words = self.encoded[text].words;
-            if said.shape != [words, columns.len()] {
+            let as_teacher = &self.as_teacher()[text];
+            let (words, more) = (as_teacher.words, as_teacher.continuations());
+            if said.shape != [words + more, columns.len()] {
                 let found = said.shape.first().copied().unwrap_or_default();
                 return Err(StageError::new(format!(
-                    "record {id} has {words} words, but {found} in the logits"
+                    "record {id} has {words} words and {more} further sub-words, but the logits have {found} rows of it"
                 ))
                 .help(help));
             }
-            all.push(said.values);
+            let mut values = said.values;
+            all.continuations.push(values.split_off(words * columns.len()));
+            all.words.push(values);
         }
-        self.logits = Some(all);
+        self.recalled = Some(all);
         Ok(())
     }
 
     /// `[words, teacher labels]` of each text, where the teacher need not be asked.
     #[must_use]
     pub fn logits(&self) -> Option<&[Vec<f32>]> {
-        self.logits.as_deref()
+        self.recalled.as_ref().map(|recalled| recalled.words.as_slice())
     }
 
-    /// `[words, teacher labels]` of a batch, where the teacher need not be asked.
+    /// `[words + continuations, teacher labels]` of a batch, where the teacher need not be asked: words first.
     #[must_use]
     pub fn recalled(&self, members: &[usize]) -> Option<Vec<f32>> {
-        let logits = self.logits.as_ref()?;
-        Some(members.iter().flat_map(|&member| &logits[member]).copied().collect())
+        let Recalled { words, continuations } = self.recalled.as_ref()?;
+        let both = [words, continuations].into_iter();
+        Some(both.flat_map(|all| members.iter().flat_map(|&member| &all[member])).copied().collect())
     }
 
     /// Some of the texts.
@@ -161,7 +174,10 @@ impl Examples {
             gold: pick(&self.gold, members),
             silver: pick(&self.silver, members),
             ids: pick(&self.ids, members),
-            logits: self.logits.as_ref().map(|logits| pick(logits, members)),
+            recalled: self.recalled.as_ref().map(|recalled| Recalled {
+                words: pick(&recalled.words, members),
+                continuations: pick(&recalled.continuations, members),
+            }),
         }
     }
 
@@ -197,7 +213,7 @@ impl Examples {
             gold: Vec::with_capacity(records.len()),
             silver: records.iter().map(|record| record.provenance != Provenance::Gold).collect(),
             ids: records.iter().map(|record| record.id.clone()).collect(),
-            logits: None,
+            recalled: None,
         };
         for record in records {
             let columns = columns(record, labels, teacher)?;

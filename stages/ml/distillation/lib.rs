@@ -20,5 +20,5 @@ pub use self::{
     fit::{check_gold, check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
     losses::{Weights, loss::Lesson},
     objective::{Distillation, dev},
-    params::{CrfTeacher, Training},
+    params::{CrfTeacher, DecodeBy, Subwords, Training},
 };

@@ -16,6 +16,11 @@ pub fn count(number: usize) -> f64 {
     number as f64
 }
 
+/// Turns a mean over rows into one by word: a word counts as it does alone, and its further sub-words besides.
+pub fn by_word(rows: usize, words: usize) -> f64 {
+    count(rows) / count(words.max(1))
+}
+
 /// f64 of the host as f32 of a tensor.
 #[expect(clippy::cast_possible_truncation, reason = "host arithmetic is f64, tensors are f32")]
 pub fn narrow(value: f64) -> f32 {

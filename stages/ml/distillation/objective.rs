@@ -9,11 +9,14 @@ use crate::{
         Weights,
         loss::{Lesson, Loss, Pass, Said, Wants},
     },
+    params::DecodeBy,
+    setup::{HISTORY, STUDENT},
     targets::Targets,
 };
 use encoder::{
     backend::{fused, grid::indices, precision::Precision, readback::host},
     batch::{Batch, Encoded},
+    config::{Config, Decode},
     infer::{WordLogits, absent},
     inputs::Inputs,
     model::Model,
@@ -27,6 +30,9 @@ use train::{
     objective::{At, Objective, Term},
     trainer::{Trained, train},
 };
+
+/// So much better, in F1, a CRF must be on dev to be used: without it every program can read the student.
+const WORTH_A_CRF: f64 = 0.002;
 
 /// A student on its way, its teacher, and what it learns from.
 pub struct Distillation<'a> {
@@ -59,6 +65,43 @@ impl Distillation<'_> {
         Ok(Trained { network: trained.network.at(Precision::F32), ..trained })
     }
 
+    /// Says how the student is to be decoded, and writes it and the curves of its training.
+    ///
+    /// # Errors
+    /// A logit is not finite, or the disk refuses.
+    pub fn save(&self, cx: &Context<'_>, mut trained: Trained) -> Result<(), StageError> {
+        let student = self.lesson.student;
+        let mut config = student.config.clone();
+        if config.crf {
+            let by = [Decode::Argmax, Decode::Crf].map(|decode| self.scores(&trained.network, decode));
+            let [argmax, crf] = by;
+            let (argmax, crf) = (argmax?, crf?);
+            cx.metric("dev.f1_argmax", argmax.score.f1);
+            cx.metric("dev.f1_crf", crf.score.f1);
+            let better = crf.score.f1 - argmax.score.f1 > WORTH_A_CRF;
+            (config.decode, trained.dev) = match self.lesson.training.decode {
+                DecodeBy::Crf => (Decode::Crf, crf),
+                DecodeBy::Auto if better => (Decode::Crf, crf),
+                DecodeBy::Auto | DecodeBy::Argmax => (Decode::Argmax, argmax),
+            };
+        }
+        let stored = self.lesson.training.dtype;
+        trained.save(cx, Model { config, ..student.clone() }, stored, &STUDENT, &HISTORY)
+    }
+
+    fn targets(&self, batch: &Batch, taught: Option<&Batch>) -> Targets {
+        Targets::new(batch, taught, self.train, self.lesson.labels(), self.lesson.training.subwords)
+    }
+
+    /// On dev, in f32, as whoever reads the student's file will run it.
+    fn scores(&self, network: &Network, decode: Decode) -> Result<Dev, StageError> {
+        let network = network.clone().at(Precision::F32);
+        let student = self.lesson.student.clone();
+        let model = Model { network, config: Config { decode, ..student.config }, ..student };
+        let budget = 2 * self.lesson.training.batch_tokens;
+        dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget)
+    }
+
     /// What the teacher's `network` says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch
     /// only where nothing is known of it or states are wanted.
     fn teach(
@@ -81,16 +124,21 @@ impl Distillation<'_> {
                 Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), &device)))
             }
             (None, Some(output)) => {
-                let logits = output.logits.clone().select(0, packed.rows.clone());
+                let more: Vec<u32> =
+                    batch.continuations.iter().filter_map(|piece| piece.row.try_into().ok()).collect();
+                let rows = [&batch.rows[..], &more].concat();
+                let logits = output.logits.clone().select(0, indices(&rows, &device));
                 // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
                 let absent = absent(from);
+                let mut covered = batch.covered.clone();
+                covered.resize(rows.len(), true);
                 if here {
                     let mut logits = host(logits);
-                    let rows = logits.chunks_exact_mut(from.len()).zip(&batch.covered);
+                    let rows = logits.chunks_exact_mut(from.len()).zip(&covered);
                     rows.filter(|(_, covered)| !**covered).for_each(|(row, _)| row.copy_from_slice(&absent));
                     Said::Host(logits)
                 } else {
-                    Said::Device(Box::new(replaced(logits, &batch.covered, absent)))
+                    Said::Device(Box::new(replaced(logits, &covered, absent)))
                 }
             }
             (None, None) => Said::Host(Vec::new()),
@@ -99,7 +147,7 @@ impl Distillation<'_> {
     }
 }
 
-/// `[words, columns]` with the same row for each word that is not `covered`.
+/// `[rows, columns]` with the same row for each that is not `covered`.
 fn replaced(rows: Tensor<2>, covered: &[bool], row: Vec<f32>) -> Tensor<2> {
     let (shape, device) = (rows.dims(), rows.device());
     let bare = covered.iter().map(|covered| !covered).collect::<Vec<_>>();
@@ -123,7 +171,7 @@ impl Objective for Distillation<'_> {
         let batch = Batch::pack(&self.train.encoded, members);
         let theirs = self.train.as_taught(members);
         let taught = theirs.as_ref().unwrap_or(&batch);
-        let targets = Targets::new(&batch, taught, self.train);
+        let targets = self.targets(&batch, theirs.as_ref());
 
         let losses = self.losses.iter().copied().filter(|loss| weights.get(loss.name()) > 0.0);
         let losses: Vec<(&dyn Loss, Wants)> = losses.map(|loss| (loss, loss.wants(&lesson))).collect();
@@ -142,6 +190,9 @@ impl Objective for Distillation<'_> {
         let mut states = output.hidden.into_iter().zip(their_states).map(|(student, teacher)| {
             (student.select(0, rows.clone()), teacher.select(0, their_rows.clone()))
         });
+        let pieces = &targets.pieces.rows;
+        let pieces =
+            (!pieces.is_empty()).then(|| output.logits.clone().select(0, indices(pieces, &network.device())));
         let mut pass = Pass {
             lesson,
             network,
@@ -150,6 +201,7 @@ impl Objective for Distillation<'_> {
             packed: [&packed, &their_packed],
             targets: &targets,
             logits: output.logits.select(0, rows.clone()),
+            pieces,
             said: &said,
             states: Vec::new(),
         };
@@ -164,8 +216,7 @@ impl Objective for Distillation<'_> {
 
     fn words(&self, members: &[usize]) -> usize {
         let batch = Batch::pack(&self.train.encoded, members);
-        let taught = self.train.as_taught(members);
-        Targets::new(&batch, taught.as_ref().unwrap_or(&batch), self.train).words.len()
+        self.targets(&batch, self.train.as_taught(members).as_ref()).words.len()
     }
 
     fn reads(&self) -> Option<&Network> {
@@ -173,11 +224,11 @@ impl Objective for Distillation<'_> {
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
-        // In f32, as whoever reads the student's file will run it.
-        let network = network.clone().at(Precision::F32);
-        let model = Model { network, ..self.lesson.student.clone() };
-        let budget = 2 * self.lesson.training.batch_tokens;
-        dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget)
+        let decode = match self.lesson.training.decode {
+            DecodeBy::Argmax => Decode::Argmax,
+            DecodeBy::Auto | DecodeBy::Crf => self.lesson.student.config.decode,
+        };
+        self.scores(network, decode)
     }
 }
 

@@ -78,6 +78,44 @@ pub fn project(
     projection
 }
 
+/// What becomes of a teacher's B- where words are read alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// It stays B-.
+    Kept,
+    /// It is I- too: nothing begins at a word's further sub-words.
+    Never,
+}
+
+/// `[rows, student labels]` the teacher's rows at `temperature`, each alone. I-X means here: of type X, and beginning an entity
+/// unless the row before is of type X too. All that an IO teacher says of a type is that; one with B- labels also says B-X,
+/// which begins in any case.
+///
+/// Types that the student lacks are O, or those to ignore left out and the rest rescaled, as in [`project`].
+#[must_use]
+pub fn alone(teacher: &Labels, student: &Labels, logits: &[f32], temperature: f64, begin: Begin) -> Vec<f64> {
+    let targets = Columns::new(teacher, student);
+    let mut rows = Vec::with_capacity(logits.len() / teacher.len() * student.len());
+    for row in logits.chunks_exact(teacher.len()) {
+        let mut own = vec![0.0; student.len()];
+        for (p, tag) in softmax(row, temperature).into_iter().zip(teacher.tags()) {
+            if let Some(column) = targets.alone(*tag, begin) {
+                own[column] += p;
+            }
+        }
+        let kept: f64 = own.iter().sum();
+        if kept > 0.0 {
+            for p in &mut own {
+                *p /= kept;
+            }
+        } else {
+            own[targets.outside] = 1.0;
+        }
+        rows.extend(own);
+    }
+    rows
+}
+
 /// Where the teacher's types go in the student.
 pub struct Columns<'a> {
     teacher: &'a Labels,
@@ -104,6 +142,16 @@ impl<'a> Columns<'a> {
         match tag {
             Tag::Outside => None,
             Tag::Begin(kind) | Tag::Inside(kind) => self.begin_inside[kind],
+        }
+    }
+
+    /// The student's column for a teacher's tag of a row that is read alone; none = to ignore.
+    #[must_use]
+    pub fn alone(&self, tag: Tag, begin: Begin) -> Option<usize> {
+        match (self.of_tag(tag), tag) {
+            (Some((column, _)), Tag::Begin(_)) if begin == Begin::Kept => Some(column),
+            (Some((_, inside)), _) => Some(inside),
+            (None, tag) => (!self.ignored(tag)).then_some(self.outside),
         }
     }
 

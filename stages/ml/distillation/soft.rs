@@ -1,5 +1,5 @@
 //! What the teacher says, in tensors alone: the device's form of [`crate::projection::project`],
-//! [`crate::losses::kd::distillation`], [`crate::crf::structural::alone`] and [`crate::crf::structural::chain`], whose
+//! [`crate::losses::kd::distillation`], [`crate::projection::alone`] and [`crate::crf::structural::chain`], whose
 //! documentation holds for both.
 
 use burn::tensor::{Device, Tensor, activation};
@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation};
 use crate::{
     crf::lattice::{self, Counts},
     numbers::{count, matrix},
-    projection::{Columns, partners},
+    projection::{Begin, Columns, partners},
 };
 use encoder::{backend::grid::indices, network::CrfWeights};
 use text::labels::{Labels, Tag};
@@ -124,27 +124,29 @@ pub fn crf_structural(
     if words == 0 {
         return Tensor::zeros([1], &emissions.device());
     }
-    let counts = chain(labels, alone(teacher, labels, logits), texts);
+    let counts = chain(labels, alone(teacher, labels, logits, 1.0, Begin::Kept), texts);
     lattice::excess(emissions, weights, counts, texts, labels) / count(words)
 }
 
-/// `[N, student labels]` the teacher's words at T = 1, each alone.
-fn alone(teacher: &Labels, student: &Labels, logits: Tensor<2>) -> Tensor<2> {
+/// `[N, student labels]` the teacher's rows `[N, teacher labels]` at `temperature`, each alone.
+#[must_use]
+pub fn alone(
+    teacher: &Labels,
+    student: &Labels,
+    logits: Tensor<2>,
+    temperature: f64,
+    begin: Begin,
+) -> Tensor<2> {
     let (columns, width) = (teacher.len(), student.len());
     let targets = Columns::new(teacher, student);
     let mut to = vec![0.0; columns * width];
     for (column, tag) in teacher.tags().iter().enumerate() {
-        let place = match (targets.of_tag(*tag), *tag) {
-            (Some((begin, _)), Tag::Begin(_)) => Some(begin),
-            (Some((_, inside)), _) => Some(inside),
-            (None, tag) => (!targets.ignored(tag)).then_some(targets.outside),
-        };
-        if let Some(place) = place {
+        if let Some(place) = targets.alone(*tag, begin) {
             to[column * width + place] = 1.0;
         }
     }
     let to = matrix(to, [columns, width], &logits.device());
-    rescaled(activation::softmax(logits, 1).matmul(to), targets.outside)
+    rescaled(activation::softmax(logits / temperature, 1).matmul(to), targets.outside)
 }
 
 /// The marginals of words, summed over texts, and of their neighbours. No recursion: what a word's type was says all of the

@@ -9,7 +9,7 @@ use stage_contract::StageError;
 
 use crate::crf::transitions::Transitions;
 use encoder::{
-    config::{Config, LayerShape},
+    config::{Config, Decode, LayerShape},
     model::Model,
     network::{CrfParameters, Network},
 };
@@ -48,7 +48,7 @@ pub fn shape(teacher: &Config, layers: &[usize], labels: Labels) -> Config {
         .iter()
         .map(|&layer| LayerShape { from_teacher_layer: layer, ..teacher.layers[layer] })
         .collect();
-    Config { layers, labels, crf: true, ..teacher.clone() }
+    Config { layers, labels, crf: true, decode: Decode::Crf, ..teacher.clone() }
 }
 
 /// Builds a student of this [`shape`]: the teacher's embeddings and layers, a head of the teacher's rows, and a CRF that

@@ -1,9 +1,11 @@
-//! Which words of a batch the losses look at.
+//! Which words of a batch the losses look at, and which of their further sub-words.
 
-use crate::examples::Examples;
+use crate::{examples::Examples, params::Subwords};
 use encoder::batch::Batch;
+use text::labels::{Labels, Tag};
 
 /// The words of a batch that count: owned, by the teacher's sub-words too, and with a tag.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Targets {
     /// Rows `[N]` of the batch.
     pub rows: Vec<u32>,
@@ -17,32 +19,67 @@ pub struct Targets {
     pub weight: Vec<f64>,
     /// `[texts + 1]` first of each text.
     pub texts: Vec<u32>,
+    /// Their further sub-words, where those are taught.
+    pub pieces: Pieces,
+}
+
+/// Sub-words that no word is read off, with what each should be so that one label after another makes the words' entities.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pieces {
+    /// Rows `[M]` of the batch.
+    pub rows: Vec<u32>,
+    /// `[M]` I- of the word's type, or O.
+    pub tags: Vec<usize>,
+    /// `[M]` their words'.
+    pub weight: Vec<f64>,
+    /// `[S]` which of them the teacher reads too, as a part of the same word.
+    pub soft: Vec<u32>,
+    /// Indices `[S]` of the same into the batch's continuations.
+    pub said: Vec<u32>,
 }
 
 impl Targets {
     /// Of a batch, beside the same texts as the teacher reads them.
     #[must_use]
-    pub fn new(batch: &Batch, taught: &Batch, examples: &Examples) -> Self {
-        let mut targets = Self {
-            rows: vec![],
-            taught: vec![],
-            words: vec![],
-            tags: vec![],
-            weight: vec![],
-            texts: vec![0],
+    pub fn new(
+        batch: &Batch,
+        taught: Option<&Batch>,
+        examples: &Examples,
+        labels: &Labels,
+        subwords: Subwords,
+    ) -> Self {
+        let mut targets = Self { texts: vec![0], ..Self::default() };
+        let (owned, rows) = {
+            let taught = taught.unwrap_or(batch);
+            (&taught.owned, &taught.rows)
         };
+        // Of each word of the batch.
+        let mut place = vec![None; batch.rows.len()];
         for (&member, span) in batch.members.iter().zip(batch.texts.windows(2)) {
-            for (place, word) in (span[0] as usize..span[1] as usize).enumerate() {
-                let owned = batch.owned[word] && taught.owned[word];
-                if let (true, Some(tag)) = (owned, examples.tags[member][place]) {
+            for (at, word) in (span[0] as usize..span[1] as usize).enumerate() {
+                if let (true, Some(tag)) = (batch.owned[word] && owned[word], examples.tags[member][at]) {
+                    place[word] = Some(targets.rows.len());
                     targets.rows.push(batch.rows[word]);
-                    targets.taught.push(taught.rows[word]);
-                    targets.words.push(u32::try_from(word).unwrap_or(u32::MAX));
+                    targets.taught.push(rows[word]);
+                    targets.words.push(index(word));
                     targets.tags.push(tag);
-                    targets.weight.push(examples.weight[member][place]);
+                    targets.weight.push(examples.weight[member][at]);
                 }
             }
-            targets.texts.push(u32::try_from(targets.rows.len()).unwrap_or(u32::MAX));
+            targets.texts.push(index(targets.rows.len()));
+        }
+        if subwords == Subwords::All {
+            for (said, piece) in batch.continuations.iter().enumerate() {
+                let Some(word) = place[piece.word] else { continue };
+                let pieces = &mut targets.pieces;
+                if taught.is_none() && !piece.leads {
+                    pieces.soft.push(index(pieces.rows.len()));
+                    pieces.said.push(index(said));
+                }
+                pieces.rows.push(index(piece.row));
+                pieces.tags.push(inside(labels, targets.tags[word], piece.leads));
+                pieces.weight.push(targets.weight[word]);
+            }
         }
         targets
     }
@@ -50,6 +87,35 @@ impl Targets {
     /// `[N, columns]` the rows of these words out of those of all words of the batch.
     #[must_use]
     pub fn of_words(&self, all: &[f32], columns: usize) -> Vec<f32> {
-        self.words.iter().flat_map(|&word| &all[word as usize * columns..][..columns]).copied().collect()
+        chosen(all, &self.words, columns)
     }
+}
+
+impl Pieces {
+    /// `[S, columns]` the rows of what the teacher reads too out of those of all words of the batch, and then of its
+    /// continuations.
+    #[must_use]
+    pub fn of_continuations(&self, all: &[f32], words: usize, columns: usize) -> Vec<f32> {
+        chosen(&all[words * columns..], &self.said, columns)
+    }
+}
+
+fn chosen(all: &[f32], rows: &[u32], columns: usize) -> Vec<f32> {
+    rows.iter().flat_map(|&row| &all[row as usize * columns..][..columns]).copied().collect()
+}
+
+/// What a further sub-word of a word with this label should be. What lies before the word is inside of an entity only where
+/// the word itself is: it must neither begin one nor part it.
+fn inside(labels: &Labels, tag: usize, leads: bool) -> usize {
+    let kind = match labels.tags()[tag] {
+        Tag::Inside(kind) => Some(kind),
+        Tag::Begin(kind) if !leads => Some(kind),
+        Tag::Begin(_) | Tag::Outside => None,
+    };
+    let column = kind.and_then(|kind| labels.column_of(&labels.types()[kind], false));
+    column.unwrap_or(labels.outside())
+}
+
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }

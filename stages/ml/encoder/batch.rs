@@ -2,7 +2,10 @@
 
 use rand::seq::SliceRandom;
 
-use text::{random, tokenizer::Window};
+use text::{
+    random,
+    tokenizer::{Continuation, Window},
+};
 
 /// A text ready for a model: its windows, and how many words it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,12 @@ impl Encoded {
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.windows.iter().map(|w| w.ids.len()).sum()
+    }
+
+    /// Pieces in all windows that no word is read off.
+    #[must_use]
+    pub fn continuations(&self) -> usize {
+        self.windows.iter().map(|w| w.continuations.len()).sum()
     }
 }
 
@@ -35,6 +44,8 @@ pub struct Batch {
     pub owned: Vec<bool>,
     /// `[words]` whether any piece covers it (else it is decoded as O).
     pub covered: Vec<bool>,
+    /// `[pieces]` those that no word is read off: the row of each, and the index of its word among the batch's.
+    pub continuations: Vec<Continuation>,
     /// `[texts + 1]` first word of each text.
     pub texts: Vec<u32>,
     /// `[texts]` index of each text in the slice that was packed.
@@ -42,8 +53,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Packs windows of any texts, for a model that only reads: `rows` are their anchors' one after another, and texts are
-    /// not told apart.
+    /// Packs windows of any texts, for a model that only reads: `rows` are those of each window's anchors and then of its
+    /// continuations, and texts are not told apart.
     ///
     /// # Panics
     /// When the windows have more than 2³² ids.
@@ -52,7 +63,9 @@ impl Batch {
         let mut batch = Self { starts: vec![0], ..Self::default() };
         for window in windows {
             let base = batch.ids.len();
-            batch.rows.extend(window.anchors.iter().map(|anchor| count(base + anchor.row)));
+            let rows = window.anchors.iter().map(|anchor| anchor.row);
+            let rows = rows.chain(window.continuations.iter().map(|piece| piece.row));
+            batch.rows.extend(rows.map(|row| count(base + row)));
             batch.ids.extend(&window.ids);
             batch.starts.push(count(batch.ids.len()));
         }
@@ -81,6 +94,11 @@ impl Batch {
                     batch.owned[word] = anchor.owned;
                     batch.covered[word] = true;
                 }
+                batch.continuations.extend(window.continuations.iter().map(|piece| Continuation {
+                    word: first + piece.word,
+                    row: base + piece.row,
+                    ..*piece
+                }));
                 batch.ids.extend(&window.ids);
                 batch.starts.push(count(batch.ids.len()));
             }
@@ -137,7 +155,7 @@ mod tests {
     use text::tokenizer::Anchor;
 
     fn text(lengths: &[usize], words: usize) -> Encoded {
-        let windows = lengths.iter().map(|&n| Window { ids: vec![7; n], anchors: Vec::new() }).collect();
+        let windows = lengths.iter().map(|&n| Window { ids: vec![7; n], ..Window::default() }).collect();
         Encoded { windows, words }
     }
 
@@ -146,20 +164,29 @@ mod tests {
         let anchor = |word, row, owned| Anchor { word, row, owned };
         let texts = [
             Encoded {
-                windows: vec![Window { ids: vec![0, 9, 2], anchors: vec![anchor(0, 1, true)] }],
+                windows: vec![Window {
+                    ids: vec![0, 9, 7, 2],
+                    anchors: vec![anchor(0, 1, true)],
+                    continuations: vec![Continuation { word: 0, row: 2, leads: false }],
+                }],
                 words: 1,
             },
             Encoded {
                 windows: vec![
-                    Window { ids: vec![0, 5, 6, 2], anchors: vec![anchor(0, 1, true), anchor(1, 1, false)] },
-                    Window { ids: vec![0, 8, 2], anchors: vec![anchor(3, 1, true)] },
+                    Window {
+                        ids: vec![0, 5, 6, 2],
+                        anchors: vec![anchor(0, 1, true), anchor(1, 1, false)],
+                        ..Window::default()
+                    },
+                    Window { ids: vec![0, 8, 2], anchors: vec![anchor(3, 1, true)], ..Window::default() },
                 ],
                 words: 4,
             },
         ];
         let batch = Batch::pack(&texts, &[1, 0]);
-        assert_eq!(batch.ids, [0, 5, 6, 2, 0, 8, 2, 0, 9, 2]);
-        assert_eq!(batch.starts, [0, 4, 7, 10]);
+        assert_eq!(batch.ids, [0, 5, 6, 2, 0, 8, 2, 0, 9, 7, 2]);
+        assert_eq!(batch.starts, [0, 4, 7, 11]);
+        assert_eq!(batch.continuations, [Continuation { word: 4, row: 9, leads: false }]);
         assert_eq!(batch.rows, [1, 1, 0, 5, 8]);
         assert_eq!(batch.owned, [true, false, false, true, true]);
         assert_eq!(batch.covered, [true, true, false, true, true]);

@@ -6,6 +6,8 @@ mod tensors;
 
 use std::{fs, path::Path};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
@@ -46,8 +48,23 @@ pub struct Config {
     pub labels: Labels,
     /// Whether the checkpoint has CRF tensors.
     pub crf: bool,
+    /// How words get their tags.
+    pub decode: Decode,
     /// The config.json it came from, so that keys we do not use survive a round trip. Null for a new model.
     pub stock: Value,
+}
+
+/// How a model's words get their tags ([`crate::decode`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// By the most probable type.
+    #[default]
+    Types,
+    /// By the most probable label.
+    Argmax,
+    /// By the CRF.
+    Crf,
 }
 
 /// Version of the `ner_pipe` key that this code reads and writes.
@@ -103,7 +120,7 @@ impl Config {
         let heads = keys.positive(names.heads)?;
         let own_width = names.head_dim.map(|key| keys.number(key)).transpose()?.flatten();
         let labels = keys.labels()?;
-        let (head_dim, layers, crf) = match keys.object("ner_pipe")? {
+        let (head_dim, layers, crf, decode) = match keys.object("ner_pipe")? {
             Some(own) => pruned(&own, &labels)?,
             None if !hidden.is_multiple_of(heads) && own_width.is_none() => {
                 return Err(StageError::new(format!(
@@ -123,7 +140,7 @@ impl Config {
                     })
                     .collect::<Vec<_>>();
                 let layers = architecture.layers(&stock, layers)?;
-                (own_width.unwrap_or(hidden / heads), layers, false)
+                (own_width.unwrap_or(hidden / heads), layers, false, Decode::Types)
             }
         };
         let epsilon = match names.epsilon {
@@ -145,6 +162,7 @@ impl Config {
             settings: architecture.settings(&stock)?,
             labels,
             crf,
+            decode,
             stock,
         };
         if config.positions <= config.first_position() {
@@ -254,7 +272,8 @@ impl Config {
         keys.insert(
             "ner_pipe".to_owned(),
             json!({
-                "format": FORMAT, "head_dim": self.head_dim, "layers": layers, "scheme": scheme, "crf": self.crf
+                "format": FORMAT, "head_dim": self.head_dim, "layers": layers, "scheme": scheme, "crf": self.crf,
+                "decode": self.decode,
             }),
         );
         format!("{:#}\n", Value::Object(keys))
@@ -335,8 +354,8 @@ fn scheme_name(scheme: Scheme) -> &'static str {
     }
 }
 
-/// The `ner_pipe` key: head width, layers, CRF.
-fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool), StageError> {
+/// The `ner_pipe` key: head width, layers, whether there is a CRF, and how words are decoded.
+fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bool, Decode), StageError> {
     let format = own.positive("format")?;
     if format as u64 != FORMAT {
         return Err(StageError::new(format!("ner_pipe.format is {format}, and this build reads {FORMAT}"))
@@ -369,7 +388,24 @@ fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bo
             })
         })
         .collect::<Result<Vec<_>, StageError>>()?;
-    Ok((own.positive("head_dim")?, layers, own.flag("crf")?))
+    let crf = own.flag("crf")?;
+    let decode = match own.text("decode")? {
+        // Students of earlier versions.
+        None => {
+            if crf {
+                Decode::Crf
+            } else {
+                Decode::Types
+            }
+        }
+        Some(by) => serde_json::from_value(by.into()).map_err(|_| {
+            StageError::new(format!("ner_pipe.decode is {by}")).help("write types, argmax or crf")
+        })?,
+    };
+    if decode == Decode::Crf && !crf {
+        return Err(StageError::new("ner_pipe.decode is crf, and ner_pipe.crf is false").help("write argmax"));
+    }
+    Ok((own.positive("head_dim")?, layers, crf, decode))
 }
 
 #[cfg(test)]

@@ -1,7 +1,39 @@
-//! From word logits to tags and entities: Viterbi for a student's CRF, else argmax over types.
+//! From word logits to tags and entities: by types, by labels, or by a student's CRF.
 
-use crate::{crf::Crf, infer::WordLogits};
+use crate::{config::Decode, crf::Crf, infer::WordLogits, model::Model};
 use text::labels::{Labels, Scheme, Tag, spans};
+
+/// How words get their tags.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decoding {
+    /// The most probable type, whatever the labels say of where entities begin: how teachers are read, of any scheme.
+    Types,
+    /// The most probable label, as transformers decodes.
+    Argmax,
+    /// The most probable path.
+    Crf(Crf),
+}
+
+impl Decoding {
+    /// How a model's words get their tags.
+    #[must_use]
+    pub fn of(model: &Model) -> Self {
+        match model.config.decode {
+            Decode::Types => Self::Types,
+            Decode::Argmax => Self::Argmax,
+            Decode::Crf => model.crf().map_or(Self::Argmax, Self::Crf),
+        }
+    }
+
+    /// Every way in which a model's words may get their tags, its own among them.
+    #[must_use]
+    pub fn all(model: &Model) -> Vec<(Decode, Self)> {
+        match model.crf() {
+            Some(crf) => vec![(Decode::Argmax, Self::Argmax), (Decode::Crf, Self::Crf(crf))],
+            None => vec![(model.config.decode, Self::of(model))],
+        }
+    }
+}
 
 /// Decoded words of one text.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,26 +73,36 @@ impl Decoded {
     }
 }
 
-/// Decodes one text. With a CRF: Viterbi, marginals. Without: argmax over types at T = 1, a type's probability being that of
-/// all its labels, then B- where the type differs from the previous word's, else I-; a BIO model may begin an
-/// entity beside another of its type, and does where it holds B- more probable than I-.
+/// Decodes one text.
+///
+/// By types: the argmax over types at T = 1, a type's probability being that of all its labels, then B- where the type
+/// differs from the previous word's, else I-; a BIO model may begin an entity beside another of its type, and does where it
+/// holds B- more probable than I-. By labels: the argmax over labels, where I- after another type begins an entity.
 /// `outside` names types that become O before the argmax decides: their probability joins O's.
 ///
-/// With a CRF a label's worth depends on its neighbours, so there `outside` applies to the path that Viterbi found; the
-/// score of an O is then the marginal of O and of those types together. Ties go to O, then to the first type, then to I-.
+/// With a CRF (Viterbi, and marginals) a label's worth depends on its neighbours, so there `outside` applies to the path that
+/// was found; the score of an O is then the marginal of O and of those types together. A word's score is the probability of
+/// its type, always. Ties go to O, then to the first type or label; of a type, to I-.
 #[must_use]
-pub fn decode(labels: &Labels, crf: Option<&Crf>, logits: &WordLogits, outside: &[&str]) -> Decoded {
+pub fn decode(labels: &Labels, by: &Decoding, logits: &WordLogits, outside: &[&str]) -> Decoded {
     let decoder = Decoder {
         labels,
         dropped: labels.types().iter().map(|name| outside.contains(&name.as_str())).collect(),
     };
-    if let Some(crf) = crf {
-        let path = crf.viterbi(&logits.values);
-        let marginals = crf.marginals(&logits.values);
-        return decoder.of_path(&path, marginals.chunks_exact(labels.len()));
+    let rows = || (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect::<Vec<_>>();
+    match by {
+        Decoding::Types => decoder.of_rows(&rows()),
+        Decoding::Argmax => {
+            let rows = rows();
+            let path: Vec<usize> = rows.iter().map(|row| decoder.most_probable_label(row)).collect();
+            decoder.of_path(&path, rows.iter().map(Vec::as_slice))
+        }
+        Decoding::Crf(crf) => {
+            let path = crf.viterbi(&logits.values);
+            let marginals = crf.marginals(&logits.values);
+            decoder.of_path(&path, marginals.chunks_exact(labels.len()))
+        }
     }
-    let rows: Vec<Vec<f64>> = (0..logits.len()).map(|word| softmax(logits.word(word), 1.0)).collect();
-    decoder.of_rows(&rows)
 }
 
 struct Decoder<'a> {
@@ -90,6 +132,14 @@ impl Decoder<'_> {
             .map(|kind| (kind, self.probability(row, kind)))
             .fold(outside, |best, next| if next.1 > best.1 { next } else { best })
             .0
+    }
+
+    fn most_probable_label(&self, row: &[f64]) -> usize {
+        let outside = (self.labels.outside(), self.probability(row, None));
+        let labels = row.iter().zip(self.labels.tags()).enumerate();
+        let kept =
+            labels.filter(|(_, (_, tag))| self.kind(**tag).is_some()).map(|(label, (p, _))| (label, *p));
+        kept.fold(outside, |best, next| if next.1 > best.1 { next } else { best }).0
     }
 
     /// Whether a word begins an entity of `kind`, whatever stands before it. Never in an IO model, which has no B-.
@@ -125,16 +175,17 @@ impl Decoder<'_> {
     fn of_path<'r>(&self, path: &[usize], rows: impl Iterator<Item = &'r [f64]>) -> Decoded {
         let kinds = path.iter().map(|label| self.kind(self.labels.tags()[*label]));
         let score = rows.zip(kinds.clone()).map(|(row, kind)| self.probability(row, kind)).collect();
-        let tags = path
-            .iter()
-            .zip(kinds)
-            .map(|(label, kind)| match (kind, self.labels.tags()[*label]) {
-                (None, _) | (_, Tag::Outside) => "O".to_owned(),
-                (Some(kind), Tag::Begin(_)) => format!("B-{}", self.labels.types()[kind]),
-                (Some(kind), Tag::Inside(_)) => format!("I-{}", self.labels.types()[kind]),
-            })
-            .collect();
-        Decoded { tags, score }
+        let mut before = None;
+        let tag = |(label, kind): (&usize, Option<usize>)| {
+            let inside = matches!(self.labels.tags()[*label], Tag::Inside(_)) && before == kind;
+            before = kind;
+            match kind {
+                None => "O".to_owned(),
+                Some(kind) if inside => format!("I-{}", self.labels.types()[kind]),
+                Some(kind) => format!("B-{}", self.labels.types()[kind]),
+            }
+        };
+        Decoded { tags: path.iter().zip(kinds).map(tag).collect(), score }
     }
 }
 

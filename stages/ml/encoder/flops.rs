@@ -43,7 +43,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{arch::roberta::Roberta, config::LayerShape};
+    use crate::{
+        arch::roberta::Roberta,
+        config::{Decode, LayerShape},
+    };
     use text::labels::Labels;
 
     fn camembert(layers: usize, vocab: usize, heads: usize, ffn: usize) -> Config {
@@ -61,6 +64,7 @@ mod tests {
             settings: crate::arch::Settings::default(),
             labels: Labels::bio(["PER", "LOC", "ORG"]),
             crf: false,
+            decode: Decode::Types,
             stock: Value::Null,
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     inputs::Inputs,
     model::Model,
 };
-use text::{labels::Labels, tokenizer::Window};
+use text::labels::Labels;
 
 /// Logits of a word that no piece covers: O for certain.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn absent(labels: &Labels) -> Vec<f32> {
 }
 
 /// Word logits of one text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WordLogits {
     /// Columns.
     pub labels: usize,
@@ -30,6 +30,9 @@ pub struct WordLogits {
     pub values: Vec<f32>,
     /// `[words]` whether the word owns its first sub-word.
     pub owned: Vec<bool>,
+    /// `[pieces, labels]` of those that no word is read off, in the order of the windows
+    /// ([`Window::continuations`](text::tokenizer::Window)).
+    pub continuations: Vec<f32>,
 }
 
 impl WordLogits {
@@ -97,13 +100,14 @@ pub fn word_logits(
         labels,
         values: absent.repeat(text.words),
         owned: vec![false; text.words],
+        continuations: vec![0.0; text.continuations() * labels],
     };
     let mut results: Vec<WordLogits> = texts.iter().map(unread).collect();
     let mut left: Vec<usize> = texts.iter().map(|text| text.windows.len()).collect();
     let at_once = if fused::runs_on(device) { rayon::current_num_threads() } else { 1 };
     for some in batches(texts, budget).chunks(at_once) {
-        let read = |members: &Vec<(usize, &Window)>| {
-            let batch = Batch::windows(members.iter().map(|(_, window)| *window));
+        let read = |members: &Vec<(usize, usize)>| {
+            let batch = Batch::windows(members.iter().map(|&(text, window)| &texts[text].windows[window]));
             let packed = Inputs::new(&batch, &model.config, device);
             let logits = model.network.forward(&packed, &[]).logits;
             if batch.rows.is_empty() {
@@ -119,11 +123,18 @@ pub fn word_logits(
         let mut finished = 0;
         for (members, read) in some.iter().zip(read) {
             let mut rows = read.chunks_exact(labels);
-            for &(text, window) in members {
+            for &(text, index) in members {
+                let window = &texts[text].windows[index];
+                let first =
+                    texts[text].windows[..index].iter().map(|window| window.continuations.len()).sum();
                 let result = &mut results[text];
                 for (anchor, row) in window.anchors.iter().zip(&mut rows) {
                     result.values[anchor.word * labels..][..labels].copy_from_slice(row);
                     result.owned[anchor.word] = anchor.owned;
+                }
+                let places = result.continuations.chunks_exact_mut(labels).skip(first);
+                for (place, row) in places.take(window.continuations.len()).zip(&mut rows) {
+                    place.copy_from_slice(row);
                 }
                 left[text] -= 1;
                 finished += u64::from(left[text] == 0);
@@ -158,15 +169,16 @@ fn overflow(model: &Model, packed: &Inputs) -> StageError {
     )
 }
 
-/// Windows with the index of their text, in batches of at most `budget` tokens (a longer window stands alone), longest
+/// Indices of texts and of their windows, in batches of at most `budget` tokens (a longer window stands alone), longest
 /// first.
-fn batches(texts: &[Encoded], budget: usize) -> Vec<Vec<(usize, &Window)>> {
-    let windows: Vec<(usize, &Window)> = texts
+fn batches(texts: &[Encoded], budget: usize) -> Vec<Vec<(usize, usize)>> {
+    let windows: Vec<(usize, usize)> = texts
         .iter()
         .enumerate()
-        .flat_map(|(text, encoded)| encoded.windows.iter().map(move |window| (text, window)))
+        .flat_map(|(text, encoded)| (0..encoded.windows.len()).map(move |window| (text, window)))
         .collect();
-    let lengths: Vec<usize> = windows.iter().map(|(_, window)| window.ids.len()).collect();
+    let lengths: Vec<usize> =
+        windows.iter().map(|&(text, window)| texts[text].windows[window].ids.len()).collect();
     let mut groups = group(&lengths, budget, None);
     groups.sort_by_key(|members| std::cmp::Reverse(members.iter().map(|&window| lengths[window]).max()));
     groups.into_iter().map(|members| members.into_iter().map(|window| windows[window]).collect()).collect()
@@ -222,8 +234,9 @@ mod tests {
         let encoded = encode(&model, [(text.as_str(), words.as_slice())]).expect("tokens");
         assert!(encoded[0].windows.len() > 5, "the model reads 18 pieces at once");
         for budget in [18, 50, 1000] {
-            let tokens =
-                |batch: &Vec<(usize, &Window)>| batch.iter().map(|(_, w)| w.ids.len()).sum::<usize>();
+            let tokens = |batch: &Vec<(usize, usize)>| {
+                batch.iter().map(|&(text, window)| encoded[text].windows[window].ids.len()).sum::<usize>()
+            };
             assert!(batches(&encoded, budget).iter().all(|batch| tokens(batch) <= budget));
         }
         let small = word_logits(&model, &encoded, 18, &device, None).expect("finite").remove(0);

@@ -14,6 +14,8 @@ pub mod layout;
 pub mod logits;
 pub mod model;
 pub mod network;
+pub mod predictor;
+pub mod subwords;
 pub mod tagger;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,6 +1,7 @@
 //! The teacher's word logits on disk: what it says of each record, so that a training need not ask it again.
 //!
-//! A safetensors file with one f32 tensor `[words, labels]` for each record, named by its id; the entry `ner_pipe` of its
+//! A safetensors file with one f32 tensor `[words + continuations, labels]` for each record, named by its id: words first, each
+//! at its first sub-word, then the sub-words that no word is read off; the entry `ner_pipe` of its
 //! metadata says whose they are: `{"teacher": blake3 of model.safetensors, "labels": [..]}`.
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
 pub struct Logits {
     /// Whose they are.
     pub origin: Origin,
-    /// `[words, labels]` by record id; a word that no piece covers as in [`crate::infer::WordLogits`].
+    /// `[words + continuations, labels]` by record id; a word that no piece covers as in [`crate::infer::WordLogits`].
     pub texts: BTreeMap<String, Array>,
 }
 
@@ -86,7 +87,7 @@ impl Artifact for Logits {
         name: "logits",
         shape: Shape::File,
         extension: "safetensors",
-        doc: "a model's word logits, one tensor for each record",
+        doc: "a model's logits, one tensor for each record",
     };
 
     fn load(path: &Path) -> Result<Self, StageError> {
@@ -104,7 +105,7 @@ impl Artifact for Logits {
             if view.dtype() != Dtype::F32 || shape.len() != 2 || shape[1] != origin.labels.len() {
                 let (dtype, columns) = (view.dtype(), origin.labels.len());
                 return Err(wrong(format!(
-                    "record {id} is {dtype:?} {shape:?}, and not F32 [words, {columns}]"
+                    "record {id} is {dtype:?} {shape:?}, and not F32 [sub-words, {columns}]"
                 )));
             }
             let values = floats(view.dtype(), view.data());
@@ -160,7 +161,7 @@ mod tests {
         assert!(
             Logits::load(&two).expect_err("damaged").to_string().contains("truncated or no safetensors file")
         );
-        crate::weights::Weights::default().save(&two).expect("a model's");
+        crate::weights::Weights::default().save(&two, crate::weights::Stored::F32).expect("a model's");
         assert!(Logits::load(&two).expect_err("a model's").to_string().contains("does not say whose"));
     }
 }

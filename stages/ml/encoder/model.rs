@@ -17,7 +17,7 @@ use crate::{
     crf::Crf,
     layout,
     network::Network,
-    weights::{Wanted, Weights},
+    weights::{Stored, Wanted, Weights},
 };
 use text::{folder, labels::Types, tokenizer::Tokenizer};
 
@@ -63,6 +63,14 @@ impl Model {
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self, folder: &Path) -> Result<(), StageError> {
+        self.save_as(folder, Stored::F32)
+    }
+
+    /// [`Model::save`] with its weights stored as asked.
+    ///
+    /// # Errors
+    /// A value does not fit, or the disk refuses.
+    pub fn save_as(&self, folder: &Path, stored: Stored) -> Result<(), StageError> {
         fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
         let mut config = self.config.clone();
         config.name_special(self.tokenizer.special());
@@ -72,13 +80,14 @@ impl Model {
             (folder::TOKENIZER, self.tokenizer.json()),
             (roles.0, roles.1.as_bytes()),
             (special.0, special.1.as_bytes()),
+            (folder::GIT_ATTRIBUTES, b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"),
         ] {
             let path = folder.join(name);
             fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
         }
         let mut weights = self.network.weights(&self.config);
         layout::put_together(&self.config, &mut weights);
-        weights.save(&folder.join(folder::WEIGHTS))
+        weights.save(&folder.join(folder::WEIGHTS), stored)
     }
 
     /// The CRF on the host, when there is one.

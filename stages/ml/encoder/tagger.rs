@@ -8,7 +8,7 @@ use stage_contract::{Progress, StageError};
 
 use crate::{
     batch::Encoded,
-    decode::{Decoded, decode},
+    decode::{Decoded, Decoding, decode},
     infer::{WordLogits, word_logits},
     model::Model,
 };
@@ -33,7 +33,7 @@ impl Tagged {
     }
 }
 
-/// Tags texts in batches of at most `budget` tokens ([`word_logits`]), by the model's CRF where it has one ([`decode`]).
+/// Tags texts in batches of at most `budget` tokens ([`word_logits`]), as the model is to be decoded ([`decode`]).
 /// Types in `outside` become O, as do those that students are to take for it ([`Policy::Outside`]).
 ///
 /// # Errors
@@ -46,11 +46,11 @@ pub fn tag(
     device: &Device,
     progress: Option<&mut Progress<'_>>,
 ) -> Result<Tagged, StageError> {
-    let (labels, crf) = (&model.config.labels, model.crf());
+    let (labels, by) = (&model.config.labels, Decoding::of(model));
     let outside: Vec<&str> = labels.types_to(Policy::Outside).chain(outside.iter().copied()).collect();
     let logits = word_logits(model, texts, budget, device, progress)?;
     let decoded = |outside: &[&str]| -> Vec<Decoded> {
-        logits.par_iter().map(|logits| decode(labels, crf.as_ref(), logits, outside)).collect()
+        logits.par_iter().map(|logits| decode(labels, &by, logits, outside)).collect()
     };
     let mut made_outside: BTreeMap<String, usize> =
         outside.iter().map(|kind| ((*kind).to_owned(), 0)).collect();

@@ -19,7 +19,7 @@ use text::{labels::Labels, tokenizer::Tokenizer};
 use crate::{
     arch::roberta::Roberta,
     batch::Batch,
-    config::{Config, LayerShape},
+    config::{Config, Decode, LayerShape},
     network::Network,
 };
 
@@ -83,6 +83,7 @@ pub fn tiny() -> Config {
         settings: crate::arch::Settings::default(),
         labels: Labels::bio(["PER", "LOC", "ORG"]),
         crf: true,
+        decode: Decode::Crf,
         stock: serde_json::Value::Null,
     }
 }

@@ -18,7 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use half::f16;
 use safetensors::{Dtype, View, serialize_to_file};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
 use self::checkpoint::each;
@@ -31,6 +34,17 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// `shape` multiplied out.
     pub values: Vec<f32>,
+}
+
+/// What numbers are stored as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stored {
+    /// Four bytes each, bit by bit.
+    #[default]
+    F32,
+    /// Two bytes each, rounded.
+    F16,
 }
 
 /// Lengths of each tensor's axes, by name.
@@ -70,14 +84,22 @@ impl Weights {
         each(model, wanted, |_, _, stored| Ok(stored.shape.clone()))
     }
 
-    /// Writes a safetensors file in f32. Equal weights give equal bytes: the format sorts by name.
+    /// Writes a safetensors file. Equal weights give equal bytes: the format sorts by name.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn save(&self, path: &Path) -> Result<(), StageError> {
+    /// A value is too large for f16, or the disk refuses.
+    pub fn save(&self, path: &Path, stored: Stored) -> Result<(), StageError> {
+        if stored == Stored::F16 {
+            let fits = |array: &Array| array.values.iter().all(|value| f16::from_f32(*value).is_finite());
+            if let Some((name, _)) = self.arrays.iter().find(|(_, array)| !fits(array)) {
+                return Err(StageError::new(format!("{name} holds a value that is too large for f16"))
+                    .help("store the weights in f32: `dtype = \"f32\"`"));
+            }
+        }
         // transformers refuses a file without this entry.
         let information = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        serialize_to_file(&self.arrays, Some(information), path)
+        let arrays = self.arrays.iter().map(|(name, array)| (name, Cast { array, stored }));
+        serialize_to_file(arrays, Some(information), path)
             .map_err(|e| StageError::because(format!("cannot write {}", path.display()), e))
     }
 
@@ -173,6 +195,41 @@ impl View for &Array {
     }
 }
 
+/// An array on its way to a file.
+struct Cast<'a> {
+    array: &'a Array,
+    stored: Stored,
+}
+
+impl View for Cast<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.stored {
+            Stored::F32 => Dtype::F32,
+            Stored::F16 => Dtype::F16,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.array.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = self.array.values.iter();
+        Cow::Owned(match self.stored {
+            Stored::F32 => values.flat_map(|value| value.to_le_bytes()).collect(),
+            Stored::F16 => values.flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        })
+    }
+
+    fn data_len(&self) -> usize {
+        let bytes = match self.stored {
+            Stored::F32 => size_of::<f32>(),
+            Stored::F16 => size_of::<f16>(),
+        };
+        self.array.values.len() * bytes
+    }
+}
+
 /// One of the two axes of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Along {
@@ -230,11 +287,11 @@ mod tests {
     fn a_round_trip_keeps_every_bit_and_equal_weights_give_equal_files() {
         let folder = tempfile::tempdir().expect("a folder");
         let (first, second) = (folder.path().join(FILE), folder.path().join("2"));
-        weights().save(&first).expect("written");
+        weights().save(&first, Stored::F32).expect("written");
         let read = Weights::load(folder.path(), &Wanted::All).expect("read");
         let bits = |array: &Array| array.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(read.get("b").map(bits), weights().get("b").map(bits));
-        read.save(&second).expect("written");
+        read.save(&second, Stored::F32).expect("written");
         assert_eq!(fs::read(first).expect("bytes"), fs::read(second).expect("bytes"));
     }
 
@@ -273,17 +330,35 @@ mod tests {
         for value in [f32::NAN, f32::INFINITY] {
             let mut weights = weights();
             weights.insert("c", Array { shape: vec![2], values: vec![0.0, value] });
-            weights.save(&path).expect("written");
+            weights.save(&path, Stored::F32).expect("written");
             let error = Weights::load(folder.path(), &Wanted::All).expect_err("not finite").to_string();
             assert!(error.ends_with(": c holds values that are not finite"), "{error}");
         }
     }
 
     #[test]
+    fn half_the_file_holds_every_value_rounded_or_none_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let of = |values: &[f32]| {
+            let mut weights = Weights::default();
+            weights.insert("a", Array { shape: vec![values.len()], values: values.to_vec() });
+            weights
+        };
+        let values = [0.1_f32, -2.0, 1e-9, 65504.0];
+        of(&values).save(&path, Stored::F16).expect("written");
+        let read = Weights::load(folder.path(), &Wanted::All).expect("read");
+        let rounded = values.map(|value| f16::from_f32(value).to_f32()).to_vec();
+        assert_eq!(read.get("a").map(|array| array.values.clone()), Some(rounded));
+        let error = of(&[1.0, 7e4]).save(&path, Stored::F16).expect_err("too large");
+        assert_eq!(error.to_string(), "a holds a value that is too large for f16");
+    }
+
+    #[test]
     fn errors_name_file_tensor_and_shapes() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(FILE);
-        weights().save(&path).expect("written");
+        weights().save(&path, Stored::F32).expect("written");
         let mut read = Weights::load(folder.path(), &Wanted::All).expect("read");
         let place = folder.path().display();
         let error = read.take("classifier.weight", &[7, 4]).expect_err("missing").to_string();
@@ -309,7 +384,7 @@ mod tests {
         for name in ["roberta.pooler.dense.weight", "lm_head.bias"] {
             more.insert(name, Array { shape: vec![1], values: vec![0.0] });
         }
-        more.save(&folder.path().join(FILE)).expect("written");
+        more.save(&folder.path().join(FILE), Stored::F32).expect("written");
         let wanted = wanted(["a", "b"]);
         assert_eq!(Weights::load(folder.path(), &wanted).expect("read").arrays, weights().arrays);
         let (shapes, left) = Weights::shapes(folder.path(), &wanted).expect("read");
@@ -324,7 +399,7 @@ mod tests {
         for name in ["encoder.weight", "classifier.weight"] {
             bare.insert(name, Array { shape: vec![1], values: vec![0.5] });
         }
-        bare.save(&folder.path().join(FILE)).expect("saved");
+        bare.save(&folder.path().join(FILE), Stored::F32).expect("saved");
         let names = ["roberta.encoder.weight", "classifier.weight"];
         let read = Weights::load(folder.path(), &wanted(names)).expect("read");
         assert!(names.iter().all(|name| read.get(name).is_some()), "{read:?}");
@@ -336,7 +411,7 @@ mod tests {
         let path = folder.path().join(FILE);
         let mut weights = Weights::default();
         weights.insert("a.weight", Array { shape: vec![2, 3], values: vec![0.5; 6] });
-        weights.save(&path).expect("saved");
+        weights.save(&path, Stored::F32).expect("saved");
         assert_eq!(
             Weights::shapes(folder.path(), &Wanted::All).expect("read").0,
             BTreeMap::from([("a.weight".to_owned(), vec![2, 3])])
@@ -362,14 +437,14 @@ mod tests {
             fs::write(folder.path().join(INDEX), serde_json::json!({"weight_map": map}).to_string())
                 .expect("written");
         };
-        part("a").save(&path(1)).expect("saved");
-        part("b").save(&path(2)).expect("saved");
+        part("a").save(&path(1), Stored::F32).expect("saved");
+        part("b").save(&path(2), Stored::F32).expect("saved");
         index(serde_json::json!({"a": "model-1.safetensors", "b": "model-2.safetensors"}));
         let read = Weights::load(folder.path(), &Wanted::All).expect("both");
         assert_eq!(read.arrays, weights().arrays);
         let (shapes, _) = Weights::shapes(folder.path(), &Wanted::All).expect("both");
         assert_eq!(shapes.keys().collect::<Vec<_>>(), ["a", "b"]);
-        weights().save(&path(2)).expect("saved");
+        weights().save(&path(2), Stored::F32).expect("saved");
         let error = Weights::load(folder.path(), &Wanted::All).expect_err("`a` is in both").to_string();
         assert!(error.ends_with("model-2.safetensors: there are two tensors a"), "{error}");
     }
@@ -381,7 +456,7 @@ mod tests {
         for (name, array) in weights().arrays {
             wrapped.insert(format!("_orig_mod.module.{name}"), array);
         }
-        wrapped.save(&folder.path().join(FILE)).expect("saved");
+        wrapped.save(&folder.path().join(FILE), Stored::F32).expect("saved");
         assert_eq!(Weights::load(folder.path(), &Wanted::All).expect("read").arrays, weights().arrays);
     }
 }

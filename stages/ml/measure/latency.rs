@@ -8,8 +8,7 @@ use crate::bootstrap::{Bootstrap, Estimate};
 use encoder::{
     backend::{device, readback::host},
     batch::{Batch, Encoded},
-    crf::Crf,
-    decode::decode,
+    decode::{Decoding, decode},
     infer::{WordLogits, word_logits},
     inputs::Inputs,
     model::Model,
@@ -123,8 +122,8 @@ pub fn measure(
     texts: &[Vec<Encoded>],
     device: &Device,
 ) -> Result<Timings, StageError> {
-    let crfs: Vec<Option<Crf>> = models.iter().map(|model| model.crf()).collect();
-    let bench = Bench { cx, clock, models, crfs: &crfs, device };
+    let decodings: Vec<Decoding> = models.iter().map(|model| Decoding::of(model)).collect();
+    let bench = Bench { cx, clock, models, decodings: &decodings, device };
     let room = models.iter().map(|model| model.config.max_pieces()).min().unwrap_or(TOKENS);
     let tokens = room.min(TOKENS);
     // A tenth, and at least two: the first fills caches and, on a GPU, compiles kernels.
@@ -173,7 +172,7 @@ struct Bench<'a> {
     cx: &'a Context<'a>,
     clock: &'a Clock,
     models: &'a [&'a Model],
-    crfs: &'a [Option<Crf>],
+    decodings: &'a [Decoding],
     device: &'a Device,
 }
 
@@ -217,7 +216,7 @@ impl Bench<'_> {
                 // Logits that are not finite are told by whoever reads the tags, which is not here.
                 let logits = word_logits(model, texts, plan.batch_tokens, self.device, None);
                 for logits in &logits.unwrap_or_default() {
-                    drop(decode(&model.config.labels, self.crfs[index].as_ref(), logits, &[]));
+                    drop(decode(&model.config.labels, &self.decodings[index], logits, &[]));
                 }
             },
         )?;
@@ -234,9 +233,13 @@ impl Bench<'_> {
             host(model.network.forward(&packed, &[]).logits.select(0, packed.rows))
         });
         let tags = rows.chunks(tokens * labels.len()).map(|rows| {
-            let logits =
-                WordLogits { labels: labels.len(), values: rows.to_vec(), owned: vec![true; tokens] };
-            decode(labels, self.crfs[index].as_ref(), &logits, &[]).tags.len()
+            let logits = WordLogits {
+                labels: labels.len(),
+                values: rows.to_vec(),
+                owned: vec![true; tokens],
+                ..WordLogits::default()
+            };
+            decode(labels, &self.decodings[index], &logits, &[]).tags.len()
         });
         tags.sum()
     }
@@ -297,6 +300,7 @@ fn sentences(model: &Model, tokens: usize, batch: usize) -> Batch {
         covered: vec![true; tokens * batch],
         texts: (0..=batch).map(|text| whole(text * tokens)).collect(),
         members: (0..batch).collect(),
+        ..Batch::default()
     }
 }
 

@@ -35,6 +35,9 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Which token plays which part.
 pub const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 
+/// What Git is to keep out of its own store; the Hub wants it.
+pub const GIT_ATTRIBUTES: &str = ".gitattributes";
+
 /// What a model folder is.
 pub const LAYOUT: &str = "name a folder in Hugging Face layout: config.json, model.safetensors, and a tokenizer \
                           (tokenizer.json, sentencepiece.bpe.model, vocab.txt, or vocab.json with merges.txt)";

@@ -35,12 +35,25 @@ pub struct Anchor {
     pub owned: bool,
 }
 
+/// A piece that no word is read off, beside the word that it goes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// Index of the word in its text.
+    pub word: usize,
+    /// Row in [`Window::ids`] (specials counted).
+    pub row: usize,
+    /// Whether it lies between the word before and this one, such as a lone `▁`; else it is a further piece of the word.
+    pub leads: bool,
+}
+
 /// A piece of a text that the model reads at once: `<s> .. </s>`, at most `max_pieces` ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// Ids with specials.
     pub ids: Vec<u32>,
     /// The words that belong to this window, ascending. Over a text's windows every word that any piece covers
     /// appears exactly once.
     pub anchors: Vec<Anchor>,
+    /// The other pieces in and right before those words, ascending.
+    pub continuations: Vec<Continuation>,
 }

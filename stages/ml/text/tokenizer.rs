@@ -18,7 +18,7 @@ use serde_json::Value;
 use stage_contract::StageError;
 
 use self::{load::Loaded, roles::Roles};
-pub use crate::pieces::{Anchor, Piece, Special, Window};
+pub use crate::pieces::{Anchor, Continuation, Piece, Special, Window};
 use crate::{folder, window};
 
 /// A model's tokenizer with truncation and padding switched off.

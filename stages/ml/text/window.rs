@@ -1,11 +1,13 @@
 //! Alignment of pieces with words, and windows over long texts.
 
-use crate::pieces::{Anchor, Piece, Special, Window};
+use crate::pieces::{Anchor, Continuation, Piece, Special, Window};
 
 /// The pieces of one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     word: usize,
+    /// The first piece after those of the word before.
+    start: usize,
     /// The piece that it is read off.
     piece: usize,
     /// One past the last piece that overlaps it.
@@ -43,7 +45,8 @@ fn places(pieces: &[Piece], words: &[[usize; 2]]) -> Vec<Place> {
             last = piece + 1;
         }
         if let Some(first) = first {
-            places.push(Place { word, piece: own.unwrap_or(first), end: last, owned: own.is_some() });
+            let start = places.last().map_or(0, |before| before.end);
+            places.push(Place { word, start, piece: own.unwrap_or(first), end: last, owned: own.is_some() });
         }
     }
     places
@@ -63,7 +66,7 @@ pub fn cut(pieces: &[Piece], words: &[[usize; 2]], room: usize, special: Special
                 .chain(pieces[start..end].iter().map(|piece| piece.id))
                 .chain(std::iter::once(special.eos))
                 .collect();
-            Window { ids, anchors: Vec::new() }
+            Window { ids, ..Window::default() }
         })
         .collect();
     for place in &places {
@@ -83,8 +86,19 @@ pub fn cut(pieces: &[Piece], words: &[[usize; 2]], room: usize, special: Special
             }
         }
         if let Some((index, _)) = best {
-            let row = place.piece - ranges[index].0 + 1;
-            windows[index].anchors.push(Anchor { word: place.word, row, owned: place.owned });
+            let (start, end) = ranges[index];
+            let row = |piece: usize| piece - start + 1;
+            let window = &mut windows[index];
+            window.anchors.push(Anchor { word: place.word, row: row(place.piece), owned: place.owned });
+            if place.owned {
+                let others =
+                    (place.start.max(start)..place.end.min(end)).filter(|piece| *piece != place.piece);
+                window.continuations.extend(others.map(|piece| Continuation {
+                    word: place.word,
+                    row: row(piece),
+                    leads: piece < place.piece,
+                }));
+            }
         }
     }
     windows
@@ -164,11 +178,29 @@ mod tests {
     }
 
     #[test]
+    fn pieces_that_no_word_is_read_off_go_with_a_word() {
+        let others = |offsets: &[[usize; 2]], words: &[[usize; 2]]| -> Vec<(usize, usize, bool)> {
+            let windows = cut(&pieces(offsets), words, 100, SPECIAL);
+            windows[0].continuations.iter().map(|c| (c.word, c.row, c.leads)).collect()
+        };
+        // a word of three pieces, a lone `▁`, a word of two
+        let offsets = [[0, 1], [1, 2], [2, 4], [4, 5], [5, 6], [6, 8]];
+        assert_eq!(
+            others(&offsets, &[[0, 4], [5, 8]]),
+            [(0, 2, false), (0, 3, false), (1, 4, true), (1, 6, false)]
+        );
+        // `l'éc` `ol` `e`: what begins in the word before is neither's continuation
+        assert_eq!(others(&[[0, 4], [4, 6], [6, 7]], &[[0, 2], [2, 7]]), [(1, 3, false)]);
+        // one piece over both words, and one after the last word
+        assert_eq!(others(&[[0, 7], [7, 8]], &[[0, 2], [2, 7]]), []);
+    }
+
+    #[test]
     fn a_word_without_pieces_has_no_anchor() {
         assert_eq!(anchors(&[[0, 2], [5, 7]], &[[0, 2], [3, 4], [5, 7]]), [(0, 1, true), (2, 2, true)]);
         assert_eq!(anchors(&[[0, 0], [0, 2]], &[[0, 2]]), [(0, 2, true)]);
         let empty = cut(&[], &[[0, 1]], 4, SPECIAL);
-        assert_eq!(empty, [Window { ids: vec![0, 2], anchors: vec![] }]);
+        assert_eq!(empty, [Window { ids: vec![0, 2], ..Window::default() }]);
     }
 
     #[test]
@@ -217,6 +249,15 @@ mod tests {
                 prop_assert_eq!((window.ids[0], window.ids[window.ids.len() - 1]), (0, 2));
                 seen.extend(&window.ids[1..window.ids.len() - 1]);
                 prop_assert!(window.anchors.is_sorted_by_key(|a| a.word));
+                let mut rows: Vec<usize> = window.anchors.iter().filter(|a| a.owned).map(|a| a.row).collect();
+                rows.extend(window.continuations.iter().map(|c| c.row));
+                rows.sort_unstable();
+                // A piece is taught once.
+                prop_assert!(rows.windows(2).all(|pair| pair[0] < pair[1]));
+                for continuation in &window.continuations {
+                    let anchor = window.anchors.iter().find(|a| a.word == continuation.word);
+                    prop_assert!(anchor.is_some_and(|a| a.owned && (a.row > continuation.row) == continuation.leads));
+                }
                 for anchor in &window.anchors {
                     found[anchor.word].push((window.ids[anchor.row], anchor.owned));
                 }

@@ -214,7 +214,7 @@ mod tests {
     use text::tokenizer::Window;
 
     fn text(windows: &[usize]) -> Encoded {
-        let windows = windows.iter().map(|&n| Window { ids: vec![7; n], anchors: Vec::new() }).collect();
+        let windows = windows.iter().map(|&n| Window { ids: vec![7; n], ..Window::default() }).collect();
         Encoded { windows, words: 1 }
     }
 

@@ -130,7 +130,7 @@ mod tests {
     use text::tokenizer::Window;
 
     fn texts(lengths: &[usize]) -> Vec<Encoded> {
-        let window = |&n: &usize| Window { ids: vec![7; n], anchors: Vec::new() };
+        let window = |&n: &usize| Window { ids: vec![7; n], ..Window::default() };
         lengths.iter().map(|n| Encoded { windows: vec![window(n)], words: 1 }).collect()
     }
 

@@ -20,6 +20,7 @@ use encoder::{
     batch::{Encoded, buckets},
     model::{Model, ModelFolder},
     network::Network,
+    weights::Stored,
 };
 
 /// What a run leaves.
@@ -172,6 +173,7 @@ impl Trained {
         self,
         cx: &Context<'_>,
         model: Model,
+        stored: Stored,
         to: &Output<ModelFolder>,
         history: &Output<History>,
     ) -> Result<(), StageError> {
@@ -180,7 +182,7 @@ impl Trained {
         cx.metric("dev.recall", self.dev.score.recall);
         cx.metric("dev.loss", self.dev.loss);
         cx.metric("best_epoch", f64::from(self.epoch));
-        Model { network: self.network, ..model }.save(cx.output(to)?)?;
+        Model { network: self.network, ..model }.save_as(cx.output(to)?, stored)?;
         cx.write(history, &self.history)
     }
 }

@@ -14,7 +14,7 @@ fn labelled(lengths: &[usize]) -> Labelled {
     let text = |length: &usize| {
         let ids = (0..*length).map(|i| u32::try_from(2 + i * 7 % 48).expect("small")).collect();
         let anchors = (0..length - 2).map(|word| Anchor { word, row: word + 1, owned: word != 1 }).collect();
-        Encoded { windows: vec![Window { ids, anchors }], words: length - 2 }
+        Encoded { windows: vec![Window { ids, anchors, ..Window::default() }], words: length - 2 }
     };
     // O B-PER I-PER, again and again.
     let gold = |length: &usize| (0..length - 2).map(|word| Some(word % 3).filter(|_| word != 4)).collect();

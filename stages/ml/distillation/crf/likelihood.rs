@@ -57,7 +57,7 @@ pub fn crf_nll(
 
 /// The teacher's whole distribution over paths in place of one path: (1/N) `Σ_texts` (log Z - `E_T`[score]), the CRF's
 /// structural loss (docs/math.md, "The CRF's teacher"). Emissions `[N, labels]`, `alone` `[N, labels]` of the teacher
-/// as [`super::alone`] gives it, `texts [texts + 1]` the first word of each text. -> `[1]`
+/// as [`crate::projection::alone`] gives it at T = 1, `texts [texts + 1]` the first word of each text. -> `[1]`
 ///
 /// # Panics
 /// When `alone` has no row for each word or `texts` does not end at N.

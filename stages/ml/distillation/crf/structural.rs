@@ -1,44 +1,10 @@
 //! The teacher's distribution over paths (docs/math.md, "The CRF's teacher"): words that it labels independently make a
 //! chain, because whether a word begins an entity depends on the type of the word before it.
 
-use crate::projection::Columns;
-use encoder::decode::softmax;
 use text::labels::{Labels, Tag};
 
-/// `[words, student labels]` the teacher's words at T = 1, each alone. I-X means here: of type X, and beginning an entity
-/// unless the word before is of type X too. All that an IO teacher says of a type is that; one with B- labels also says B-X,
-/// which begins in any case.
-///
-/// Types that the student lacks are O, or those to ignore left out and the rest rescaled, as in [`crate::projection::project`].
-#[must_use]
-pub fn alone(teacher: &Labels, student: &Labels, logits: &[f32]) -> Vec<f64> {
-    let targets = Columns::new(teacher, student);
-    let mut rows = Vec::with_capacity(logits.len() / teacher.len() * student.len());
-    for row in logits.chunks_exact(teacher.len()) {
-        let mut own = vec![0.0; student.len()];
-        for (p, tag) in softmax(row, 1.0).into_iter().zip(teacher.tags()) {
-            match (targets.of_tag(*tag), *tag) {
-                (Some((begin, _)), Tag::Begin(_)) => own[begin] += p,
-                (Some((_, inside)), _) => own[inside] += p,
-                (None, tag) if targets.ignored(tag) => {}
-                (None, _) => own[targets.outside] += p,
-            }
-        }
-        let kept: f64 = own.iter().sum();
-        if kept > 0.0 {
-            for p in &mut own {
-                *p /= kept;
-            }
-        } else {
-            own[targets.outside] = 1.0;
-        }
-        rows.extend(own);
-    }
-    rows
-}
-
 /// Marginals of a text's words `[words, labels]` and of their neighbours `[words - 1, labels, labels]` as [from, to], from
-/// the rows of [`alone`]. Illegal moves get exactly 0.
+/// the rows of [`crate::projection::alone`]. Illegal moves get exactly 0.
 ///
 /// A word's label says its type, and the next word's label depends on nothing else of it: summed over the word before, the
 /// teacher's triples of IO labels are a product of two.

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 
 use super::loss::{Loss, Pass};
-use crate::numbers::{count, matrix, narrow};
+use crate::numbers::{by_word, count, matrix, narrow};
 
 /// Cross-entropy with the tags.
 pub struct Ce;
@@ -18,7 +18,16 @@ impl Loss for Ce {
     }
 
     fn terms(&self, pass: &Pass<'_>) -> Vec<(&'static str, Tensor<1>)> {
-        let loss = cross_entropy(pass.logits.clone(), &pass.targets.tags, &pass.targets.weight);
+        let (targets, words) = (pass.targets, pass.logits.clone());
+        let loss = match &pass.pieces {
+            None => cross_entropy(words, &targets.tags, &targets.weight),
+            Some(pieces) => {
+                let tags = [&targets.tags[..], &targets.pieces.tags].concat();
+                let weight = [&targets.weight[..], &targets.pieces.weight].concat();
+                let all = Tensor::cat(vec![words, pieces.clone()], 0);
+                cross_entropy(all, &tags, &weight) * by_word(tags.len(), targets.tags.len())
+            }
+        };
         vec![(self.name(), loss)]
     }
 }

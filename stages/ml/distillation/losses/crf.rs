@@ -6,10 +6,10 @@ use super::loss::{Lesson, Loss, Pass, Said, Wants};
 use crate::{
     crf::{
         likelihood::{crf_nll, crf_structural},
-        structural::alone,
         transitions::crf_transitions,
     },
     params::CrfTeacher,
+    projection::{Begin, alone},
     soft,
 };
 use encoder::backend::grid::indices;
@@ -46,7 +46,7 @@ impl Loss for Crf {
                 let loss = match pass.said {
                     Said::Host(said) => {
                         let rows = targets.of_words(said, from.len());
-                        let alone = alone(from, labels, &rows);
+                        let alone = alone(from, labels, &rows, 1.0, Begin::Kept);
                         crf_structural(logits, &weights, &alone, &targets.texts, labels)
                     }
                     Said::Device(said) => {

@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::loss::{Lesson, Loss, Pass, Said, Wants};
 use crate::{
-    numbers::{count, matrix},
-    projection::{partners, project},
+    numbers::{by_word, count, matrix, narrow},
+    projection::{Begin, alone, partners, project},
     soft,
 };
 use encoder::backend::grid::indices;
@@ -31,21 +31,43 @@ impl Loss for Kd {
         let (from, labels, training) =
             (pass.lesson.teacher_labels(), pass.lesson.labels(), pass.lesson.training);
         let (temperature, boundary) = (training.temperature, training.boundary);
-        let (logits, texts) = (pass.logits.clone(), &pass.batch.texts);
+        let (targets, texts) = (pass.targets, &pass.batch.texts);
+        let soft = pass.pieces.as_ref().filter(|_| !targets.pieces.soft.is_empty());
+        let soft =
+            soft.map(|pieces| pieces.clone().select(0, indices(&targets.pieces.soft, &pieces.device())));
+        let share = by_word(targets.words.len() + targets.pieces.soft.len(), targets.words.len());
+        let logits = Tensor::cat([Some(pass.logits.clone()), soft].into_iter().flatten().collect(), 0);
+        let words = pass.batch.rows.len();
         let loss = match pass.said {
             Said::Host(said) => {
-                let q = project(from, labels, said, texts, temperature).q;
-                let q = pass.targets.of_words(&q, labels.len());
+                let q = project(from, labels, &said[..words * from.len()], texts, temperature).q;
+                let mut q = targets.of_words(&q, labels.len());
+                let pieces = targets.pieces.of_continuations(said, words, from.len());
+                q.extend(alone(from, labels, &pieces, temperature, Begin::Never).into_iter().map(narrow));
                 distillation(logits, &q, labels, temperature, boundary)
             }
             Said::Device(said) => {
-                let q = soft::project(from, labels, said.as_ref().clone(), texts, temperature);
-                let q = q.select(0, indices(&pass.targets.words, &pass.device()));
+                let device = pass.device();
+                let [said, pieces] = split(said.as_ref().clone(), words);
+                let q = soft::project(from, labels, said, texts, temperature);
+                let q = q.select(0, indices(&targets.words, &device));
+                let q = if targets.pieces.said.is_empty() {
+                    q
+                } else {
+                    let pieces = pieces.select(0, indices(&targets.pieces.said, &device));
+                    Tensor::cat(vec![q, soft::alone(from, labels, pieces, temperature, Begin::Never)], 0)
+                };
                 soft::distillation(logits, q, labels, temperature, boundary)
             }
-        };
+        } * share;
         vec![(self.name(), loss)]
     }
+}
+
+/// The first rows, and the others.
+fn split(rows: Tensor<2>, first: usize) -> [Tensor<2>; 2] {
+    let all = rows.dims()[0];
+    [rows.clone().narrow(0, 0, first), rows.narrow(0, first, all - first)]
 }
 
 /// KD: T² (1/N) Σ (`kl_io` + boundary · `kl_boundary`). `logits [N, labels]` of the student, `q [N, labels]` the

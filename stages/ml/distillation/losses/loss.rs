@@ -79,7 +79,9 @@ pub struct Pass<'a> {
     pub targets: &'a Targets,
     /// `[N, labels]` the student's logits of those words.
     pub logits: Tensor<2>,
-    /// What the teacher says of all words, where it was wanted.
+    /// `[M, labels]` the student's logits of their further sub-words ([`Targets::pieces`]), where those are taught.
+    pub pieces: Option<Tensor<2>>,
+    /// What the teacher says of all words and sub-words, where it was wanted.
     pub said: &'a Said,
     /// `[N, hidden]` of those words, student's and teacher's: the pairs that this loss wanted, in its order.
     pub states: Vec<(Tensor<2>, Tensor<2>)>,
@@ -93,7 +95,7 @@ impl Pass<'_> {
     }
 }
 
-/// What the teacher says of the words of a batch, where the losses need it: `[words, teacher labels]` logits.
+/// What the teacher says of a batch, where the losses need it: `[words + continuations, teacher labels]` logits, words first.
 pub enum Said {
     /// On the CPU.
     Host(Vec<f32>),

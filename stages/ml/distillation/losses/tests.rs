@@ -15,11 +15,11 @@ use crate::{
     crf::{
         fitted::{Emitted, fitted},
         likelihood::{crf_nll, crf_structural},
-        structural::{alone, chain},
+        structural::chain,
         transitions::{Transitions, bigram, crf_transitions},
     },
     numbers::{count, narrow},
-    projection::project,
+    projection::{Begin, alone, project},
     soft,
 };
 use encoder::{decode::softmax, network::CrfWeights};
@@ -352,7 +352,7 @@ proptest! {
         emissions in floats(35), transitions in floats(49), start in floats(7), logits in floats(25),
     ) {
         let labels = Labels::bio(["PER", "LOC", "ORG"]);
-        let alone = alone(&teacher(), &labels, &logits);
+        let alone = alone(&teacher(), &labels, &logits, 1.0, Begin::Kept);
         let loss = |emissions: &[f32], transitions: &[f32], start: &[f32]| {
             let weights = crf_weights(transitions, start);
             let emissions = leaf(emissions, [5, 7]);

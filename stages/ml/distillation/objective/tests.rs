@@ -1,4 +1,5 @@
 mod elsewhere;
+mod pieces;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -264,7 +265,10 @@ fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked(
     assert_eq!(refused(logits(&["a-1"])), "the logits have no record a-2");
     let mut short = logits(&["a-1", "a-2"]).expect("some");
     short.texts.insert("a-2".into(), Array { shape: vec![1, 5], values: vec![0.0; 5] });
-    assert_eq!(refused(Some(short)), "record a-2 has 2 words, but 1 in the logits");
+    assert_eq!(
+        refused(Some(short)),
+        "record a-2 has 2 words and 0 further sub-words, but the logits have 1 rows of it"
+    );
     let mut other = logits(&["a-1", "a-2"]).expect("some");
     other.origin.teacher = "12ab".into();
     assert!(

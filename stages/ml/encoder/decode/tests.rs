@@ -10,6 +10,7 @@ fn logits(rows: &[&[f32]]) -> WordLogits {
         labels: rows[0].len(),
         values: rows.iter().flat_map(|row| row.iter().map(|p| p.ln())).collect(),
         owned: vec![true; rows.len()],
+        ..WordLogits::default()
     }
 }
 
@@ -28,7 +29,7 @@ fn an_io_model_begins_an_entity_where_the_type_changes() {
         &[0.6, 0.1, 0.1, 0.1, 0.1],
         &[0.1, 0.5, 0.2, 0.1, 0.1],
     ];
-    let decoded = decode(&labels, None, &logits(rows), &[]);
+    let decoded = decode(&labels, &Decoding::Types, &logits(rows), &[]);
     assert_eq!(decoded.tags, ["B-PER", "I-PER", "B-LOC", "O", "B-LOC"]);
     close(&decoded.score, &[0.6, 0.7, 0.5, 0.6, 0.5]);
     let entities = decoded.entities();
@@ -44,14 +45,14 @@ fn types_that_become_o_join_o_before_the_argmax_decides() {
     let labels = labels("O I-LOC I-PER I-MISC I-ORG");
     // MISC wins, but neither O nor MISC alone beats PER in the second word: together they do.
     let rows: &[&[f32]] = &[&[0.1, 0.05, 0.3, 0.5, 0.05], &[0.25, 0.05, 0.4, 0.25, 0.05]];
-    let decoded = decode(&labels, None, &logits(rows), &["MISC"]);
+    let decoded = decode(&labels, &Decoding::Types, &logits(rows), &["MISC"]);
     assert_eq!(decoded.tags, ["O", "O"]);
     close(&decoded.score, &[0.6, 0.5]);
-    assert_eq!(decode(&labels, None, &logits(rows), &[]).tags, ["B-MISC", "B-PER"]);
+    assert_eq!(decode(&labels, &Decoding::Types, &logits(rows), &[]).tags, ["B-MISC", "B-PER"]);
     // A type dropped between two words of one type separates them.
     let rows: &[&[f32]] =
         &[&[0.1, 0.0, 0.9, 0.0, 0.0], &[0.1, 0.0, 0.0, 0.9, 0.0], &[0.1, 0.0, 0.9, 0.0, 0.0]];
-    assert_eq!(decode(&labels, None, &logits(rows), &["MISC"]).tags, ["B-PER", "O", "B-PER"]);
+    assert_eq!(decode(&labels, &Decoding::Types, &logits(rows), &["MISC"]).tags, ["B-PER", "O", "B-PER"]);
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn a_bio_model_without_crf_decides_between_types_before_it_decides_where_they_be
         &[0.1, 0.5, 0.4, 0.0, 0.0],
         &[0.1, 0.0, 0.2, 0.3, 0.4],
     ];
-    let decoded = decode(&labels, None, &logits(rows), &[]);
+    let decoded = decode(&labels, &Decoding::Types, &logits(rows), &[]);
     assert_eq!(decoded.tags, ["B-PER", "I-PER", "B-PER", "B-LOC"]);
     close(&decoded.score, &[0.55, 0.9, 0.9, 0.7]);
 }
@@ -78,10 +79,30 @@ fn a_bio_model_without_crf_is_repaired() {
         &[0.2, 0.1, 0.1, 0.1, 0.5],
         &[0.2, 0.5, 0.2, 0.05, 0.05],
     ];
-    let decoded = decode(&labels, None, &logits(rows), &[]);
+    let decoded = decode(&labels, &Decoding::Types, &logits(rows), &[]);
     assert_eq!(decoded.tags, ["B-PER", "I-PER", "B-LOC", "B-PER"]);
     close(&decoded.score, &[0.7, 0.7, 0.6, 0.7]);
-    assert_eq!(decode(&labels, None, &logits(rows), &["LOC"]).tags, ["B-PER", "I-PER", "O", "B-PER"]);
+    assert_eq!(
+        decode(&labels, &Decoding::Types, &logits(rows), &["LOC"]).tags,
+        ["B-PER", "I-PER", "O", "B-PER"]
+    );
+}
+
+#[test]
+fn by_argmax_the_most_probable_label_decides_as_it_does_in_transformers() {
+    let labels = labels("O B-PER I-PER B-LOC I-LOC");
+    let rows: &[&[f32]] = &[
+        &[0.4, 0.3, 0.25, 0.03, 0.02],
+        &[0.1, 0.4, 0.5, 0.0, 0.0],
+        &[0.1, 0.0, 0.8, 0.0, 0.1],
+        &[0.1, 0.0, 0.2, 0.3, 0.4],
+        &[0.2, 0.0, 0.1, 0.4, 0.3],
+    ];
+    let decoded = decode(&labels, &Decoding::Argmax, &logits(rows), &[]);
+    assert_eq!(decoded.tags, ["O", "B-PER", "I-PER", "B-LOC", "B-LOC"]);
+    close(&decoded.score, &[0.4, 0.9, 0.8, 0.7, 0.7]);
+    let without = decode(&labels, &Decoding::Argmax, &logits(rows), &["LOC"]);
+    assert_eq!(without.tags, ["O", "B-PER", "I-PER", "O", "O"]);
 }
 
 #[test]
@@ -93,12 +114,13 @@ fn a_crf_decides_over_the_whole_text_and_scores_by_the_marginal_of_the_type() {
     let mut values = vec![0.0; 14];
     values[1] = 2.0;
     values[7 + 3] = 1.0; // alone, the second word would be B-LOC
-    let logits = WordLogits { labels: 7, values, owned: vec![true; 2] };
-    let decoded = decode(&labels, Some(&crf), &logits, &[]);
+    let logits = WordLogits { labels: 7, values, owned: vec![true; 2], ..WordLogits::default() };
+    let by = Decoding::Crf(crf.clone());
+    let decoded = decode(&labels, &by, &logits, &[]);
     assert_eq!(decoded.tags, ["B-PER", "I-PER"]);
     let marginals = crf.marginals(&logits.values);
     close(&decoded.score, &[marginals[1] + marginals[2], marginals[8] + marginals[9]]);
-    let decoded = decode(&labels, Some(&crf), &logits, &["PER"]);
+    let decoded = decode(&labels, &by, &logits, &["PER"]);
     assert_eq!(decoded.tags, ["O", "O"]);
     close(
         &decoded.score,
@@ -108,11 +130,11 @@ fn a_crf_decides_over_the_whole_text_and_scores_by_the_marginal_of_the_type() {
 
 #[test]
 fn a_text_without_words_has_no_tags() {
-    let nothing = WordLogits { labels: 7, values: vec![], owned: vec![] };
+    let nothing = WordLogits { labels: 7, ..WordLogits::default() };
     let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let crf = Crf::new(&labels, &[0.0; 49], &[0.0; 7], &[0.0; 7]);
-    for crf in [None, Some(&crf)] {
-        let decoded = decode(&labels, crf, &nothing, &[]);
+    for by in [Decoding::Types, Decoding::Argmax, Decoding::Crf(crf)] {
+        let decoded = decode(&labels, &by, &nothing, &[]);
         assert!(decoded.tags.is_empty() && decoded.score.is_empty() && decoded.entities().is_empty());
     }
 }

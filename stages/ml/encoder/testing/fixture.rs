@@ -9,7 +9,7 @@ use crate::{
         post_norm::{ATTENTION_OUTPUT, DOWN},
         roberta::Roberta,
     },
-    config::{Config, LayerShape},
+    config::{Config, Decode, LayerShape},
     model::Model,
     network::Network,
     weights::crf,
@@ -45,6 +45,7 @@ pub fn model(labels: Labels, forgotten: &[&str]) -> Model {
         settings: crate::arch::Settings::default(),
         labels,
         crf: bio,
+        decode: if bio { Decode::Crf } else { Decode::Types },
         stock: Value::Null,
     };
     let device = Device::flex();

@@ -7,7 +7,7 @@ use stage_contract::Artifact;
 use super::*;
 use encoder::{
     backend::prepacked::WeightFormat,
-    decode::decode,
+    decode::{Decoding, decode},
     infer::{WordLogits, encode, word_logits},
     model::Model,
 };
@@ -98,7 +98,8 @@ fn the_real_teacher_finds_what_it_is_known_to_find_and_in_8_bits_too() {
     };
     let f1 = |model: &Model| {
         let logits = word_logits(model, &encoded, 2048, &device, None).expect("finite");
-        let tags = |logits: &WordLogits| decode(&model.config.labels, None, logits, &["MISC"]).tags;
+        let tags =
+            |logits: &WordLogits| decode(&model.config.labels, &Decoding::Types, logits, &["MISC"]).tags;
         let found: Vec<_> = logits.iter().map(|logits| spans(&tags(logits), Scheme::Bio)).collect();
         let gold: Vec<_> = gold.iter().map(|record| entities(&record.tags)).collect();
         score(&gold, &found).micro.f1

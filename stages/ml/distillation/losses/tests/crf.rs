@@ -84,7 +84,7 @@ fn the_structural_loss_equals_the_golden_one() {
         end: leaf(&rows(&golden["end"]), [7]),
     };
     let emissions = rows(&golden["student_logits"]);
-    let alone = alone(&teacher(), &labels, &rows(&golden["teacher_logits"]));
+    let alone = alone(&teacher(), &labels, &rows(&golden["teacher_logits"]), 1.0, Begin::Kept);
     let right = |name: &str| golden[name].as_f64().expect("a number");
     let loss = crf_structural(leaf(&emissions, [4, 7]), &weights, &alone, &[0, 4], &labels);
     assert!(near(number(&loss), right("loss_structural"), 1e-6), "{}", number(&loss));
@@ -103,7 +103,7 @@ fn a_chain_has_the_marginals_of_all_paths_of_words_labelled_alone() {
     let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let logits: Vec<f32> = (0_u8..15).map(|i| f32::from(i * 7 % 11) / 4.0 - 1.0).collect();
     for teacher in [&io, &ignoring(&io), &bio] {
-        let alone = alone(teacher, &labels, &logits);
+        let alone = alone(teacher, &labels, &logits, 1.0, Begin::Kept);
         let kind = |label: usize| match labels.tags()[label] {
             Tag::Outside => None,
             Tag::Begin(kind) | Tag::Inside(kind) => Some(kind),

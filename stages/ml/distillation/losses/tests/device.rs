@@ -156,13 +156,30 @@ proptest! {
         texts.sort_unstable();
         let weights = crf_weights(&transitions, &start);
         for teacher in [ignoring(&teacher), teacher] {
-            let alone = alone(&teacher, &labels, &said);
+            let alone = alone(&teacher, &labels, &said, 1.0, Begin::Kept);
             let right = |emissions, weights: &CrfWeights| crf_structural(emissions, weights, &alone, &texts, &labels);
             let said = || Tensor::<2>::from_data(TensorData::new(said.clone(), [11, 5]), &Device::flex());
             let found = |emissions, weights: &CrfWeights| {
                 shut_elsewhere(|| soft::crf_structural(emissions, weights, &teacher, said(), &texts, &labels))
             };
             assert_near(&all(found, &emissions, &weights), &all(right, &emissions, &weights));
+        }
+    }
+    #[test]
+    fn what_the_teacher_says_of_further_sub_words_is_the_same_off_the_cpu(
+        said in floats(55), temperature in 0.5_f64..4.0, bio in any::<bool>(),
+    ) {
+        let teacher = if bio { parse("O B-PER I-PER B-MISC I-MISC") } else { teacher() };
+        let labels = Labels::bio(["PER", "LOC", "ORG"]);
+        for teacher in [ignoring(&teacher), teacher] {
+            let right = alone(&teacher, &labels, &said, temperature, Begin::Never);
+            let rows = Tensor::<2>::from_data(TensorData::new(said.clone(), [11, 5]), &Device::flex());
+            let found = readback::host(soft::alone(&teacher, &labels, rows, temperature, Begin::Never));
+            prop_assert!(found.iter().zip(&right).all(|(found, right)| (f64::from(*found) - right).abs() < 1e-5));
+            for (label, tag) in labels.tags().iter().enumerate() {
+                let begins = right.iter().skip(label).step_by(labels.len());
+                prop_assert!(!matches!(tag, Tag::Begin(_)) || begins.copied().all(|p| p == 0.0));
+            }
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Raw texts in, entities out: what a program that uses a model needs of it.
+
+use std::{path::Path, str::FromStr};
+
+use burn::tensor::Device;
+use stage_contract::StageError;
+
+use crate::{
+    backend::{precision, prepacked::WeightFormat},
+    decode,
+    infer::encode,
+    model::Model,
+    tagger::tag,
+};
+use text::words::words;
+
+/// Tokens that the model reads at once.
+const BATCH_TOKENS: usize = 2048;
+
+/// What the encoder's layers compute in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As the model was trained.
+    #[default]
+    F32,
+    /// Matrix products in 16 bits, on a GPU.
+    Bf16,
+    /// Linear layers on bytes; embeddings, norms, attention, classifier and CRF as before.
+    Int8,
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "f32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            "int8" => Ok(Self::Int8),
+            _ => Err("expected f32, bf16 or int8".to_owned()),
+        }
+    }
+}
+
+/// A model ready to read texts.
+pub struct Predictor {
+    model: Model,
+    device: Device,
+}
+
+/// An entity with its place in the text, in Unicode scalar values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    /// Type, as the model has it.
+    pub kind: String,
+    /// First character.
+    pub start: usize,
+    /// One past the last character.
+    pub end: usize,
+    /// How sure the model is, from 0 to 1: the mean over its words of the probability of its type.
+    pub score: f64,
+}
+
+impl Predictor {
+    /// Loads a model folder.
+    ///
+    /// # Errors
+    /// As [`Model::load`], or the encoder has no 8-bit form.
+    pub fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, StageError> {
+        let mut model = Model::load(folder, device)?;
+        match precision {
+            Precision::F32 => model = model.prepack(WeightFormat::F32),
+            Precision::Bf16 => model = model.at(precision::Precision::Bf16),
+            Precision::Int8 => {
+                model = model.prepack(WeightFormat::Int8);
+                if model.network.layers.iter().any(|layer| layer.prepacked.is_none()) {
+                    let name = model.config.architecture.families()[0].model_type;
+                    return Err(StageError::new(format!("{name} is not computed in 8 bits"))
+                        .help("choose the precision f32"));
+                }
+            }
+        }
+        Ok(Self::of(model, device.clone()))
+    }
+
+    /// Of a model as it is.
+    #[must_use]
+    pub fn of(model: Model, device: Device) -> Self {
+        Self { model, device }
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Entities of each text, with types as the model has them.
+    ///
+    /// # Errors
+    /// The tokenizer refuses a text, or a logit is not finite.
+    pub fn entities<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<Entity>>, StageError> {
+        let words: Vec<_> = texts.iter().map(|text| words(text.as_ref())).collect();
+        let pairs = texts.iter().zip(&words).map(|(text, words)| (text.as_ref(), words.as_slice()));
+        let encoded = encode(&self.model, pairs)?;
+        let tagged = tag(&self.model, &encoded, BATCH_TOKENS, &[], &self.device, None)?;
+        let found = |(decoded, words): (&decode::Decoded, &Vec<_>)| {
+            decoded.entities().into_iter().map(|entity| place(entity, words)).collect()
+        };
+        Ok(tagged.decoded.iter().zip(&words).map(found).collect())
+    }
+}
+
+fn place(entity: decode::Entity, words: &[[usize; 2]]) -> Entity {
+    Entity {
+        kind: entity.kind,
+        start: words[entity.start_word][0],
+        end: words[entity.end_word - 1][1],
+        score: entity.score,
+    }
+}
