@@ -48,13 +48,15 @@ impl Loss for Kd {
             }
             Said::Device(said) => {
                 let device = pass.device();
-                let [said, pieces] = split(said.as_ref().clone(), words);
-                let q = soft::project(from, labels, said, texts, temperature);
+                let all = said.as_ref().clone();
+                let more = all.dims()[0] - words;
+                let of_words = if more == 0 { all.clone() } else { all.clone().narrow(0, 0, words) };
+                let q = soft::project(from, labels, of_words, texts, temperature);
                 let q = q.select(0, indices(&targets.words, &device));
                 let q = if targets.pieces.said.is_empty() {
                     q
                 } else {
-                    let pieces = pieces.select(0, indices(&targets.pieces.said, &device));
+                    let pieces = all.narrow(0, words, more).select(0, indices(&targets.pieces.said, &device));
                     Tensor::cat(vec![q, soft::alone(from, labels, pieces, temperature, Begin::Never)], 0)
                 };
                 soft::distillation(logits, q, labels, temperature, boundary)
@@ -62,12 +64,6 @@ impl Loss for Kd {
         } * share;
         vec![(self.name(), loss)]
     }
-}
-
-/// The first rows, and the others.
-fn split(rows: Tensor<2>, first: usize) -> [Tensor<2>; 2] {
-    let all = rows.dims()[0];
-    [rows.clone().narrow(0, 0, first), rows.narrow(0, first, all - first)]
 }
 
 /// KD: T² (1/N) Σ (`kl_io` + boundary · `kl_boundary`). `logits [N, labels]` of the student, `q [N, labels]` the

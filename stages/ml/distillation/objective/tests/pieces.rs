@@ -60,8 +60,8 @@ fn a_student_of_other_pieces_learns_them_from_tags_alone() {
     let spelt = Model { config, network, tokenizer: letters.tokenizer };
     let pieces = of_pieces(&spelt, &teacher, &annas("a-1", ["B-PER", "O"]), Subwords::All);
     let inside = student.config.labels.column("I-PER").expect("a label");
-    // `▁` leads, and `A` is where the word is read.
-    assert_eq!(pieces.tags, [0, inside, inside, inside, inside, 0]);
+    // The word is read at the `▁` that its first letter has before it; the one between the words leads.
+    assert_eq!(pieces.tags, [inside, inside, inside, inside, inside, 0]);
     assert_eq!(pieces.soft, Vec::<u32>::new());
 }
 
