@@ -207,20 +207,23 @@ impl<'o> Shapes<'o> {
         let seen = self.seen.as_ref()?;
         let length = |value: &Value| value.as_str().map(str::len);
         let longest = seen.iter().filter_map(|(name, value)| Some((length(value)?, name))).max();
-        let is_list = |value: &Value| value.as_array().is_some_and(|values| !values.is_empty());
-        let mut lists = seen.iter().filter(|(_, value)| is_list(value)).map(|(name, _)| name.as_str());
-        let first = lists.next().unwrap_or("..");
-        let other = lists.next_back().unwrap_or("..");
-        let text = longest.map_or("..", |(_, name)| name.as_str());
-        let fields = match self.want {
-            Want::Text => format!("`fields = {{ text = \"{text}\" }}`"),
-            Want::Gold if all(NO_TEXT) && text == ".." => {
-                format!("`fields = {{ tokens = \"{first}\", tags = \"{other}\" }}`")
+        // A field of a known name was tried already.
+        let known =
+            |name: &str| [&TEXTS[..], &TOKENS, &TAGS].concat().contains(&name.to_lowercase().as_str());
+        let others = |fits: fn(&Value) -> bool| -> Vec<&str> {
+            let fields = seen.iter().filter(|(name, value)| !known(name) && fits(value));
+            fields.map(|(name, _)| name.as_str()).collect()
+        };
+        let (lists, strings) = (others(Value::is_array), others(Value::is_string));
+        let fields = match (self.want, lists.as_slice(), strings.as_slice()) {
+            (Want::Text, ..) => format!("`fields = {{ text = \"{}\" }}`", longest?.1),
+            (Want::Gold, [tokens, tags, ..], _) | (Want::Gold, [], [.., tokens, tags]) => {
+                format!("`fields = {{ tokens = \"{tokens}\", tags = \"{tags}\" }}`")
             }
-            Want::Gold => format!(
-                "`fields = {{ text = \"{text}\", tags = \"{first}\" }}` for spans, or `fields = {{ tokens = \"..\", tags = \"..\" }}` \
-                 for a tag a word"
-            ),
+            (Want::Gold, [tags], _) => {
+                format!("`fields = {{ text = \"{}\", tags = \"{tags}\" }}`", longest?.1)
+            }
+            (Want::Gold, [], _) => return None,
         };
         Some(format!("say which fields are what by the option {fields}, with the names that are in the file"))
     }
