@@ -11,10 +11,12 @@ mod options;
 mod reading;
 mod record;
 mod report;
+mod roles;
 mod shape;
 mod spans;
 mod text;
 mod unpack;
+mod value;
 mod walk;
 
 use std::path::Path;

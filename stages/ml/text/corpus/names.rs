@@ -4,6 +4,11 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Map, Value};
 
+use super::value::{integer, kind};
+
+/// What is said of numeric tags that nothing explains.
+pub(super) const NAMELESS: &str = "its tags are numbers without names";
+
 /// Names by number.
 pub(super) type Ids = BTreeMap<i64, String>;
 
@@ -91,6 +96,28 @@ impl Names {
     }
 }
 
+/// Tags as strings: names as they stand, numbers by the names of their field.
+///
+/// # Errors
+/// One is neither a string nor a whole number, or a number without a name.
+pub(super) fn named(names: Option<&Names>, field: &str, tags: &[Value]) -> Result<Vec<String>, String> {
+    let explained = names.and_then(|names| Some((names, names.ids(field)?)));
+    let name = |(place, tag): (usize, &Value)| {
+        let id = match tag {
+            Value::String(text) => match text.trim().parse::<i64>() {
+                Ok(id) if explained.is_some() => id,
+                _ => return Ok(text.trim().to_owned()),
+            },
+            tag => integer(tag).ok_or_else(|| format!("tag {place} is {}", kind(tag)))?,
+        };
+        let (Names { origin, .. }, ids) = explained.ok_or_else(|| NAMELESS.to_owned())?;
+        ids.get(&id).cloned().ok_or_else(|| {
+            format!("tag {place} is {id}, a number without a name: {origin} has {}", ids.len())
+        })
+    };
+    tags.iter().enumerate().map(name).collect()
+}
+
 /// `{"label2id": ..}`, `{"id2label": ..}`, `{"names": ..}`, or names and numbers themselves.
 fn explained(object: &Map<String, Value>) -> Result<Option<Ids>, String> {
     for key in ["label2id", "id2label", "names"] {
@@ -128,13 +155,6 @@ fn pairs(map: &Map<String, Value>) -> Result<Option<Ids>, String> {
         }
     }
     Ok((!ids.is_empty()).then_some(ids))
-}
-
-/// A whole number, also as a float, which pandas makes of it.
-pub(super) fn integer(value: &Value) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and labels are few")]
-    let whole = |number: f64| (number.fract() == 0.0 && number.abs() < 1e9).then_some(number as i64);
-    value.as_i64().or_else(|| value.as_f64().and_then(whole))
 }
 
 /// The names of each field, wherever `features` are.

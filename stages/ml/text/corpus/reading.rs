@@ -10,8 +10,8 @@ use super::{
     format::{File, Format, Want},
     formats::{self, brat, columns, parquet},
     item::{Found, Place},
+    names::NAMELESS,
     options::{Options, Unit},
-    shape::NAMELESS,
     unpack,
     walk::{Walk, walk},
 };

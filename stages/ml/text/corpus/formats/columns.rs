@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use stage_contract::StageError;
 
 pub(in crate::corpus) use self::complaint::complaint;
-pub(in crate::corpus) use self::layout::header;
 pub(in crate::corpus) use self::lines::is_mark;
 use self::{
     layout::{Layout, Part},

@@ -13,7 +13,8 @@ use super::super::{
     item::{Found, Place},
     names::Names,
     options::Options,
-    shape::{NAMING, Shapes, TEXTS, at, find, is_span},
+    roles::TEXTS,
+    shape::{NAMING, Shapes, at, find, is_span},
 };
 use crate::folder::quoted;
 

@@ -14,9 +14,9 @@ use crate::corpus::{
     files::as_it_stands,
     format::{File, Format, Want},
     item::{Content, Found, Place},
-    names::Names,
+    names::{NAMELESS, Names},
     options::Options,
-    shape::{LABELS, NAMELESS, Shapes},
+    shape::{LABELS, Shapes},
 };
 
 /// Values between commas, semicolons, tabs or strokes below a line of names.

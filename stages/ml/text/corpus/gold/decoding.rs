@@ -9,10 +9,10 @@ use stage_contract::StageError;
 
 use super::super::{
     item::{Content, Found, Item, Place},
+    names::NAMELESS,
     options::{Options, TagScheme},
     reading::{Part, Reading, counted},
     record::{Provenance, Record},
-    shape::NAMELESS,
     spans::{self, Changes},
 };
 use crate::labels::{Notation, Scheme, Span, Tally, spans as entities};

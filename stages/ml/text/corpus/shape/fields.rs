@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::names::integer;
+use super::super::{roles::TEXTS, value::kind};
 
 /// A record's fields.
 pub(in super::super) type Record = Map<String, Value>;
@@ -50,19 +50,42 @@ pub(super) fn list<'r>(value: Option<&'r Value>, field: &str) -> Result<&'r Vec<
     }
 }
 
+/// A record, or a text and what is said of it as one.
+pub(super) fn record(value: Value) -> Option<Record> {
+    match value {
+        Value::Object(record) => Some(record),
+        Value::Array(values) => match values.as_slice() {
+            [text @ Value::String(_), Value::Object(said), ..] => {
+                Some([("text".to_owned(), text.clone())].into_iter().chain(said.clone()).collect())
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The field that is the text: of a usual name, also in `data`, or the only one that is a string.
+pub(super) fn text_field(record: &Record) -> Option<String> {
+    let usual = |record: &Record| {
+        let found = TEXTS.iter().find_map(|name| find(record, name).filter(|(_, value)| value.is_string()));
+        found.map(|(name, _)| name.to_owned())
+    };
+    let only = |record: &Record| only_string(record).map(|(name, _)| name.to_owned());
+    let nested = || {
+        let data = record.get("data")?.as_object()?;
+        usual(data).or_else(|| only(data)).map(|name| format!("data.{name}"))
+    };
+    usual(record).or_else(nested).or_else(|| only(record))
+}
+
 /// The only field with a string, but for those that say what the record is.
-pub(super) fn only_string(record: &Record) -> Option<(&str, &Value)> {
+fn only_string(record: &Record) -> Option<(&str, &Value)> {
     let about = |key: &str| {
         ["id", "label", "lang", "language", "split", "source", "url"].contains(&key.to_lowercase().as_str())
     };
     let mut strings = record.iter().filter(|(key, value)| value.is_string() && !about(key));
     let first = strings.next();
     first.filter(|_| strings.next().is_none()).map(|(key, value)| (key.as_str(), value))
-}
-
-/// Whether it may name something.
-pub(super) fn is_name(value: &Value) -> bool {
-    value.is_string() || value.is_number()
 }
 
 /// A list of strings, or of objects with a text each; what is wrong with one is told later.
@@ -87,24 +110,6 @@ pub(super) fn by_shape<'r>(
 pub(super) fn is_tags(value: &Value) -> bool {
     let is_tag = |value: &Value| crate::labels::split_tag(value.as_str().unwrap_or_default()).is_some();
     value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string) && tags.iter().any(is_tag))
-}
-
-/// A number that may be an offset.
-pub(super) fn index(value: &Value) -> Option<usize> {
-    integer(value).and_then(|number| usize::try_from(number).ok())
-}
-
-/// What a value is, for a message.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        number @ Value::Number(_) if integer(number).is_some() => "a number",
-        Value::Number(_) => "a number that is not whole",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// The names of a record's fields, for a message.

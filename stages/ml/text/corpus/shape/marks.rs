@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::{item::Mark, names::integer};
-use super::fields::{Record, at, fields, find, index, list};
+use super::super::{
+    item::Mark,
+    value::{index, integer},
+};
+use super::fields::{Record, at, fields, find, list};
 
 /// How the reason begins that a record has no annotation.
 pub(super) const NO_MARKS: &str = "no tags and no spans among";

@@ -7,6 +7,7 @@ use crate::corpus::{
     format::Want,
     look::{Look, look},
     options::{self, Options},
+    roles::header,
 };
 use crate::labels::split_tag;
 
@@ -39,34 +40,7 @@ pub enum Part {
     Restarts(usize),
 }
 
-const WORDS: [&str; 8] = ["word", "token", "form", "words", "tokens", "text", "mot", "surface"];
-const TAGS: [&str; 14] = [
-    "ner",
-    "ner_tag",
-    "ner_tags",
-    "tag",
-    "tags",
-    "label",
-    "labels",
-    "iob",
-    "bio",
-    "entity",
-    "ne",
-    "ne-coarse-lit",
-    "entities",
-    "iob_tag",
-];
 const KEYS: [&str; 4] = ["NER", "NE", "Ner", "ner"];
-
-/// Whether cells are names of columns: one of words and one of tags.
-pub fn header(cells: &[impl AsRef<str>]) -> Option<(usize, usize)> {
-    let find = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| cells.iter().position(|cell| cell.as_ref().trim().eq_ignore_ascii_case(name)))
-    };
-    find(&WORDS).zip(find(&TAGS)).filter(|(word, tag)| word != tag)
-}
 
 /// The cells of the lines that have as many columns as most.
 pub struct Rows<'r, 't> {

@@ -9,7 +9,7 @@ use crate::corpus::{
     format::{File, Format, Want},
     formats::{columns, pipes},
     options::Options,
-    shape,
+    roles,
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -107,7 +107,7 @@ impl Head {
     }
 
     fn knows_text(&self) -> bool {
-        self.column(&shape::TEXTS).or_else(|| self.column(&TEXTS)).is_some()
+        self.column(&roles::TEXTS).or_else(|| self.column(&TEXTS)).is_some()
     }
 
     /// The options, with the column of running text where no name says it.
@@ -245,7 +245,7 @@ impl Head {
         let named = |name: &Option<String>| name.as_deref().and_then(|name| self.column(&[name]));
         let (word, tag) = match (named(&fields.tokens), named(&fields.tags)) {
             (Some(word), Some(tag)) => (word, tag),
-            _ => columns::header(&self.names)?,
+            _ => roles::header(&self.names)?,
         };
         let free = |column: &usize| ![word, tag].contains(column);
         let rows: Vec<StringRecord> =

@@ -1,0 +1,47 @@
+//! What to type where no record of a file has a field that is needed.
+
+use serde_json::Value;
+
+use super::super::{
+    format::Want,
+    item::Place,
+    names::NAMELESS,
+    roles::{TAGS, TEXTS, TOKENS},
+};
+use super::{chosen::NO_TEXT, fields::Record, marks::NO_MARKS};
+
+/// What to type where all records are bad for one reason; `None` where no option mends it. `seen` has the fields of all,
+/// `explained` says how numeric tags may be named in such a file.
+pub(super) fn advice(
+    bad: &[(Place, String)],
+    seen: Option<&Record>,
+    want: Want,
+    explained: &str,
+) -> Option<String> {
+    let all = |reason: &str| bad.iter().all(|(_, own)| own.starts_with(reason));
+    if all(NAMELESS) {
+        return Some(format!("name them by {explained}, in the order of the numbers"));
+    }
+    if !all(NO_TEXT) && !all(NO_MARKS) {
+        return None;
+    }
+    let seen = seen?;
+    let length = |value: &Value| value.as_str().map(str::len);
+    let longest = || Some(seen.iter().filter_map(|(name, value)| Some((length(value)?, name))).max()?.1);
+    // A field of a known name was tried already.
+    let known = |name: &str| [&TEXTS[..], &TOKENS, &TAGS].concat().contains(&name.to_lowercase().as_str());
+    let others = |fits: fn(&Value) -> bool| -> Vec<&str> {
+        let fields = seen.iter().filter(|(name, value)| !known(name) && fits(value));
+        fields.map(|(name, _)| name.as_str()).collect()
+    };
+    let (lists, strings) = (others(Value::is_array), others(Value::is_string));
+    let fields = match (want, lists.as_slice(), strings.as_slice()) {
+        (Want::Text, ..) => format!("`fields = {{ text = \"{}\" }}`", longest()?),
+        (Want::Gold, [tokens, tags, ..], _) | (Want::Gold, [], [.., tokens, tags]) => {
+            format!("`fields = {{ tokens = \"{tokens}\", tags = \"{tags}\" }}`")
+        }
+        (Want::Gold, [tags], _) => format!("`fields = {{ text = \"{}\", tags = \"{tags}\" }}`", longest()?),
+        (Want::Gold, [], _) => return None,
+    };
+    Some(format!("say which fields are what by the option {fields}, with the names that are in the file"))
+}
