@@ -1,5 +1,6 @@
 //! Sentences and their tags on disk: raw text, gold sets, records, reports.
 
+mod cells;
 mod files;
 mod format;
 mod formats;

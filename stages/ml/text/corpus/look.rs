@@ -13,7 +13,7 @@ pub(super) enum Look {
     Outside,
     /// Types without a prefix, and O.
     Plain,
-    /// Phrases (`B-NP`) of the chunking task.
+    /// Phrases (`B-NP`, `NP`) of the chunking task.
     Chunks,
     /// O, and types with a prefix.
     Tags,
@@ -47,19 +47,23 @@ pub(super) fn look<'t>(tags: impl IntoIterator<Item = &'t str>) -> Look {
     }
     // `_` and `-` fill columns of which nothing is known.
     let known = notation.outside() == "O" || inside > 0;
+    let types = || {
+        counts.contains_key("O")
+            && 2 * types.len() <= all + 2
+            && types.values().all(|prefix| *prefix == Prefix::Inside)
+    };
     if all == 0 || !known || 2 * (outside + inside) < all {
         Look::Other
     } else if inside == 0 {
         Look::Outside
-    } else if !notation.is_plain() {
-        if 10 * phrases >= 9 * inside { Look::Chunks } else { Look::Tags }
-    } else if counts.contains_key("O")
-        && 2 * types.len() <= all + 2
-        && types.values().all(|p| *p == Prefix::Inside)
-    {
+    } else if notation.is_plain() && !types() {
+        Look::Other
+    } else if 10 * phrases >= 9 * inside {
+        Look::Chunks
+    } else if notation.is_plain() {
         Look::Plain
     } else {
-        Look::Other
+        Look::Tags
     }
 }
 
@@ -75,6 +79,9 @@ mod tests {
             ("O O O", Look::Outside),
             ("A A O B O O", Look::Plain),
             ("B-NP I-NP O B-VP", Look::Chunks),
+            ("NP NP O VP NP", Look::Chunks),
+            ("A _ O B _", Look::Plain),
+            ("B-A _ O _", Look::Tags),
             ("Jean vit à Aix", Look::Other),
             ("NOM VER PRP NAM", Look::Other),
             ("_ _ _", Look::Other),

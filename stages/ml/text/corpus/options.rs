@@ -69,6 +69,27 @@ pub struct Columns {
     pub tag: i32,
 }
 
+impl Columns {
+    /// Where word and tag are among so many columns, from 0.
+    ///
+    /// # Errors
+    /// There is no such column, or both are one.
+    pub(super) fn among(self, count: usize) -> Result<(usize, usize), String> {
+        let at = |column| {
+            place(column, count).ok_or_else(|| format!("there is no column {column}: the lines have {count}"))
+        };
+        let (word, tag) = (at(self.word)?, at(self.tag)?);
+        if word == tag { Err(format!("word and tag are both column {}", self.tag)) } else { Ok((word, tag)) }
+    }
+}
+
+/// Where a column is among so many, from 0: it is counted from 1, or from -1 at the end.
+pub(super) fn place(column: i32, count: usize) -> Option<usize> {
+    let from_end = || count.checked_sub(usize::try_from(-i64::from(column)).ok()?);
+    let place = usize::try_from(column).map_or_else(|_| from_end(), |column| column.checked_sub(1));
+    place.filter(|place| *place < count)
+}
+
 /// Names of fields; `a.b` is the field `b` of the field `a`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

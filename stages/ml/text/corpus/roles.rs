@@ -47,11 +47,14 @@ pub(super) const TAGS: [&str; 17] = [
 pub(super) const DOCUMENTS: [&str; 9] =
     ["document", "doc_id", "document_id", "docid", "doc_key", "doc", "file_name", "filename", "file"];
 
-/// Which of some names of columns are those of a word and of its tag.
-pub(super) fn header(names: &[impl AsRef<str>]) -> Option<(usize, usize)> {
-    let find = |known: &[&str]| {
-        let place = |name: &str| names.iter().position(|own| own.as_ref().trim().eq_ignore_ascii_case(name));
-        known.iter().find_map(|name| place(name))
-    };
-    find(&WORDS).zip(find(&TAGS)).filter(|(word, tag)| word != tag)
+/// Which of some names of columns is that of a word, and which may be that of its tag, the surest first: at least one.
+pub(super) fn header(names: &[impl AsRef<str>]) -> Option<(usize, Vec<usize>)> {
+    let names: Vec<String> = names.iter().map(|name| name.as_ref().trim().to_lowercase()).collect();
+    let find = |known: &str| names.iter().position(|name| name == known);
+    let word = WORDS.into_iter().find_map(find)?;
+    // Layers of HIPE: `NE-FINE-LIT`, `NE-NESTED`.
+    let layers = (0..names.len()).filter(|place| names[*place].starts_with("ne-"));
+    let tags: Vec<usize> =
+        TAGS.into_iter().filter_map(find).chain(layers).filter(|tag| *tag != word).collect();
+    (!tags.is_empty()).then_some((word, tags))
 }

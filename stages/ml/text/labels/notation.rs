@@ -121,8 +121,11 @@ pub struct Notation {
     literal: bool,
 }
 
+/// What fills a column of which nothing is known, beside O too.
+const UNKNOWN: &str = "_";
+
 /// What says O where no `O` does, the likeliest first.
-const OTHER_OUTSIDES: [&str; 5] = ["o", "0", "_", "-", "*"];
+const OTHER_OUTSIDES: [&str; 5] = ["o", "0", UNKNOWN, "-", "*"];
 
 impl Notation {
     /// From every tag of a file.
@@ -131,7 +134,8 @@ impl Notation {
         let names: BTreeSet<&str> = tags.into_iter().collect();
         let has = |name: &str| names.contains(name);
         let rest = |outside: &str| -> Vec<String> {
-            names.iter().filter(|name| **name != outside).map(|name| (*name).to_owned()).collect()
+            let others = names.iter().filter(|name| ![outside, UNKNOWN].contains(*name));
+            others.map(|name| (*name).to_owned()).collect()
         };
         let way = |outside: &str| {
             let rest = rest(outside);
@@ -173,11 +177,11 @@ impl Notation {
         Self { form: found.form.filter(|_| inside), literal: true, ..found }
     }
 
-    /// Reads one tag: `Some(None)` for O, `Some(Some((Begin, "PER")))` for B-PER; a type alone is inside. `None` where the
-    /// tag is not written as the others are.
+    /// Reads one tag: `Some(None)` for O and `_`, `Some(Some((Begin, "PER")))` for B-PER; a type alone is inside. `None` where
+    /// the tag is not written as the others are.
     #[must_use]
     pub fn read<'t>(&self, tag: &'t str) -> Option<Option<(Prefix, &'t str)>> {
-        if tag == self.outside {
+        if tag == self.outside || tag == UNKNOWN {
             return Some(None);
         }
         match self.form {

@@ -11,16 +11,17 @@ use stage_contract::StageError;
 pub(in crate::corpus) use self::complaint::complaint;
 pub(in crate::corpus) use self::lines::is_mark;
 use self::{
-    layout::{Layout, Part},
-    lines::{Line, Lines, head, is_number, with_whole_types},
+    layout::Layout,
+    lines::{Line, Lines, head, with_whole_types},
 };
 use super::sentence::Sentence;
 use crate::corpus::{
+    cells::{Part, is_number},
     format::{File, Format, Want},
     item::Found,
     options::Options,
 };
-use crate::labels::{Notation, split_tag};
+use crate::labels::{Notation, Prefix, split_tag};
 
 /// Two to any number of columns, by tabs or blanks. A blank line ends a sentence.
 pub struct Columns;
@@ -70,7 +71,7 @@ fn is_clear(lines: &Lines, layout: &Layout, options: &Options) -> bool {
     };
     let outside = |mark: &str| tags.iter().filter(|tag| **tag == mark).count() * 4 >= tags.len();
     let few = 2 * kinds.len() <= tags.len() + 2;
-    let known = if layout.tag.is_none() || options.columns.is_some() {
+    let known = if !layout.is_tagged() || options.columns.is_some() {
         tags.len()
     } else if tags.iter().all(|tag| is_number(tag)) {
         if outside("0") && 2 * kinds.len() <= tags.len() { tags.len() } else { 0 }
@@ -93,7 +94,11 @@ fn read(lines: &Lines, layout: &Layout, want: Want, found: &mut Found) {
     let mut documents = 0;
     let mut header = layout.header;
     let mut ids: Vec<&str> = Vec::new();
-    let tags: BTreeSet<&str> = lines.cells().map(|(_, cells)| layout.tag(cells)).collect();
+    // The tag of the word before, where its line ends a sentence.
+    let mut last: Option<&str> = None;
+    let mut joined = 0;
+    let words = lines.cells().skip(usize::from(layout.header));
+    let tags: BTreeSet<&str> = words.map(|(_, cells)| layout.tag(cells)).collect();
     let notation = Notation::of(tags.iter().copied());
     for (line, number) in lines.lines.iter().zip(1..) {
         let (cells, blanks) = match line {
@@ -132,14 +137,34 @@ fn read(lines: &Lines, layout: &Layout, want: Want, found: &mut Found) {
             continue;
         }
         let now: Vec<&str> = layout.parts.iter().filter_map(|part| part.of(cells)).collect();
-        if layout.parts.iter().zip(ids.iter().zip(&now)).any(|(part, (before, now))| part.begins(before, now))
-        {
+        let begins = layout
+            .parts
+            .iter()
+            .zip(ids.iter().zip(&now))
+            .any(|(part, (before, now))| part.begins(before, now));
+        // Sentences that a program found may end inside of an entity.
+        let ended = last.filter(|_| sentence.is_open());
+        let inside = ended.is_some_and(|before| goes_on(&notation, before, layout.tag(cells)));
+        joined += usize::from(inside);
+        if begins || (ended.is_some() && !inside) {
             sentence.end(document.as_ref(), want, found);
         }
         ids = now;
+        last = layout.is_last(cells).then(|| layout.tag(cells));
         read_word(&mut sentence, cells, number, layout, blanks);
     }
     sentence.end(document.as_ref(), want, found);
+    found.count(
+        joined,
+        "end of a sentence lies inside of an entity and is passed over",
+        "ends of sentences lie inside of entities and are passed over",
+    );
+}
+
+/// Whether a tag goes on with the entity of the tag before it.
+fn goes_on(notation: &Notation, before: &str, tag: &str) -> bool {
+    let of = |tag| notation.read(tag).flatten();
+    matches!((of(before), of(tag)), (Some((_, kind)), Some((Prefix::Inside | Prefix::End, own))) if kind == own)
 }
 
 impl Part {
@@ -162,7 +187,7 @@ fn read_word(sentence: &mut Sentence, cells: &[&str], number: usize, layout: &La
     let more = cells.len() > layout.count;
     match layout.word(cells) {
         // A word with blanks in it, between blanks.
-        Some(_) if more && blanks && layout.count == 2 && layout.tag == Some(1) => {
+        Some(_) if more && blanks && layout.is_pair() => {
             sentence.push(cells[..cells.len() - 1].join(" "), tag, number);
         }
         _ if cells.len() < 2 => sentence.reject(number, "a word without a tag"),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use stage_contract::StageError;
 
 use super::super::{
+    cells::{Cells, Guess},
     format::{File, Format, Want},
     item::{Content, Found, Place},
-    look::{Look, look},
+    look::Look,
     options::Options,
 };
 
@@ -30,9 +31,10 @@ impl Format for Pipes {
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
         let mut found = Found::default();
         let Some(layout) = layout(file, options) else { return Ok(found) };
-        let Layout { stroke, count, word, tag } = layout;
+        let Layout { stroke, count, word, tag, why } = layout;
         found.form.push(format!("{count} parts between `{stroke}`"));
         found.form.extend([format!("word {}", word + 1), format!("tag {}", tag + 1)]);
+        found.form.extend(why);
         for (number, line) in file.lines() {
             let place = Place::Line(number);
             let parts: Vec<Vec<&str>> =
@@ -62,6 +64,7 @@ struct Layout {
     count: usize,
     word: usize,
     tag: usize,
+    why: Option<String>,
 }
 
 /// A token's parts; a word may hold a stroke itself, so they are counted from the end.
@@ -94,16 +97,12 @@ fn layout(file: &File, options: &Options) -> Option<Layout> {
             return None;
         }
         if let Some(columns) = options.columns {
-            let place = |column: i32| match usize::try_from(column) {
-                Ok(column) => column.checked_sub(1),
-                Err(_) => count.checked_sub(usize::try_from(-i64::from(column)).ok()?),
-            };
-            let (word, tag) = (place(columns.word)?, place(columns.tag)?);
-            return (word < count && tag < count).then_some(Layout { stroke, count, word, tag });
+            let (word, tag) = columns.among(count).ok()?;
+            return Some(Layout { stroke, count, word, tag, why: None });
         }
-        let looks = |column: usize| look(parts.iter().map(|parts| parts[column]));
-        let by = |wanted: &[Look]| (1..count).rev().find(|column| wanted.contains(&looks(*column)));
-        let tag = by(&[Look::Tags]).or_else(|| by(&[Look::Plain, Look::Outside]))?;
-        Some(Layout { stroke, count, word: 0, tag })
+        let cells = Cells::of(parts.iter().map(Vec::as_slice), count);
+        let Guess { word, tag, why } = cells.guess()?;
+        let sure = [Look::Tags, Look::Plain, Look::Outside].contains(&cells.look(tag));
+        sure.then_some(Layout { stroke, count, word, tag, why })
     })
 }

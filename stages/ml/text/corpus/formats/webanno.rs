@@ -28,11 +28,15 @@ impl Format for Webanno {
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
         let mut found = Found::default();
-        let said = options.columns.and_then(|columns| usize::try_from(columns.tag).ok()?.checked_sub(1));
-        let Some(tag) = said.or_else(|| column(file)) else {
-            return Err(StageError::new(format!("{}: no layer of labels", file.path.display()))
-                .help("export it with a layer of named entities, or say `columns = { word = 3, tag = 5 }`"));
+        let features = features(file);
+        let tag = match options.columns {
+            Some(columns) => columns.among(FIRST + features.len()).map(|(_, tag)| tag),
+            None => column(&features).ok_or_else(|| "no layer of labels".to_owned()),
         };
+        let tag = tag.map_err(|problem| {
+            StageError::new(format!("{}: {problem}", file.path.display()))
+                .help("export it with a layer of named entities, or say which column has them, as in `columns = { word = 3, tag = 5 }`")
+        })?;
         found.form.push(format!("tag {}", tag + 1));
         let mut sentence = Sentence::default();
         let mut open = None;
@@ -55,9 +59,10 @@ impl Format for Webanno {
     }
 }
 
-/// The column of the labels, from 0: the feature `value` of the layer of named entities, else the first feature of that name,
-/// else the last feature of a layer of spans.
-fn column(file: &File) -> Option<usize> {
+/// Each feature that a column is of: whether its layer is one of spans, and one of named entities; its name.
+type Feature<'f> = (bool, bool, &'f str);
+
+fn features(file: &File) -> Vec<Feature<'_>> {
     let mut features = Vec::new();
     for (_, line) in file.lines() {
         let Some(layer) = ["#T_SP=", "#T_CH=", "#T_RL="].iter().find_map(|mark| line.strip_prefix(mark))
@@ -69,7 +74,13 @@ fn column(file: &File) -> Option<usize> {
         features
             .extend(parts.map(|feature| (line.starts_with("#T_SP="), name.contains("NamedEntity"), feature)));
     }
-    let find = |fits: &dyn Fn(&(bool, bool, &str)) -> bool| features.iter().position(fits);
+    features
+}
+
+/// The column of the labels, from 0: the feature `value` of the layer of named entities, else the first feature of that name,
+/// else the last feature of a layer of spans.
+fn column(features: &[Feature<'_>]) -> Option<usize> {
+    let find = |fits: &dyn Fn(&Feature<'_>) -> bool| features.iter().position(fits);
     let place = find(&|(_, entity, feature)| *entity && *feature == "value")
         .or_else(|| find(&|(span, _, feature)| *span && ["value", "label"].contains(feature)))
         .or_else(|| features.iter().rposition(|(span, ..)| *span));

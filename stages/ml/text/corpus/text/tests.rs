@@ -102,8 +102,13 @@ fn words_of_every_notation_become_sentences() {
                     2\tle\tle\tDET\t_\t_\t3\tdet\t_\t_\n3\tpain\tpain\tNOUN\t_\t_\t0\troot\t_\tSpaceAfter=No\n\n\
                     1\tOui\toui\tINTJ\t_\t_\t0\troot\t_\t_\n2\t!\t!\tPUNCT\t_\t_\t1\tpunct\t_\t_\n";
     assert_eq!(texts("a.conllu", treebank), ["Du pain.", "Oui !"]);
-    let hipe = "TOKEN\tNE-COARSE-LIT\tMISC\n# document_id = d\nAnne\tB-pers\t_\nva\tO\t_\n";
-    assert_eq!(texts("a.conll", hipe), ["Anne va"]);
+    let hipe = "TOKEN\tNE-COARSE-LIT\tMISC\n# document_id = d\nAnne\tB-pers\t_\nva\tO\tEndOfSentence\n# b\nBien\tO\t_\n";
+    for name in ["a.conll", "a.tsv", "a.txt"] {
+        assert_eq!(texts(name, hipe), ["Anne va", "Bien"]);
+        assert_eq!(texts(name, &hipe.replace("B-pers", "_").replace("\tO\t", "\t_\t")), ["Anne va", "Bien"]);
+    }
+    let commas = "# made by hand\nsentence_id,word,tag\n1,Anne,B-PER\n1,va,O\n# and more\n2,Bien,O\n";
+    assert_eq!(texts("a.csv", commas), ["Anne va", "Bien"]);
     let error = read("a.conll", "Anne B-PER\nva\nbien O\nici O\n".as_bytes(), &Options::default())
         .expect_err("ragged");
     assert!(error.to_string().contains("a.conll:2: a word without a tag"), "{error}");

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    layout::{Layout, Rows},
+    layout::{Layout, is_treebank},
     lines::Lines,
 };
 use crate::corpus::{
+    cells::Cells,
     format::{File, Want},
     options::Options,
 };
@@ -24,7 +25,7 @@ pub fn complaint(file: &File) -> Option<(String, String)> {
         return Some(complaint);
     }
     let count = lines.count()?;
-    if Rows::of(&lines, count, 0).is_treebank() {
+    if is_treebank(&Cells::of(lines.cells().map(|(_, cells)| cells.as_slice()), count)) {
         let help = "write the entities as `NER=B-TYPE` and `NER=I-TYPE` into the last column";
         return Some((": no column has tags, and the last no `NER=`".to_owned(), help.to_owned()));
     }

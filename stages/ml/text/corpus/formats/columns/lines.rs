@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::super::super::spans::type_name;
+use super::super::super::{cells::is_number, spans::type_name};
 use crate::labels::split_tag;
 
 /// The first lines of a text: a corpus is large, and they tell enough.
@@ -139,19 +139,16 @@ pub fn is_mark(word: &str) -> bool {
     MARKS.into_iter().any(begins)
 }
 
-/// Whether a cell is a whole number.
-pub fn is_number(cell: &str) -> bool {
-    !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// What `# text = ..` of `CoNLL-U` says.
 fn said(comment: &str) -> Option<Line<'_>> {
     let text = comment.strip_prefix("text")?.trim_start().strip_prefix('=')?.trim();
     (!text.is_empty()).then_some(Line::Text(text))
 }
 
-/// What a comment says of documents: `newdoc id = a`, `document_id = a`, `begin document (a); part 0`.
+/// What a comment says of documents: `newdoc id = a`, `document_id = a`, `hipe2022:document_id = a`, `begin document (a); part 0`.
 fn document(comment: &str) -> Option<Line<'_>> {
+    let space = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let comment = comment.split_once(':').filter(|(name, _)| space(name)).map_or(comment, |(_, rest)| rest);
     let rest = ["newdoc id", "document_id", "doc_id", "begin document", "newdoc"]
         .iter()
         .find_map(|mark| comment.strip_prefix(mark))

@@ -147,24 +147,26 @@ impl Head {
 
     /// Whether the names are those of a table, and not words of a text.
     pub fn fits(&self, file: &File, want: Want, options: &Options) -> bool {
-        let ending = is_table(file);
         let said = self.says(options);
         let several = self.names.len() > 1 && file.lines().nth(1).is_some();
+        let sure = || is_table(file) || (several && self.is_certain(file));
+        if let Some(words) = &self.words {
+            // Words between tabs and blank lines, without quotes, are columns; and so are words below comments.
+            let table = self.separator != b'\t' || words.sentence.is_some();
+            return table && !self.has_comments(file) && (want == Want::Gold || said || sure());
+        }
         let texts = self.column(&TEXTS).is_some();
-        let words = self.words.as_ref();
         match want {
-            Want::Text => {
-                said || self.even
-                    || (ending && (texts || words.is_some()))
-                    || (several && (texts || words.is_some()) && self.is_certain(file))
-                    || (self.knows_text() && self.is_even(file))
-            }
-            // Words between tabs and blank lines, without quotes, are columns.
-            Want::Gold if words.is_some() => {
-                self.separator != b'\t' || words.is_some_and(|words| words.sentence.is_some())
-            }
+            Want::Text => said || self.even || (texts && sure()) || (self.knows_text() && self.is_even(file)),
             Want::Gold => said || (several && texts),
         }
+    }
+
+    /// Whether lines that begin with `#` are no rows.
+    fn has_comments(&self, file: &File) -> bool {
+        let cells = |line: &str| line.split(char::from(self.separator)).count();
+        let mut lines = file.lines().map(|(_, line)| line).take(LOOKED_AT);
+        lines.any(|line| line.starts_with('#') && cells(line) != self.names.len())
     }
 
     /// Whether it is no sentence with commas in it: names without blanks around them, and rows of as many cells.
@@ -245,7 +247,7 @@ impl Head {
         let named = |name: &Option<String>| name.as_deref().and_then(|name| self.column(&[name]));
         let (word, tag) = match (named(&fields.tokens), named(&fields.tags)) {
             (Some(word), Some(tag)) => (word, tag),
-            _ => roles::header(&self.names)?,
+            _ => roles::header(&self.names).map(|(word, tags)| (word, tags[0]))?,
         };
         let free = |column: &usize| ![word, tag].contains(column);
         let rows: Vec<StringRecord> =
