@@ -71,7 +71,7 @@ impl Format for Brat {
             "span of several parts is read as one for each",
             "spans of several parts are read as one for each",
         );
-        let document = file.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let document = Some(document(file));
         let (text, marks) = with_line_feeds(text, marks);
         for (number, text, marks) in sentences(&text, marks, options) {
             found.push(Place::Line(number), document.clone(), Content::Spans { text, marks });
@@ -80,9 +80,20 @@ impl Format for Brat {
     }
 
     fn set(&self, file: &File) -> String {
+        let below = file.root.as_ref().and_then(|root| file.folder().strip_prefix(root).ok());
+        let parts: Vec<_> = below.into_iter().flatten().map(|part| part.to_string_lossy()).collect();
+        if !parts.is_empty() {
+            return parts.join("-");
+        }
         let folder = file.folder().file_name().map(|name| name.to_string_lossy().into_owned());
         folder.filter(|name| !name.starts_with('.')).unwrap_or_else(|| file.name.clone())
     }
+}
+
+/// The name of a pair, which no other of what was given has.
+fn document(file: &File) -> String {
+    let name = file.name.rsplit_once('.').filter(|(_, end)| end.eq_ignore_ascii_case(ENDINGS[0]));
+    name.map_or(&*file.name, |(name, _)| name).to_owned()
 }
 
 /// The other file of a pair, in either case.
