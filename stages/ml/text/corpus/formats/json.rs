@@ -16,6 +16,7 @@ use super::super::{
     roles::TEXTS,
     shape::{NAMING, Shapes, at, find, is_span},
 };
+use super::columns::Columns;
 use crate::folder::quoted;
 
 /// JSONL and JSON: `datasets`, doccano, Prodigy, Label Studio, spaCy, our own.
@@ -29,12 +30,12 @@ impl Format for Json {
         "JSON"
     }
 
-    fn sniff(&self, file: &File, want: Want, _options: &Options) -> bool {
+    fn sniff(&self, file: &File, want: Want, options: &Options) -> bool {
         let text = file.text.trim_start();
         let next = |open: char| text.strip_prefix(open).map(|rest| rest.trim_start().chars().next());
         let parses = |text: &str| serde_json::from_str::<de::IgnoredAny>(text).is_ok();
         match (next('{'), next('[')) {
-            (Some(Some('"' | '}')), _) | (_, Some(Some('{' | '['))) => true,
+            (Some(Some('"' | '}')), _) | (_, Some(Some('{' | '['))) => !are_columns(file, want, options),
             // A list of strings, which a text may begin like.
             (_, Some(_)) => parses(text.lines().next().unwrap_or_default()) || parses(text),
             _ => want == Want::Text && are_strings(file),
@@ -64,6 +65,13 @@ impl Format for Json {
         shapes.finish(&mut found, &file.path, NAMED)?;
         Ok(found)
     }
+}
+
+/// Whether a bracket that a file begins with is a word: `[ [ PUN O`. No line of JSON ends as one of columns does.
+fn are_columns(file: &File, want: Want, options: &Options) -> bool {
+    let first = file.lines().next().map_or("", |(_, line)| line.trim_end());
+    let ends = first.ends_with(['{', '[', '}', ']', ',', ':', '"']);
+    !ends && Columns.sniff(file, want, options)
 }
 
 /// Whether each line is a string of JSON, and not a sentence between quotes.
