@@ -53,8 +53,9 @@ impl Gold {
             });
             Decoding::of(&mut part, options).decode(part, options, &mut reading, &mut sets[at].records)?;
         }
-        let notes = reading.finish()?;
-        if let Some(set) = sets.iter().find(|set| set.records.is_empty()) {
+        let empty = sets.iter().find(|set| set.records.is_empty());
+        let notes = reading.finish(empty.is_none())?;
+        if let Some(set) = empty {
             return Err(StageError::new(format!("no sentence is left of `{}`", set.name))
                 .help("remove the file, or correct it"));
         }

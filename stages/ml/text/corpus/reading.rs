@@ -163,10 +163,11 @@ impl<'o> Reading<'o> {
     /// All that is to be said, and the bad records left out.
     ///
     /// # Errors
-    /// There are more bad records than the options allow.
-    pub fn finish(mut self) -> Result<Vec<String>, StageError> {
+    /// There are more bad records than the options allow. `left`: without them something is left of each set.
+    pub fn finish(mut self, left: bool) -> Result<Vec<String>, StageError> {
         let number = self.bad.len();
         if number > self.options.errors {
+            let forms = self.forms();
             let mut listed = self.bad;
             listed.truncate(LISTED);
             let message = match number {
@@ -183,8 +184,11 @@ impl<'o> Reading<'o> {
                 )));
             }
             let them = if number == 1 { "it" } else { "them" };
-            return Err(StageError::new(message)
-                .help(format!("correct {them}, or leave {them} out by the option `errors = {number}`")));
+            return Err(StageError::new(message).help(if left {
+                format!("correct {them}, or leave {them} out by the option `errors = {number}`")
+            } else {
+                format!("correct {them}, for nothing would be left without {them}: {forms}")
+            }));
         }
         self.notes.extend(self.bad.into_iter().map(|bad| format!("{bad}: left out")));
         Ok(self.notes)

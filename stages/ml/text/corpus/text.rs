@@ -77,8 +77,9 @@ impl Text {
             reading.notes.extend(notes(&part));
             lines.extend(of(part));
         }
-        let notes = reading.finish()?;
-        if lines.iter().all(|line| line.text.trim().is_empty()) {
+        let left = lines.iter().any(|line| !line.text.trim().is_empty());
+        let notes = reading.finish(left)?;
+        if !left {
             return Err(StageError::new(format!("no text in {}", path.display()))
                 .help("put text into the file, or into files of the folder, one sentence a line"));
         }
