@@ -13,12 +13,14 @@ mod reading;
 mod record;
 mod report;
 mod roles;
+mod sentence;
 mod shape;
 mod spans;
 mod text;
 mod unpack;
 mod value;
 mod walk;
+mod word_rows;
 
 use std::path::Path;
 

@@ -6,7 +6,6 @@ pub(super) mod json;
 pub(super) mod parquet;
 pub(super) mod pipes;
 pub(super) mod plain;
-mod sentence;
 pub(super) mod table;
 pub(super) mod webanno;
 

@@ -52,8 +52,8 @@ pub(super) enum Content {
         words: Vec<String>,
         /// One a word.
         tags: Vec<String>,
-        /// The line of each word; empty where all are at the item's place.
-        lines: Vec<usize>,
+        /// Where each word is; empty where all are at the item's place.
+        places: Vec<Place>,
     },
     /// Words with a tag each, and where the words are in a text.
     Placed {

@@ -111,6 +111,13 @@ pub struct Fields {
     pub document: Option<String>,
 }
 
+impl Fields {
+    /// Whether nothing is said.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How tags say where entities begin and end (Ramshaw and Marcus 1995; Tjong Kim Sang and Veenstra 1999; Ratinov and
 /// Roth 2009).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

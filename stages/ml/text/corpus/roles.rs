@@ -49,12 +49,23 @@ pub(super) const DOCUMENTS: [&str; 9] =
 
 /// Which of some names of columns is that of a word, and which may be that of its tag, the surest first: at least one.
 pub(super) fn header(names: &[impl AsRef<str>]) -> Option<(usize, Vec<usize>)> {
-    let names: Vec<String> = names.iter().map(|name| name.as_ref().trim().to_lowercase()).collect();
-    let find = |known: &str| names.iter().position(|name| name == known);
-    let word = WORDS.into_iter().find_map(find)?;
+    let word = word(names)?;
+    Some((word, tags(names, word))).filter(|(_, tags)| !tags.is_empty())
+}
+
+/// Which of some names of columns is that of a word.
+pub(super) fn word(names: &[impl AsRef<str>]) -> Option<usize> {
+    WORDS.into_iter().find_map(|name| find(names, name))
+}
+
+/// Which of some names of columns may be that of the tag beside a word, the surest first.
+pub(super) fn tags(names: &[impl AsRef<str>], word: usize) -> Vec<usize> {
     // Layers of HIPE: `NE-FINE-LIT`, `NE-NESTED`.
-    let layers = (0..names.len()).filter(|place| names[*place].starts_with("ne-"));
-    let tags: Vec<usize> =
-        TAGS.into_iter().filter_map(find).chain(layers).filter(|tag| *tag != word).collect();
-    (!tags.is_empty()).then_some((word, tags))
+    let is_layer = |name: &str| name.trim().to_lowercase().starts_with("ne-");
+    let layers = (0..names.len()).filter(|place| is_layer(names[*place].as_ref()));
+    TAGS.into_iter().filter_map(|name| find(names, name)).chain(layers).filter(|tag| *tag != word).collect()
+}
+
+fn find(names: &[impl AsRef<str>], name: &str) -> Option<usize> {
+    names.iter().position(|own| own.as_ref().trim().eq_ignore_ascii_case(name))
 }

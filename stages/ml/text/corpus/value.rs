@@ -31,3 +31,14 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+/// What stands for it in a table; `None` for a list and an object.
+pub(super) fn cell(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(integer(value).map_or_else(|| number.to_string(), |n| n.to_string())),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}

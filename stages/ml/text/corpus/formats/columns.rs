@@ -14,12 +14,12 @@ use self::{
     layout::Layout,
     lines::{Line, Lines, head, with_whole_types},
 };
-use super::sentence::Sentence;
 use crate::corpus::{
     cells::{Part, is_number},
     format::{File, Format, Want},
-    item::Found,
+    item::{Found, Place},
     options::Options,
+    sentence::Sentence,
 };
 use crate::labels::{Notation, Prefix, split_tag};
 
@@ -185,14 +185,17 @@ impl Part {
 fn read_word(sentence: &mut Sentence, cells: &[&str], number: usize, layout: &Layout, blanks: bool) {
     let tag = layout.tag(cells);
     let more = cells.len() > layout.count;
+    let place = Place::Line(number);
     match layout.word(cells) {
         // A word with blanks in it, between blanks.
         Some(_) if more && blanks && layout.is_pair() => {
-            sentence.push(cells[..cells.len() - 1].join(" "), tag, number);
+            sentence.push(cells[..cells.len() - 1].join(" "), tag, place);
         }
-        _ if cells.len() < 2 => sentence.reject(number, "a word without a tag"),
-        Some(word) if cells.len() == layout.count || layout.fits(cells) => sentence.push(word, tag, number),
-        _ => sentence
-            .reject(number, format!("{} columns where other lines have {}", cells.len(), layout.count)),
+        _ if cells.len() < 2 => sentence.reject(place, "a word without a tag"),
+        Some(word) if cells.len() == layout.count || layout.fits(cells) => sentence.push(word, tag, place),
+        _ => {
+            sentence
+                .reject(place, format!("{} columns where other lines have {}", cells.len(), layout.count));
+        }
     }
 }

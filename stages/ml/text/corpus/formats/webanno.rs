@@ -4,11 +4,11 @@ use stage_contract::StageError;
 
 use super::super::{
     format::{File, Format, Want},
-    item::Found,
+    item::{Found, Place},
     options::Options,
+    sentence::Sentence,
     spans::type_name,
 };
-use super::sentence::Sentence;
 
 /// `1-1<tab>0-5<tab>Marie<tab>*[1]<tab>PER[1]`
 pub struct Webanno;
@@ -48,7 +48,7 @@ impl Format for Webanno {
             } else if !line.starts_with('#') {
                 match read_word(&mut sentence, &mut open, (line, number), tag) {
                     Ok(several) => stacked += usize::from(several),
-                    Err(reason) => sentence.reject(number, reason),
+                    Err(reason) => sentence.reject(Place::Line(number), reason),
                 }
             }
         }
@@ -114,7 +114,7 @@ fn read_word(
     sentence.push(
         *word,
         if outside { "O".to_owned() } else { format!("{prefix}-{}", type_name(label)) },
-        number,
+        Place::Line(number),
     );
     *open = span.filter(|_| !outside);
     Ok(cell.contains('|'))

@@ -139,9 +139,9 @@ impl Decoding {
     fn sentence(&mut self, item: Item, options: &Options) -> Result<Option<Sentence>, (Place, String)> {
         let Item { place, document, content } = item;
         let (text, words, tags) = match content {
-            Content::Tagged { words, tags, lines } => {
-                let spans = self.entities(&tags, options).map_err(|(at, reason)| match lines.get(at) {
-                    Some(line) => (Place::Line(*line), reason),
+            Content::Tagged { words, tags, places } => {
+                let spans = self.entities(&tags, options).map_err(|(at, reason)| match places.get(at) {
+                    Some(place) => (*place, reason),
                     None => (place, format!("tag {at}: {reason}")),
                 })?;
                 let tags = bio(words.len(), &spans);

@@ -1,9 +1,17 @@
+mod bad;
+mod columns;
+mod documents;
+mod records;
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
 use super::{
-    super::options::{Columns, Fields, TagScheme},
+    super::{
+        Text,
+        options::{Columns, Fields, TagScheme},
+    },
     *,
 };
 
@@ -47,6 +55,12 @@ fn notes(name: &str, content: &str) -> String {
         .unwrap_or_else(|e| panic!("{content}: {e}"))
         .notes
         .join("\n")
+}
+
+fn read_text(name: &str, content: &str) -> Vec<String> {
+    let folder = folder(&[(name, content)]);
+    let text = Text::read(&folder.path().join(name), &Options::default());
+    text.unwrap_or_else(|e| panic!("{content}: {e}")).value.lines.into_iter().map(|line| line.text).collect()
 }
 
 /// Message and advice.
@@ -164,65 +178,6 @@ fn the_words_are_the_words_whatever_counts_or_names_stand_before_them() {
     );
     let classes = "NPP Jeanne B-PER\nNPP Roy I-PER\nV dort O\nP à O\nNPP Brest B-LOC\nV dort O\nP sur O\nNPP Oléron B-LOC";
     assert_eq!(gold("a.conll", classes), "[Jeanne Roy]PER dort à [Brest]LOC dort sur [Oléron]LOC");
-}
-
-#[test]
-fn of_several_columns_of_types_the_first_is_read_and_said_and_another_can_be_said() {
-    let coarse = "[Anne]PER va à [Brest]LOC et dort";
-    let fine = "[Anne]PERSONNE.FEMME va à [Brest]LIEU.VILLE et dort";
-    for (content, form) in [
-        (
-            "Anne\tPER\tPERSONNE.FEMME\nva\tO\tO\nà\tO\tO\nBrest\tLOC\tLIEU.VILLE\net\tO\tO\ndort\tO\tO",
-            "3 columns, word 1, tag 2, the first of 2 columns of types",
-        ),
-        (
-            "Anne NP PER PERSONNE.FEMME\nva VP O O\nà PP O O\nBrest NP LOC LIEU.VILLE\net O O O\ndort VP O O",
-            "4 columns, word 1, tag 3, the first of 2 columns of types",
-        ),
-        (
-            "Anne|PER|PERSONNE.FEMME va|O|O à|O|O Brest|LOC|LIEU.VILLE et|O|O dort|O|O",
-            "word 1, tag 2, the first of 2 columns of types",
-        ),
-    ] {
-        assert_eq!(gold("a.tsv", content), coarse, "{content}");
-        assert!(notes("a.tsv", content).contains(form), "{form}: {}", notes("a.tsv", content));
-        let said = Options { columns: Some(Columns { word: 1, tag: -1 }), ..Options::default() };
-        assert_eq!(shown(&read_with("a.tsv", content, &said).expect("said").value), fine, "{content}");
-    }
-}
-
-#[test]
-fn columns_of_hipe_are_read_by_their_layers_documents_and_ends_of_sentences() {
-    let head = "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tNE-FINE-LIT\tNE-NESTED\tNEL-LIT\tMISC\n";
-    let document = |id: &str| {
-        format!(
-            "# hipe2022:document_id = {id}\n# hipe2022:language = fr\n# hipe2022:applicable_columns = TOKEN NE-COARSE-LIT\n"
-        )
-    };
-    let rows = |end: &str| {
-        format!(
-            "Anne\tB-pers\tO\tB-pers.ind\tO\tQ1\tNoSpaceAfter\n.\tO\tO\tO\tO\t_\tEndOfLine|{end}\nÀ\tO\tO\tO\tO\t_\t_\n\
-             MM\tB-pers\tO\tO\tO\t_\t_\n.\tI-pers\tO\tO\tO\t_\t{end}\nRoy\tI-pers\tO\tO\tO\t_\t_\nvit\t_\t_\t_\t_\t_\t{end}\n"
-        )
-    };
-    for (end, between) in [("EndOfSentence", "\n"), ("EndOfSentence", ""), ("PySBDSegment", "\n")] {
-        let content = [head, &document("d-1"), &rows(end), between, &document("d-2"), &rows(end)].concat();
-        let one = "[Anne]pers . | À [MM . Roy]pers vit";
-        let read = read_with("a.tsv", &content, &Options::default()).expect("read");
-        assert_eq!(shown(&read.value), format!("{one} | {one}"), "{content}");
-        let groups: Vec<_> = read.value.sets[0].records.iter().map(|record| record.group.as_str()).collect();
-        assert_eq!(groups, ["a/d-1", "a/d-1", "a/d-2", "a/d-2"]);
-        let said = read.notes.join("\n");
-        assert!(
-            said.contains(&format!("tag 2, by the first line, sentences by `{end}` in column 7")),
-            "{said}"
-        );
-        assert!(said.contains("2 ends of sentences lie inside of entities"), "{said}");
-    }
-    let bare = [head, "# document_id = d\nAnne\tB-pers\tO\tO\tO\tQ1\t_\nva\t_\tO\tO\tO\t_\t_\n"].concat();
-    assert_eq!(gold("a.tsv", &bare), "[Anne]pers va");
-    let fine = [head, "Anne\t_\t_\tB-pers.ind\tO\tQ1\t_\nva\t_\t_\tO\tO\t_\t_\n"].concat();
-    assert_eq!(gold("a.tsv", &fine), "[Anne]pers.ind va", "the first layer that is annotated");
 }
 
 #[test]
@@ -374,39 +329,6 @@ fn odd_words_are_kept_and_blank_ones_left_out() {
     assert!(notes("a.jsonl", content).contains("3 words of white space are left out"));
     assert_eq!(gold("a.bio", "Anne\tB-PER\n\tO\nici\tO"), "[Anne]PER ici");
     assert_eq!(gold("a.bio", "Anne B-PER\n O\nici O"), "[Anne]PER ici");
-}
-
-#[test]
-fn a_bad_line_is_named_with_its_tag_and_never_its_word() {
-    for (content, parts) in [
-        ("Morel B-PER\ndort o", &["a.bio:2: the tag `o` is neither O nor"][..]),
-        ("Morel B-PER\nMorel PERSONNE\n", &["a.bio:2: its tag is neither"]),
-        ("un O\ndeux B-A\ntrois X-A\nquatre O", &["a.bio:3: the tag `X-A`"]),
-        ("un O\ndeux", &["a.bio:2: a word without a tag"]),
-        ("un\tO\ndeux\tO\ntrois\tB-A\t\tO", &["a.bio:3: 4 columns where other lines have 2"]),
-        ("un 3\ndeux O\ntrois O", &["a.bio:1: its tags are numbers without names"]),
-        ("un 1\ndeux 0", &["a.bio:1: its tags are numbers without names", "`labels = "]),
-        (
-            "un O\n\ndeux\n\ntrois O\n\nB-A\nquatre O",
-            &["2 bad records", "a.bio:3: a word", "a.bio:7: a word", "`errors = 2`"],
-        ),
-    ] {
-        let said = refused("a.bio", content);
-        assert!(
-            parts.iter().all(|part| said.contains(part))
-                && !said.contains("Morel")
-                && !said.contains("PERSONNE"),
-            "{said}"
-        );
-    }
-    let options = Options { errors: 1, ..Options::default() };
-    let read = read_with("a.bio", "un O\ndeux\n\ntrois O\n", &options).expect("one is left out");
-    assert_eq!(shown(&read.value), "trois");
-    assert!(
-        read.notes.iter().any(|note| note.contains("a.bio:2: a word without a tag: left out")),
-        "{:?}",
-        read.notes
-    );
 }
 
 #[test]
@@ -600,85 +522,6 @@ fn the_text_of_spans_is_kept_and_comes_back_from_the_disk() {
     read.save(&home.path().join("out")).expect("saved");
     assert!(home.path().join("out/a.jsonl").is_file());
     assert_eq!(Gold::load(&home.path().join("out")).expect("read again"), read);
-}
-
-#[test]
-fn brats_pairs_of_a_folder_are_one_set_of_documents() {
-    let folder = folder(&[
-        ("dossiers/a.txt", "Anne Roy dort.\nÀ Brest\n\nil pleut.\n"),
-        (
-            "dossiers/a.ann",
-            "T1\tPER 0 8\tAnne Roy\nR1\tLives Arg1:T1 Arg2:T2\nT2\tLOC 17 22\tBrest\n#1\tNote T1\tx\n",
-        ),
-        ("dossiers/b.txt", "Le centre\nde Brest ferme."),
-        ("dossiers/b.ann", "T1\tORG 0 9;10 18\tLe centre de Brest\n"),
-        ("dossiers/c.txt", "Rien."),
-        ("dossiers/c.ann", ""),
-        ("dossiers/d.txt", "Personne n’a lu cela."),
-        ("dossiers/e.txt", "Anne B-PER\ndort O\n"),
-        ("dossiers/annotation.conf", "[entities]\nPER"),
-    ]);
-    let read = Gold::read(&folder.path().join("dossiers"), &Options::default()).expect("read");
-    let [set, columns] = read.value.sets.as_slice() else { panic!("two sets") };
-    assert_eq!((set.name.as_str(), columns.name.as_str()), ("dossiers", "e"));
-    assert_eq!(
-        shown(&read.value),
-        "[Anne Roy]PER dort . | À [Brest]LOC | il pleut . | [Le centre de Brest]ORG ferme . | Rien . | [Anne]PER dort"
-    );
-    let groups: Vec<_> = set.records.iter().map(|record| record.group.as_str()).collect();
-    assert_eq!(groups, ["dossiers/a", "dossiers/a", "dossiers/a", "dossiers/b", "dossiers/c"]);
-    assert!(read.notes.iter().any(|note| note.contains("d.txt: left out, no .ann")), "{:?}", read.notes);
-    let alone = Gold::load(&folder.path().join("dossiers/b.ann")).expect_err("its text is not declared");
-    assert!(
-        alone.to_string().contains("b.ann: the text that it annotates is not in what was given"),
-        "{alone}"
-    );
-    fs::create_dir(folder.path().join("windows")).expect("made");
-    fs::write(folder.path().join("windows/B.TXT"), "Le centre\r\nde Brest ferme.\r\nAnne vient.")
-        .expect("written");
-    fs::write(folder.path().join("windows/B.ANN"), "T1\tPER 28 32\tAnne\nT2\tLOC 14 19\tBrest\n")
-        .expect("written");
-    let read = Gold::load(&folder.path().join("windows")).expect("from Windows");
-    assert_eq!(shown(&read), "Le centre | de [Brest]LOC ferme . | [Anne]PER vient .");
-    fs::write(folder.path().join("dossiers/b.ann"), "T1\tORG 0 9\tLe musée\nT2 LOC\n").expect("written");
-    let error = Gold::load(&folder.path().join("dossiers")).expect_err("bad").to_string();
-    assert!(
-        error.contains("b.ann:1: its text is not")
-            && error.contains("b.ann:2: no `T1")
-            && !error.contains("musée"),
-        "{error}"
-    );
-}
-
-#[test]
-fn tables_with_a_word_a_row_are_read() {
-    let expected = "[Anne]PER \" dort | À [Brest]LOC";
-    for content in [
-        "Sentence #,Word,POS,Tag\nSentence: 1,Anne,N,B-PER\n,\"\"\"\",P,O\n,dort,V,O\nSentence: 2,À,P,O\n,Brest,N,B-LOC\n",
-        "sentence_id;token;ner\n1;Anne;B-PER\n1;\"\"\"\";O\n1;dort;O\n2;À;O\n2;Brest;B-LOC\n",
-        "word,tag\nAnne,B-PER\n\"\"\"\",O\ndort,O\n\nÀ,O\nBrest,B-LOC\n",
-        "word,tag\nAnne,PER\n\"\"\"\",O\ndort,O\n,\nÀ,O\nBrest,LOC\n",
-        "sentence_id\ttoken\tner\n1\tAnne\tB-PER\n1\t\"\tO\n1\tdort\tO\n2\tÀ\tO\n2\tBrest\tB-LOC\n",
-        "tokens,ner_tags\n\"['Anne' '\"\"' 'dort']\",\"['B-PER' 'O' 'O']\"\n\"['À' 'Brest']\",\"['O' 'B-LOC']\"\n",
-        "sentence\ttags\nAnne \" dort\tB-PER O O\nÀ Brest\tO B-LOC\n",
-    ] {
-        assert_eq!(gold("a.csv", content), expected, "{content}");
-    }
-    let fields = Fields {
-        tokens: Some("mot".into()),
-        tags: Some("classe".into()),
-        sentence: Some("phrase".into()),
-        ..Fields::default()
-    };
-    let options = Options { fields, ..Options::default() };
-    let read =
-        read_with("a.csv", "phrase,mot,classe\n1,Anne,B-PER\n2,ici,O\n", &options).expect("said").value;
-    assert_eq!(shown(&read), "[Anne]PER | ici");
-    assert!(notes("a.csv", "word,tag\nAnne,B-PER\nici,O\n").contains("all is one sentence"));
-    assert!(
-        refused("a.csv", "id,word,tag\n1,Anne,B-PER\n1,ici,O,O\n2,un,O\n")
-            .contains("a.csv:3: 4 cells under 3 names")
-    );
 }
 
 #[test]

@@ -8,13 +8,17 @@ use super::super::{
     names::NAMELESS,
     roles::{TAGS, TEXTS, TOKENS},
 };
-use super::{chosen::NO_TEXT, fields::Record, marks::NO_MARKS};
+use super::{
+    chosen::{Chosen, NO_TEXT},
+    fields::fields,
+    marks::NO_MARKS,
+};
 
-/// What to type where all records are bad for one reason; `None` where no option mends it. `seen` has the fields of all,
-/// `explained` says how numeric tags may be named in such a file.
+/// What to type where all records are bad for one reason; `None` where no option mends it. `explained`
+/// says how numeric tags may be named in such a file.
 pub(super) fn advice(
     bad: &[(Place, String)],
-    seen: Option<&Record>,
+    chosen: &Chosen<'_>,
     want: Want,
     explained: &str,
 ) -> Option<String> {
@@ -22,10 +26,18 @@ pub(super) fn advice(
     if all(NAMELESS) {
         return Some(format!("name them by {explained}, in the order of the numbers"));
     }
+    let seen = chosen.seen.as_ref()?;
+    let said = [&chosen.said.text, &chosen.said.tokens, &chosen.said.tags];
+    let wrong = |field: &&String| {
+        let (none, other) = (format!("no field `{field}`"), format!("the field `{field}` is "));
+        bad.iter().all(|(_, own)| own.starts_with(&none) || own.starts_with(&other))
+    };
+    if said.into_iter().flatten().any(|field| wrong(&field)) {
+        return Some(format!("correct the option `fields`: the records have {}", fields(seen)));
+    }
     if !all(NO_TEXT) && !all(NO_MARKS) {
         return None;
     }
-    let seen = seen?;
     let length = |value: &Value| value.as_str().map(str::len);
     let longest = || Some(seen.iter().filter_map(|(name, value)| Some((length(value)?, name))).max()?.1);
     // A field of a known name was tried already.
@@ -35,7 +47,7 @@ pub(super) fn advice(
         fields.map(|(name, _)| name.as_str()).collect()
     };
     let (lists, strings) = (others(Value::is_array), others(Value::is_string));
-    let fields = match (want, lists.as_slice(), strings.as_slice()) {
+    let option = match (want, lists.as_slice(), strings.as_slice()) {
         (Want::Text, ..) => format!("`fields = {{ text = \"{}\" }}`", longest()?),
         (Want::Gold, [tokens, tags, ..], _) | (Want::Gold, [], [.., tokens, tags]) => {
             format!("`fields = {{ tokens = \"{tokens}\", tags = \"{tags}\" }}`")
@@ -43,5 +55,5 @@ pub(super) fn advice(
         (Want::Gold, [tags], _) => format!("`fields = {{ text = \"{}\", tags = \"{tags}\" }}`", longest()?),
         (Want::Gold, [], _) => return None,
     };
-    Some(format!("say which fields are what by the option {fields}, with the names that are in the file"))
+    Some(format!("say which fields are what by the option {option}, with the names that are in the file"))
 }

@@ -46,7 +46,7 @@ impl<'o> Annotations<'o> {
         };
         if let Some(words) = self.chosen.tokens_of(record)? {
             if let Some(tags) = self.tags_of(record, &words)? {
-                return Ok(Some(Content::Tagged { words, tags, lines: Vec::new() }));
+                return Ok(Some(Content::Tagged { words, tags, places: Vec::new() }));
             }
             if !has_text() {
                 return self.spans_of_words(record, words).map(Some);
@@ -170,7 +170,7 @@ impl<'o> Annotations<'o> {
         if words.len() != tags.len() {
             return Err(format!("{} words but {} tags", words.len(), tags.len()));
         }
-        Ok(Some(Content::Tagged { words, tags, lines: Vec::new() }))
+        Ok(Some(Content::Tagged { words, tags, places: Vec::new() }))
     }
 
     /// The spans of a text; `None` where nobody has annotated it yet.
@@ -213,7 +213,7 @@ impl<'o> Annotations<'o> {
         let last = last_word(self.chosen.tokens.as_deref());
         let whole = marks.into_iter().map(|mark| Mark { end: mark.end + last, ..mark }).collect::<Vec<_>>();
         let tags = on_words(words.len(), &whole, &mut self.changes)?;
-        Ok(Content::Tagged { words, tags, lines: Vec::new() })
+        Ok(Content::Tagged { words, tags, places: Vec::new() })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which field of a file's records is what: said by the options, or found in the first record that shows it and kept.
 
+use std::{cmp::Reverse, mem::discriminant};
+
 use serde_json::Value;
 
 use super::super::{
@@ -30,20 +32,15 @@ impl<'o> Chosen<'o> {
 
     /// Looks at the first records together, so that what the very first has not decides nothing.
     pub fn look(&mut self, records: impl Iterator<Item = Record>) {
-        let empty = |value: &Value| match value {
-            Value::Null => true,
-            Value::String(text) => text.is_empty(),
-            Value::Array(values) => values.is_empty(),
-            _ => false,
-        };
+        // A record of lists, for the fields stay in their order.
         let mut seen = Record::new();
         for (name, value) in records.flatten() {
-            match seen.get(&name) {
-                Some(known) if !empty(known) || empty(&value) => {}
-                _ => _ = seen.insert(name, value),
+            let values = seen.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(values) = values {
+                values.push(value);
             }
         }
-        self.seen = Some(seen);
+        self.seen = Some(seen.into_iter().map(|(name, values)| (name, usual(values))).collect());
     }
 
     /// The text: of the field that is said, or of a usual name, or the only one that is a string.
@@ -137,4 +134,20 @@ impl<'o> Chosen<'o> {
         });
         [said("text", &self.text), said("words", &self.tokens), tags].into_iter().flatten().collect()
     }
+}
+
+/// The first of some values of a field that is of the kind of most, and not empty.
+fn usual(values: Value) -> Value {
+    let Value::Array(mut values) = values else { return values };
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        _ => false,
+    };
+    let like = |one: &Value, other: &Value| !empty(other) && discriminant(one) == discriminant(other);
+    let full = (0..values.len()).filter(|place| !empty(&values[*place]));
+    let count = |place: usize| values.iter().filter(|other| like(&values[place], other)).count();
+    let most = full.max_by_key(|place| (count(*place), Reverse(*place)));
+    values.swap_remove(most.unwrap_or_default())
 }

@@ -1,6 +1,9 @@
 use proptest::prelude::*;
 
-use super::{super::options::Unit, *};
+use super::{
+    super::options::{Fields, Unit},
+    *,
+};
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -174,6 +177,73 @@ fn records_say_their_documents() {
     assert_eq!(groups, ["a/x", "a/7", "a-3"]);
     text.save(&folder.path().join("out")).expect("saved");
     assert_eq!(Text::load(&folder.path().join("out")).expect("read again"), text);
+}
+
+#[test]
+fn documents_of_one_name_in_two_files_are_two() {
+    let rows = b"{\"text\": \"un\", \"doc_id\": \"x\"}\n{\"text\": \"deux\", \"doc_id\": \"x\"}\n".as_slice();
+    let columns = b"# newdoc id = x\nun O\ndeux B-PER\ntrois O\n".as_slice();
+    let folder = folder(&[("a.jsonl", rows), ("b/a.jsonl", rows), ("c.conll", columns), ("c.jsonl", rows)]);
+    let text = Text::load(folder.path()).expect("read");
+    let groups: Vec<_> = text.lines.iter().map(Line::group).collect();
+    assert_eq!(groups, ["a/x", "a/x", "b-a/x", "b-a/x", "c.conll/x", "c.jsonl/x", "c.jsonl/x"]);
+}
+
+#[test]
+fn a_field_that_is_said_and_not_there_is_one_error() {
+    let rows = "{\"id\": 1, \"note\": \"un\", \"words\": [\"un\"]}\n".repeat(300);
+    let table = ["id,note\n", &"1,un\n".repeat(300)].concat();
+    let wrong = || Some("nott".to_owned());
+    for (name, content, fields) in [
+        ("a.jsonl", &rows, Fields { text: wrong(), ..Fields::default() }),
+        ("a.jsonl", &rows, Fields { tokens: wrong(), ..Fields::default() }),
+        ("a.jsonl", &rows, Fields { document: wrong(), ..Fields::default() }),
+        ("a.csv", &table, Fields { text: wrong(), ..Fields::default() }),
+        ("a.csv", &table, Fields { text: Some("note".into()), document: wrong(), ..Fields::default() }),
+    ] {
+        let options = Options { fields, ..Options::default() };
+        let error = read(name, content.as_bytes(), &options).expect_err("a wrong field");
+        assert!(error.to_string().ends_with(&format!("{name}: no record has the field `nott`")), "{error}");
+        let advice = error.advice().unwrap_or_default();
+        assert!(advice.contains("one of `id`, `note`") && !advice.contains("errors ="), "{advice}");
+    }
+    // Of another kind than a text.
+    for (field, kind) in [("id", "a number"), ("words", "a list")] {
+        let fields = Fields { text: Some(field.into()), ..Fields::default() };
+        let error = read("a.jsonl", rows.as_bytes(), &Options { fields, ..Options::default() });
+        let error = error.expect_err(field);
+        assert!(error.to_string().ends_with(&format!("a.jsonl:1: the field `{field}` is {kind}")), "{error}");
+        assert!(error.advice().unwrap_or_default().contains("the records have `id`, `note`"), "{error:?}");
+    }
+    let late = [&rows, "{\"note\": \"deux\", \"nott\": \"d\"}\n"].concat();
+    let fields = Fields { document: wrong(), ..Fields::default() };
+    let (texts, _) =
+        read("a.jsonl", late.as_bytes(), &Options { fields, ..Options::default() }).expect("one has it");
+    assert_eq!(texts.len(), 301);
+}
+
+#[test]
+fn to_leave_bad_records_out_is_offered_only_where_something_is_left() {
+    let help = |name: &str, content: &str| {
+        let error = read(name, content.as_bytes(), &Options::default()).expect_err(content);
+        error.advice().unwrap_or_default().to_owned()
+    };
+    let bad = "{\"text\": null}\n{\"text\": 7}\n";
+    let some = help("a.jsonl", &[bad, "{\"text\": \"un\"}\n{\"text\": \"deux\"}\n"].concat());
+    assert!(some.contains("`errors = 2`"), "{some}");
+    for content in [bad.to_owned(), [bad, "{\"text\": \" \"}\n"].concat()] {
+        let help = help("a.jsonl", &content);
+        assert!(!help.contains("errors") && help.contains("correct them"), "{help}");
+    }
+}
+
+#[test]
+fn an_odd_first_record_does_not_decide_which_field_is_the_text() {
+    let rows = "{\"text\": 7, \"b\": \"x\", \"c\": \"y\"}\n{\"text\": \"un\", \"b\": \"x\", \"c\": \"y\"}\n{\"text\": \"deux\", \"b\": \"x\", \"c\": \"y\"}\n";
+    let options = Options { errors: 1, ..Options::default() };
+    let (texts, notes) = read("a.jsonl", rows.as_bytes(), &options).expect("one is left out");
+    assert_eq!(texts, ["un", "deux"]);
+    assert!(notes.iter().any(|note| note.contains("a.jsonl:1: the field `text` is a number")), "{notes:?}");
 }
 
 #[test]

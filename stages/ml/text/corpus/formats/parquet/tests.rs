@@ -3,7 +3,11 @@ use std::sync::Arc;
 use parquet::{
     basic::{Compression, GzipLevel, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, Int64Type},
-    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    file::{
+        metadata::KeyValue,
+        properties::WriterProperties,
+        writer::{SerializedFileWriter, SerializedRowGroupWriter},
+    },
     schema::parser::parse_message_type,
 };
 
@@ -20,14 +24,18 @@ fn lists(compression: Compression) -> Vec<u8> {
     of_schema(LISTS, compression)
 }
 
-fn of_schema(schema: &str, compression: Compression) -> Vec<u8> {
+fn writer(schema: &str, compression: Compression) -> SerializedFileWriter<Vec<u8>> {
     let names = r#"{"info": {"features": {"ner_tags": {"feature": {"names": ["O", "B-ORG", "I-ORG"], "_type": "ClassLabel"}}}}}"#;
     let properties = WriterProperties::builder()
         .set_compression(compression)
         .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), names.to_owned())]))
         .build();
     let schema = Arc::new(parse_message_type(schema).expect("a schema"));
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("begun");
+    SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("begun")
+}
+
+fn of_schema(schema: &str, compression: Compression) -> Vec<u8> {
+    let mut writer = writer(schema, compression);
     let mut group = writer.next_row_group().expect("a group");
     // Three words, then one: a repetition of 0 begins a row.
     let (defined, repeated) = ([3, 3, 3, 3], [0, 1, 1, 0]);
@@ -62,7 +70,7 @@ fn words_and_tags_come_from_every_compression() {
         let [one, two] = items.as_slice() else { panic!("two sentences: {items:?}") };
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let tagged =
-            |words, tags| Content::Tagged { words: owned(words), tags: owned(tags), lines: Vec::new() };
+            |words, tags| Content::Tagged { words: owned(words), tags: owned(tags), places: Vec::new() };
         assert_eq!(one.content, tagged(&["Le", "Club", "Nord"], &["O", "B-ORG", "I-ORG"]));
         assert_eq!(two.content, tagged(&["Rien"], &["O"]));
         assert_eq!(two.place, Place::Record(2));
@@ -75,6 +83,36 @@ fn words_and_tags_come_from_every_compression() {
 fn words_that_the_schema_calls_bytes_are_words() {
     let bytes = of_schema(&LISTS.replace(" (UTF8)", ""), Compression::SNAPPY);
     assert_eq!(read(bytes, Want::Text)[0].content, Content::Text("Le Club Nord".into()));
+}
+
+#[test]
+fn a_word_a_row_is_read_in_sentences_by_their_numbers() {
+    let schema = "message schema {
+      optional int64 sentence_id; optional binary word (UTF8); optional int64 ner_tags;
+    }";
+    let mut writer = writer(schema, Compression::SNAPPY);
+    let mut group = writer.next_row_group().expect("a group");
+    let numbers = |group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, values: &[i64]| {
+        let mut column = group.next_column().expect("a column").expect("numbers");
+        let defined = vec![1; values.len()];
+        column.typed::<Int64Type>().write_batch(values, Some(&defined), None).expect("written");
+        column.close().expect("closed");
+    };
+    numbers(&mut group, &[4, 4, 4, 5]);
+    let words = ["Le", "Club", "Nord", "Rien"].map(|word| ByteArray::from(word.as_bytes().to_vec()));
+    let mut column = group.next_column().expect("a column").expect("words");
+    column.typed::<ByteArrayType>().write_batch(&words, Some(&[1; 4]), None).expect("written");
+    column.close().expect("closed");
+    numbers(&mut group, &[0, 1, 2, 0]);
+    group.close().expect("closed");
+    let bytes = writer.into_inner().expect("whole");
+    let items = read(bytes.clone(), Want::Gold);
+    let [one, two] = items.as_slice() else { panic!("two sentences: {items:?}") };
+    let Content::Tagged { words, tags, places } = &one.content else { panic!("words and tags") };
+    assert_eq!((words.join(" "), tags.join(" ")), ("Le Club Nord".into(), "O B-ORG I-ORG".into()));
+    assert_eq!((places.as_slice(), two.place), (&[1, 2, 3].map(Place::Record)[..], Place::Record(4)));
+    let texts = read(bytes, Want::Text);
+    assert_eq!(texts[0].content, Content::Text("Le Club Nord".into()));
 }
 
 #[test]

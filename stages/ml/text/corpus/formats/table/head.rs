@@ -10,31 +10,14 @@ use crate::corpus::{
     formats::{columns, pipes},
     options::Options,
     roles,
+    word_rows::{LOOKED_AT, WordRows, column},
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// What separates units in ASCII, and is in no text.
 const NONE: u8 = 0x1f;
-/// Rows that are looked at to tell what columns are.
-const LOOKED_AT: usize = 200;
 /// Columns with a text, or the words of one, a row.
 const TEXTS: [&str; 8] = ["text", "sentence", "content", "tokens", "words", "texte", "phrase", "document"];
-/// Columns that say which sentence a word is of.
-const SENTENCES: [&str; 9] = [
-    "sentence #",
-    "sentence",
-    "sentence_id",
-    "sentence id",
-    "sent_id",
-    "sent",
-    "sentence_idx",
-    "sentence_number",
-    "sentenceid",
-];
-/// Columns that say it where they repeat their numbers, and else count the rows.
-const NUMBERS: [&str; 6] = ["id", "unnamed: 0", "index", "idx", "#", ""];
-const DOCUMENTS: [&str; 4] = ["document", "doc_id", "document_id", "doc"];
-
 /// The first line of a table.
 pub(super) struct Head {
     start: usize,
@@ -44,21 +27,11 @@ pub(super) struct Head {
     /// Of the columns, in order.
     pub names: Vec<String>,
     /// Where a row is a word.
-    pub words: Option<Words>,
+    pub words: Option<WordRows>,
     /// The column of running text, where no name says it.
     pub running: Option<usize>,
     /// Whether the columns are those of a table whatever they are called.
     even: bool,
-}
-
-/// Which columns have a word, its tag and its sentence.
-pub(super) struct Words {
-    pub word: usize,
-    pub tag: usize,
-    pub sentence: Option<usize>,
-    pub document: Option<usize>,
-    /// A column with the name of a sentence's number, which counts the rows.
-    pub counting: Option<usize>,
 }
 
 impl Head {
@@ -88,7 +61,9 @@ impl Head {
         };
         let separator = if names.len() == 1 { NONE } else { separator };
         let mut head = Self { start, separator, named: true, names, words: None, running: None, even: false };
-        head.words = head.words(file, options);
+        let rows: Vec<StringRecord> =
+            head.rows(file).take(LOOKED_AT).filter_map(|(.., row)| row.ok()).collect();
+        head.words = WordRows::of(&head.names, &rows, options);
         let unknown = head.words.is_none() && !head.says(options) && !head.knows_text();
         if want == Want::Text && unknown && head.is_even(file) {
             head.run(file);
@@ -97,17 +72,13 @@ impl Head {
         Some(head)
     }
 
-    fn column(&self, names: &[&str]) -> Option<usize> {
-        names.iter().find_map(|name| self.names.iter().position(|own| own.eq_ignore_ascii_case(name)))
-    }
-
     fn says(&self, options: &Options) -> bool {
         let fields = [&options.fields.text, &options.fields.tokens, &options.fields.tags];
-        fields.into_iter().flatten().any(|name| self.column(&[name.as_str()]).is_some())
+        fields.into_iter().flatten().any(|name| column(&self.names, &[name]).is_some())
     }
 
     fn knows_text(&self) -> bool {
-        self.column(&roles::TEXTS).or_else(|| self.column(&TEXTS)).is_some()
+        column(&self.names, &roles::TEXTS).or_else(|| column(&self.names, &TEXTS)).is_some()
     }
 
     /// The options, with the column of running text where no name says it.
@@ -116,7 +87,7 @@ impl Head {
     /// There is no such column.
     pub fn text_said(&self, file: &File, options: &Options) -> Result<Options, StageError> {
         let mut said = options.clone();
-        if self.even {
+        if self.even && said.fields.text.is_none() {
             let column = self.running.ok_or_else(|| self.textless(file))?;
             said.fields.text = Some(self.names[column].clone());
         }
@@ -151,14 +122,18 @@ impl Head {
         let several = self.names.len() > 1 && file.lines().nth(1).is_some();
         let sure = || is_table(file) || (several && self.is_certain(file));
         if let Some(words) = &self.words {
-            // Words between tabs and blank lines, without quotes, are columns; and so are words below comments.
-            let table = self.separator != b'\t' || words.sentence.is_some();
+            // Words between tabs and blank lines, without quotes, are columns where nothing says more of them; and so are words
+            // below comments.
+            let table = self.separator != b'\t' || words.sentence.is_some() || said;
             return table && !self.has_comments(file) && (want == Want::Gold || said || sure());
         }
-        let texts = self.column(&TEXTS).is_some();
+        let texts = column(&self.names, &TEXTS).is_some();
+        // Fields are said of tables: where none is of this one, that is an error of the table.
+        let asks = || !options.fields.is_empty() && several && is_table(file);
+        let other = || columns::Columns.sniff(file, want, options);
         match want {
             Want::Text => said || self.even || (texts && sure()) || (self.knows_text() && self.is_even(file)),
-            Want::Gold => said || (several && texts),
+            Want::Gold => said || (several && texts) || (asks() && !other()),
         }
     }
 
@@ -241,43 +216,6 @@ impl Head {
         }
     }
 
-    /// Where the columns of a word, its tag and its sentence are; `None` where a row is no word.
-    fn words(&self, file: &File, options: &Options) -> Option<Words> {
-        let fields = &options.fields;
-        let named = |name: &Option<String>| name.as_deref().and_then(|name| self.column(&[name]));
-        let (word, tag) = match (named(&fields.tokens), named(&fields.tags)) {
-            (Some(word), Some(tag)) => (word, tag),
-            _ => roles::header(&self.names).map(|(word, tags)| (word, tags[0]))?,
-        };
-        let free = |column: &usize| ![word, tag].contains(column);
-        let rows: Vec<StringRecord> =
-            self.rows(file).take(LOOKED_AT).filter_map(|(.., row)| row.ok()).collect();
-        let groups = |column: &usize| is_grouping(&rows, *column);
-        let usual = self.column(&SENTENCES).filter(free);
-        // Where rows are few, each may be a sentence.
-        let counting = usual.filter(|column| rows.len() > 9 && !groups(column));
-        let number = NUMBERS.iter().filter_map(|name| self.column(&[name])).find(|c| free(c) && groups(c));
-        let sentence =
-            named(&fields.sentence).filter(free).or_else(|| usual.filter(|_| counting.is_none())).or(number);
-        let document = named(&fields.document).or_else(|| self.column(&DOCUMENTS)).filter(free);
-        let words = Words { word, tag, sentence, document, counting };
-        self.has_a_word_a_row(&words, &rows).then_some(words)
-    }
-
-    /// By the name of the column, one word or several; and by what is in it where the name may be of both.
-    fn has_a_word_a_row(&self, words: &Words, rows: &[StringRecord]) -> bool {
-        let cell = |row: &StringRecord| row.get(words.word).unwrap_or_default().trim().to_owned();
-        let one = || {
-            rows.len() > 1
-                && rows.iter().map(cell).all(|cell| !cell.starts_with(['[', '(']) && !cell.contains(' '))
-        };
-        match self.names[words.word].to_lowercase().as_str() {
-            "text" => false,
-            "tokens" | "words" => words.sentence.is_some() || one(),
-            _ => true,
-        }
-    }
-
     /// The lines of the table, the first among them.
     fn lines<'f>(&self, file: &'f File) -> Rows<'f> {
         let layout = Layout {
@@ -293,17 +231,6 @@ impl Head {
     pub fn rows<'f>(&self, file: &'f File) -> impl Iterator<Item = Row> + use<'f> {
         self.lines(file).skip(usize::from(self.named))
     }
-}
-
-/// Whether a column groups rows: some repeat the value above them or leave it out, more than one in ten.
-fn is_grouping(rows: &[StringRecord], column: usize) -> bool {
-    let cell = |row: &StringRecord| row.get(column).unwrap_or_default().trim().to_owned();
-    let again = rows.iter().zip(rows.iter().skip(1)).filter(|(one, next)| {
-        let next = cell(next);
-        next.is_empty() || next == cell(one)
-    });
-    let first = rows.first().is_some_and(|row| !cell(row).is_empty());
-    first && 10 * again.count() > rows.len()
 }
 
 fn is_table(file: &File) -> bool {
