@@ -7,7 +7,7 @@ use stage_contract::Invalid;
 use super::{foreign, list};
 use text::{
     corpus::Gold,
-    labels::{Labels, Policy, Scheme, Span, Types, spans},
+    labels::{Labels, Policy, Scheme, Span, Types, same_type, spans},
 };
 
 /// What counts as an entity.
@@ -67,16 +67,24 @@ pub(super) fn check_gold(gold: &Gold, labels: &Labels) -> Result<(), Invalid> {
             .collect();
         if !kinds.is_empty() && !kinds.iter().any(|kind| labels.type_index(kind).is_some()) {
             let known: BTreeSet<String> = labels.types().iter().cloned().collect();
+            let alike = kinds.iter().any(|kind| known.iter().any(|own| same_type(kind, own)));
+            let help = if alike {
+                let types = foreign::suggestion(&kinds, &known);
+                format!("say what they mean in the parameters of `evaluate`: {types}")
+            } else {
+                // Were all outside, nothing of the set would be compared.
+                format!(
+                    "take the set out of the gold; or say in `types` of `evaluate` which of {} each of them is",
+                    list(&known)
+                )
+            };
             return Err(Invalid::new(format!(
                 "gold set `{}` has the types {}, none of which is the student's ({})",
                 set.name,
                 list(&kinds),
                 list(&known)
             ))
-            .help(format!(
-                "say what they mean in the parameters of `evaluate`: {}",
-                foreign::suggestion(&kinds, &known)
-            )));
+            .help(help));
         }
     }
     Ok(())

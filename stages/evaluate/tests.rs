@@ -306,6 +306,15 @@ fn the_teacher_agrees_with_itself_also_where_it_finds_nothing() {
 }
 
 #[test]
+fn a_set_without_a_type_like_the_students_is_not_to_be_made_outside_as_a_whole() {
+    let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
+    bench.gold(vec![gold("bio", &[("TP53 mute", "B-GENE O")])]);
+    let wrong = bench.preflight().expect_err("nothing in common");
+    let help = wrong.help.as_deref().unwrap_or_default();
+    assert!(!help.contains("outside") && help.contains("which of LOC, ORG, PER each of them is"), "{help}");
+}
+
+#[test]
 fn mistakes_are_found_before_any_work() {
     let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.gold(vec![gold("wnut", &[("Anna", "B-person")])]);
