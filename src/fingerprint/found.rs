@@ -10,7 +10,7 @@ use std::{
 use rayon::prelude::*;
 use rustix::{
     fd::BorrowedFd,
-    fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat},
     io::Errno,
 };
 use thiserror::Error;
@@ -47,7 +47,7 @@ impl Unreadable {
     }
 }
 
-/// A file or folder found on disk: symlinks followed, children sorted by the bytes of their names.
+/// A file or folder found on disk: symlinks followed, those to nothing passed over, children sorted by the bytes of their names.
 #[derive(Debug)]
 pub(super) struct Found {
     pub stat: Stat,
@@ -93,8 +93,13 @@ impl Found {
         let mut opened = opened.map_err(failed)?;
         let names = names(&mut opened).map_err(failed)?;
         let opened = opened.fd().map_err(failed)?;
-        let child = |name: OsString| Self::walk_in(opened, &path, &name, &above).map(|found| (name, found));
-        let children = names.into_par_iter().with_min_len(FEW).map(child).collect::<Result<_, _>>()?;
+        let child = |name: OsString| match Self::walk_in(opened, &path, &name, &above) {
+            Ok(found) => Some(Ok((name, found))),
+            // There is nothing to read; who reads the folder says so.
+            Err(Unreadable::Missing(_)) if is_link(opened, &name) => None,
+            Err(error) => Some(Err(error)),
+        };
+        let children = names.into_par_iter().with_min_len(FEW).filter_map(child).collect::<Result<_, _>>()?;
         Ok(Self { stat, digest: None, children: Some(children) })
     }
 
@@ -271,6 +276,11 @@ fn names(folder: &mut Dir) -> Result<Vec<OsString>, Errno> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+fn is_link(folder: BorrowedFd<'_>, name: &OsStr) -> bool {
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink())
 }
 
 fn read_file(path: &Path, stat: &Stat) -> Result<Digest, Unreadable> {

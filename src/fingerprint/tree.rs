@@ -29,7 +29,8 @@ pub struct Observed {
     proven: Moment,
 }
 
-/// Hashes the content of a file or folder, every byte of it. Symlinks are followed.
+/// Hashes the content of a file or folder, every byte of it. Symlinks are followed; one in a folder that leads to nothing has no
+/// content.
 ///
 /// # Errors
 /// When it is missing, unreadable, loops, or is neither file nor folder.
@@ -155,8 +156,23 @@ mod tests {
         symlink(&root, root.join("again")).expect("links");
         assert!(matches!(observe(&root), Err(Unreadable::Loop(_))));
         fs::remove_file(root.join("again")).expect("removes");
-        symlink("nowhere", root.join("broken")).expect("links");
-        assert!(matches!(observe(&root), Err(Unreadable::Missing(path)) if path.ends_with("broken")));
+    }
+
+    #[test]
+    fn a_link_to_nothing_counts_as_nothing_until_its_target_is_there() {
+        let dir = tempdir().expect("a folder");
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("sub")).expect("creates");
+        fs::write(root.join("a"), "x").expect("writes");
+        let without = digest(&root);
+        symlink("../nowhere", root.join("sub/broken")).expect("links");
+        let seen = observe(&root).expect("is readable");
+        assert_eq!(seen.digest, without);
+        fs::write(root.join("nowhere"), "y").expect("writes");
+        assert!(seen.moved(&root).is_some());
+        assert_ne!(digest(&root), without);
+        symlink("nowhere", dir.path().join("itself")).expect("links");
+        assert!(matches!(observe(&dir.path().join("itself")), Err(Unreadable::Missing(_))), "no folder's");
     }
 
     #[test]

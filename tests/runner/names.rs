@@ -149,6 +149,17 @@ fn a_link_without_end_is_named_before_work_and_in_an_output_fails_the_stage() {
 }
 
 #[test]
+fn a_link_to_nothing_in_a_source_is_passed_over_until_its_target_is_there() {
+    let project = Project::new(&FOLDER.replace("cp -r {data} {out}", "mkdir {out}; cp {data}/x {out}"));
+    project.write("data/dossier/x", "1");
+    symlink("later", project.path("data/dossier/link")).expect("links");
+    expect(&project, "executed", "executed");
+    expect(&project, "reused", "reused");
+    project.write("data/dossier/later", "2");
+    assert_eq!(project.states()["copy"], "stale");
+}
+
+#[test]
 fn a_folder_of_10000_files_is_an_output_like_any_other() {
     let many = "mkdir {out}; cd {out}; seq 10000 | split -l 1 -a 4 - f";
     let project = Project::new(&FOLDER.replace("cp -r {data} {out}", many));
