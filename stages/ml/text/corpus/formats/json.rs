@@ -13,7 +13,7 @@ use super::super::{
     item::{Found, Place},
     names::Names,
     options::Options,
-    roles::TEXTS,
+    roles::{TEXTS, header},
     shape::{NAMING, Shapes, at, find, is_span},
 };
 use super::columns::Columns;
@@ -275,10 +275,11 @@ fn nested(value: &Value) -> bool {
 /// Columns turned into rows: `{"tokens": [[..], ..], "ner_tags": [[..], ..]}`, and what pandas makes of a table.
 fn transposed(object: &Map<String, Value>) -> Option<Vec<Value>> {
     let first = object.values().next()?;
-    if !["text", "tokens", "words", "sentence", "tokenized_text"]
-        .iter()
-        .any(|name| object.contains_key(*name))
-    {
+    let known = ["text", "tokens", "words", "sentence", "tokenized_text"];
+    let names: Vec<&str> = object.keys().map(String::as_str).collect();
+    // A word a row, as pandas writes it: lists of them may be one sentence.
+    let words = first.is_object() && header(&names).is_some();
+    if !words && !names.iter().any(|name| known.contains(name)) {
         return None;
     }
     let keys: Vec<String> = match first {

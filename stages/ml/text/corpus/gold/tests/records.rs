@@ -32,6 +32,8 @@ fn a_word_a_record_is_read_as_a_word_a_row() {
             assert_eq!(read_text(name, &content), ["Anne Roy dort", "À Brest"], "{content}");
         }
     }
+    let pandas = r#"{"sentence_id": {"0": 7, "1": 7, "2": 8}, "word": {"0": "Anne", "1": "dort", "2": "Brest"}, "tag": {"0": "B-PER", "1": "O", "2": "B-LOC"}}"#;
+    assert_eq!(gold("a.json", pandas), "[Anne]PER dort | [Brest]LOC");
     let named = "{\"names\": [\"O\", \"B-PER\"]}\n{\"sentence_id\": 1, \"word\": \"Anne\", \"tag\": 1}\n{\"sentence_id\": 1, \"word\": \"dort\", \"tag\": 0}\n";
     assert_eq!(gold("a.jsonl", named), "[Anne]PER dort");
     let nameless = named.split_once('\n').expect("lines").1;
