@@ -47,7 +47,8 @@ impl Unreadable {
     }
 }
 
-/// A file or folder found on disk: symlinks followed, those to nothing passed over, children sorted by the bytes of their names.
+/// A file or folder found on disk: symlinks followed, those to nothing in a folder passed over, children sorted
+/// by the bytes of their names.
 #[derive(Debug)]
 pub(super) struct Found {
     pub stat: Stat,

@@ -29,8 +29,8 @@ pub struct Observed {
     proven: Moment,
 }
 
-/// Hashes the content of a file or folder, every byte of it. Symlinks are followed; one in a folder that leads to nothing has no
-/// content.
+/// Hashes the content of a file or folder, every byte of it. Symlinks are followed; one in a folder that leads to
+/// nothing counts as nothing.
 ///
 /// # Errors
 /// When it is missing, unreadable, loops, or is neither file nor folder.

@@ -21,6 +21,9 @@ pub(super) struct Walk {
     pub notes: Vec<String>,
 }
 
+/// What is not read, that an error lists.
+const LISTED: usize = 20;
+
 /// Beginnings of names of files that speak of data and are none.
 const ABOUT: [&str; 7] = ["readme", "license", "licence", "notice", "changelog", "citation", "copying"];
 /// Files that describe a data set or its annotation.
@@ -83,7 +86,8 @@ pub(super) fn walk(path: &Path) -> Result<Walk, StageError> {
     let unread = about.iter().filter(|file| Names::explained_by(file).is_none());
     walk.notes.extend(unread.map(|file| format!("{}: not read, by its name no data", file.display())));
     if found.is_empty() {
-        return Err(StageError::new(format!("no file to read in {}", path.display()))
+        let unread: String = walk.notes.iter().take(LISTED).flat_map(|note| ["\n  ", note]).collect();
+        return Err(StageError::new(format!("no file to read in {}{unread}", path.display()))
             .help("put files of text or annotations into the folder, such as .txt, .jsonl, .csv, .conll or .parquet"));
     }
     walk.files = named(path, found)?;
@@ -198,10 +202,15 @@ mod tests {
         assert!(walk.notes.iter().any(|note| note.contains("again: not followed")), "{:?}", walk.notes);
     }
 
+    #[cfg(unix)]
     #[test]
-    fn a_folder_without_files_is_refused() {
+    fn a_folder_without_files_is_refused_with_what_is_not_read() {
         let folder = folder(&["README"]);
+        std::os::unix::fs::symlink("nowhere", folder.path().join("a.txt")).expect("linked");
         let error = walk(folder.path()).expect_err("nothing");
         assert!(error.to_string().contains("no file to read") && error.advice().is_some(), "{error}");
+        for unread in ["a.txt: left out, a link to nothing", "README: not read"] {
+            assert!(error.to_string().contains(unread), "{error}");
+        }
     }
 }
