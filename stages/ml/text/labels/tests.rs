@@ -1,0 +1,165 @@
+//! Labels as models have them, and what cannot be.
+
+use super::*;
+
+fn names(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+fn found(text: &str, scheme: Scheme) -> Vec<(usize, usize, String)> {
+    spans(&names(text), scheme).into_iter().map(|s| (s.start, s.end, s.kind)).collect()
+}
+
+fn span(start: usize, end: usize, kind: &str) -> (usize, usize, String) {
+    (start, end, kind.to_owned())
+}
+
+#[test]
+fn the_students_labels_are_in_the_order_of_the_format() {
+    let seven = Labels::bio(["PER", "LOC", "ORG"]);
+    assert_eq!(seven.names(), names("O B-PER I-PER B-LOC I-LOC B-ORG I-ORG"));
+    assert_eq!(seven.tags()[3], Tag::Begin(1));
+    assert_eq!(seven.scheme(), Scheme::Bio);
+    assert_eq!(Labels::parse(seven.names()).expect("its own names"), seven);
+}
+
+#[test]
+fn the_teachers_five_labels_are_io_whatever_their_order() {
+    let labels = Labels::parse(&names("I-LOC O I-PER I-MISC I-ORG")).expect("camembert-ner's labels");
+    assert_eq!(labels.scheme(), Scheme::Io);
+    assert_eq!(labels.outside(), 1);
+    assert_eq!(labels.types(), names("LOC PER MISC ORG"));
+    assert_eq!(labels.tags(), [Tag::Inside(0), Tag::Outside, Tag::Inside(1), Tag::Inside(2), Tag::Inside(3)]);
+    assert_eq!(labels.column("I-ORG"), Some(4));
+    assert_eq!(labels.type_index("MISC"), Some(2));
+    assert!((0..5).all(|to| labels.legal(None, to)));
+}
+
+#[test]
+fn names_that_mean_nothing_are_refused() {
+    for (set, reason) in [
+        ("LABEL_0 LABEL_1", "has no name of its own"),
+        ("I-PER I-LOC", "`O` is missing"),
+        ("PER LOC", "`O` is missing"),
+        ("O", "no entity type"),
+        ("O I-PER I-per", "mean the same"),
+        ("O I-PER B-LOC X", "`X` has no prefix"),
+        ("O B-PER I-PER [CLS]", "`[CLS]` has no prefix"),
+        ("O PER I-", "names no type"),
+    ] {
+        let error = Labels::parse(&names(set)).expect_err(set).to_string();
+        assert!(error.contains(reason), "{set}: {error}");
+    }
+    let error = Labels::parse(&names("LABEL_0 LABEL_1 LABEL_2 LABEL_3")).expect_err("no names");
+    let line = r#""id2label": {"0": "O", "1": "B-PER", "2": "I-PER", "3": ".."}"#;
+    assert!(error.advice().is_some_and(|help| help.ends_with(line)), "{:?}", error.advice());
+}
+
+#[test]
+fn every_habit_of_writing_labels_is_understood() {
+    use Tag::{Begin, Inside, Outside};
+    for (set, scheme, types, tags) in [
+        ("O LOC PER", Scheme::Io, "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+        ("O I-PERSON I-GPE_LOC", Scheme::Io, "PERSON GPE_LOC", vec![Outside, Inside(0), Inside(1)]),
+        ("B-O B-LOC B-PER", Scheme::Io, "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+        ("O B-LOC B-PER", Scheme::Io, "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+        ("O E-MAIL PHONE", Scheme::Io, "E-MAIL PHONE", vec![Outside, Inside(0), Inside(1)]),
+        ("O B-A I-A E-A S-A", Scheme::Bio, "A", vec![Outside, Begin(0), Inside(0), Inside(0), Begin(0)]),
+        ("B-A I-A L-A U-A O", Scheme::Bio, "A", vec![Begin(0), Inside(0), Inside(0), Begin(0), Outside]),
+        ("O I-A E-A", Scheme::Io, "A", vec![Outside, Inside(0), Inside(0)]),
+        // Types of one word each beside others, and a type that never says where it begins.
+        ("O B-A I-A B-B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Begin(1)]),
+        ("O B-A I-A I-B", Scheme::Bio, "A B", vec![Outside, Begin(0), Inside(0), Inside(1)]),
+        (
+            "O b-per i-per b-loc i-loc",
+            Scheme::Bio,
+            "per loc",
+            vec![Outside, Begin(0), Inside(0), Begin(1), Inside(1)],
+        ),
+        ("O B_PER I_PER", Scheme::Bio, "PER", vec![Outside, Begin(0), Inside(0)]),
+        ("O PER-B PER-I", Scheme::Bio, "PER", vec![Outside, Begin(0), Inside(0)]),
+        ("O B-A M-A E-A S-A", Scheme::Bio, "A", vec![Outside, Begin(0), Inside(0), Inside(0), Begin(0)]),
+        ("O HEPATITIS-B FLU", Scheme::Io, "HEPATITIS-B FLU", vec![Outside, Inside(0), Inside(1)]),
+        ("O O B-A I-A", Scheme::Bio, "A", vec![Outside, Outside, Begin(0), Inside(0)]),
+    ] {
+        let labels = Labels::parse(&names(set)).expect(set);
+        assert_eq!((labels.scheme(), labels.types().join(" ")), (scheme, types.to_owned()), "{set}");
+        assert_eq!(labels.tags(), tags, "{set}");
+    }
+    let labels = Labels::parse(&names("O B-A I-A E-A S-A I-B")).expect("BIOES");
+    assert_eq!((labels.column_of("A", true), labels.column_of("A", false)), (Some(1), Some(2)));
+    assert_eq!((labels.column_of("B", true), labels.column_of("C", true)), (Some(5), None));
+    assert!(labels.marks_begin(0) && !labels.marks_begin(1));
+}
+
+#[test]
+fn in_bio_an_inside_follows_only_its_own_type() {
+    let labels = Labels::bio(["PER", "LOC", "ORG"]);
+    let at = |name| labels.column(name).expect("a label of the student");
+    assert!(!labels.legal(None, at("I-PER")));
+    assert!(!labels.legal(Some(at("O")), at("I-PER")));
+    assert!(!labels.legal(Some(at("I-LOC")), at("I-PER")));
+    assert!(labels.legal(Some(at("B-PER")), at("I-PER")));
+    assert!(labels.legal(Some(at("I-PER")), at("I-PER")));
+    assert!(labels.legal(Some(at("I-PER")), at("B-PER")));
+    assert!(labels.legal(None, at("O")));
+}
+
+#[test]
+fn bio_is_read_as_strictly_as_seqeval_reads_it() {
+    assert_eq!(found("B-PER I-PER O B-LOC", Scheme::Bio), [span(0, 2, "PER"), span(3, 4, "LOC")]);
+    assert_eq!(found("I-PER I-PER O", Scheme::Bio), []);
+    assert_eq!(found("B-PER I-LOC I-LOC", Scheme::Bio), [span(0, 1, "PER")]);
+    assert_eq!(found("B-PER I-LOC I-PER", Scheme::Bio), [span(0, 1, "PER")]);
+    assert_eq!(found("B-PER B-PER I-PER", Scheme::Bio), [span(0, 1, "PER"), span(1, 3, "PER")]);
+    assert_eq!(found("O I-ORG B-ORG", Scheme::Bio), [span(2, 3, "ORG")]);
+    assert_eq!(found("B-PER O I-PER", Scheme::Bio), [span(0, 1, "PER")]);
+    assert_eq!(spans::<&str>(&[], Scheme::Bio), []);
+}
+
+#[test]
+fn io_joins_adjacent_words_of_one_type() {
+    assert_eq!(
+        found("I-PER I-PER I-LOC O I-LOC", Scheme::Io),
+        [span(0, 2, "PER"), span(2, 3, "LOC"), span(4, 5, "LOC")]
+    );
+    assert_eq!(found("B-PER B-PER", Scheme::Io), [span(0, 2, "PER")]);
+}
+
+fn parse(text: &str) -> Labels {
+    Labels::parse(&names(text)).expect("labels")
+}
+
+fn types(pairs: &[(&str, &str)]) -> Types {
+    pairs.iter().copied().collect()
+}
+
+#[test]
+fn types_are_renamed_joined_and_left_out() {
+    let teacher = parse("O I-LOC I-PERSON I-MISC I-ORG I-COMPANY I-DATE");
+    let renamed = teacher
+        .renamed(&types(&[("PERSON", "PER"), ("COMPANY", "ORG"), ("MISC", "outside"), ("DATE", "ignore")]))
+        .expect("renamed");
+    assert_eq!(renamed.types(), ["LOC", "PER", "MISC", "ORG", "DATE"]);
+    assert_eq!(renamed.types_to(Policy::Learn).collect::<Vec<_>>(), ["LOC", "PER", "ORG"]);
+    assert_eq!(renamed.types_to(Policy::Outside).collect::<Vec<_>>(), ["MISC"]);
+    assert_eq!(renamed.types_to(Policy::Ignore).collect::<Vec<_>>(), ["DATE"]);
+    assert_eq!(renamed.tags()[4..6], [Tag::Inside(3), Tag::Inside(3)], "two columns of one type");
+    assert_eq!(renamed.names(), teacher.names(), "the columns are the model's");
+    assert_eq!(teacher.renamed(&Types::default()).expect("as it was"), teacher);
+}
+
+#[test]
+fn types_that_cannot_be_are_refused() {
+    let teacher = parse("O B-PER I-PER B-LOC I-LOC");
+    for (wrong, reason) in [
+        (vec![("DATE", "outside")], "names DATE, which the model does not have"),
+        (vec![("PER", "a b")], "no name of a type"),
+        (vec![("PER", "O")], "no name of a type"),
+        (vec![("PER", "LOC"), ("LOC", "outside")], "calls PER LOC, but LOC is not learned"),
+        (vec![("PER", "outside"), ("LOC", "ignore")], "no type to learn"),
+    ] {
+        let error = teacher.renamed(&types(&wrong)).expect_err(reason);
+        assert!(error.to_string().contains(reason) && error.advice().is_some(), "{error}");
+    }
+}
