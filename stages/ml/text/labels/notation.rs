@@ -35,7 +35,8 @@ const FORMS: [Form; 7] = [
 /// `BPER`, which is a way only where `IPER` is too.
 const JOINED: Form = |label| {
     let (prefix, kind) = label.split_at_checked(1)?;
-    typed(upper(prefix), kind).filter(|_| !kind.contains(char::is_lowercase))
+    typed(upper(prefix), kind)
+        .filter(|_| kind.starts_with(char::is_alphanumeric) && !kind.contains(char::is_lowercase))
 };
 
 /// The way in which a set of labels is written; `None` where names have no prefix. `E-MAIL` beside `PHONE` is a type, for
@@ -85,6 +86,11 @@ fn any_case(text: &str) -> Option<Prefix> {
     }
 }
 
+/// Whether a name is a prefix without a type.
+pub(super) fn is_bare(name: &str) -> bool {
+    any_case(name.trim_matches(['-', '_', ':', '/', '.'])).is_some()
+}
+
 /// Prefix and type of a tag that has both.
 fn prefixed(tag: &str) -> Option<(Prefix, &str)> {
     tag.split_once('-').and_then(|(prefix, kind)| typed(upper(prefix), kind))
@@ -125,7 +131,7 @@ pub struct Notation {
 const UNKNOWN: &str = "_";
 
 /// What says O where no `O` does, the likeliest first.
-const OTHER_OUTSIDES: [&str; 5] = ["o", "0", UNKNOWN, "-", "*"];
+pub(super) const MARKS: [&str; 5] = ["o", "0", UNKNOWN, "-", "*"];
 
 impl Notation {
     /// From every tag of a file.
@@ -157,7 +163,7 @@ impl Notation {
             let rest = rest(outside);
             rest.iter().all(|name| !name.starts_with(char::is_uppercase))
         };
-        let other = OTHER_OUTSIDES.into_iter().find(|other| has(other) && (*other != "o" || lower(other)));
+        let other = MARKS.into_iter().find(|other| has(other) && (*other != "o" || lower(other)));
         let outside = other.unwrap_or(OUTSIDE);
         Self {
             form: way(outside),
@@ -235,13 +241,12 @@ impl Notation {
 fn is_type(tag: &str, literal: bool) -> bool {
     const LONGEST: usize = 60;
     let generic = tag.strip_prefix("LABEL_").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    let bare = any_case(tag.trim_end_matches(['-', '_'])).is_some();
     let known = |c: char| c.is_alphanumeric() || "_-./:&+".contains(c);
     tag.starts_with(char::is_alphabetic)
         && tag.len() <= LONGEST
         && tag.chars().all(known)
         && !generic
-        && (literal || !bare)
+        && (literal || !is_bare(tag))
 }
 
 /// How often entities begin and end in each way, from which a scheme has its name.

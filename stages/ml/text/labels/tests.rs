@@ -45,10 +45,27 @@ fn names_that_mean_nothing_are_refused() {
         ("O I-PER I-per", "mean the same"),
         ("O I-PER B-LOC X", "`X` has no prefix"),
         ("O B-PER I-PER [CLS]", "`[CLS]` has no prefix"),
-        ("O PER I-", "names no type"),
+        ("O PER I-", "`I-` names no type"),
+        ("O PER _B", "`_B` names no type"),
+        ("O B-PER I-PER B", "`B` names no type"),
+        ("O B I", "`B`, `I` name no type"),
+        ("o b i", "`b`, `i` name no type"),
+        ("O B", "`B` names no type"),
+        ("O S B E M", "`S`, `B`, `E`, `M` name no type"),
+        ("OTHER B- I-", "`B-`, `I-` name no type"),
+        ("O B-Per I-per", "`B-Per` and `I-per` write one type in two ways"),
+        ("O LOC-B PER-B LOC-I Per-I", "`PER-B` and `Per-I` write one type in two ways"),
+        ("O S-loc E-LOC B-loc", "`S-loc` and `E-LOC` write one type in two ways"),
+        ("O Per PER", "mean the same"),
     ] {
-        let error = Labels::parse(&names(set)).expect_err(set).to_string();
-        assert!(error.contains(reason), "{set}: {error}");
+        let error = Labels::parse(&names(set)).expect_err(set);
+        assert!(error.to_string().contains(reason) && error.advice().is_some(), "{set}: {error}");
+    }
+    for (set, way_out) in
+        [("O B I", "such as `B-PER`"), ("o b_ i_", "such as `b-PER`"), ("RIEN PER", "in place of the name")]
+    {
+        let error = Labels::parse(&names(set)).expect_err(set);
+        assert!(error.advice().is_some_and(|help| help.contains(way_out)), "{set}: {:?}", error.advice());
     }
     let error = Labels::parse(&names("LABEL_0 LABEL_1 LABEL_2 LABEL_3")).expect_err("no names");
     let line = r#""id2label": {"0": "O", "1": "B-PER", "2": "I-PER", "3": ".."}"#;
@@ -90,6 +107,48 @@ fn every_habit_of_writing_labels_is_understood() {
     assert_eq!((labels.column_of("A", true), labels.column_of("A", false)), (Some(1), Some(2)));
     assert_eq!((labels.column_of("B", true), labels.column_of("C", true)), (Some(5), None));
     assert!(labels.marks_begin(0) && !labels.marks_begin(1));
+}
+
+#[test]
+fn what_marks_no_entity_may_have_any_usual_name() {
+    use Tag::{Begin, Inside, Outside};
+    for (set, types, tags) in [
+        ("o b-loc i-loc", "loc", vec![Outside, Begin(0), Inside(0)]),
+        ("o B-LOC I-LOC", "LOC", vec![Outside, Begin(0), Inside(0)]),
+        ("OTHER LOC PER", "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+        ("LOC outside PER", "LOC PER", vec![Inside(0), Outside, Inside(1)]),
+        ("0 LOC PER", "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+        ("NONE I-LOC I-PER", "LOC PER", vec![Outside, Inside(0), Inside(1)]),
+        ("B_LOC I_LOC no-entity", "LOC", vec![Begin(0), Inside(0), Outside]),
+        ("_ BLOC ILOC", "LOC", vec![Outside, Begin(0), Inside(0)]),
+        // With an O the other names are types.
+        ("O OTHER LOC", "OTHER LOC", vec![Outside, Inside(0), Inside(1)]),
+        ("B-O I-O B-OTHER I-OTHER", "OTHER", vec![Outside, Outside, Begin(0), Inside(0)]),
+        ("0 OTHER LOC", "OTHER LOC", vec![Outside, Inside(0), Inside(1)]),
+    ] {
+        let labels = Labels::parse(&names(set)).expect(set);
+        assert_eq!((labels.types().join(" "), labels.tags()), (types.to_owned(), &tags[..]), "{set}");
+        assert_eq!(labels.names(), names(set), "config.json keeps them");
+    }
+    let error = Labels::parse(&names("OTHER NONE B-LOC")).expect_err("which of the two?");
+    assert!(error.to_string().contains("`NONE` has no prefix"), "{error}");
+}
+
+#[test]
+fn a_blank_in_a_type_is_an_underscore_as_in_gold() {
+    let set = ["O", "B-Body part", "I-Body  part", "B-é à", " I-é à\t", "B-ORG", "I-ORG "].map(str::to_owned);
+    let labels = Labels::parse(&set).expect("labels");
+    assert_eq!(labels.types(), ["Body_part", "é_à", "ORG"]);
+    assert_eq!(labels.scheme(), Scheme::Bio);
+    assert_eq!(labels.names(), set, "config.json keeps them");
+    let plain = Labels::parse(&["O", "Body part", "Age"].map(str::to_owned)).expect("labels");
+    assert_eq!(plain.types(), ["Body_part", "Age"]);
+    for set in [["O", "Body part", "Body_part"], ["O", "ORG", "org "]] {
+        let error = Labels::parse(&set.map(str::to_owned)).expect_err("one type").to_string();
+        assert!(error.contains("mean the same"), "{error}");
+    }
+    let error = Labels::parse(&["O", "PER", " "].map(str::to_owned)).expect_err("no name").to_string();
+    assert!(error.contains("names no type"), "{error}");
 }
 
 #[test]

@@ -76,10 +76,15 @@ const SYNONYMS: [&[&str]; 3] = [
     &["ORG", "ORGANIZATION", "ORGANISATION", "COMPANY", "CORPORATION"],
 ];
 
+/// Whether two names differ in letter case at most: what reads labels takes them for one type.
+pub(super) fn one_name(one: &str, other: &str) -> bool {
+    one.to_uppercase() == other.to_uppercase()
+}
+
 /// Whether two names most probably mean one type, as PERSON and Per do: for what is suggested, not for what is counted.
 #[must_use]
 pub fn same_type(one: &str, other: &str) -> bool {
-    let (one, other) = (one.to_uppercase(), other.to_uppercase());
-    one == other
-        || SYNONYMS.iter().any(|names| names.contains(&one.as_str()) && names.contains(&other.as_str()))
+    let (upper, others) = (one.to_uppercase(), other.to_uppercase());
+    one_name(one, other)
+        || SYNONYMS.iter().any(|names| names.contains(&upper.as_str()) && names.contains(&others.as_str()))
 }
