@@ -86,6 +86,14 @@ fn any_case(text: &str) -> Option<Prefix> {
     }
 }
 
+/// Prefix and type of a name, in each of the ways in which it can be read as a label; `true` where that is the usual one.
+pub(super) fn without_prefix(name: &str) -> impl Iterator<Item = (bool, Prefix, &str)> {
+    FORMS.into_iter().zip(0..).filter_map(move |(form, way)| {
+        let (prefix, kind) = form(name)?;
+        Some((way == 0, prefix, kind))
+    })
+}
+
 /// Whether a name is a prefix without a type.
 pub(super) fn is_bare(name: &str) -> bool {
     any_case(name.trim_matches(['-', '_', ':', '/', '.'])).is_some()

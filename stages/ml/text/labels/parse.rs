@@ -97,7 +97,7 @@ impl Labels {
 }
 
 /// A label as a tag can have it: blanks around it do not count, those in it are `_`.
-fn without_blanks(name: &str) -> String {
+pub(super) fn without_blanks(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join("_")
 }
 

@@ -211,14 +211,44 @@ fn types_are_renamed_joined_and_left_out() {
 #[test]
 fn types_that_cannot_be_are_refused() {
     let teacher = parse("O B-PER I-PER B-LOC I-LOC");
-    for (wrong, reason) in [
-        (vec![("DATE", "outside")], "names DATE, which the model does not have"),
-        (vec![("PER", "a b")], "no name of a type"),
-        (vec![("PER", "O")], "no name of a type"),
-        (vec![("PER", "LOC"), ("LOC", "outside")], "calls PER LOC, but LOC is not learned"),
-        (vec![("PER", "outside"), ("LOC", "ignore")], "no type to learn"),
+    for (wrong, reason, way_out) in [
+        (vec![("DATE", "outside")], "names DATE, which the model does not have", "PER, LOC"),
+        (vec![("PER", "a b")], "tags have no blanks", "`a_b`"),
+        (vec![("PER", "O")], "no name of a type", "`outside`"),
+        (vec![("PER", "-")], "no name of a type", "`outside`"),
+        (vec![("PER", "")], "no name of a type", "`outside`"),
+        (vec![("PER", "None")], "no name of a type", "`outside`"),
+        (vec![("PER", "outsid")], "almost `outside`", "did you mean `outside`?"),
+        (vec![("PER", "Outside")], "almost `outside`", "did you mean `outside`?"),
+        (vec![("PER", "outside ")], "almost `outside`", "did you mean `outside`?"),
+        (vec![("PER", "otuside")], "almost `outside`", "did you mean `outside`?"),
+        (vec![("PER", "IGNORE")], "almost `ignore`", "did you mean `ignore`?"),
+        (vec![("PER", "ignored")], "almost `ignore`", "did you mean `ignore`?"),
+        (vec![("PER", "B-PER")], "a label and no name", "write `PER`"),
+        (vec![("PER", "b-PERSON")], "a label and no name", "write `PERSON`"),
+        (vec![("PER", "I-DATE")], "a label and no name", "write `DATE`"),
+        (vec![("PER", "E-PER")], "a label and no name", "write `PER`"),
+        (vec![("PER", "I_loc")], "a label and no name", "write `loc`"),
+        (vec![("PER", "LOC-B")], "a label and no name", "write `LOC`"),
+        (vec![("PER", "B-")], "a prefix without a type", "name of a type"),
+        (vec![("PER", "I")], "a prefix without a type", "name of a type"),
+        (vec![("PER", "loc")], "calls PER `loc`, which differs from LOC in letter case only", "write `LOC`"),
+        (vec![("PER", "x"), ("LOC", "X")], "in letter case only", "another name"),
+        (vec![("PER", "LOC"), ("LOC", "outside")], "calls PER `LOC`, but LOC is not learned", "another name"),
+        (vec![("PER", "Loc"), ("LOC", "ignore")], "calls PER `Loc`, but LOC is not learned", "another name"),
+        (vec![("PER", "outside"), ("LOC", "ignore")], "no type to learn", "keep one of"),
     ] {
         let error = teacher.renamed(&types(&wrong)).expect_err(reason);
-        assert!(error.to_string().contains(reason) && error.advice().is_some(), "{error}");
+        assert!(error.to_string().contains(reason), "{reason}: {error}");
+        assert!(error.advice().is_some_and(|help| help.contains(way_out)), "{way_out}: {:?}", error.advice());
+    }
+    for good in [
+        vec![("PER", "E-MAIL")],
+        vec![("PER", "per"), ("LOC", "Loc")],
+        vec![("PER", "LOC"), ("LOC", "LOC")],
+        vec![("PER", "OTHER"), ("LOC", "ignore")],
+        vec![("PER", "LOC"), ("LOC", "PER")],
+    ] {
+        assert!(teacher.renamed(&types(&good)).is_ok(), "{good:?}");
     }
 }
