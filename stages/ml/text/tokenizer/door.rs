@@ -11,7 +11,7 @@ use tokenizers::Tokenizer;
 use super::charsmap;
 
 fn malformed(what: impl std::fmt::Display) -> StageError {
-    StageError::new(format!("malformed tokenizer.json: {what}"))
+    StageError::new(format!("malformed tokenizer: {what}"))
         .help("copy it again from the model's own repository")
 }
 
@@ -23,11 +23,15 @@ pub(super) fn open(value: &Value, json: &[u8]) -> Result<Tokenizer, StageError> 
     model(&value["model"])?;
     charsmaps(&value["normalizer"])?;
     around(&value["post_processor"])?;
-    watched(|| {
-        // It warns of habits that harm nobody, such as `<unk>` twice in a vocabulary.
-        let silent = tracing::subscriber::NoSubscriber::default();
-        tracing::subscriber::with_default(silent, || Tokenizer::from_bytes(json))
-    })
+    watched(|| Tokenizer::from_bytes(json))
+}
+
+/// The bytes of its tokenizer.json.
+///
+/// # Errors
+/// The library cannot write it.
+pub(super) fn written(tokenizer: &Tokenizer) -> Result<Vec<u8>, StageError> {
+    watched(|| tokenizer.to_string(false)).map(String::into_bytes)
 }
 
 /// Does what may panic where a tokenizer is damaged.
@@ -35,9 +39,11 @@ pub(super) fn open(value: &Value, json: &[u8]) -> Result<Tokenizer, StageError> 
 /// # Errors
 /// It failed or panicked.
 pub(super) fn watched<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, StageError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    // It warns of habits that harm nobody, such as `<unk>` twice in a vocabulary, or a number without a piece.
+    let silent = tracing::subscriber::NoSubscriber::default();
+    match catch_unwind(AssertUnwindSafe(|| tracing::subscriber::with_default(silent, work))) {
         Ok(result) => result.map_err(|e| {
-            StageError::because("malformed tokenizer.json", e)
+            StageError::because("malformed tokenizer", e)
                 .help("copy it again from the model's own repository")
         }),
         Err(_) => Err(malformed("the library that reads it gives up")),
@@ -62,7 +68,10 @@ fn model(model: &Value) -> Result<(), StageError> {
     let vocab = model["vocab"].as_object();
     let has = |piece: &str| vocab.is_some_and(|vocab| vocab.contains_key(piece));
     let named = || unknown.as_str().is_some_and(has);
-    let missing = || malformed("its unknown token is not in its vocabulary");
+    let missing = || {
+        let name = unknown.as_str().map(|name| format!(" `{name}`")).unwrap_or_default();
+        malformed(format_args!("its unknown token{name} is not in its vocabulary"))
+    };
     match kind(model) {
         "Unigram" => {
             let count = model["vocab"].as_array().map_or(0, Vec::len) as u64;

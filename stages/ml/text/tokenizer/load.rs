@@ -153,7 +153,7 @@ fn as_it_is(
     let before = inner.get_added_tokens_decoder();
     added::add(&mut inner, settings, &named, Class::Generic.extra(settings, None), entries)?;
     if inner.get_added_tokens_decoder() != before {
-        json = inner.to_string(false).map_err(write)?.into_bytes();
+        json = door::written(&inner)?;
     }
     Ok(Loaded { inner, roles: Roles::of(&named), json })
 }
@@ -175,6 +175,6 @@ fn build(read: Read, settings: &Settings, entries: usize) -> Result<Loaded, Stag
     let around = class.around(settings, &named, |token| inner.token_to_id(token))?;
     let around: Option<PostProcessorWrapper> = serde_json::from_value(around).map_err(write)?;
     inner.with_post_processor(around);
-    let json = inner.to_string(false).map_err(write)?.into_bytes();
+    let json = door::written(&inner)?;
     Ok(Loaded { inner, roles: Roles::of(&named), json })
 }

@@ -18,13 +18,27 @@ fn wrong(path: &Path, message: impl std::fmt::Display) -> StageError {
 /// equal lines the last one does.
 ///
 /// # Errors
-/// Unreadable, not UTF-8, or empty.
+/// Unreadable, not UTF-8, empty, or without the piece that stands for what is unknown.
 pub(super) fn word_piece(path: &Path, unknown: &str) -> Result<Value, StageError> {
     let bytes = folder::read(path)?;
     // Its messages quote what they stop at.
     let pieces = WordPiece::read_bytes(&bytes).map_err(|_| wrong(path, "it is not UTF-8"))?;
     if pieces.is_empty() {
         return Err(wrong(path, "it is empty"));
+    }
+    if !pieces.contains_key(unknown) {
+        return Err(wrong(path, format_args!("no line is `{unknown}`, which stands for unknown pieces")).help(format!(
+            "copy it again from the model's own repository, or name the line that does as `unk_token` in {}",
+            folder::TOKENIZER_CONFIG
+        )));
+    }
+    let lines = pieces.values().max().map_or(0, |last| *last as usize + 1);
+    if lines > pieces.len() {
+        let again = lines - pieces.len();
+        tracing::info!(
+            "{again} of the {lines} lines of {} are there again below, which counts",
+            path.display()
+        );
     }
     let vocab: Map<String, Value> = pieces.into_iter().map(|(piece, id)| (piece, id.into())).collect();
     Ok(json!({

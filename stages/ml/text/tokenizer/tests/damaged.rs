@@ -62,11 +62,11 @@ fn what_would_fail_at_the_first_text_is_refused_at_once() {
     for (json, message) in [
         (
             change(word_piece(), "/model/unk_token", json!("<unk>")),
-            "its unknown token is not in its vocabulary",
+            "its unknown token `<unk>` is not in its vocabulary",
         ),
         (json(json!({"type": "Unigram", "unk_id": null, "vocab": [["a", 0.0]]})), "its unknown token is not"),
         (json(json!({"type": "Unigram", "unk_id": 7, "vocab": [["a", 0.0]]})), "its unknown token is not"),
-        (change(bpe(&json!([])), "/model/unk_token", json!("<unk>")), "its unknown token is not"),
+        (change(bpe(&json!([])), "/model/unk_token", json!("<unk>")), "its unknown token `<unk>` is not"),
         (bpe(&json!([["l", "a"], ["la", "l"]])), "its merge 2 joins pieces that are not in its vocabulary"),
         (bpe(&long), "its merge 2 joins pieces that are not in its vocabulary"),
         (bpe(&json!(["la"])), "its merge 1 is no pair"),
@@ -96,8 +96,8 @@ fn what_would_fail_at_the_first_text_is_refused_at_once() {
             change(word_piece(), "/normalizer", precompiled("BAAAAAAAAAA=")),
             "its normalisation is damaged: its trie leads",
         ),
-        (json!([]), "malformed tokenizer.json"),
-        (json!({"model": null}), "malformed tokenizer.json"),
+        (json!([]), "malformed tokenizer"),
+        (json!({"model": null}), "malformed tokenizer"),
     ] {
         let (found, _) = outcome(&json);
         assert!(found.contains(message), "{message}: {found}");
@@ -138,16 +138,32 @@ fn vocabularies_in_files_of_their_own_are_refused_by_line() {
     }
     assert!(load(json!([1]), "l a\n").contains("it is no object of ids"));
     assert!(load(json!({"<s>": "0"}), "").contains("an id of its vocabulary is no whole number"));
+    let found = load(json!({"<s>": 0.5}), "");
+    assert!(!found.contains("tokenizer.json"), "there is none: {found}");
     for (bytes, message) in [
         (&b"[PAD]\nl\xE9\n"[..], "it is not UTF-8"),
         (b"", "it is empty"),
-        (b"la\n", "its unknown token is not in its vocabulary"),
+        (b"la\n", "vocab.txt: no line is `[UNK]`"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
     ] {
         let folder = beside(&[]);
         fs::write(folder.path().join(folder::WORD_PIECE), bytes).expect("written");
         let (found, _) = refused(folder.path(), 10);
         assert!(found.contains(message), "{message}: {found}");
+    }
+    // Another line may stand for what is unknown, and then has to be there too.
+    for (name, loads) in [("la", true), ("<unk>", false)] {
+        let config = (folder::TOKENIZER_CONFIG, json!({"unk_token": name}));
+        let folder = beside(&[config, (folder::WORD_PIECE, json!("[PAD]\n[CLS]\n[SEP]\n[MASK]\nla\n"))]);
+        if loads {
+            assert_eq!(Tokenizer::load(folder.path(), 10).expect("loaded").special().unk, Some(4));
+        } else {
+            let (message, help) = refused(folder.path(), 10);
+            assert!(
+                message.contains("no line is `<unk>`") && help.contains("`unk_token`"),
+                "{message} {help}"
+            );
+        }
     }
 }
 
