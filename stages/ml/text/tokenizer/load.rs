@@ -146,7 +146,8 @@ fn as_it_is(
     entries: usize,
 ) -> Result<Loaded, StageError> {
     let named = Class::Generic.named(settings);
-    if added::leave_out(&mut value, &named, entries) {
+    let random = value.get_mut("model").is_some_and(without_dropout);
+    if added::leave_out(&mut value, &named, entries) || random {
         json = serde_json::to_vec(&value).map_err(write)?;
     }
     let mut inner = door::open(&value, &json)?;
@@ -156,6 +157,16 @@ fn as_it_is(
         json = door::written(&inner)?;
     }
     Ok(Loaded { inner, roles: Roles::of(&named), json })
+}
+
+/// Switches off what leaves merges out at random (BPE-dropout, Provilkov et al. 2020): it is for training, and a text would
+/// have other pieces each time. Gives whether it was on.
+fn without_dropout(model: &mut Value) -> bool {
+    let on = model.get_mut("dropout").is_some_and(|dropout| !dropout.take().is_null());
+    if on {
+        tracing::info!("tokenizer.json asks for dropout, which is for training and left out");
+    }
+    on
 }
 
 /// A tokenizer.json made of its parts.

@@ -167,6 +167,27 @@ fn a_class_that_only_python_runs_is_refused_by_name() {
 }
 
 #[test]
+fn a_text_has_the_same_pieces_each_time_whatever_tokenizer_json_leaves_to_chance() {
+    let vocab = json!({"<s>": 0, "<pad>": 1, "</s>": 2, "l": 3, "a": 4, "la": 5, "lala": 6});
+    for dropout in [json!(0.9), json!(1.0), json!(0.0), json!(null)] {
+        let json = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": null, "decoder": null, "post_processor": null,
+            "model": {
+                "type": "BPE", "dropout": dropout, "unk_token": null, "vocab": vocab,
+                "merges": [["l", "a"], ["la", "la"]],
+            },
+        });
+        let tokenizer = Tokenizer::load(beside(&[(folder::TOKENIZER, json)]).path(), 7).expect("loaded");
+        let again = Tokenizer::from_json(tokenizer.json().to_vec()).expect("what students are saved with");
+        for _ in 0..20 {
+            assert_eq!(ids(&tokenizer, "lalala"), [(6, 0, 4), (5, 4, 6)], "{dropout}");
+            assert_eq!(ids(&again, "lalala"), [(6, 0, 4), (5, 4, 6)], "{dropout}");
+        }
+    }
+}
+
+#[test]
 fn berts_vocabulary_counts_lines_as_transformers_does() {
     // Line ends of either kind, an empty line, and a piece given twice, whose last line counts.
     let vocab = json!("[PAD]\r\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nla\n\nle\nla\n");
