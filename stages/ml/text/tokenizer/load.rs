@@ -37,6 +37,9 @@ pub(super) fn load(model: &Path, files: &Vocabulary, entries: usize) -> Result<L
     let class = Class::of(&settings)?;
     // A class that has another kind of vocabulary than there is has no say.
     let of_kind = |kind: &str| class.filter(|class| class.kind() == Some(kind));
+    if !matches!(files, Vocabulary::Json(_)) {
+        check_known(class, &settings, model)?;
+    }
     let read = match files {
         Vocabulary::Json(path) => {
             let json = folder::read(path)?;
@@ -55,13 +58,12 @@ pub(super) fn load(model: &Path, files: &Vocabulary, entries: usize) -> Result<L
         }
         Vocabulary::SentencePiece(path) => sentencepiece::load(path, class, &mut settings, entries)?,
         Vocabulary::WordPiece(path) => {
-            let class = only(class, Class::Bert, &settings)?;
-            let [_, _, unknown, ..] = class.named(&settings);
+            let [_, _, unknown, ..] = Class::Bert.named(&settings);
             let unknown = unknown.map(|token| token.content).unwrap_or_default();
-            plain(class, vocabulary::word_piece(path, &unknown)?)
+            plain(Class::Bert, vocabulary::word_piece(path, &unknown)?)
         }
         Vocabulary::ByteLevel([vocab, merges]) => {
-            plain(only(class, Class::Roberta, &settings)?, vocabulary::byte_level(vocab, merges)?)
+            plain(Class::Roberta, vocabulary::byte_level(vocab, merges)?)
         }
     };
     build(read, &settings, entries)
@@ -71,18 +73,16 @@ fn plain(class: Class, model: Value) -> Read {
     Read { class, model, steps: None, charsmap: None, tokens: None }
 }
 
-/// The class that has this kind of vocabulary. One that is unknown here may do anything else with it.
-fn only(class: Option<Class>, own: Class, settings: &Settings) -> Result<Class, StageError> {
-    let named = settings.class.as_deref().filter(|name| {
-        class == Some(Class::Generic) && !["PreTrainedTokenizer", "TokenizersBackend"].contains(name)
-    });
-    match named {
-        None => Ok(own),
+/// Refuses a class that may do anything with a vocabulary: what transformers makes of that is in a tokenizer.json alone.
+fn check_known(class: Option<Class>, settings: &Settings, model: &Path) -> Result<(), StageError> {
+    let name = settings.class.as_deref().filter(|_| class == Some(Class::Generic));
+    match name.filter(|name| !["PreTrainedTokenizer", "TokenizersBackend"].contains(name)) {
+        None => Ok(()),
         Some(name) => {
             Err(StageError::new(format!("the vocabulary of a {name} is read from tokenizer.json alone"))
                 .help(format!(
-                    "name another class as `tokenizer_class` in {}, or a teacher with a tokenizer.json",
-                    folder::TOKENIZER_CONFIG
+                    "write it where transformers is installed: {}; or use a teacher with a tokenizer.json",
+                    folder::convert("AutoTokenizer", model)
                 )))
         }
     }

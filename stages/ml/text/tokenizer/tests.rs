@@ -157,13 +157,29 @@ fn a_class_that_only_python_runs_is_refused_by_name() {
             "{message}"
         );
     }
-    let files = [
-        ("vocab.txt", json!("a\n")),
-        (folder::TOKENIZER_CONFIG, json!({"tokenizer_class": "FunnelTokenizer"})),
-    ];
-    assert!(
-        refused(beside(&files).path(), 10).0.contains("FunnelTokenizer is read from tokenizer.json alone")
-    );
+}
+
+#[test]
+fn a_class_whose_numbering_is_unknown_is_refused_by_name_whatever_its_vocabulary_lies_in() {
+    let of =
+        |class: &str| (folder::TOKENIZER_CONFIG, json!({"tokenizer_class": class, "pad_token": "<pad>"}));
+    for class in
+        ["FunnelTokenizer", "BarthezTokenizerFast", "MBartTokenizer", "LlamaTokenizer", "MyTokenizer"]
+    {
+        let name = class.trim_end_matches("Fast");
+        let bytes = [("vocab.json", json!({"a": 0})), ("merges.txt", json!(""))];
+        for folder in [
+            beside(&[of(class), (folder::WORD_PIECE, json!("a\n"))]),
+            beside(&[&[of(class)][..], &bytes].concat()),
+            folder(&model(UNIGRAM), &[of(class)]),
+            // Nor does a size that would fit tell the numbering.
+            folder(&model(BPE), &[of(class), (folder::CONFIG, json!({"model_type": "camembert"}))]),
+        ] {
+            let (message, help) = refused(folder.path(), 18);
+            let expected = format!("the vocabulary of a {name} is read from tokenizer.json alone");
+            assert!(message.contains(&expected) && help.contains("AutoTokenizer"), "{message}");
+        }
+    }
 }
 
 #[test]
