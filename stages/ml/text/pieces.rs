@@ -3,11 +3,11 @@
 /// Ids of the tokens that play a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Special {
-    /// Before every text: `<s>` or `[CLS]`.
+    /// Before a text, where the tokenizer puts something around it: `<s>` or `[CLS]`.
     pub bos: u32,
     /// `<pad>` or `[PAD]`
     pub pad: u32,
-    /// After every text: `</s>` or `[SEP]`.
+    /// After it: `</s>` or `[SEP]`.
     pub eos: u32,
     /// `<unk>` or `[UNK]`; a byte-level vocabulary needs none.
     pub unk: Option<u32>,
@@ -46,7 +46,7 @@ pub struct Continuation {
     pub leads: bool,
 }
 
-/// A piece of a text that the model reads at once: `<s> .. </s>`, at most `max_pieces` ids.
+/// A piece of a text that the model reads at once, mostly `<s> .. </s>`, at most `max_pieces` ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// Ids with specials.

@@ -14,7 +14,7 @@ mod vocabulary;
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stage_contract::StageError;
 
 use self::{load::Loaded, roles::Roles};
@@ -27,6 +27,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     roles: Roles,
     special: Special,
+    /// Whether [`Special::bos`] and [`Special::eos`] stand around a text.
+    around: bool,
     ids: usize,
     json: Vec<u8>,
 }
@@ -37,6 +39,10 @@ pub struct Trimmed {
     pub tokenizer: Tokenizer,
     /// The old id of each of its ids, ascending.
     pub origin: Vec<usize>,
+}
+
+fn written(json: &Value) -> Result<Vec<u8>, StageError> {
+    serde_json::to_vec(json).map_err(|e| StageError::because("cannot write tokenizer.json", e))
 }
 
 fn parse(json: &[u8]) -> Result<tokenizers::Tokenizer, StageError> {
@@ -62,12 +68,23 @@ impl Tokenizer {
         })
     }
 
-    /// Understands the bytes of a `tokenizer.json`, whose special tokens have the usual names.
+    /// Understands the bytes of a `tokenizer.json`, whose special tokens have the usual names; where it puts none around
+    /// a text, it does from now on.
     ///
     /// # Errors
     /// Malformed, or a token that plays a part is missing.
     pub fn from_json(json: Vec<u8>) -> Result<Self, StageError> {
-        Self::of(parse(&json)?, Roles::default(), json)
+        let made = Self::of(parse(&json)?, Roles::default(), json)?;
+        if made.around {
+            return Ok(made);
+        }
+        let token = |id| json!([made.inner.id_to_token(id), id]);
+        let mut value = made.value()?;
+        value["post_processor"] = json!({
+            "type": "BertProcessing", "cls": token(made.special.bos), "sep": token(made.special.eos),
+        });
+        let json = written(&value)?;
+        Self::of(parse(&json)?, made.roles, json)
     }
 
     /// Whether its vocabulary is of a kind that [`Self::trim`] cuts down.
@@ -85,8 +102,7 @@ impl Tokenizer {
     pub fn trim(&self, used: &[usize], keep: usize) -> Result<Trimmed, StageError> {
         let mut value = self.value()?;
         let origin = trim::trim(&mut value, self.special.pad as usize, used, keep)?;
-        let json =
-            serde_json::to_vec(&value).map_err(|e| StageError::because("cannot write tokenizer.json", e))?;
+        let json = written(&value)?;
         Ok(Trimmed { tokenizer: Self::of(parse(&json)?, self.roles.clone(), json)?, origin })
     }
 
@@ -99,9 +115,9 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(|e| StageError::because("cannot switch truncation off", e))?;
         let padding = inner.get_padding().map(|padding| padding.pad_id);
         inner.with_padding(None);
-        let special = roles.resolve(&inner, padding)?;
+        let (special, around) = roles.resolve(&inner, padding)?;
         let ids = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        Ok(Self { inner, roles, special, ids, json })
+        Ok(Self { inner, roles, special, around, ids, json })
     }
 
     fn fits(self, entries: usize) -> Result<Self, StageError> {
@@ -170,13 +186,15 @@ impl Tokenizer {
         words: &[[usize; 2]],
         max_pieces: usize,
     ) -> Result<Vec<Window>, StageError> {
-        let room = max_pieces.saturating_sub(2);
+        let pieces = self.pieces(text)?;
+        let around = (self.around || pieces.is_empty()).then_some([self.special.bos, self.special.eos]);
+        let room = max_pieces.saturating_sub(around.map_or(0, |ids| ids.len()));
         if room == 0 {
             return Err(StageError::new(format!(
                 "windows of {max_pieces} pieces have no room beside `<s>` and `</s>`"
             )));
         }
-        Ok(window::cut(&self.pieces(text)?, words, room, self.special))
+        Ok(window::cut(&pieces, words, room, around))
     }
 }
 

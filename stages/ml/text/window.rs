@@ -1,6 +1,6 @@
 //! Alignment of pieces with words, and windows over long texts.
 
-use crate::pieces::{Anchor, Continuation, Piece, Special, Window};
+use crate::pieces::{Anchor, Continuation, Piece, Window};
 
 /// The pieces of one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,19 +54,18 @@ fn places(pieces: &[Piece], words: &[[usize; 2]]) -> Vec<Place> {
 
 /// Cuts pieces into windows of at most `room` pieces each. Where a text is longer, neighbours share about a quarter of
 /// `room`, edges lie between words where there is such a place within half a window, and each word belongs to the window
-/// in which the nearer edge is farthest; the ends of the text are no edges.
+/// in which the nearer edge is farthest; the ends of the text are no edges. `around` are the ids before and after each
+/// window's pieces.
 #[must_use]
-pub fn cut(pieces: &[Piece], words: &[[usize; 2]], room: usize, special: Special) -> Vec<Window> {
+pub fn cut(pieces: &[Piece], words: &[[usize; 2]], room: usize, around: Option<[u32; 2]>) -> Vec<Window> {
+    let (before, after) = (around.map(|ids| ids[0]), around.map(|ids| ids[1]));
     let places = places(pieces, words);
     let ranges = ranges(pieces.len(), &places, room);
     let mut windows: Vec<Window> = ranges
         .iter()
         .map(|&(start, end)| {
-            let ids = std::iter::once(special.bos)
-                .chain(pieces[start..end].iter().map(|piece| piece.id))
-                .chain(std::iter::once(special.eos))
-                .collect();
-            Window { ids, ..Window::default() }
+            let ids = pieces[start..end].iter().map(|piece| piece.id);
+            Window { ids: before.into_iter().chain(ids).chain(after).collect(), ..Window::default() }
         })
         .collect();
     for place in &places {
@@ -87,7 +86,7 @@ pub fn cut(pieces: &[Piece], words: &[[usize; 2]], room: usize, special: Special
         }
         if let Some((index, _)) = best {
             let (start, end) = ranges[index];
-            let row = |piece: usize| piece - start + 1;
+            let row = |piece: usize| piece - start + usize::from(around.is_some());
             let window = &mut windows[index];
             window.anchors.push(Anchor { word: place.word, row: row(place.piece), owned: place.owned });
             if place.owned {
@@ -139,14 +138,14 @@ mod tests {
 
     use super::*;
 
-    const SPECIAL: Special = Special { bos: 0, pad: 1, eos: 2, unk: Some(3) };
+    const AROUND: Option<[u32; 2]> = Some([0, 2]);
 
     fn pieces(offsets: &[[usize; 2]]) -> Vec<Piece> {
         (10..).zip(offsets).map(|(id, &[start, end])| Piece { id, start, end }).collect()
     }
 
     fn anchors(offsets: &[[usize; 2]], words: &[[usize; 2]]) -> Vec<(usize, usize, bool)> {
-        let windows = cut(&pieces(offsets), words, 100, SPECIAL);
+        let windows = cut(&pieces(offsets), words, 100, AROUND);
         assert_eq!(windows.len(), 1);
         windows[0].anchors.iter().map(|a| (a.word, a.row, a.owned)).collect()
     }
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn pieces_that_no_word_is_read_off_go_with_a_word() {
         let others = |offsets: &[[usize; 2]], words: &[[usize; 2]]| -> Vec<(usize, usize, bool)> {
-            let windows = cut(&pieces(offsets), words, 100, SPECIAL);
+            let windows = cut(&pieces(offsets), words, 100, AROUND);
             windows[0].continuations.iter().map(|c| (c.word, c.row, c.leads)).collect()
         };
         // a word of three pieces, a lone `▁`, a word of two
@@ -199,8 +198,19 @@ mod tests {
     fn a_word_without_pieces_has_no_anchor() {
         assert_eq!(anchors(&[[0, 2], [5, 7]], &[[0, 2], [3, 4], [5, 7]]), [(0, 1, true), (2, 2, true)]);
         assert_eq!(anchors(&[[0, 0], [0, 2]], &[[0, 2]]), [(0, 2, true)]);
-        let empty = cut(&[], &[[0, 1]], 4, SPECIAL);
+        let empty = cut(&[], &[[0, 1]], 4, AROUND);
         assert_eq!(empty, [Window { ids: vec![0, 2], ..Window::default() }]);
+    }
+
+    #[test]
+    fn where_nothing_stands_around_a_text_its_pieces_are_all_of_its_windows() {
+        let offsets: Vec<[usize; 2]> = (0..6).map(|i| [i, i + 1]).collect();
+        let windows = cut(&pieces(&offsets), &[[0, 2], [2, 4], [4, 6]], 4, None);
+        assert_eq!(windows[0].ids, [10, 11, 12, 13]);
+        let of = |window: &Window| -> Vec<(usize, u32)> {
+            window.anchors.iter().map(|a| (a.word, window.ids[a.row])).collect()
+        };
+        assert_eq!(windows.iter().flat_map(of).collect::<Vec<_>>(), [(0, 10), (1, 12), (2, 14)]);
     }
 
     #[test]
@@ -208,7 +218,7 @@ mod tests {
         // ten words of two pieces each, windows of eight pieces
         let offsets: Vec<[usize; 2]> = (0..20).map(|i| [i, i + 1]).collect();
         let words: Vec<[usize; 2]> = (0..10).map(|i| [2 * i, 2 * i + 2]).collect();
-        let windows = cut(&pieces(&offsets), &words, 8, SPECIAL);
+        let windows = cut(&pieces(&offsets), &words, 8, AROUND);
         let spans: Vec<_> = windows.iter().map(|w| (w.ids[1], w.ids[w.ids.len() - 2])).collect();
         assert_eq!(spans, [(10, 17), (16, 23), (22, 29)]);
         let owners: Vec<Vec<usize>> =
@@ -219,7 +229,7 @@ mod tests {
     #[test]
     fn a_word_longer_than_a_window_still_has_its_place() {
         let offsets: Vec<[usize; 2]> = (0..30).map(|i| [i, i + 1]).collect();
-        let windows = cut(&pieces(&offsets), &[[0, 2], [2, 28], [28, 30]], 6, SPECIAL);
+        let windows = cut(&pieces(&offsets), &[[0, 2], [2, 28], [28, 30]], 6, AROUND);
         assert!(windows.iter().all(|w| w.ids.len() <= 8));
         let found: Vec<_> =
             windows.iter().flat_map(|w| w.anchors.iter().map(|a| (a.word, w.ids[a.row]))).collect();
@@ -241,7 +251,7 @@ mod tests {
             };
             let (offsets, words) = (ascending(steps), ascending(cuts));
             let pieces = pieces(&offsets);
-            let windows = cut(&pieces, &words, room, SPECIAL);
+            let windows = cut(&pieces, &words, room, AROUND);
             let mut found = vec![Vec::new(); words.len()];
             let mut seen = std::collections::BTreeSet::<u32>::new();
             for window in &windows {

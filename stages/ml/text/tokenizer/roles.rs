@@ -25,12 +25,16 @@ impl Roles {
         Self { begin: cls.or(bos), end: sep.or(eos), pad, unknown, mask }
     }
 
-    /// The ids. What surrounds a text is what the tokenizer's post-processor puts there. `padding` is the id that its own
-    /// padding, switched off by now, has used.
+    /// The ids, and whether the tokenizer's post-processor puts the first and the last around a text. `padding` is the id
+    /// that its own padding, switched off by now, has used.
     ///
     /// # Errors
     /// It surrounds a text with something else than one token before and one after it, or there is no padding.
-    pub fn resolve(&self, tokenizer: &Tokenizer, padding: Option<u32>) -> Result<Special, StageError> {
+    pub fn resolve(
+        &self,
+        tokenizer: &Tokenizer,
+        padding: Option<u32>,
+    ) -> Result<(Special, bool), StageError> {
         let id = |name: &Option<String>, habits: [&str; 2]| {
             let named = name.as_deref().and_then(|name| tokenizer.token_to_id(name));
             named.or_else(|| habits.into_iter().find_map(|habit| tokenizer.token_to_id(habit)))
@@ -48,14 +52,14 @@ impl Roles {
             (before, after) => {
                 return Err(StageError::new(format!(
                     "the tokenizer puts {before} special tokens before a text and {after} after it, and an encoder \
-                     reads one and one"
+                     reads one and one, or none"
                 ))
                 .help("use the tokenizer of the model's own repository"));
             }
         };
         let pad = id(&self.pad, ["<pad>", "[PAD]"]).or(padding);
         let pad = pad.ok_or_else(|| missing("padding token", "pad_token"))?;
-        Ok(Special { bos, pad, eos, unk: id(&self.unknown, ["<unk>", "[UNK]"]) })
+        Ok((Special { bos, pad, eos, unk: id(&self.unknown, ["<unk>", "[UNK]"]) }, before == 1))
     }
 
     /// `tokenizer_config.json` and `special_tokens_map.json` for a tokenizer with these parts, as transformers reads them.

@@ -204,6 +204,49 @@ fn a_text_has_the_same_pieces_each_time_whatever_tokenizer_json_leaves_to_chance
 }
 
 #[test]
+fn what_puts_nothing_around_a_text_stays_so_and_the_students_tokenizer_too() {
+    let whole = Tokenizer::load(folder(&model(UNIGRAM), &[]).path(), 15).expect("XLM-RoBERTa's");
+    let mut value: Value = serde_json::from_slice(whole.json()).expect("JSON");
+    value["post_processor"] = Value::Null;
+    let tokens = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>",
+        "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>",
+    });
+    let bare = |class: &str| {
+        let mut config = tokens.clone();
+        config["tokenizer_class"] = class.into();
+        let files = [(folder::TOKENIZER_CONFIG, config), (folder::TOKENIZER, value.clone())];
+        Tokenizer::load(beside(&files).path(), 15).expect("loaded")
+    };
+    let ids = |tokenizer: &Tokenizer, text: &str, words: &[[usize; 2]]| {
+        let window = tokenizer.windows(text, words, 4).expect("windows").swap_remove(0);
+        (window.ids, window.anchors.iter().map(|anchor| anchor.row).collect::<Vec<_>>())
+    };
+    let words = [[0, 1], [2, 5]];
+    let tokenizer = bare("PreTrainedTokenizerFast");
+    // `PreTrainedTokenizerFast.from_pretrained` gives the same ids.
+    assert_eq!(ids(&tokenizer, "à Aix", &words), (vec![4, 5, 6], vec![0, 1]));
+    assert_eq!(ids(&tokenizer, "", &[]), (vec![0, 2], vec![]), "a model reads something");
+    assert_eq!(tokenizer.special(), Special { bos: 0, pad: 1, eos: 2, unk: Some(3) });
+    // A class that has its own goes on to put them there, and so does what is made without a folder.
+    let around = (vec![0, 4, 2], vec![1]);
+    assert_eq!(ids(&bare("XLMRobertaTokenizer"), "à", &words[..1]), around);
+    let made = Tokenizer::from_json(serde_json::to_vec(&value).expect("JSON")).expect("made");
+    assert_eq!(ids(&made, "à", &words[..1]), around);
+    for (tokenizer, expected) in [(tokenizer, (vec![4], vec![0])), (made, around)] {
+        let saved = beside(&[]);
+        fs::write(saved.path().join(folder::TOKENIZER), tokenizer.json()).expect("written");
+        for (name, content) in tokenizer.files(512) {
+            fs::write(saved.path().join(name), content).expect("written");
+        }
+        let again = Tokenizer::load(saved.path(), 15).expect("a student's");
+        assert_eq!(ids(&again, "à", &words[..1]), expected);
+        let Trimmed { tokenizer: small, origin } = again.trim(&[0; 15], 15).expect("trimmed");
+        assert_eq!((ids(&small, "à", &words[..1]), origin.len()), (expected, 15));
+    }
+}
+
+#[test]
 fn berts_vocabulary_counts_lines_as_transformers_does() {
     // Line ends of either kind, an empty line, and a piece given twice, whose last line counts.
     let vocab = json!("[PAD]\r\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nla\n\nle\nla\n");
