@@ -35,6 +35,8 @@ pub enum Tag {
 pub struct Labels {
     names: Vec<String>,
     tags: Vec<Tag>,
+    /// By column: nothing goes on behind it.
+    ends: Vec<bool>,
     types: Vec<String>,
     policies: Vec<Policy>,
     scheme: Scheme,
@@ -52,7 +54,7 @@ impl Labels {
             tags.extend([Tag::Begin(index), Tag::Inside(index)]);
         }
         let policies = vec![Policy::Learn; types.len()];
-        Self { names, tags, types, policies, scheme: Scheme::Bio }
+        Self { ends: vec![false; names.len()], names, tags, types, policies, scheme: Scheme::Bio }
     }
 
     /// Number of output columns.
@@ -77,6 +79,13 @@ impl Labels {
     #[must_use]
     pub fn tags(&self) -> &[Tag] {
         &self.tags
+    }
+
+    /// Whether an entity ends with a word of this column (`E-`, `L-`, `S-`, `U-`), whatever the next word is: a word of the
+    /// same type behind it begins another, in seqeval as in conlleval.
+    #[must_use]
+    pub fn ends(&self, column: usize) -> bool {
+        self.ends[column]
     }
 
     /// Entity types: PER, LOC, ..

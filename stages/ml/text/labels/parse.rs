@@ -36,7 +36,8 @@ struct Part<'n> {
 impl Labels {
     /// Understands a model's `id2label`, whatever its order. `types` come in the order of first appearance.
     ///
-    /// `B-` and `S-` (also `U-`) begin an entity, `I-` and `E-` (also `M-`, `L-`) continue one; so do `b-`, `B_` and `-B`
+    /// `B-` and `S-` (also `U-`) begin an entity, `I-` and `E-` (also `M-`, `L-`) continue one, and nothing goes on behind
+    /// `E-` and `S-`; so do `b-`, `B_` and `-B`
     /// after the type. Names without a prefix are types (IO), and a set that writes `B-` before every name says no more
     /// than one without prefixes. Without `O` a mark or a word says it (`0`, `OTHER`). A blank in a type is `_`, as in gold.
     ///
@@ -92,7 +93,8 @@ impl Labels {
         let scheme =
             if tags.iter().any(|tag| matches!(tag, Tag::Begin(_))) { Scheme::Bio } else { Scheme::Io };
         let policies = vec![Policy::Learn; types.len()];
-        Ok(Self { names: names.to_vec(), tags, types, policies, scheme })
+        let ends = parts.iter().map(|part| matches!(part.prefix, Some(Prefix::End | Prefix::Single)));
+        Ok(Self { names: names.to_vec(), tags, ends: ends.collect(), types, policies, scheme })
     }
 }
 

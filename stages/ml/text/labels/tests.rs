@@ -152,6 +152,27 @@ fn a_blank_in_a_type_is_an_underscore_as_in_gold() {
 }
 
 #[test]
+fn nothing_goes_on_behind_an_end_or_a_single_word() {
+    for (set, ends) in [
+        ("O I-A E-A", "E-A"),
+        ("O B-A I-A E-A S-A", "E-A S-A"),
+        ("B-A I-A L-A U-A O", "L-A U-A"),
+        ("O b_a m_a e_a w_a", "e_a w_a"),
+        ("O A-B A-I A-E", "A-E"),
+        ("O B-A I-A", ""),
+        // A type, and no end.
+        ("O E-MAIL PHONE", ""),
+    ] {
+        let labels = parse(set);
+        let found =
+            (0..labels.len()).filter(|column| labels.ends(*column)).map(|column| &*labels.names()[column]);
+        assert_eq!(found.collect::<Vec<_>>().join(" "), ends, "{set}");
+    }
+    let renamed = parse("O I-A E-A").renamed(&types(&[("A", "C")])).expect("renamed");
+    assert!(renamed.ends(2) && !renamed.ends(1));
+}
+
+#[test]
 fn in_bio_an_inside_follows_only_its_own_type() {
     let labels = Labels::bio(["PER", "LOC", "ORG"]);
     let at = |name| labels.column(name).expect("a label of the student");
