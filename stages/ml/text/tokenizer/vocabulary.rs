@@ -32,11 +32,10 @@ pub(super) fn word_piece(path: &Path, unknown: &str) -> Result<Value, StageError
             folder::TOKENIZER_CONFIG
         )));
     }
-    let lines = pieces.values().max().map_or(0, |last| *last as usize + 1);
-    if lines > pieces.len() {
-        let again = lines - pieces.len();
+    let again = pieces.values().max().map_or(0, |last| *last as usize + 1) - pieces.len();
+    if again > 0 {
         tracing::info!(
-            "{again} of the {lines} lines of {} are there again below, which counts",
+            "{} has {again} more lines than pieces; of equal lines the last counts",
             path.display()
         );
     }
