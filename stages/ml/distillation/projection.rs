@@ -16,7 +16,7 @@ pub struct Projection {
 /// Projects teacher word logits `[words, teacher labels]` to the student's BIO labels at `temperature`.
 /// `texts` are the `[texts + 1]` starts of texts, so that c = p of the previous word of the *text* (0 at its first).
 ///
-/// p = softmax(z/T), c = `p_{t-1}(k)`: q(B-k) = p(k)·(1 - c), q(I-k) = p(k)·c, so that q(B-k) + q(I-k) = p(k): the
+/// p = softmax(z/T), c = `p_{t-1}(k)`, without what ends there (E-): q(B-k) = p(k)·(1 - c), q(I-k) = p(k)·c, so that q(B-k) + q(I-k) = p(k): the
 /// type marginals are the teacher's. A teacher that has B- labels itself is taken at its word.
 ///
 /// The probability of a type that the student lacks joins O's, unless the type is to be ignored: a word whose most probable
@@ -42,7 +42,7 @@ pub fn project(
             before = None;
         }
         let p = softmax(row, temperature);
-        let types = targets.by_type(&p);
+        let types = targets.going_on(&p);
         let mut q = vec![0.0; student.len()];
         for (column, tag) in teacher.tags().iter().enumerate() {
             let Some((begin, inside)) = targets.of_tag(*tag) else {
@@ -179,6 +179,16 @@ impl<'a> Columns<'a> {
             }
         }
         types
+    }
+
+    /// `[teacher types]` probability that an entity of each type is there and does not end there (E-, S-).
+    fn going_on(&self, p: &[f64]) -> Vec<f64> {
+        let rest: Vec<f64> = p
+            .iter()
+            .enumerate()
+            .map(|(column, p)| if self.teacher.ends(column) { 0.0 } else { *p })
+            .collect();
+        self.by_type(&rest)
     }
 
     /// Whether the most probable type is one to ignore; ties go to O, then to the first type.

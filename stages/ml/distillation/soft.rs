@@ -29,13 +29,15 @@ pub fn project(
     let device = logits.device();
     let targets = Columns::new(teacher, student);
     let (kinds, width) = (teacher.types().len(), student.len());
-    // What each of the teacher's tags says: of which type it is, whose probability a word earlier splits it, and where its
+    // What each of the teacher's tags says: of which type it is if it goes on, whose probability a word earlier splits it, and where its
     // two parts go.
     let (mut types, mut split) = (vec![0.0; columns * kinds], vec![0.0; kinds * columns]);
     let mut always = vec![0.0; columns];
     let (mut begins, mut insides) = (vec![0.0; columns * width], vec![0.0; columns * width]);
     for (column, tag) in teacher.tags().iter().enumerate() {
-        if let Tag::Begin(kind) | Tag::Inside(kind) = *tag {
+        if let Tag::Begin(kind) | Tag::Inside(kind) = *tag
+            && !teacher.ends(column)
+        {
             types[column * kinds + kind] = 1.0;
         }
         let Some((begin, inside)) = targets.of_tag(*tag) else {

@@ -77,7 +77,8 @@ impl Decoded {
 ///
 /// By types: the argmax over types at T = 1, a type's probability being that of all its labels, then B- where the type
 /// differs from the previous word's, else I-; a BIO model may begin an entity beside another of its type, and does where it
-/// holds B- more probable than I-. By labels: the argmax over labels, where I- after another type begins an entity.
+/// holds B- more probable than I-. Nothing goes on behind a word whose entity ends there (E-, S-) more probably than not. By
+/// labels: the argmax over labels, where I- after another type begins an entity.
 /// `outside` names types that become O before the argmax decides: their probability joins O's.
 ///
 /// With a CRF (Viterbi, and marginals) a label's worth depends on its neighbours, so there `outside` applies to the path that
@@ -150,9 +151,21 @@ impl Decoder<'_> {
         of(Tag::Begin(kind)) > of(Tag::Inside(kind))
     }
 
+    /// Whether an entity of `kind` ends with a word, whatever follows. Never in a model without E- and S-.
+    fn ends(&self, row: &[f64], kind: usize) -> bool {
+        let of = |wanted| {
+            let own = row.iter().zip(self.labels.tags()).enumerate().filter(|(column, (_, tag))| {
+                self.kind(**tag) == Some(kind) && self.labels.ends(*column) == wanted
+            });
+            own.map(|(_, (p, _))| p).sum::<f64>()
+        };
+        of(true) > of(false)
+    }
+
     /// Tags for words that were classified one by one.
     fn of_rows(&self, rows: &[Vec<f64>]) -> Decoded {
         let kinds: Vec<_> = rows.iter().map(|row| self.most_probable_kind(row)).collect();
+        // The type whose entity may go on here.
         let mut before = None;
         let tag = |(&kind, row): (&Option<usize>, &Vec<f64>)| {
             let tag = match kind {
@@ -162,7 +175,7 @@ impl Decoder<'_> {
                 }
                 Some(kind) => format!("B-{}", self.labels.types()[kind]),
             };
-            before = kind;
+            before = kind.filter(|kind| !self.ends(row, *kind));
             tag
         };
         Decoded {

@@ -71,6 +71,33 @@ fn a_bio_model_without_crf_decides_between_types_before_it_decides_where_they_be
 }
 
 #[test]
+fn nothing_goes_on_behind_an_end_or_a_single_word() {
+    // Each word has its label with 0.9.
+    let tags = |set: &str, words: &str| {
+        let labels = labels(set);
+        let rows: Vec<Vec<f32>> = words
+            .split(' ')
+            .map(|word| {
+                let column = labels.column(word).expect("a label");
+                let rest = 0.1 / f32::from(u8::try_from(labels.len() - 1).expect("few"));
+                (0..labels.len()).map(|other| if other == column { 0.9 } else { rest }).collect()
+            })
+            .collect();
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        decode(&labels, &Decoding::Types, &logits(&rows), &[]).tags.join(" ")
+    };
+    let ioe = "O I-PER E-PER I-LOC E-LOC";
+    assert_eq!(tags(ioe, "E-PER E-PER E-PER"), "B-PER B-PER B-PER");
+    assert_eq!(tags(ioe, "I-PER E-PER I-PER E-PER"), "B-PER I-PER B-PER I-PER");
+    assert_eq!(tags(ioe, "I-PER I-PER O E-PER E-LOC I-LOC"), "B-PER I-PER O B-PER B-LOC B-LOC");
+    let bioes = "O B-PER I-PER E-PER S-PER";
+    assert_eq!(tags(bioes, "E-PER E-PER"), "B-PER B-PER");
+    assert_eq!(tags(bioes, "B-PER I-PER E-PER I-PER E-PER"), "B-PER I-PER I-PER B-PER I-PER");
+    assert_eq!(tags(bioes, "S-PER I-PER E-PER S-PER"), "B-PER B-PER I-PER B-PER");
+    assert_eq!(tags("B-PER I-PER L-PER U-PER O", "U-PER L-PER I-PER"), "B-PER B-PER B-PER");
+}
+
+#[test]
 fn a_bio_model_without_crf_is_repaired() {
     let labels = labels("O B-PER I-PER B-LOC I-LOC");
     let rows: &[&[f32]] = &[
