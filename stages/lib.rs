@@ -3,6 +3,7 @@
 
 pub mod annotate;
 pub mod augment;
+mod chosen;
 pub mod distill;
 pub mod evaluate;
 pub mod finetune;

@@ -12,18 +12,12 @@ use std::{
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use hub::{Hub, Name};
-use stage_contract::{self as contract, DeviceRequest, Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
 
 use self::{lines::Lines, output::Output};
-use encoder::{
-    backend::device,
-    predictor::{Precision, Predictor},
-};
-use text::{
-    corpus::{Options, Text, Unit, is_lines},
-    folder,
-};
+use crate::chosen::Chosen;
+use encoder::predictor::Predictor;
+use text::corpus::{Options, Text, Unit, is_lines};
 
 /// The subcommand.
 pub const PREDICT: Tool = Tool { name: "predict", command, run };
@@ -35,10 +29,8 @@ pub const PREDICT: Tool = Tool { name: "predict", command, run };
 /// exclusive.
 #[derive(Debug, Args)]
 struct Arguments {
-    /// Take the model in this folder, in Hugging Face layout, or of the Hugging Face Hub: hub:OWNER/NAME or
-    /// hub:OWNER/NAME@REVISION
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: Chosen,
     /// Read texts from this file or folder: plain text, one a line, JSONL, CSV and more; `-` is lines of standard input
     #[arg(long, value_name = "PATH", conflicts_with = "text")]
     input: Option<PathBuf>,
@@ -48,40 +40,11 @@ struct Arguments {
     /// Read files that are not UTF-8 in this encoding: windows-1252
     #[arg(long, value_name = "NAME", requires = "input")]
     encoding: Option<String>,
-    /// Compute the encoder's layers in f32, or faster and nearly as well in 8 bits (on the CPU) or bf16 (on a GPU)
-    #[arg(long, value_name = "f32|bf16|int8", default_value = "f32")]
-    precision: Precision,
     /// Write a table or JSON lines, whatever standard output is
     #[arg(long)]
     format: Option<Format>,
     /// Texts
     text: Vec<String>,
-}
-
-/// 8 bits are for the CPU, which they take where nobody names a device, and 16 are not.
-fn device_for(precision: Precision, asked: DeviceRequest) -> Result<DeviceRequest, Invalid> {
-    let named = match &asked {
-        DeviceRequest::Auto => None,
-        DeviceRequest::Exactly(devices) if devices.further.is_empty() => Some(devices.first),
-        DeviceRequest::Exactly(devices) => {
-            return Err(Invalid::new(format!("predict runs on one device, and not on {devices}"))
-                .help(format!("--device {}; only a training in `run` takes several", devices.first)));
-        }
-    };
-    match (precision, named) {
-        (Precision::Bf16, Some(contract::Device::CPU)) => {
-            Err(Invalid::new("--precision bf16 runs on a GPU, and not on cpu")
-                .help("--device cuda, or leave --precision out"))
-        }
-        (Precision::F32 | Precision::Bf16, _) => Ok(asked),
-        (Precision::Int8, None | Some(contract::Device::CPU)) => {
-            Ok(DeviceRequest::Exactly(contract::Device::CPU.into()))
-        }
-        (Precision::Int8, Some(device)) => {
-            Err(Invalid::new(format!("--precision int8 runs on the CPU, and not on {device}"))
-                .help("--device cpu, or --precision f32"))
-        }
-    }
 }
 
 /// How entities are written.
@@ -99,38 +62,12 @@ fn command() -> Command {
 
 fn run(matches: &ArgMatches, cx: &ToolContext) -> Result<(), ToolError> {
     let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
-    let model = located(&arguments.model)?;
-    check(&model)?;
-    let asked = device_for(arguments.precision, cx.device.clone())?;
+    let model = arguments.model.found(cx)?;
     let mut source = source(&arguments)?;
-    let (devices, note) = device::resolve(asked)?;
-    device_for(arguments.precision, DeviceRequest::Exactly(devices.clone()))?;
-    if let Some(note) = note {
-        tracing::info!("{note}");
-    }
-    let predictor = Predictor::open(&model, &device::burn(devices.first), arguments.precision)?;
+    let predictor = model.open()?;
     let format = arguments.format.unwrap_or(if cx.terminal { Format::Table } else { Format::Jsonl });
     let mut output = Output::new(BufWriter::new(io::stdout().lock()), format);
     Ok(copy(&predictor, &mut source, &mut output).or_else(Stop::outcome)?)
-}
-
-/// Where a model lies: the folder that was named, or that of a repository of the hub, which is downloaded.
-fn located(model: &Path) -> Result<PathBuf, ToolError> {
-    let named = model.to_str().and_then(Name::given);
-    let Some(name) = named.transpose().map_err(Invalid::new)? else { return Ok(model.to_owned()) };
-    Ok(Hub::from_env()?.get(&name, &folder::needed, &hub::Lines::new(io::stderr()))?)
-}
-
-/// Says what is missing before anything is read.
-fn check(model: &Path) -> Result<(), Invalid> {
-    let shown = model.display();
-    if !model.exists() {
-        return Err(Invalid::new(format!("there is no model folder {shown}")).help(folder::LAYOUT));
-    }
-    if !model.is_dir() {
-        return Err(Invalid::new(format!("the model {shown} is not a folder")).help(folder::LAYOUT));
-    }
-    folder::files(model).map(drop).map_err(|e| Invalid::of(&e))
 }
 
 fn unit(name: &str) -> Result<Unit, String> {

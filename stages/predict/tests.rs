@@ -8,6 +8,7 @@ use super::{lines::MOST, *};
 use burn::tensor::Device;
 use encoder::{
     model::Model,
+    predictor::Precision,
     testing::fixture::{model, teacher_labels},
 };
 use text::labels::Labels;
@@ -154,18 +155,6 @@ fn a_reader_that_has_enough_ends_the_work_quietly() {
 }
 
 #[test]
-fn a_model_folder_that_is_missing_or_incomplete_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let error = |path: &Path| check(path).expect_err("refused").to_string();
-    assert!(error(&folder.path().join("x")).starts_with("there is no model folder "));
-    fs::write(folder.path().join("config.json"), "{}").expect("written");
-    assert!(error(&folder.path().join("config.json")).ends_with(" is not a folder"));
-    assert!(error(folder.path()).ends_with(" has no model.safetensors and no pytorch_model.bin"));
-    model(Labels::bio(["PER", "LOC", "ORG", "MISC"]), &[]).save(folder.path()).expect("saved");
-    check(folder.path()).expect("complete");
-}
-
-#[test]
 fn the_command_line_is_sound() {
     command().debug_assert();
     let parse = |arguments: &[&str]| {
@@ -176,24 +165,6 @@ fn the_command_line_is_sound() {
     assert_eq!((arguments.text.len(), arguments.format), (2, Some(Format::Jsonl)));
     assert!(parse(&["a"]).is_err(), "a model is needed");
     assert!(parse(&["--model", "m", "--input", "-", "a"]).is_err(), "texts or a file");
-}
-
-#[test]
-fn eight_bits_are_for_the_cpu_and_sixteen_for_a_gpu() {
-    let [cpu, cuda, several] =
-        ["cpu", "cuda:1", "cuda:1,0"].map(|name| name.parse::<DeviceRequest>().expect("a request"));
-    for asked in [DeviceRequest::Auto, cpu.clone()] {
-        assert_eq!(device_for(Precision::Int8, asked).expect("a device"), cpu);
-    }
-    assert_eq!(device_for(Precision::F32, cuda.clone()).expect("as asked"), cuda);
-    let error = device_for(Precision::F32, several).expect_err("one at a time");
-    assert_eq!(error.message, "predict runs on one device, and not on cuda:1,0");
-    assert!(error.help.expect("help").starts_with("--device cuda:1;"));
-    let error = device_for(Precision::Int8, cuda.clone()).expect_err("no bytes there");
-    assert_eq!(error.message, "--precision int8 runs on the CPU, and not on cuda:1");
-    assert_eq!(device_for(Precision::Bf16, cuda.clone()).expect("as asked"), cuda);
-    let error = device_for(Precision::Bf16, cpu).expect_err("slower than f32 there");
-    assert_eq!(error.message, "--precision bf16 runs on a GPU, and not on cpu");
 }
 
 #[test]
