@@ -29,7 +29,7 @@ const MODULES: [&str; 15] = [
 const ROOMS: [(&str, &str); 3] = [("petgraph", "pipeline"), ("blake3", "fingerprint"), ("maud", "page")];
 
 /// Folders of `stages/` that are no stages.
-const NO_STAGES: [&str; 7] = ["chosen", "contract", "hub", "kernels", "ml", "tests", "vendor"];
+const NO_STAGES: [&str; 8] = ["chosen", "contract", "hub", "kernels", "ml", "serve", "tests", "vendor"];
 
 /// Stages, metrics and what they are about: the runner knows none of them by name. Words that a runner also has a use for
 /// (split, mix, model, text) are not listed.

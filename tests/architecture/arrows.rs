@@ -33,8 +33,17 @@ fn rooms() -> Vec<Room> {
     let modules = ["pipeline", "fingerprint", "store", "executor", "runner", "page", "commands"]
         .map(|name| Room::module("src", name));
     let stages = ["annotate", "augment", "evaluate", "generate", "predict", "prune", "split", "teach"];
-    let packages =
-        ["ml/text", "ml/encoder", "ml/measure", "ml/train", "ml/distillation", "kernels", "contract", "hub"];
+    let packages = [
+        "ml/text",
+        "ml/encoder",
+        "ml/measure",
+        "ml/train",
+        "ml/distillation",
+        "kernels",
+        "contract",
+        "hub",
+        "serve",
+    ];
     let stages = stages.map(|name| Room::module("stages", name));
     let packages = packages.map(|folder| Room::package(&format!("stages/{folder}")));
     modules.into_iter().chain(stages).chain(packages).collect()
