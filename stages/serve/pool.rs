@@ -1,11 +1,14 @@
 //! Batches of texts of similar length.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
-use crate::queue::Waiting;
+use crate::{metrics::Metrics, queue::Waiting};
 
 /// The queue's end for the model: what waits, in the order of arrival, with the estimated tokens.
 pub struct Pool {
@@ -13,6 +16,7 @@ pub struct Pool {
     waiting: Vec<(usize, Waiting)>,
     budget: usize,
     window: Duration,
+    metrics: Arc<Metrics>,
 }
 
 /// What the model reads next.
@@ -21,25 +25,22 @@ pub struct Batch {
     pub texts: Vec<Waiting>,
     /// Estimated tokens, padding included.
     pub tokens: usize,
-    /// Texts that were left out since the batch before, as nobody waits for their answer any more.
-    pub abandoned: usize,
 }
 
 impl Pool {
     /// Batches of at most `budget` tokens; while the model is idle a text waits `window` for others.
-    pub fn new(arrivals: Receiver<Waiting>, budget: usize, window: Duration) -> Self {
-        Self { arrivals, waiting: Vec::new(), budget, window }
+    pub fn new(arrivals: Receiver<Waiting>, budget: usize, window: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { arrivals, waiting: Vec::new(), budget, window, metrics }
     }
 
     /// Waits for the next batch. None when no more can come.
     pub fn next(&mut self, tokens: impl Fn(&str) -> usize) -> Option<Batch> {
-        let mut abandoned = 0;
         let estimated = |waiting: Waiting| (tokens(&waiting.text).max(1), waiting);
         loop {
             self.waiting.extend(self.arrivals.try_iter().map(estimated));
             let before = self.waiting.len();
             self.waiting.retain(|(_, waiting)| !waiting.reply.is_closed());
-            abandoned += before - self.waiting.len();
+            self.metrics.abandoned(before - self.waiting.len());
             let Some((_, oldest)) = self.waiting.first() else {
                 self.waiting.push(estimated(self.arrivals.recv().ok()?));
                 continue;
@@ -56,11 +57,11 @@ impl Pool {
                     Err(RecvTimeoutError::Disconnected) => {}
                 }
             }
-            return Some(self.take(abandoned));
+            return Some(self.take());
         }
     }
 
-    fn take(&mut self, abandoned: usize) -> Batch {
+    fn take(&mut self) -> Batch {
         let lengths: Vec<_> = self.waiting.iter().map(|(tokens, _)| *tokens).collect();
         let chosen = choose(&lengths, self.budget);
         let longest = chosen.iter().map(|at| lengths[*at]).max().unwrap_or_default();
@@ -70,7 +71,7 @@ impl Pool {
             chosen.contains(&(at - 1))
         });
         let texts: Vec<_> = texts.map(|(_, waiting)| waiting).collect();
-        Batch { tokens: longest * texts.len(), texts, abandoned }
+        Batch { tokens: longest * texts.len(), texts }
     }
 }
 
@@ -93,7 +94,7 @@ fn choose(lengths: &[usize], budget: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, atomic::AtomicU64};
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
     use crate::queue::Queue;
@@ -109,21 +110,17 @@ mod tests {
     #[test]
     fn texts_are_batched_by_length_and_the_order_of_arrival_is_kept() {
         let (queue, arrivals) = Queue::new(8, Arc::new(AtomicU64::new(0)));
-        let mut pool = Pool::new(arrivals, 12, Duration::ZERO);
+        let mut pool = Pool::new(arrivals, 12, Duration::ZERO, Arc::default());
         let texts = ["aa", "bbbbbbbbbb", "c", "dd", "gone"].map(str::to_owned).to_vec();
         let mut outcomes = queue.offer(texts).expect("there is room");
         outcomes.pop();
         assert_eq!(queue.length(), 5);
         let mut next = || {
             let batch = pool.next(str::len).expect("more waits");
-            (
-                batch.texts.iter().map(|waiting| waiting.text.clone()).collect::<Vec<_>>(),
-                batch.tokens,
-                batch.abandoned,
-            )
+            (batch.texts.iter().map(|waiting| waiting.text.clone()).collect::<Vec<_>>(), batch.tokens)
         };
-        assert_eq!(next(), (vec!["aa".to_owned(), "c".to_owned(), "dd".to_owned()], 6, 1));
-        assert_eq!(next(), (vec!["bbbbbbbbbb".to_owned()], 10, 0));
+        assert_eq!(next(), (vec!["aa".to_owned(), "c".to_owned(), "dd".to_owned()], 6));
+        assert_eq!(next(), (vec!["bbbbbbbbbb".to_owned()], 10));
         assert_eq!(queue.length(), 0);
         drop(queue);
         assert!(pool.next(str::len).is_none());

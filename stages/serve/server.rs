@@ -112,7 +112,8 @@ impl Server {
         let (gate, waited) = (control.gate, Arc::new(AtomicU64::new(0)));
         let (queue, arrivals) = Queue::new(limits.queue, waited.clone());
         let (model, metrics) = (Arc::new(Model::new(open)), Arc::new(Metrics::default()));
-        let pool = Arc::new(Mutex::new(Pool::new(arrivals, limits.batch_tokens, limits.wait)));
+        let pool =
+            Arc::new(Mutex::new(Pool::new(arrivals, limits.batch_tokens, limits.wait, metrics.clone())));
         let worker = Worker { pool, model: model.clone(), metrics: metrics.clone(), waited };
         for number in 0..limits.workers {
             worker.clone().start(number).map_err(system)?;

@@ -53,7 +53,6 @@ impl Worker {
         // Who waits for a batch holds the pool: a second thread would only split it.
         let batch = self.pool.lock().unwrap_or_else(PoisonError::into_inner).next(|text| self.tokens(text));
         let Some(batch) = batch else { return false };
-        self.metrics.abandoned(batch.abandoned);
         let Some(loaded) = self.model.current() else {
             // Nobody is let in before the first load.
             return true;

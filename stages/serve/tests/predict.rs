@@ -106,7 +106,7 @@ fn what_is_too_large_is_413() {
 fn a_large_body_in_pieces_is_413_too() {
     let server = running();
     let mut raw = Raw::new(server.address);
-    let head = raw.head(
+    let head = Raw::head(
         "POST",
         "/predict",
         &[("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")],
@@ -124,7 +124,7 @@ fn who_waits_for_100_continue_is_refused_before_sending() {
     let server = running();
     let mut raw = Raw::new(server.address);
     let head =
-        raw.head("POST", "/predict", &[("Content-Type", "application/json"), ("Expect", "100-continue")]);
+        Raw::head("POST", "/predict", &[("Content-Type", "application/json"), ("Expect", "100-continue")]);
     raw.send(format!("{head}Content-Length: 5000000\r\n\r\n").as_bytes());
     refused(&raw.answer(), 413, "more than 1000 bytes");
 }
@@ -165,7 +165,7 @@ fn unknown_paths_are_404_and_other_methods_405() {
 fn a_request_that_does_not_come_is_408() {
     let server = Running::with(Fake::default(), Limits { timeout: Duration::from_millis(300), ..small() });
     let mut raw = Raw::new(server.address);
-    let head = raw.head("POST", "/predict", &[("Content-Type", "application/json")]);
+    let head = Raw::head("POST", "/predict", &[("Content-Type", "application/json")]);
     raw.send(format!("{head}Content-Length: 100\r\n\r\n{{\"text\"").as_bytes());
     refused(&raw.answer(), 408, "in time");
 }
@@ -257,7 +257,7 @@ fn a_connection_is_used_for_several_requests() {
     let mut raw = Raw::new(server.address);
     for name in ["Zoé", "Eve"] {
         let body = json!({"text": name}).to_string();
-        let head = raw.head("POST", "/predict", &[("Content-Type", "application/json")]);
+        let head = Raw::head("POST", "/predict", &[("Content-Type", "application/json")]);
         raw.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
         let answer: Value = raw.answer().json();
         assert_eq!(answer["entities"][0]["text"], name);

@@ -41,9 +41,13 @@ pub fn request(
     body: &[u8],
 ) -> Answer {
     let mut raw = Raw::new(address);
-    let head = raw.head(method, path, headers);
+    let head = Raw::head(method, path, headers);
     raw.send(format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).as_bytes());
     raw.send(body);
+    if method == "HEAD" {
+        let (status, headers) = raw.answer_head();
+        return Answer { status, headers, body: String::new() };
+    }
     raw.answer()
 }
 
@@ -69,14 +73,17 @@ impl Raw {
         Self(BufReader::new(stream))
     }
 
-    pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{method} {path} HTTP/1.1\r\nHost: here\r\n{headers}")
+    pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\n");
+        for (name, value) in headers {
+            head.extend([*name, ": ", *value, "\r\n"]);
+        }
+        head
     }
 
     /// Begins a stream of lines.
     pub fn stream(&mut self) {
-        let head = self.head(
+        let head = Self::head(
             "POST",
             "/predict",
             &[("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked")],
