@@ -1,6 +1,6 @@
 //! A model's entities over HTTP: `POST /predict`, and what an operator needs around it.
 //!
-//! The model is behind [`Tagger`]. A request's way: [`routes`] -> [`predict`] (or [`stream`] for lines) -> [`queue`], with
+//! The model is behind [`Tagger`]. A request's way: [`routes`] -> [`endpoint`] (or [`stream`] for lines) -> [`queue`], with
 //! a bounded number of places -> [`pool`], which makes batches of texts of similar length -> [`worker`], the only threads
 //! that run the model -> back by a channel for each text. A text that fails costs nobody else an answer, a model that
 //! panics costs one request. [`gate`] knows whether requests are let in; [`loader`] opens the model and opens it anew.
@@ -9,6 +9,7 @@
 
 mod answer;
 mod body;
+mod endpoint;
 mod gate;
 mod health;
 mod json;
@@ -21,7 +22,6 @@ mod model;
 mod openapi;
 mod page;
 mod pool;
-mod predict;
 mod process;
 mod queue;
 mod refusal;

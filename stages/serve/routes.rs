@@ -12,7 +12,7 @@ use axum::{
 };
 
 use crate::{
-    health, json::Json, metrics::Metrics, openapi, page, predict::predict, refusal::Refusal,
+    endpoint::predict, health, json::Json, metrics::Metrics, openapi, page, refusal::Refusal,
     service::Service, timing::Timing,
 };
 

@@ -23,7 +23,6 @@ use crate::{
     json,
     lines::{Lines, Next},
     media::Media,
-    predict::answered,
     queue::{Outcome, Queue},
     refusal::Refusal,
     request::{Field, Request, Shape},
@@ -106,7 +105,7 @@ async fn write(
         let mut written = match read {
             Read::Refused { line, refusal } => json::bytes(&refusal.body(Some(line))),
             Read::Waiting { line, fields, outcome, deadline } => {
-                match answered(service, outcome, deadline).await {
+                match service.answered(outcome, deadline).await {
                     Ok(tagged) => {
                         json::bytes(&Answer { fields: &fields, name: "entities", added: &tagged.entities })
                     }

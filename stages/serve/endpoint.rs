@@ -9,10 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::time::Instant;
 
 use crate::{
     answer::{Answer, Tagged},
@@ -20,7 +17,6 @@ use crate::{
     gate::Visit,
     json::Json,
     media::Media,
-    queue::Outcome,
     refusal::Refusal,
     request::{self, Shape},
     service::Service,
@@ -87,7 +83,7 @@ async fn all(service: &Service, texts: Vec<String>) -> Result<Vec<Tagged>, Refus
     let deadline = Instant::now() + service.limits.timeout;
     let mut tagged = Vec::with_capacity(of);
     for (at, outcome) in service.queue.offer(texts)?.into_iter().enumerate() {
-        let answered = answered(service, outcome, deadline).await;
+        let answered = service.answered(outcome, deadline).await;
         let number = |refusal: Refusal| {
             // That the server is slow or stops is about no text.
             let of_text = of > 1 && refusal.is_about_the_text();
@@ -96,28 +92,4 @@ async fn all(service: &Service, texts: Vec<String>) -> Result<Vec<Tagged>, Refus
         tagged.push(answered.map_err(number)?);
     }
     Ok(tagged)
-}
-
-/// What the model gives for a text in the queue.
-///
-/// # Errors
-/// As the model says; 504 when it does not in time, 503 when the server is over before that.
-pub async fn answered(
-    service: &Service,
-    outcome: oneshot::Receiver<Outcome>,
-    deadline: Instant,
-) -> Result<Tagged, Refusal> {
-    tokio::select! {
-        biased;
-        outcome = timeout_at(deadline, outcome) => match outcome {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Refusal::stopping()),
-            Err(_) => Err(Refusal::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                format!("the model did not answer within {:?}", service.limits.timeout),
-                "send the request again when the server is less busy, or shorter texts",
-            )),
-        },
-        () = service.gate.over() => Err(Refusal::stopping()),
-    }
 }
