@@ -12,6 +12,7 @@ pub mod mix;
 pub mod predict;
 pub mod profile;
 pub mod prune;
+pub mod serve;
 pub mod split;
 pub mod teach;
 mod template;
@@ -52,6 +53,7 @@ pub fn registry() -> Registry {
         .show(prune::sections::pruning)
         .show(train::curves::curves)
         .tool(predict::PREDICT)
+        .tool(serve::SERVE)
         .template(template::TEMPLATE)
 }
 
