@@ -55,7 +55,7 @@ const STAGE_WORDS: [&str; 18] = [
 ];
 
 /// What may be seen at the top level.
-const TOP: [&str; 19] = [
+const TOP: [&str; 20] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "Cargo.lock",

@@ -24,6 +24,7 @@ pub struct Model {
     predictor: Arc<Predictor>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "PyO3 hands values over")]
 #[pymethods]
 impl Model {
     /// Loads a model folder, or one of the Hugging Face Hub (`OWNER/NAME`, `OWNER/NAME@REVISION`, with `hub:` before it or

@@ -112,8 +112,7 @@ fn fidelity(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
 fn decodings(models: &[Model<'_>]) -> Vec<String> {
     let header = ["by", "argmax", "CRF", "sub-words"].map(str::to_owned);
     let mut lines = vec![
-        "decoding: fidelity F1 by argmax and by CRF; texts with the same entities sub-word by sub-word"
-            .to_owned(),
+        "decoding: fidelity F1 each way, and texts in which sub-words find the same".to_owned(),
         row("", &header, &DECODINGS),
     ];
     for (name, model) in models.iter().filter(|(_, model)| model.decoding.fidelity.len() > 1) {
