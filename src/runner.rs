@@ -49,5 +49,5 @@ pub use rerun::{Comparison, rerun};
 pub use resolve::{Resolution, Side, resolve};
 pub use run::{Finished, run};
 pub use schedule::Request;
-pub use sources::{Download, Unheard, downloads, pin, record, remote_sources};
+pub use sources::{Download, Unheard, downloads, newest, record, remote_sources};
 pub use stop::Stop;

@@ -11,6 +11,7 @@ use stage_contract::{self as contract, Device, DeviceRequest, Invalid, StageErro
 
 use encoder::{
     backend::device,
+    model::PREVIEW,
     predictor::{Precision, Predictor},
 };
 use text::folder;
@@ -103,7 +104,7 @@ fn device_for(precision: Precision, asked: DeviceRequest) -> Result<DeviceReques
 fn located(model: &Path) -> Result<PathBuf, ToolError> {
     let named = model.to_str().and_then(Name::given);
     let Some(name) = named.transpose().map_err(Invalid::new)? else { return Ok(model.to_owned()) };
-    Ok(Hub::from_env()?.get(&name, &folder::needed, &hub::Lines::new(io::stderr()))?)
+    Ok(Hub::from_env()?.get(&name, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))?)
 }
 
 /// Says what is missing before anything is read.

@@ -48,6 +48,7 @@ pub fn registry() -> Registry {
         .options::<corpus::Options>(Gold::KIND)
         .options::<model::Options>(Model::KIND)
         .files(Model::KIND, folder::needed)
+        .preview(Model::KIND, model::PREVIEW)
         .show(evaluate::sections::evaluation)
         .show(evaluate::sections::differences)
         .show(prune::sections::pruning)

@@ -7,7 +7,10 @@ use std::{
 };
 
 use burn::tensor::Device;
-use encoder::predictor::{Entity, Precision, Predictor};
+use encoder::{
+    model::PREVIEW,
+    predictor::{Entity, Precision, Predictor},
+};
 use hub::{Hub, Name};
 use pyo3::{
     prelude::*,
@@ -84,7 +87,7 @@ fn located(model: &Path) -> Result<PathBuf, StageError> {
         },
     };
     let name = name.map_err(StageError::new)?;
-    Hub::from_env()?.get(&name, &folder::needed, &hub::Lines::new(io::stderr()))
+    Hub::from_env()?.get(&name, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))
 }
 
 /// As transformers' pipeline gives them.

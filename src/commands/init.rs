@@ -176,7 +176,7 @@ fn refused(what: &str, wrong: &Invalid) -> Problem {
     }
 }
 
-/// The hub has it, with all that its kind needs; nothing is downloaded.
+/// The hub has it, with all that its kind needs; only what is looked at first is downloaded.
 fn expect_repository(registry: &Registry, given: &Given, name: Result<Name, String>) -> Option<Problem> {
     let Given { name: what, kind, .. } = *given;
     let name = match name {
@@ -192,9 +192,12 @@ fn expect_repository(registry: &Registry, given: &Given, name: Result<Name, Stri
         }
         Ok(name) => name,
     };
-    let listing = Hub::from_env().and_then(|hub| hub.list(&name, &Unheard));
-    let pin = listing.and_then(|listing| listing.pin(&name, &|files| registry.needed(kind, files)));
-    Some(refused(what, &Invalid::of(&pin.err()?)))
+    let looked = Hub::from_env().and_then(|hub| {
+        let pin = hub.list(&name, &Unheard)?.pin(&name, &|files| registry.needed(kind, files))?;
+        let preview = registry.preview_of(kind);
+        preview.map_or(Ok(()), |preview| hub.preview(&pin, preview, &Value::Null, &Unheard))
+    });
+    Some(refused(what, &Invalid::of(&looked.err()?)))
 }
 
 /// Where a source lies in the project; and what to link there when it lies elsewhere.

@@ -15,7 +15,7 @@ use crate::{
     pipeline::{Pipeline, offer},
     revision,
     runner::{
-        MachineOptions, Project, Resolution, Side, Stop, Unheard, pin, record, remote_sources, resolve,
+        MachineOptions, Project, Resolution, Side, Stop, Unheard, newest, record, remote_sources, resolve,
     },
 };
 
@@ -81,7 +81,7 @@ fn update(args: &Update, registry: &Registry) -> Result<Exit, Stop> {
     let _used = project.store.prepare()?;
     for source in chosen {
         let before = project.lock.source(&project.pipeline.sources[source].id).cloned();
-        let pin = pin(&project, source, true, &Unheard)?;
+        let pin = newest(&project, source, &Unheard)?;
         record(&mut project, source, &pin)?;
         let item = &project.pipeline.sources[source];
         let said = match before.filter(|before| before.hub == pin.repo) {

@@ -53,7 +53,7 @@ pub struct Project<'r> {
     /// What is worth saying, but no mistake: the device that `auto` took.
     pub notes: Vec<String>,
     /// The hub, where a source lies on it.
-    pub hub: Option<Hub>,
+    pub hub: Option<Arc<Hub>>,
     /// Where each source is read, absolute: see [`places`].
     pub(super) places: Vec<PathBuf>,
     /// Where stages are executed.
@@ -99,7 +99,8 @@ impl<'r> Project<'r> {
         let (notes, devices, folder) = (Vec::new(), None, ProjectFolder::of(&pipeline.root));
         let executor = default_executor();
         let is_remote = |source: &Source| matches!(source.at, Place::Hub(_));
-        let hub = if pipeline.sources.iter().any(is_remote) { Some(Hub::from_env()?) } else { None };
+        let hub =
+            if pipeline.sources.iter().any(is_remote) { Some(Arc::new(Hub::from_env()?)) } else { None };
         let mut project = Self {
             registry,
             pipeline,
@@ -242,7 +243,7 @@ impl<'r> Project<'r> {
 
     /// Looks where sources are read, after the lock's commits changed.
     pub(super) fn locate(&mut self) {
-        self.places = places::places(&self.pipeline, &self.lock, &self.store, self.hub.as_ref());
+        self.places = places::places(&self.pipeline, &self.lock, &self.store, self.hub.as_deref());
     }
 
     /// Whether a source can be read here: one of the hub may have to be downloaded first.

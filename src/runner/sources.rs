@@ -7,11 +7,12 @@
 use std::{
     cell::RefCell,
     collections::BTreeSet,
-    path::{self, Path},
+    path::{self, Path, PathBuf},
 };
 
-use hub::{Listener, Name, Pin};
-use stage_contract::{Event, StageError};
+use hub::{Hub, Listener, Name, Pin};
+use serde_json::Value;
+use stage_contract::{Event, Preview, StageError};
 
 use super::{
     Project,
@@ -46,45 +47,79 @@ pub(super) fn fetch(
     cancel: &CancelToken,
     watch: &mut dyn Watch,
 ) -> Result<(), StageError> {
+    let Some(hub) = project.hub.clone() else { return Ok(()) };
     for source in remote_sources(project, wanted) {
-        let item = &project.pipeline.sources[source];
-        let Place::Hub(name) = &item.at else { continue };
-        let id = format!("sources.{}", item.id);
+        let id = format!("sources.{}", project.pipeline.sources[source].id);
         let told = Told { id: &id, cancel, watch: RefCell::new(watch) };
-        let pin = if let Some(pin) = pinned(&project.lock, item) {
-            pin
-        } else {
-            let pin = pin(project, source, false, &told)?;
-            let lock = project.pipeline.lock.display();
-            told.note(&format!("{name} is commit {}, and {lock} keeps it", pin.commit));
-            record(project, source, &pin)?;
-            pin
-        };
-        let Some(hub) = &project.hub else { continue };
-        let missing = hub.missing(&pin).map_err(|error| about(&id, error))?;
-        let is_missing = !missing.is_empty();
-        if is_missing {
-            told.watch.borrow_mut().fetching(&id);
-        }
-        let came = hub.download(&pin, &told);
-        if is_missing {
-            told.watch.borrow_mut().fetched(&id);
-        }
-        let snapshot = path::absolute(came.map_err(|error| about(&id, error))?);
-        let snapshot = snapshot.map_err(|e| StageError::because("cannot tell the working folder", e))?;
+        let came = come(project, &hub, source, &told);
+        told.watch.borrow_mut().fetched(&id);
+        let (pin, snapshot) = came.map_err(|error| about(&id, error))?;
         let links = pin.files.keys().map(|file| (Path::new(file), snapshot.join(file)));
-        let place = project.store.link(&link_name(hub, &pin), links)?;
+        let place = project.store.link(&link_name(&hub, &pin), links)?;
         project.memo.forget(&place);
     }
     project.locate();
     Ok(())
 }
 
-/// What the revision is now, as the hub says; without the network as its cache knows, unless only the hub will do.
+/// Downloads what is missing of a source, and gives the folder with its files. What is new is looked at first: the lock
+/// keeps only what was not refused.
+fn come(
+    project: &mut Project<'_>,
+    hub: &Hub,
+    source: usize,
+    told: &Told<'_, '_>,
+) -> Result<(Pin, PathBuf), StageError> {
+    let known = pinned(&project.lock, &project.pipeline.sources[source]);
+    let new = known.is_none();
+    let pin = known.map_or_else(|| pin(project, source, false, told), Ok)?;
+    let missing = !hub.missing(&pin)?.is_empty();
+    if missing {
+        told.watch.borrow_mut().fetching(told.id);
+    }
+    if new || missing {
+        preview(project, source, &pin, Hub::preview, told)?;
+    }
+    if new {
+        let (name, lock) = (&project.pipeline.sources[source].at, project.pipeline.lock.display());
+        told.note(&format!("{name} is commit {}, and {lock} keeps it", pin.commit));
+        record(project, source, &pin)?;
+    }
+    let folder = path::absolute(hub.download(&pin, told)?);
+    Ok((pin, folder.map_err(|e| StageError::because("cannot tell the working folder", e))?))
+}
+
+/// The commit that a source's revision is now, as the hub says, unless it is one that no stage could use.
 ///
 /// # Errors
-/// When neither can tell, or the repository lacks what the kind needs.
-pub fn pin(
+/// When the hub cannot be asked, or why it is refused.
+pub fn newest(project: &Project<'_>, source: usize, listener: &dyn Listener) -> Result<Pin, StageError> {
+    let pin = pin(project, source, true, listener);
+    let looked = pin.and_then(|pin| preview(project, source, &pin, Hub::preview, listener).map(|()| pin));
+    looked.map_err(|error| about(&format!("sources.{}", project.pipeline.sources[source].id), error))
+}
+
+/// Looks at what comes first of a repository, where the kind says what that is: what no stage could use is refused before
+/// the rest comes.
+fn preview(
+    project: &Project<'_>,
+    source: usize,
+    pin: &Pin,
+    look: Looking,
+    listener: &dyn Listener,
+) -> Result<(), StageError> {
+    let item = &project.pipeline.sources[source];
+    match (&project.hub, project.registry.preview_of(item.kind)) {
+        (Some(hub), Some(preview)) => look(hub, pin, preview, &item.options, listener),
+        _ => Ok(()),
+    }
+}
+
+/// [`Hub::preview`], or [`Hub::glimpse`] for who writes nothing.
+type Looking = fn(&Hub, &Pin, Preview, &Value, &dyn Listener) -> Result<(), StageError>;
+
+/// What the revision is now, as the hub says; without the network as its cache knows, unless only the hub will do.
+fn pin(
     project: &Project<'_>,
     source: usize,
     only_hub: bool,
@@ -96,8 +131,7 @@ pub fn pin(
     };
     let needed = |files: &[String]| project.registry.needed(item.kind, files);
     let listing = if only_hub { hub.ask(name, listener) } else { hub.list(name, listener) };
-    let pin = listing.and_then(|listing| listing.pin(name, &needed));
-    pin.map_err(|error| about(&format!("sources.{}", item.id), error))
+    listing?.pin(name, &needed)
 }
 
 /// Says which source an error is about; who stopped knows.
@@ -155,10 +189,14 @@ pub fn downloads(
         if project.is_here(source) {
             continue;
         }
-        let pin = match pinned(&project.lock, item) {
-            Some(pin) => pin,
-            None => pin(project, source, false, listener)?,
-        };
+        let id = format!("sources.{}", item.id);
+        let known = pinned(&project.lock, item);
+        let pin = known.map_or_else(|| pin(project, source, false, listener), Ok);
+        let looked = pin.and_then(|pin| {
+            preview(project, source, &pin, Hub::glimpse, listener)?;
+            Ok(pin)
+        });
+        let pin = looked.map_err(|error| about(&id, error))?;
         let missing = hub.missing(&pin)?;
         let at = Name { repo: pin.repo.clone(), revision: pin.commit.clone() };
         // Only a size: a hub that does not answer is met by the run.

@@ -26,7 +26,7 @@ pub use device::{Backend, Device, DeviceRequest, Devices};
 pub use error::{Invalid, StageError};
 pub use event::{Event, Sink};
 pub use port::{Further, Input, Optional, Output, Port};
-pub use registry::{AnyStage, BadParameter, Build, Code, Form, Look, Needed, Registry, StageKind};
+pub use registry::{AnyStage, BadParameter, Build, Code, Form, Look, Needed, Preview, Registry, StageKind};
 pub use spec::Spec;
 pub use stage::{Available, Stage};
 pub use template::{Embedded, Given, Setting, Template};

@@ -160,6 +160,16 @@ pub type Look = fn(&Path, &Value) -> Result<(), Invalid>;
 /// What the repository lacks.
 pub type Needed = fn(&[String]) -> Result<Vec<String>, Invalid>;
 
+/// What of a repository of the hub is downloaded first and looked at, so that one that no stage could use is refused before
+/// its large files come.
+#[derive(Clone, Copy)]
+pub struct Preview {
+    /// Whether a file, by its name in the repository, is among them.
+    pub reads: fn(&str) -> bool,
+    /// As [`Look`], at a folder that may lack all other files.
+    pub look: Look,
+}
+
 /// Reads an output and says what a page shows of it.
 type View = Arc<dyn Fn(&Path) -> Result<Vec<Section>, StageError> + Send + Sync>;
 
@@ -173,6 +183,7 @@ pub struct Registry {
     sources: Vec<(Kind, Look)>,
     options: Vec<(Kind, Form)>,
     files: Vec<(Kind, Needed)>,
+    previews: Vec<(Kind, Preview)>,
     views: Vec<(Kind, View)>,
     tools: Vec<Tool>,
     template: Option<Template>,
@@ -189,6 +200,7 @@ impl Registry {
             sources: Vec::new(),
             options: Vec::new(),
             files: Vec::new(),
+            previews: Vec::new(),
             views: Vec::new(),
             tools: Vec::new(),
             template: None,
@@ -263,6 +275,19 @@ impl Registry {
         known.map_or_else(|| Ok(files.to_vec()), |(_, needed)| needed(files))
     }
 
+    /// Says what of a repository of the hub is looked at first for a source of this kind.
+    #[must_use]
+    pub fn preview(mut self, kind: Kind, preview: Preview) -> Self {
+        self.previews.push((kind, preview));
+        self
+    }
+
+    /// What of a repository is looked at first, where something was said.
+    #[must_use]
+    pub fn preview_of(&self, kind: Kind) -> Option<Preview> {
+        self.previews.iter().find(|(known, _)| *known == kind).map(|(_, preview)| *preview)
+    }
+
     /// What a page shows of an output, in the order of registration; nothing of a kind of which nothing was said.
     ///
     /// # Errors
@@ -282,6 +307,7 @@ impl Registry {
         let said = self.sources.iter().map(|(kind, _)| *kind).chain(self.views.iter().map(|(kind, _)| *kind));
         let said = said.chain(self.options.iter().map(|(kind, _)| *kind));
         let said = said.chain(self.files.iter().map(|(kind, _)| *kind));
+        let said = said.chain(self.previews.iter().map(|(kind, _)| *kind));
         let mut kinds = vec![Kind::FILE, Kind::FOLDER];
         for kind in ports.map(|port| port.kind).chain(said) {
             if kinds.iter().all(|known| known.name != kind.name) {

@@ -25,7 +25,8 @@ mod transfer;
 
 use std::path::PathBuf;
 
-use stage_contract::StageError;
+use serde_json::Value;
+use stage_contract::{Preview, StageError};
 
 pub use cache::Cache;
 pub use client::Patience;
@@ -125,26 +126,74 @@ impl Hub {
         Ok(missing)
     }
 
+    /// Downloads what is looked at first, as far as it is missing, and looks at it, read as `options` say.
+    ///
+    /// # Errors
+    /// As [`Hub::download`], and why no stage could use the rest.
+    pub fn preview(
+        &self,
+        pin: &Pin,
+        preview: Preview,
+        options: &Value,
+        listener: &dyn Listener,
+    ) -> Result<(), StageError> {
+        let missing = self.missing(pin)?;
+        self.fetch(pin, missing.into_iter().filter(|file| (preview.reads)(file)), listener)?;
+        Ok((preview.look)(&self.settings.cache.snapshot(&pin.repo, &pin.commit), options)?)
+    }
+
+    /// As [`Hub::preview`], but nothing that comes stays.
+    ///
+    /// # Errors
+    /// As there, and when there is no place for temporary files.
+    pub fn glimpse(
+        &self,
+        pin: &Pin,
+        preview: Preview,
+        options: &Value,
+        listener: &dyn Listener,
+    ) -> Result<(), StageError> {
+        if self.settings.offline || !self.missing(pin)?.into_iter().any(preview.reads) {
+            return self.preview(pin, preview, options, listener);
+        }
+        let folder = tempfile::tempdir().map_err(|e| {
+            StageError::because("cannot make a temporary folder", e)
+                .help("make the folder for temporary files writable (TMPDIR), with room on its disk")
+        })?;
+        let cache = Cache::at(folder.path().to_owned());
+        let hub = Self::new(Settings { cache, ..self.settings.clone() }, self.client.patience);
+        hub.preview(pin, preview, options, listener)
+    }
+
     /// Downloads what is missing, and gives the folder with the files: the cache's snapshot of the commit, which may
     /// hold others too.
     ///
     /// # Errors
     /// When a file is gone, changed, cannot be read or does not come whole; when the disk refuses or is too small.
     pub fn download(&self, pin: &Pin, listener: &dyn Listener) -> Result<PathBuf, StageError> {
-        let missing = self.missing(pin)?;
-        if let (true, Some(first)) = (self.settings.offline, missing.first()) {
-            let message = format!(
-                "{first} of {} is not in {}, and HF_HUB_OFFLINE is set",
-                pin.name(),
-                self.settings.cache
-            );
-            return Err(StageError::new(message)
-                .help("unset HF_HUB_OFFLINE, or copy that cache from another machine, or use a `path`"));
-        }
+        self.fetch(pin, self.missing(pin)?.into_iter(), listener)?;
+        Ok(self.settings.cache.snapshot(&pin.repo, &pin.commit))
+    }
+
+    fn fetch<'p>(
+        &self,
+        pin: &'p Pin,
+        missing: impl Iterator<Item = &'p str>,
+        listener: &dyn Listener,
+    ) -> Result<(), StageError> {
         for file in missing {
+            if self.settings.offline {
+                let message = format!(
+                    "{file} of {} is not in {}, and HF_HUB_OFFLINE is set",
+                    pin.name(),
+                    self.settings.cache
+                );
+                return Err(StageError::new(message)
+                    .help("unset HF_HUB_OFFLINE, or copy that cache from another machine, or use a `path`"));
+            }
             transfer::fetch(&self.client, &self.settings.cache, pin, file, listener)?;
         }
-        Ok(self.settings.cache.snapshot(&pin.repo, &pin.commit))
+        Ok(())
     }
 
     /// Notes in the cache that the pin's commit is what its revision is now, for who asks without the network.
@@ -155,18 +204,20 @@ impl Hub {
         self.settings.cache.remember(pin)
     }
 
-    /// All of it at once, for who keeps no pin: lists, chooses, downloads. What is returned is
+    /// All of it at once, for who keeps no pin: lists, chooses, looks, downloads. What is returned is
     /// [`Hub::download`]'s folder.
     ///
     /// # Errors
-    /// As [`Hub::list`], `needed` and [`Hub::download`].
+    /// As [`Hub::list`], `needed`, [`Hub::preview`] and [`Hub::download`].
     pub fn get(
         &self,
         name: &Name,
         needed: Needed<'_>,
+        preview: Preview,
         listener: &dyn Listener,
     ) -> Result<PathBuf, StageError> {
         let pin = self.list(name, listener)?.pin(name, needed)?;
+        self.preview(&pin, preview, &Value::Null, listener)?;
         self.remember(&pin)?;
         self.download(&pin, listener)
     }

@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage_contract::{
-    Artifact, Available, Context, Device, Given, Input, Invalid, Kind, Output, Registry, Shape, Spec, Stage,
-    StageError, Template, given,
+    Artifact, Available, Context, Device, Given, Input, Invalid, Kind, Output, Preview, Registry, Shape,
+    Spec, Stage, StageError, Template, given,
 };
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 13] = [
+pub const TESTS: [(&str, fn()); 14] = [
     ("a_full_disk_is_told_before_the_download", a_full_disk_is_told_before_the_download),
     ("a_source_of_the_hub_is_pinned_and_asked_for_once", a_source_of_the_hub_is_pinned_and_asked_for_once),
     ("a_new_commit_is_taken_when_that_is_asked_for", a_new_commit_is_taken_when_that_is_asked_for),
@@ -31,6 +31,10 @@ pub const TESTS: [(&str, fn()); 13] = [
         offline_a_clone_takes_what_the_cache_of_the_hub_has,
     ),
     ("what_the_hub_refuses_stops_a_run_before_it_begins", what_the_hub_refuses_stops_a_run_before_it_begins),
+    (
+        "a_source_that_no_stage_could_use_is_refused_before_its_large_files_come",
+        a_source_that_no_stage_could_use_is_refused_before_its_large_files_come,
+    ),
     ("two_runs_at_once_download_once", two_runs_at_once_download_once),
     ("a_source_of_the_hub_is_verified_compared_and_kept", a_source_of_the_hub_is_verified_compared_and_kept),
     ("a_lock_in_conflict_keeps_the_commit_that_fits", a_lock_in_conflict_keeps_the_commit_that_fits),
@@ -143,6 +147,19 @@ fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     }
 }
 
+/// The label says what is in it, and comes before the wheel.
+const PREVIEW: Preview = Preview { reads: |file| file == "label.txt", look: legible };
+
+fn legible(folder: &Path, options: &Value) -> Result<(), Invalid> {
+    let packing: Packing = given(options).map_err(|e| Invalid::of(&e))?;
+    let label = fs::read_to_string(folder.join("label.txt")).unwrap_or_default();
+    if label == "burnt" {
+        let wrong = format!("the label is burnt, and {} things may be broken", packing.broken);
+        return Err(Invalid::new(wrong).help("take another box"));
+    }
+    Ok(())
+}
+
 pub fn with(registry: Registry) -> Registry {
     const NEW: Template = Template {
         alone: &[],
@@ -153,7 +170,8 @@ pub fn with(registry: Registry) -> Registry {
         sources: &[Given { name: "box", kind: Packed::KIND, required: true, doc: "a box" }],
         fit: |_, _| Ok(Vec::new()),
     };
-    registry.stage::<Unpack>().options::<Packing>(Packed::KIND).files(Packed::KIND, needed).template(NEW)
+    let registry = registry.stage::<Unpack>().options::<Packing>(Packed::KIND).template(NEW);
+    registry.files(Packed::KIND, needed).preview(Packed::KIND, PREVIEW)
 }
 
 const REPO: &str = "owner/box";
@@ -356,6 +374,30 @@ fn what_the_hub_refuses_stops_a_run_before_it_begins() {
     );
 }
 
+fn a_source_that_no_stage_could_use_is_refused_before_its_large_files_come() {
+    let world = World::new();
+    world.ok(&["run"]);
+    let large = |world: &World| world.hub.requests().iter().any(|asked| asked.path.contains("wheel.bin"));
+    assert!(large(&world));
+    world.hub.commit(REPO, &[("label.txt", b"burnt"), ("wheel.bin", b"small, and still not asked for")]);
+    let ended = world.with(&[], &["lock", "update"]);
+    assert!(ended.code == Some(1) && ended.err.contains("sources.box cannot be used"), "{}", ended.err);
+    assert!(world.project.read("pipeline.lock").contains(&world.commit), "the lock stays where it was");
+    world.project.remove("pipeline.lock");
+    world.project.replace("pipeline.toml", "kind", "broken = 2, kind");
+    for arguments in [&["run", "--dry-run"][..], &["run"]] {
+        let ended = world.with(&[], arguments);
+        let said = "the label is burnt, and 2 things may be broken";
+        assert!(ended.code == Some(1) && ended.err.contains(said), "{}", ended.err);
+        assert!(ended.err.contains("take another box"), "{}", ended.err);
+        assert!(!world.project.exists("pipeline.lock"), "what is refused is not kept");
+    }
+    fs::create_dir(world.project.path("new")).expect("creates");
+    let ended = world.with(&[], &["-C", "new", "init", "--box", REPO]);
+    assert!(ended.code == Some(2) && ended.err.contains("`--box`: the label is burnt"), "{}", ended.err);
+    assert!(!large(&world));
+}
+
 fn a_full_disk_is_told_before_the_download() {
     let world = World::new();
     let script = format!(
@@ -513,10 +555,9 @@ fn init_takes_a_repository_and_refuses_what_a_run_would() {
     world.ok(&["-C", &one, "init", "--box", "owner/box@main"]);
     let written = world.project.read("one/pipeline.toml");
     assert!(written.contains("box = { hub = \"owner/box\", kind = \"box\" }"), "{written}");
-    assert!(
-        world.hub.requests().iter().all(|request| request.path.starts_with("/api/")),
-        "nothing is downloaded"
-    );
+    let asked: Vec<_> = world.hub.requests().into_iter().map(|asked| asked.path).collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[0].starts_with("/api/") && asked[1].ends_with("label.txt"), "{asked:?}");
     world.ok(&["-C", &one, "run"]);
     let two = fresh("two");
     for (given, said) in [

@@ -16,7 +16,8 @@ use hub::{
     Hub, Listener, Name, Patience, Settings,
     testing::{FakeHub, Fault, TOKEN},
 };
-use stage_contract::{Invalid, StageError};
+use serde_json::Value;
+use stage_contract::{Invalid, Preview, StageError};
 use tempfile::TempDir;
 
 const REPO: &str = "owner/name";
@@ -85,7 +86,7 @@ impl World {
 
     fn get(&self, name: &str, more: &[(&str, &str)]) -> Result<PathBuf, StageError> {
         let name: Name = name.parse().expect("a name");
-        self.hub(more).get(&name, &needed, &self.heard)
+        self.hub(more).get(&name, &needed, PREVIEW, &self.heard)
     }
 
     fn paths(&self) -> Vec<String> {
@@ -111,6 +112,18 @@ fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     match wanted.iter().find(|wanted| files.iter().all(|file| file != *wanted)) {
         Some(lacking) => Err(Invalid::new(format!("there is no {lacking}"))),
         None => Ok(wanted.map(str::to_owned).into()),
+    }
+}
+
+/// Refuses a config that is a list.
+const PREVIEW: Preview = Preview { reads: |file| file == "config.json", look };
+
+fn look(folder: &Path, _options: &Value) -> Result<(), Invalid> {
+    let config = fs::read_to_string(folder.join("config.json")).unwrap_or_default();
+    if config.starts_with('[') {
+        Err(Invalid::new("the config is a list").help("take another"))
+    } else {
+        Ok(())
     }
 }
 
@@ -142,6 +155,35 @@ fn only_what_is_needed_comes_and_a_second_time_only_the_commit_is_asked_for() {
 }
 
 #[test]
+fn what_is_refused_by_its_small_files_is_refused_before_the_large_ones_come() {
+    let world = World::new();
+    world.fake.commit(REPO, &[("config.json", b"[]"), ("model.safetensors", &weights())]);
+    let error = text(&world.get(REPO, &[]).expect_err("a list"));
+    assert_eq!(error, "the config is a list; take another");
+    let asked = world.fake.requests();
+    assert!(
+        asked.iter().all(|request| !request.second && !request.path.contains("safetensors")),
+        "{asked:?}"
+    );
+    world
+        .get(REPO, &[("HF_HUB_OFFLINE", "1")])
+        .expect_err("what was refused is not taken for what `main` is");
+}
+
+#[test]
+fn a_glimpse_leaves_nothing_and_takes_what_is_there() {
+    let world = World::new();
+    let (name, hub): (Name, _) = (REPO.parse().expect("a name"), world.hub(&[]));
+    let pin = hub.list(&name, &world.heard).and_then(|all| all.pin(&name, &needed)).expect("is pinned");
+    hub.glimpse(&pin, PREVIEW, &Value::Null, &world.heard).expect("is right");
+    assert!(files(world.home.path()).is_empty());
+    hub.download(&pin, &world.heard).expect("comes");
+    world.fake.requests();
+    hub.glimpse(&pin, PREVIEW, &Value::Null, &world.heard).expect("is right");
+    assert!(world.paths().is_empty());
+}
+
+#[test]
 fn the_layout_is_pythons() {
     let world = World::new();
     let folder = world.get(REPO, &[]).expect("comes");
@@ -158,7 +200,7 @@ fn a_file_in_a_folder_keeps_its_place() {
     let world = World::new();
     let name: Name = REPO.parse().expect("a name");
     let nested = |_: &[String]| Ok(vec!["onnx/a.json".to_owned()]);
-    let folder = world.hub(&[]).get(&name, &nested, &world.heard).expect("comes");
+    let folder = world.hub(&[]).get(&name, &nested, PREVIEW, &world.heard).expect("comes");
     assert_eq!(fs::read(folder.join("onnx/a.json")).expect("leads there"), b"[]");
 }
 

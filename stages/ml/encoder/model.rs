@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stage_contract::{Artifact, Invalid, Kind, Shape, StageError, given};
+use stage_contract::{Artifact, Invalid, Kind, Preview, Shape, StageError, given};
 
 use crate::{
     backend::{precision::Precision, prepacked::WeightFormat, readback::host},
@@ -123,11 +123,16 @@ impl Artifact for Model {
 /// # Errors
 /// A file is unreadable, or the two disagree about the special ids or the vocabulary.
 pub fn outside(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
+    let (config, tokenizer) = without_weights(folder)?;
+    let (shapes, left) = Weights::shapes(folder, &wanted(&config))?;
+    layout::check(&config, &shapes, &left)?;
+    Ok((config, tokenizer))
+}
+
+fn without_weights(folder: &Path) -> Result<(Config, Tokenizer), StageError> {
     let config = Config::load(folder)?;
     let tokenizer = Tokenizer::load(folder, config.vocab)?;
     config.check_special(tokenizer.special())?;
-    let (shapes, left) = Weights::shapes(folder, &wanted(&config))?;
-    layout::check(&config, &shapes, &left)?;
     Ok((config, tokenizer))
 }
 
@@ -150,6 +155,17 @@ fn wanted(config: &Config) -> Wanted {
 /// As [`ModelFolder::look`].
 pub fn look(folder: &Path, options: &Value) -> Result<(), Invalid> {
     let look = || ModelFolder::read(folder, options, &|_| {})?.look();
+    look().map(drop).map_err(|e| Invalid::of(&e))
+}
+
+/// What a model of the hub is refused for before its weights come.
+pub const PREVIEW: Preview = Preview { reads: folder::is_outside, look: preview };
+
+fn preview(folder: &Path, options: &Value) -> Result<(), Invalid> {
+    let look = || {
+        let model = ModelFolder::read(folder, options, &|_| {})?;
+        model.named(without_weights(&model.path)?.0)
+    };
     look().map(drop).map_err(|e| Invalid::of(&e))
 }
 

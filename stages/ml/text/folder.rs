@@ -267,21 +267,28 @@ pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     let Some((whole, index, shard)) = form else {
         return missing(format!("weights ({WEIGHTS} or {PYTORCH})"));
     };
-    let vocabularies = [&[TOKENIZER][..], &SENTENCEPIECE, &[WORD_PIECE], &BYTE_LEVEL].concat();
+    let vocabularies = vocabularies();
     if !any(&vocabularies) {
         return missing(format!("tokenizer ({})", vocabularies.join(", ")));
     }
-    let beside = [CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
-    let wanted = |name: &str| {
-        beside.contains(&name)
-            || vocabularies.contains(&name)
-            || if there(whole) {
-                name == whole
-            } else {
-                name == index || (name.starts_with(shard) && !name.contains('/'))
-            }
+    let weights = |name: &str| {
+        if there(whole) {
+            name == whole
+        } else {
+            name == index || (name.starts_with(shard) && !name.contains('/'))
+        }
     };
-    Ok(files.iter().filter(|name| wanted(name)).cloned().collect())
+    Ok(files.iter().filter(|name| is_outside(name) || weights(name)).cloned().collect())
+}
+
+fn vocabularies() -> Vec<&'static str> {
+    [&[TOKENIZER][..], &SENTENCEPIECE, &[WORD_PIECE], &BYTE_LEVEL].concat()
+}
+
+/// Whether a file of a repository says what a model is, beside its weights: its config, its tokenizer.
+#[must_use]
+pub fn is_outside(name: &str) -> bool {
+    [CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS].contains(&name) || vocabularies().contains(&name)
 }
 
 /// Files that say more of a model where they are there: shards, and which token plays which part.
@@ -361,6 +368,8 @@ mod tests {
         let all = "README.md config.json model.safetensors onnx/model.onnx pytorch_model.bin tokenizer.json";
         assert_eq!(of(all).as_deref(), Ok("config.json model.safetensors tokenizer.json"));
         let shards = "config.json model-1.safetensors model-2.safetensors model.safetensors.index.json pytorch_model.bin vocab.txt";
+        let weights = |names: &str| names.split(' ').filter(|name| !is_outside(name)).count();
+        assert_eq!((weights("config.json tokenizer.json vocab.json merges.txt"), weights(shards)), (0, 4));
         let right =
             "config.json model-1.safetensors model-2.safetensors model.safetensors.index.json vocab.txt";
         assert_eq!(of(shards).as_deref(), Ok(right));
