@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hub::{Hub, Pin};
+use stage_contract::StageError;
 
 use crate::{
     fingerprint::Digest,
@@ -34,6 +35,15 @@ pub(super) fn link_name(hub: &Hub, pin: &Pin) -> String {
     let files: Vec<_> = pin.files.iter().map(|(file, hash)| format!("{hash} {file}\n")).collect();
     let digest = Digest::of(format!("{}\n{}\n{}", hub.cache(), pin.commit, files.concat()).as_bytes());
     format!("{}@{}-{}", pin.repo.replace('/', "--"), &pin.commit[..12], digest.short())
+}
+
+/// Whether what stages read of a source is what was pinned, whose content has this digest; where it had another when it
+/// was last compared, its files are.
+///
+/// # Errors
+/// Which file is not.
+pub(super) fn expect_pinned(hub: &Hub, store: &Store, pin: &Pin, digest: Digest) -> Result<(), StageError> {
+    if store.is_proven(&link_name(hub, pin), digest) { Ok(()) } else { hub.verify(pin) }
 }
 
 /// Whether all that stages read of it is there: links lead into a cache that is not ours.

@@ -344,10 +344,14 @@ impl<'r> Project<'r> {
                 if !self.is_here(*source) {
                     return Ok(None);
                 }
-                let kind = self.pipeline.sources[*source].kind;
-                let seen = self.memo.observe(&path).map_err(|error| {
-                    self.pipeline.problem(node, &unreadable(&error).at(wire.port.clone()))
-                })?;
+                let item = &self.pipeline.sources[*source];
+                let wrong = |invalid: Invalid| self.pipeline.problem(node, &invalid.at(wire.port.clone()));
+                let seen = self.memo.observe(&path).map_err(|error| wrong(unreadable(&error)))?;
+                if let (Some(hub), Some(pin)) = (&self.hub, places::pinned(&self.lock, item)) {
+                    let right = places::expect_pinned(hub, &self.store, &pin, seen.digest);
+                    right.map_err(|error| wrong(Invalid::of(&error)))?;
+                }
+                let kind = item.kind;
                 Ok(Some(as_seen(kind, &path, seen.digest, seen.shape == Shape::Folder)))
             }
             Origin::Output { node, output } => {

@@ -55,8 +55,15 @@ pub(super) fn fetch(
         told.watch.borrow_mut().fetched(&id);
         let (pin, snapshot) = came.map_err(|error| about(&id, error))?;
         let links = pin.files.keys().map(|file| (Path::new(file), snapshot.join(file)));
-        let place = project.store.link(&link_name(&hub, &pin), links)?;
+        let name = link_name(&hub, &pin);
+        let place = project.store.link(&name, links)?;
         project.memo.forget(&place);
+        let seen = project.memo.observe(&place);
+        let digest = seen.map_err(|e| StageError::because(format!("cannot read {id}"), e))?.digest;
+        if !project.store.is_proven(&name, digest) {
+            hub.verify(&pin).map_err(|error| about(&id, error))?;
+            project.store.prove(&name, digest)?;
+        }
     }
     project.locate();
     Ok(())

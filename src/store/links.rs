@@ -1,4 +1,5 @@
-//! Folders of links to files outside of the cache: a source of the hub, without the files that it does not need.
+//! Folders of links to files outside of the cache: a source of the hub, without the files that it does not need. Beside
+//! each lies the digest that its content had when it was compared with what was pinned.
 
 use std::{
     fs, io,
@@ -8,8 +9,11 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Store, private_folder, remove};
-use crate::failpoint::{Point, reach};
+use super::{Store, private_folder, remove, write_atomic};
+use crate::{
+    failpoint::{Point, reach},
+    fingerprint::Digest,
+};
 
 impl Store {
     /// Where the folder of this name is, or will be.
@@ -52,5 +56,24 @@ impl Store {
         };
         make().map_err(|e| StageError::io("write", &place, e))?;
         Ok(place)
+    }
+
+    /// Whether what the links of this name lead to was right when it had this digest.
+    #[must_use]
+    pub fn is_proven(&self, name: &str, digest: Digest) -> bool {
+        fs::read_to_string(self.proof(name)).is_ok_and(|text| text.trim().parse() == Ok(digest))
+    }
+
+    /// Notes that what the links of this name lead to is right with this digest.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn prove(&self, name: &str, digest: Digest) -> Result<(), StageError> {
+        let _held = self.publish_lock()?;
+        write_atomic(&self.proof(name), format!("{digest}\n").as_bytes())
+    }
+
+    fn proof(&self, name: &str) -> PathBuf {
+        self.linked(&format!("{name}.digest"))
     }
 }

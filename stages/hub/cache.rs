@@ -22,7 +22,7 @@ use stage_contract::StageError;
 use walkdir::WalkDir;
 
 use crate::{
-    content::{changed, sha256},
+    content::{changed, has_hash, sha256},
     listener::Listener,
     listing::{Listing, RemoteFile},
     name::{Name, is_hash},
@@ -63,12 +63,21 @@ impl Cache {
             return Ok(false);
         }
         match blob_of(&path) {
-            Some(there) if there.len() == hash.len() && there != hash => {
-                Err(changed(pin, file)
-                    .help(format!("remove {}, so that it is downloaded anew", path.display())))
-            }
+            Some(there) if there.len() == hash.len() && there != hash => Err(changed(pin, file)
+                .help(format!("delete it, and it is downloaded anew: `rm '{}'`", path.display()))),
             _ => Ok(true),
         }
+    }
+
+    /// Reads a file that is there: another program may have written to what the link leads to.
+    pub(crate) fn verify(&self, pin: &Pin, file: &str, hash: &str) -> Result<(), StageError> {
+        let path = self.snapshot(&pin.repo, &pin.commit).join(file);
+        if has_hash(&path, hash)? {
+            return Ok(());
+        }
+        let path = path.canonicalize().unwrap_or(path);
+        Err(changed(pin, file)
+            .help(format!("delete it, and it is downloaded anew: `rm '{}'`", path.display())))
     }
 
     /// Lets the snapshot have a file whose blob is there.

@@ -11,13 +11,19 @@ use crate::pin::Pin;
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
 
+/// Whether a file is what a hash of the hub names: SHA-256 (64 digits), or git's SHA-1 of a blob (40).
+pub(crate) fn has_hash(path: &Path, hash: &str) -> Result<bool, StageError> {
+    let found = if hash.len() == 40 { git_blob(path)? } else { sha256(path)? };
+    Ok(found == hash)
+}
+
 /// SHA-256 of a file, as the hub names large ones.
 pub(crate) fn sha256(path: &Path) -> Result<String, StageError> {
     hashed(path, Sha256::new())
 }
 
 /// As git names a file: SHA-1 of `blob <length>\0` and its content.
-pub(crate) fn git_blob(path: &Path) -> Result<String, StageError> {
+fn git_blob(path: &Path) -> Result<String, StageError> {
     let length = path.metadata().map_err(|e| StageError::io("look at", path, e))?.len();
     let mut hash = Sha1::new();
     hash.update(format!("blob {length}\0"));

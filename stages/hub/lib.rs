@@ -139,6 +139,7 @@ impl Hub {
     ) -> Result<(), StageError> {
         let missing = self.missing(pin)?;
         self.fetch(pin, missing.into_iter().filter(|file| (preview.reads)(file)), listener)?;
+        self.verify_those(pin, preview.reads)?;
         Ok((preview.look)(&self.settings.cache.snapshot(&pin.repo, &pin.commit), options)?)
     }
 
@@ -196,6 +197,19 @@ impl Hub {
         Ok(())
     }
 
+    /// Reads all files, which must be there, and compares their hashes.
+    ///
+    /// # Errors
+    /// When one is unreadable, or no longer what was pinned.
+    pub fn verify(&self, pin: &Pin) -> Result<(), StageError> {
+        self.verify_those(pin, |_| true)
+    }
+
+    fn verify_those(&self, pin: &Pin, which: fn(&str) -> bool) -> Result<(), StageError> {
+        let mut those = pin.files.iter().filter(|(file, _)| which(file));
+        those.try_for_each(|(file, hash)| self.settings.cache.verify(pin, file, hash))
+    }
+
     /// Notes in the cache that the pin's commit is what its revision is now, for who asks without the network.
     ///
     /// # Errors
@@ -204,11 +218,11 @@ impl Hub {
         self.settings.cache.remember(pin)
     }
 
-    /// All of it at once, for who keeps no pin: lists, chooses, looks, downloads. What is returned is
+    /// All of it at once, for who keeps no pin: lists, chooses, looks, downloads, compares. What is returned is
     /// [`Hub::download`]'s folder.
     ///
     /// # Errors
-    /// As [`Hub::list`], `needed`, [`Hub::preview`] and [`Hub::download`].
+    /// As [`Hub::list`], `needed`, [`Hub::preview`], [`Hub::download`] and [`Hub::verify`].
     pub fn get(
         &self,
         name: &Name,
@@ -219,6 +233,8 @@ impl Hub {
         let pin = self.list(name, listener)?.pin(name, needed)?;
         self.preview(&pin, preview, &Value::Null, listener)?;
         self.remember(&pin)?;
-        self.download(&pin, listener)
+        let folder = self.download(&pin, listener)?;
+        self.verify(&pin)?;
+        Ok(folder)
     }
 }

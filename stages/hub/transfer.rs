@@ -12,7 +12,7 @@ use crate::{
     cache::Cache,
     client::Client,
     connection::Reply,
-    content::{changed, git_blob, sha256},
+    content::{changed, has_hash},
     listener::Listener,
     name::{Name, is_hash},
     pin::Pin,
@@ -58,7 +58,7 @@ impl Transfer<'_> {
     fn complete(&self, blob: &Path) -> Result<(), StageError> {
         let resumed = self.length()? > 0;
         self.receive()?;
-        if self.is_right()? {
+        if has_hash(&self.part, self.hash)? {
             return fs::rename(&self.part, blob).map_err(|e| StageError::io("write", blob, e));
         }
         fs::remove_file(&self.part).map_err(|e| StageError::io("remove", &self.part, e))?;
@@ -188,11 +188,6 @@ impl Transfer<'_> {
         );
         Err(StageError::new(message)
             .help("free some space there, or set HF_HUB_CACHE to a folder on another disk"))
-    }
-
-    fn is_right(&self) -> Result<bool, StageError> {
-        let found = if self.hash.len() == 40 { git_blob(&self.part)? } else { sha256(&self.part)? };
-        Ok(found == self.hash)
     }
 }
 

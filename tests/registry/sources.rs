@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 14] = [
+pub const TESTS: [(&str, fn()); 15] = [
     ("a_full_disk_is_told_before_the_download", a_full_disk_is_told_before_the_download),
     ("a_source_of_the_hub_is_pinned_and_asked_for_once", a_source_of_the_hub_is_pinned_and_asked_for_once),
     ("a_new_commit_is_taken_when_that_is_asked_for", a_new_commit_is_taken_when_that_is_asked_for),
@@ -34,6 +34,10 @@ pub const TESTS: [(&str, fn()); 14] = [
     (
         "a_source_that_no_stage_could_use_is_refused_before_its_large_files_come",
         a_source_that_no_stage_could_use_is_refused_before_its_large_files_come,
+    ),
+    (
+        "a_file_that_changes_under_the_pinned_commit_is_named_and_not_used",
+        a_file_that_changes_under_the_pinned_commit_is_named_and_not_used,
     ),
     ("two_runs_at_once_download_once", two_runs_at_once_download_once),
     ("a_source_of_the_hub_is_verified_compared_and_kept", a_source_of_the_hub_is_verified_compared_and_kept),
@@ -396,6 +400,29 @@ fn a_source_that_no_stage_could_use_is_refused_before_its_large_files_come() {
     let ended = world.with(&[], &["-C", "new", "init", "--box", REPO]);
     assert!(ended.code == Some(2) && ended.err.contains("`--box`: the label is burnt"), "{}", ended.err);
     assert!(!large(&world));
+}
+
+fn a_file_that_changes_under_the_pinned_commit_is_named_and_not_used() {
+    let world = World::new();
+    world.ok(&["run"]);
+    let snapshot = world.home().join("hub/models--owner--box/snapshots").join(&world.commit);
+    let blob = fs::canonicalize(snapshot.join("wheel.bin")).expect("leads there");
+    // The same bytes at another time are the same file.
+    fs::write(&blob, wheel()).expect("writes");
+    assert_eq!(world.outcome(&[]), "reused");
+    fs::write(&blob, vec![b'x'; wheel().len()]).expect("writes");
+    for arguments in [&["run"][..], &["run", "--dry-run"], &["status"], &["why", "unpack"]] {
+        let ended = world.with(&[], arguments);
+        assert!(matches!(ended.code, Some(1 | 2)), "{arguments:?} {}", ended.out);
+        assert!(ended.err.contains("wheel.bin of owner/box@"), "{arguments:?} {}", ended.err);
+        assert!(ended.err.contains(&format!("`rm '{}'`", blob.display())), "{arguments:?} {}", ended.err);
+    }
+    // A clone, whose cache knows nothing of it, sees it too.
+    world.project.remove("cache");
+    let ended = world.with(&[], &["run"]);
+    assert!(ended.code == Some(1) && ended.err.contains("no longer what it was"), "{}", ended.err);
+    fs::remove_file(&blob).expect("removes");
+    assert_eq!(world.outcome(&[]), "executed");
 }
 
 fn a_full_disk_is_told_before_the_download() {

@@ -368,6 +368,28 @@ fn a_file_that_changes_under_a_pinned_commit_is_an_error() {
 }
 
 #[test]
+fn a_file_of_the_cache_that_another_program_changed_is_not_used() {
+    for file in ["config.json", "model.safetensors"] {
+        let world = World::new();
+        let folder = world.get(REPO, &[]).expect("comes");
+        let blob = fs::canonicalize(folder.join(file)).expect("leads there");
+        let mut content = fs::read(&blob).expect("is there");
+        content[0] ^= 1;
+        fs::write(&blob, content).expect("writes");
+        for offline in ["0", "1"] {
+            let error = text(&world.get(REPO, &[("HF_HUB_OFFLINE", offline)]).expect_err("is damaged"));
+            assert!(error.contains(&format!("{file} of owner/name@")), "{error}");
+            assert!(error.contains(&format!("`rm '{}'`", blob.display())), "{error}");
+        }
+        // Who removes only the link finds the same blob behind it.
+        fs::remove_file(folder.join(file)).expect("removes");
+        world.get(REPO, &[]).expect_err("is still damaged");
+        fs::remove_file(&blob).expect("removes");
+        world.get(REPO, &[]).expect("comes anew");
+    }
+}
+
+#[test]
 fn offline_what_is_there_is_taken_without_a_request() {
     let world = World::new();
     let error = text(&world.get(REPO, &[("HF_HUB_OFFLINE", "1")]).expect_err("nothing is there"));
