@@ -103,7 +103,7 @@ fn device_for(precision: Precision, asked: DeviceRequest) -> Result<DeviceReques
 /// Where a model lies: the folder that was named, or that of a repository of the hub, which is downloaded.
 fn located(model: &Path) -> Result<PathBuf, ToolError> {
     let named = model.to_str().and_then(Name::given);
-    let Some(name) = named.transpose().map_err(Invalid::new)? else { return Ok(model.to_owned()) };
+    let Some(name) = named.transpose()? else { return Ok(model.to_owned()) };
     Ok(Hub::from_env()?.get(&name, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))?)
 }
 
@@ -111,7 +111,8 @@ fn located(model: &Path) -> Result<PathBuf, ToolError> {
 fn check(model: &Path) -> Result<(), Invalid> {
     let shown = model.display();
     if !model.exists() {
-        return Err(Invalid::new(format!("there is no model folder {shown}")).help(folder::LAYOUT));
+        let help = format!("{}; or a repository of the hub: `--model hub:owner/name`", folder::LAYOUT);
+        return Err(Invalid::new(format!("there is no model folder {shown}")).help(help));
     }
     if !model.is_dir() {
         return Err(Invalid::new(format!("the model {shown} is not a folder")).help(folder::LAYOUT));

@@ -86,7 +86,7 @@ fn located(model: &Path) -> Result<PathBuf, StageError> {
             None => return Ok(model.to_owned()),
         },
     };
-    let name = name.map_err(StageError::new)?;
+    let name = name?;
     Hub::from_env()?.get(&name, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))
 }
 

@@ -144,7 +144,7 @@ fn help(given: &Given) -> String {
 }
 
 /// What was given, where that is a repository of the hub and no path.
-fn repository(given: &Path) -> Option<Result<Name, String>> {
+fn repository(given: &Path) -> Option<Result<Name, Invalid>> {
     Name::given(given.to_str()?)
 }
 
@@ -158,10 +158,9 @@ fn expect(registry: &Registry, given: &Given, path: &Path) -> Option<Problem> {
     if if folder { !path.is_dir() } else { !path.exists() } {
         let sort = if folder { "folder" } else { "file or folder" };
         let message = format!("there is no {sort} `{}`", path.display());
-        let hub = if kind.shape == Shape::File {
-            ""
-        } else {
-            ", or name a repository of the hub: `hub:owner/name`"
+        let hub = match kind.shape {
+            Shape::File => String::new(),
+            _ => format!(", or name a repository of the hub: `--{what} hub:owner/name`"),
         };
         return Some(Problem::new(Code::CannotInit, message).help(format!("correct `--{what}`{hub}")));
     }
@@ -177,15 +176,10 @@ fn refused(what: &str, wrong: &Invalid) -> Problem {
 }
 
 /// The hub has it, with all that its kind needs; only what is looked at first is downloaded.
-fn expect_repository(registry: &Registry, given: &Given, name: Result<Name, String>) -> Option<Problem> {
+fn expect_repository(registry: &Registry, given: &Given, name: Result<Name, Invalid>) -> Option<Problem> {
     let Given { name: what, kind, .. } = *given;
     let name = match name {
-        Err(message) => {
-            return Some(refused(
-                what,
-                &Invalid::new(message).help(format!("write `--{what} hub:owner/name`")),
-            ));
-        }
+        Err(invalid) => return Some(refused(what, &invalid)),
         Ok(_) if kind.shape == Shape::File => {
             let wrong = Invalid::new(format!("a repository is a folder, and kind `{}` is a file", kind.name));
             return Some(refused(what, &wrong.help("give the path of a file")));

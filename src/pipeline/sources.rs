@@ -111,25 +111,26 @@ fn hub(
         Problem::new(Code::BadHub, message).at(at, "this").help(help)
     };
     match Name::new(repo, Name::MAIN) {
-        Err(message) => {
-            let split = repo.strip_prefix(Name::PREFIX).unwrap_or(repo).parse::<Name>();
-            let help = match split {
-                Ok(name) if name.revision != Name::MAIN => {
-                    format!("write `hub = \"{}\", revision = \"{}\"`", name.repo, name.revision)
+        Err(invalid) => {
+            let help = match Name::meant(repo) {
+                Some(Name { repo, revision }) if revision == Name::MAIN => {
+                    format!("write `hub = \"{repo}\"`")
                 }
-                Ok(name) => format!("write `hub = \"{}\"`", name.repo),
-                Err(_) => "write one like `hub = \"owner/name\"`".to_owned(),
+                Some(Name { repo, revision }) => {
+                    format!("write `hub = \"{repo}\", revision = \"{revision}\"`")
+                }
+                None => invalid.help.unwrap_or_default(),
             };
-            problems.push(bad(message, &at, help));
+            problems.push(bad(invalid.message, &at, help));
             None
         }
         Ok(name) => match revision {
             None => Some((name, at)),
             Some((revision, place)) => match Name::new(repo, revision) {
                 Ok(name) => Some((name, at)),
-                Err(message) => {
+                Err(invalid) => {
                     let help = "write a branch, a tag or a commit, or leave `revision` out for `main`";
-                    problems.push(bad(message, &place, help.to_owned()));
+                    problems.push(bad(invalid.message, &place, help.to_owned()));
                     None
                 }
             },
@@ -246,10 +247,24 @@ pub(super) fn expect_present(
                     Problem::new(Code::MissingSource, absence(root, path, &error)).at(place, "not there");
                 let doc =
                     source.kind.map_or(String::new(), |kind| format!("; `{}` is {}", kind.name, kind.doc));
-                problems.push(problem.help(format!("put it there, or correct the path{doc}")));
+                let hub = named(root, source.kind, path).unwrap_or_default();
+                problems.push(problem.help(format!("put it there, or correct the path{hub}{doc}")));
             }
         }
     }
+}
+
+/// Where projects have their data: a path that begins so is no owner's name.
+const DATA: &str = "data";
+
+/// What to write for a path that may be a name of the hub, unless it begins with a folder of the project.
+fn named(root: &Path, kind: Option<Kind>, path: &Path) -> Option<String> {
+    let name = Name::given(path.to_str()?)?.ok()?;
+    let begins = path.starts_with(DATA) || root.join(path.components().next()?).exists();
+    let fits = !begins && kind.is_none_or(|kind| kind.shape != Shape::File);
+    fits.then(|| {
+        format!(", or write `hub = \"{}\"` in place of `path` for a repository of the hub", name.repo)
+    })
 }
 
 fn absence(root: &Path, path: &Path, error: &io::Error) -> String {

@@ -87,7 +87,7 @@ impl Client {
         asked: &Asked<'_>,
         listener: &dyn Listener,
     ) -> Result<Reply, StageError> {
-        let (mut failed, mut waited) = (0, Duration::ZERO);
+        let (mut failed, mut waits) = (0, Waits::default());
         loop {
             if listener.is_cancelled() {
                 return Err(StageError::Cancelled);
@@ -96,22 +96,22 @@ impl Client {
                 Ok(reply) => match reply.status() {
                     200 | 206 | 416 => return Ok(reply),
                     429 => {
-                        self.wait_as_asked(&reply, &mut waited, listener)?;
+                        self.wait_as_asked(&reply, &mut waits, listener)?;
                         continue;
                     }
-                    status @ (500 | 502..=504) => format!("it answers {status}"),
+                    status @ (408 | 500..) => Failure::Status(status),
                     _ => return Err(refusal(&self.connection, asked, &reply)),
                 },
                 Err(error) => {
                     if matches!(error, ureq::Error::HostNotFound) {
                         failed = self.patience.attempts;
                     }
-                    error.to_string()
+                    Failure::Connection(error)
                 }
             };
             failed += 1;
             if failed >= self.patience.attempts {
-                return Err(self.unreachable(why));
+                return Err(self.unreachable(&why));
             }
             listener.note(&format!("{}: {why}; trying again", self.connection.host()));
             self.patience.pause(failed, listener)?;
@@ -122,7 +122,7 @@ impl Client {
     fn wait_as_asked(
         &self,
         reply: &Reply,
-        waited: &mut Duration,
+        waits: &mut Waits,
         listener: &dyn Listener,
     ) -> Result<(), StageError> {
         const UNSAID: u64 = 10;
@@ -132,34 +132,81 @@ impl Client {
             let fields = reply.header("ratelimit")?.split(';');
             fields.filter_map(|field| field.trim().strip_prefix("t=")).find_map(|text| text.parse().ok())
         };
-        let wait = Duration::from_secs(seconds.or_else(reset).unwrap_or(UNSAID)).max(self.patience.first);
-        *waited += wait;
-        if *waited > self.patience.longest {
-            let help = if self.connection.has_token() {
-                "try again later, or use a `path`"
-            } else {
-                "try again later, or set HF_TOKEN: who says who they are may ask more often"
-            };
+        let unsaid = || UNSAID.saturating_mul(2_u64.saturating_pow(waits.count));
+        let wait =
+            Duration::from_secs(seconds.or_else(reset).unwrap_or_else(unsaid)).max(self.patience.first);
+        let host = self.connection.host();
+        if waits.total + wait > self.patience.longest {
             let message = format!(
-                "{} asks to wait {} s: too many requests came from here",
-                self.connection.host(),
+                "{host} answers 429, too many requests came from here: {}, and {} s more are asked for",
+                tries(waits.count + 1, waits.total),
                 wait.as_secs()
             );
-            return Err(StageError::new(message).help(help));
+            let token = if self.connection.has_token() {
+                ""
+            } else {
+                "; or set HF_TOKEN: who says who they are may ask more often"
+            };
+            return Err(StageError::new(message).help(format!(
+                "wait so long, then try again{token}; or take what is in {} with `HF_HUB_OFFLINE=1`",
+                self.cache
+            )));
         }
-        listener.note(&format!(
-            "{} answers 429, too many requests: waiting {} s",
-            self.connection.host(),
-            wait.as_secs()
-        ));
+        waits.count += 1;
+        waits.total += wait;
+        listener.note(&format!("{host} answers 429, too many requests: waiting {} s", wait.as_secs()));
         sleep(wait, listener)
     }
 
-    fn unreachable(&self, why: String) -> StageError {
-        StageError::because(format!("{} cannot be reached", self.connection.host()), Unreachable(why)).help(format!(
-            "check the network and the proxy (HTTPS_PROXY); without one, `HF_HUB_OFFLINE=1` takes what is in {}, \
-             and a source may have a `path` in place of `hub`",
-            self.cache
-        ))
+    /// The hub fails, or is not there: the cache may do.
+    fn unreachable(&self, why: &Failure) -> StageError {
+        let (host, cache) = (self.connection.host(), &self.cache);
+        let instead = format!(
+            "`HF_HUB_OFFLINE=1` takes what is in {cache}, and a source may have a `path` in place of `hub`"
+        );
+        let (message, help) = match why {
+            Failure::Status(_) => (
+                format!("{host} cannot answer now"),
+                format!("wait some minutes, then try again; or see that HF_ENDPOINT is right; {instead}"),
+            ),
+            Failure::Connection(_) => (
+                format!("{host} cannot be reached"),
+                format!(
+                    "check the network and the proxy (HTTPS_PROXY), and HF_ENDPOINT; without a network, {instead}"
+                ),
+            ),
+        };
+        let why = match why {
+            Failure::Connection(ureq::Error::HostNotFound) => why.to_string(),
+            _ => format!("{why}, {}", tries(self.patience.attempts, Duration::ZERO)),
+        };
+        StageError::because(message, Unreachable(why)).help(help)
     }
+}
+
+/// How often the hub asked to wait, and how long that was.
+#[derive(Default)]
+struct Waits {
+    count: u32,
+    total: Duration,
+}
+
+/// What passes by.
+enum Failure {
+    Status(u16),
+    Connection(ureq::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "it answers {status}"),
+            Self::Connection(error) => error.fmt(f),
+        }
+    }
+}
+
+fn tries(count: u32, waited: Duration) -> String {
+    let times = if count == 1 { "tried once".to_owned() } else { format!("tried {count} times") };
+    if waited.is_zero() { times } else { format!("{times}, waited {} s", waited.as_secs()) }
 }

@@ -88,7 +88,7 @@ impl Hub {
             Err(error) if client::is_unreachable(&error) => match cached()? {
                 Some(listing) => {
                     listener.note(&format!(
-                        "{} cannot be reached: {name} is taken at commit {}, which {} has",
+                        "{} does not answer: {name} is taken at commit {}, which {} has",
                         self.settings.endpoint, listing.commit, self.settings.cache
                     ));
                     Ok(listing)

@@ -29,7 +29,7 @@ impl Pin {
         commit: &str,
         files: &BTreeMap<String, String>,
     ) -> Result<Self, String> {
-        let Name { repo, revision } = Name::new(repo, revision)?;
+        let Name { repo, revision } = Name::new(repo, revision).map_err(|invalid| invalid.message)?;
         if !is_hash(commit, 40) {
             return Err(format!("`{commit}` is no commit"));
         }

@@ -4,7 +4,7 @@ use stage_contract::StageError;
 
 use crate::{
     connection::{Connection, Reply},
-    name::Name,
+    name::{Name, Other},
 };
 
 /// What a request is about.
@@ -61,6 +61,10 @@ fn exists(client: &Connection, asked: &Asked<'_>) -> bool {
 
 fn no_repository(client: &Connection, asked: &Asked<'_>) -> StageError {
     let (host, repo) = (client.host(), &asked.name.repo);
+    let there = |other: &&Other| client.glance(&client.url(&["api", other.start], repo, &[])).is_some();
+    if let Some(other) = Other::ALL.iter().find(there) {
+        return other.refusal(repo).into();
+    }
     let mut url = client.url(&["api", "models"], "", &[]);
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty();

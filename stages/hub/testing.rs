@@ -2,7 +2,7 @@
 //! second server, and fails where a test says so.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -54,6 +54,7 @@ struct Repository {
 struct State {
     second: Option<SocketAddr>,
     repositories: BTreeMap<String, Repository>,
+    data_sets: BTreeSet<String>,
     faults: Vec<(String, Fault)>,
     requests: Vec<Request>,
 }
@@ -114,6 +115,11 @@ impl FakeHub {
             .or_default()
             .revisions
             .insert(name.to_owned(), commit.to_owned());
+    }
+
+    /// Has a data set of this name.
+    pub fn data_set(&self, repo: &str) {
+        lock(&self.state).data_sets.insert(repo.to_owned());
     }
 
     /// Asks for [`TOKEN`] from now on.
@@ -252,6 +258,9 @@ fn reply(request: &Request, state: &State) -> Reply {
             let wanted = query.split('&').find_map(|pair| pair.strip_prefix("search=")).unwrap_or_default();
             let near = state.repositories.keys().filter(|name| name.contains(wanted));
             Reply::json(&near.map(|name| json!({ "id": name })).collect())
+        }
+        ["api", "datasets", owner, name] if state.data_sets.contains(&format!("{owner}/{name}")) => {
+            Reply::json(&json!({}))
         }
         ["api", "models", owner, name, rest @ ..] => {
             with(request, state, owner, name, |repository| match rest {

@@ -234,6 +234,13 @@ fn what_is_not_there_is_told_apart_and_near_names_are_said() {
     let error = |name: &str| text(&world.get(name, &[]).expect_err("is not there"));
     assert!(error("other/name").contains("has no repository `other/name`"), "{}", error("other/name"));
     assert!(error("other/name").contains("did you mean `owner/name`?"));
+    world.fake.data_set("other/text");
+    let said = error("other/text");
+    assert!(
+        said.contains("`other/text` is a data set")
+            && said.contains("hf download other/text --repo-type dataset"),
+        "{said}"
+    );
     assert!(error("owner/name@v2").contains("no revision `v2`") && error("owner/name@v2").contains("`main`"));
     world.fake.commit(REPO, &[("config.json", b"{}")]);
     assert!(error(REPO).contains("there is no model.safetensors"), "{}", error(REPO));
@@ -257,7 +264,12 @@ fn too_many_requests_are_waited_for_within_a_bound() {
     assert!(world.heard.said().contains("waiting 1 s"), "{}", world.heard.said());
     world.fake.fail("/revision/", Fault::Status(429, Some(3600)));
     let error = text(&world.get(REPO, &[]).expect_err("an hour is too long"));
-    assert!(error.contains("asks to wait 3600 s") && error.contains("HF_TOKEN"), "{error}");
+    assert!(error.contains("answers 429") && error.contains("tried once, and 3600 s more"), "{error}");
+    assert!(error.contains("set HF_TOKEN"), "{error}");
+    (0..3).for_each(|_| world.fake.fail("/revision/", Fault::Status(429, Some(1))));
+    let error = text(&world.get(REPO, &[("HF_TOKEN", "hf_other")]).expect_err("more than two seconds"));
+    assert!(error.contains("tried 3 times, waited 2 s, and 1 s more are asked for"), "{error}");
+    assert!(error.contains("wait so long") && !error.contains("HF_TOKEN"), "{error}");
 }
 
 #[test]
@@ -266,14 +278,14 @@ fn a_hub_that_stumbles_is_asked_again_and_one_that_lies_down_is_not() {
     world.fake.fail("/revision/", Fault::Status(503, None));
     world.fake.fail("/resolve/", Fault::Status(500, None));
     world.get(REPO, &[]).expect("comes");
-    let other = World::new();
-    (0..3).for_each(|_| other.fake.fail("/revision/", Fault::Status(502, None)));
-    let error = text(&other.get(REPO, &[]).expect_err("never answers"));
-    assert!(
-        error.contains("cannot be reached: it answers 502") && error.contains("HF_HUB_OFFLINE"),
-        "{error}"
-    );
-    assert_eq!(other.paths().len(), 3);
+    for status in [500, 502, 524] {
+        let other = World::new();
+        (0..3).for_each(|_| other.fake.fail("/revision/", Fault::Status(status, None)));
+        let error = text(&other.get(REPO, &[]).expect_err("never answers"));
+        assert!(error.contains(&format!("cannot answer now: it answers {status}, tried 3 times")), "{error}");
+        assert!(error.contains("wait some minutes") && error.contains("HF_HUB_OFFLINE"), "{error}");
+        assert_eq!(other.paths().len(), 3);
+    }
 }
 
 #[test]
