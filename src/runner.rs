@@ -41,6 +41,7 @@ pub use accept::{Accepted, accept, acceptable};
 pub use capacity::Capacity;
 pub use destinations::expect_free_destinations;
 pub use options::RunOptions;
+pub use places::pinned;
 pub use plan::{Next, Plan, PlannedNode, State, plan};
 pub use preflight::{inspect, preflight};
 pub use project::{MachineOptions, Project};

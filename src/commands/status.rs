@@ -14,8 +14,8 @@ use super::{
 use crate::{
     pipeline::{Origin, Pipeline},
     runner::{
-        Next, PlannedNode, Project, State, Stop, expect_free_destinations, inspect, plan, remote_sources,
-        told,
+        Next, PlannedNode, Project, State, Stop, expect_free_destinations, inspect, pinned, plan,
+        remote_sources, told,
     },
 };
 
@@ -108,10 +108,16 @@ fn sources(project: &Project<'_>) -> Vec<String> {
     let all = (0..project.pipeline.nodes.len()).collect();
     let lines = remote_sources(project, &all).into_iter().map(|source| {
         let item = &project.pipeline.sources[source];
-        let locked = project.lock.source(&item.id);
-        let commit =
-            locked.map_or_else(|| "no commit yet".to_owned(), |locked| format!("commit {}", locked.commit));
         let run = project.pipeline.typed("run");
+        let commit = match (pinned(&project.lock, item), project.lock.source(&item.id)) {
+            (Some(pin), _) => format!("commit {}", pin.commit),
+            // Another repository, revision or kind than the file has by now.
+            (None, Some(old)) => format!(
+                "no commit yet: the lock has {}@{} as kind `{}`, commit {}; {run} asks the hub anew",
+                old.hub, old.revision, old.kind, old.commit
+            ),
+            (None, None) => "no commit yet".to_owned(),
+        };
         let here =
             if project.is_here(source) { String::new() } else { format!("; not here, {run} downloads it") };
         format!("sources.{}  {}, {commit}{here}", item.id, item.at)
@@ -156,7 +162,7 @@ fn as_json(project: &Project<'_>, plan: &[&PlannedNode], refused: &[Message]) ->
     let all = (0..project.pipeline.nodes.len()).collect();
     let sources = remote_sources(project, &all).into_iter().map(|source| {
         let item = &project.pipeline.sources[source];
-        let commit = project.lock.source(&item.id).map(|locked| &locked.commit);
+        let commit = pinned(&project.lock, item).map(|pin| pin.commit);
         json!({ "id": item.id, "hub": item.at.to_string(), "commit": commit, "here": project.is_here(source) })
     });
     json!({ "stages": stages.collect::<Vec<_>>(), "sources": sources.collect::<Vec<_>>(), "refused": refused.collect::<Vec<_>>() })

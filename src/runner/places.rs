@@ -23,7 +23,8 @@ pub(super) fn places(pipeline: &Pipeline, lock: &Lock, store: &Store, hub: Optio
 }
 
 /// The commit that the lock has for what the file asks for.
-pub(super) fn pinned(lock: &Lock, source: &Source) -> Option<Pin> {
+#[must_use]
+pub fn pinned(lock: &Lock, source: &Source) -> Option<Pin> {
     let Place::Hub(name) = &source.at else { return None };
     let locked = lock.source(&source.id)?;
     let same = locked.hub == name.repo && locked.revision == name.revision && locked.kind == source.kind.name;
