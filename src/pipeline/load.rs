@@ -1,6 +1,9 @@
 //! Builds a [`Pipeline`] from its file, and collects every mistake.
 
-use std::path::{Path, PathBuf};
+use std::{
+    mem,
+    path::{Path, PathBuf},
+};
 
 use stage_contract::Registry;
 
@@ -10,6 +13,7 @@ use super::{
     graph::Graph,
     keys::{TOP_KEYS, Table},
     links::Links,
+    locations::ParameterLocations,
     node::{Node, Origin, Place, Source, Wire},
     overrides::Override,
     paths, scheduling,
@@ -86,7 +90,7 @@ fn build(
     let seed = top.seed(SEED, problems).unwrap_or(SEED);
     let artifacts = artifacts(&file, &top, problems);
     let lock = lock_file(&file);
-    let sources = sources::read(&top, registry, problems);
+    let mut sources = sources::read(&top, registry, problems);
     let context = ParseContext { root, registry, artifacts: &artifacts, overrides };
     let mut drafts = stages::read(&context, &top, problems);
     let mut links = Links::of(root);
@@ -125,6 +129,7 @@ fn build(
         problems.merge(&expanded.map(|draft| (draft.id.as_str(), draft.family.as_str())).collect::<Vec<_>>());
         return None;
     }
+    let options: Vec<_> = sources.iter_mut().map(|source| mem::take(&mut source.locations)).collect();
     let sources = sources.into_iter().map(source).collect::<Option<_>>()?;
     let mut pipeline = Pipeline {
         root: root.to_path_buf(),
@@ -138,14 +143,20 @@ fn build(
         nodes: Vec::new(),
         locations: Vec::new(),
     };
-    pipeline.fill(drafts, wires, &graph.order())?;
+    pipeline.fill(drafts, wires, &options, &graph.order())?;
     problems.extend(pipeline.expect_unclaimed().err());
     Some(pipeline)
 }
 
 impl Pipeline {
     /// Turns the drafts into nodes, in topological order.
-    fn fill(&mut self, drafts: Vec<Draft>, wires: Vec<Vec<Wire>>, order: &[usize]) -> Option<()> {
+    fn fill(
+        &mut self,
+        drafts: Vec<Draft>,
+        wires: Vec<Vec<Wire>>,
+        options: &[ParameterLocations],
+        order: &[usize],
+    ) -> Option<()> {
         let mut rank = vec![0; order.len()];
         for (new, &old) in order.iter().enumerate() {
             rank[old] = new;
@@ -159,7 +170,10 @@ impl Pipeline {
             for wire in &mut inputs {
                 match &mut wire.from {
                     Origin::Output { node, .. } => *node = rank[*node],
-                    Origin::Source(source) => wire.options = self.sources[*source].options.clone(),
+                    Origin::Source(source) => {
+                        wire.options = self.sources[*source].options.clone();
+                        draft.locations.options.insert(wire.port.clone(), options[*source].clone());
+                    }
                 }
             }
             self.nodes.push(Node {

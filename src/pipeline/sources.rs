@@ -13,6 +13,7 @@ use toml::de::DeValue;
 use super::{
     form::Filled,
     keys::{SOURCE_KEYS, Table, expect_name, offer, wrong_type},
+    locations::ParameterLocations,
     params::Given,
     paths,
 };
@@ -31,6 +32,8 @@ pub(super) struct DraftSource {
     pub kind: Option<Kind>,
     /// See [`Source::options`](super::node::Source::options).
     pub options: Value,
+    /// Where each of them is written.
+    pub locations: ParameterLocations,
 }
 
 /// Reads all of `[sources]`.
@@ -41,12 +44,20 @@ pub(super) fn read(top: &Table<'_>, registry: &Registry, problems: &mut Problems
         let id: &str = key.get_ref();
         let place = table.location(key.span());
         expect_name("source", id, &place, problems);
-        let mut source =
-            DraftSource { id: id.to_owned(), path: None, hub: None, kind: None, options: Value::Null };
+        let mut source = DraftSource {
+            id: id.to_owned(),
+            path: None,
+            hub: None,
+            kind: None,
+            options: Value::Null,
+            locations: ParameterLocations::default(),
+        };
         if let DeValue::Table(entries) = value.get_ref() {
             let entry = Table { text: table.text, entries };
             source.kind = kind(&entry, id, registry, &place, problems);
-            source.options = options(&entry, id, source.kind, registry, &place, problems);
+            let mut given = Given::default();
+            source.options = options(&entry, id, source.kind, registry, &place, &mut given, problems);
+            source.locations = given.locations;
             if entry.get("hub").is_some() || entry.get("revision").is_some() {
                 source.hub = hub(&entry, id, source.kind, &place, problems);
             } else {
@@ -145,6 +156,7 @@ fn options(
     kind: Option<Kind>,
     registry: &Registry,
     place: &Location,
+    given: &mut Given,
     problems: &mut Problems,
 ) -> Value {
     let Some(kind) = kind else {
@@ -154,7 +166,6 @@ fn options(
         entry.expect_keys(&format!("source `{id}`"), &SOURCE_KEYS, problems);
         return Value::Null;
     };
-    let mut given = Given::default();
     given.take(entry, &SOURCE_KEYS, problems);
     let see = "see the kinds of `ner-pipe stages`".to_owned();
     let filled = Filled { form, locations: &given.locations, header: place, see };

@@ -52,7 +52,14 @@ impl Draft {
         Self {
             id: id.to_owned(),
             family: id.to_owned(),
-            locations: NodeLocations { header, inputs, outputs, resources, parameters },
+            locations: NodeLocations {
+                header,
+                inputs,
+                outputs,
+                resources,
+                parameters,
+                options: BTreeMap::new(),
+            },
             uses: Uses::Unknown(id.to_owned()),
             wires: Vec::new(),
             outputs: None,
@@ -189,7 +196,8 @@ fn read_one(
     let (scheduling, resources) = scheduling::read(table, problems);
     let seed = seed(&uses, table, problems);
     let parameters = std::mem::take(&mut given.locations);
-    let locations = NodeLocations { header, inputs, outputs: BTreeMap::new(), resources, parameters };
+    let (none, options) = (BTreeMap::new(), BTreeMap::new());
+    let locations = NodeLocations { header, inputs, outputs: none, resources, parameters, options };
     let work = match &uses {
         Uses::Stage(kind) => {
             given.parse(kind, &locations, problems).map(|stage| Work::Stage { kind: *kind, stage })

@@ -1,7 +1,7 @@
 //! Sources that lie on a hub, and sources with options: of a kind made for that.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 15] = [
+pub const TESTS: [(&str, fn()); 16] = [
     ("a_full_disk_is_told_before_the_download", a_full_disk_is_told_before_the_download),
     ("a_source_of_the_hub_is_pinned_and_asked_for_once", a_source_of_the_hub_is_pinned_and_asked_for_once),
     ("a_new_commit_is_taken_when_that_is_asked_for", a_new_commit_is_taken_when_that_is_asked_for),
@@ -46,6 +46,10 @@ pub const TESTS: [(&str, fn()); 15] = [
         "options_are_part_of_the_key_only_when_they_are_written",
         options_are_part_of_the_key_only_when_they_are_written,
     ),
+    (
+        "what_is_wrong_with_an_option_is_marked_where_it_is_written",
+        what_is_wrong_with_an_option_is_marked_where_it_is_written,
+    ),
     ("options_are_described_like_parameters", options_are_described_like_parameters),
     ("status_shows_what_a_run_would_refuse", status_shows_what_a_run_would_refuse),
     (
@@ -64,7 +68,7 @@ enum Unit {
 }
 
 /// How a box is unpacked.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Packing {
     /// What counts as one thing.
@@ -72,6 +76,8 @@ struct Packing {
     /// So many may be broken.
     #[schemars(range(max = 100))]
     broken: u32,
+    /// What things are called.
+    names: BTreeMap<String, String>,
 }
 
 /// The names of the files in a folder, and how they were to be read.
@@ -131,6 +137,10 @@ impl Stage for Unpack {
             let message =
                 format!("the box is burnt, read by {}", json!(unit.unit).as_str().unwrap_or_default());
             return Err(Invalid::new(message).at("packed").help("take another"));
+        }
+        if let Some(name) = unit.names.keys().find(|name| *name != "wheel") {
+            let message = format!("`names` has {name}, which is not in the box");
+            return Err(Invalid::new(message).at("packed").help("name wheel"));
         }
         Ok(())
     }
@@ -293,6 +303,12 @@ fn a_new_commit_is_taken_when_that_is_asked_for() {
     // Another revision in the file is another commit.
     world.hub.tag(REPO, "v1", &world.commit);
     world.project.replace("pipeline.toml", "hub = \"owner/box\"", "hub = \"owner/box\", revision = \"v1\"");
+    let status = world.ok(&["status"]).out;
+    let said =
+        format!("owner/box@v1, no commit yet: the lock has owner/box@main as kind `box`, commit {second}");
+    assert!(status.contains(&said) && status.contains("`ner-pipe run` asks the hub anew"), "{status}");
+    let sources = world.ok(&["status", "--format", "json"]).events()[0]["sources"].clone();
+    assert_eq!(sources[0]["commit"], Value::Null, "of what the file asks for there is none");
     assert_eq!(world.outcome(&[]), "reused", "its content gives what is there");
     assert!(world.project.read("pipeline.lock").contains(&format!("commit = \"{}\"", world.commit)));
 }
@@ -513,13 +529,13 @@ fn options_are_part_of_the_key_only_when_they_are_written() {
             .collect()
     };
     assert!(manifest(&world)[0].get("options").is_none(), "the key is as it was before there were options");
-    assert_eq!(world.toy()["packing"], json!({ "unit": "line", "broken": 0 }));
+    assert_eq!(world.toy()["packing"], json!({ "unit": "line", "broken": 0, "names": {} }));
     world.project.replace("pipeline.toml", "data/box\"", "data/box\", unit = \"document\", broken = 2");
     let reasons = world.project.stages()[0]["reasons"].clone();
     assert_eq!(reasons, json!(["sources.box.broken unset -> 2", "sources.box.unit unset -> \"document\""]));
     let ended = world.ok(&["run"]);
     assert!(ended.out.contains("2 may be broken"), "a note is shown: {}", ended.out);
-    assert_eq!(world.toy()["packing"], json!({ "unit": "document", "broken": 2 }));
+    assert_eq!(world.toy()["packing"], json!({ "unit": "document", "broken": 2, "names": {} }));
     assert!(
         world
             .project
@@ -570,6 +586,25 @@ fn status_shows_what_a_run_would_refuse() {
     let status: Value =
         serde_json::from_str(&world.ok(&["status", "--format", "json"]).out).expect("is JSON");
     assert_eq!(status["refused"][0]["message"], refusal);
+}
+
+fn what_is_wrong_with_an_option_is_marked_where_it_is_written() {
+    let world = World::new();
+    let stage = "[stage.unpack]\ninputs = { packed = \"sources.box\" }\n";
+    world.project.write("data/box/wheel.bin", "o");
+    for (source, at) in [
+        ("box = { path = \"data/box\", kind = \"box\", names = { wheel = \"w\", door = \"d\" } }\n", "2:65"),
+        (
+            "[sources.box]\npath = \"data/box\"\nkind = \"box\"\n[sources.box.names]\nwheel = \"w\"\ndoor = \"d\"\n",
+            "7:1",
+        ),
+    ] {
+        world.project.write("pipeline.toml", &format!("[sources]\n{source}{stage}"));
+        let ended = world.with(&[], &["run"]);
+        assert!(ended.code == Some(2) && ended.err.contains("`names` has door"), "{}", ended.err);
+        assert!(ended.err.contains(&format!("pipeline.toml:{at}]")), "{}", ended.err);
+        assert!(ended.err.contains("read here"), "{}", ended.err);
+    }
 }
 
 fn init_takes_a_repository_and_refuses_what_a_run_would() {
