@@ -22,6 +22,12 @@ use crate::{
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
 
+/// Of files with fewer bytes nothing is said: they are there at once.
+const SMALL: u64 = 1_000_000;
+
+/// How often it is said how much of a file is there.
+const STEPS: u64 = 100;
+
 /// Downloads a file that is missing, unless another process was faster.
 pub(crate) fn fetch(
     client: &Client,
@@ -147,6 +153,7 @@ impl Transfer<'_> {
         self.expect_room(total.unwrap_or(0).saturating_sub(start))?;
         part.set_len(start).and_then(|()| part.seek(SeekFrom::Start(start))).map_err(write)?;
         let (mut done, mut buffer) = (start, vec![0; CHUNK]);
+        let mut told = None;
         // A body of unknown length has no limit.
         let mut body = reply.response.body_mut().with_config().limit(u64::MAX).reader();
         let broke = loop {
@@ -158,7 +165,13 @@ impl Transfer<'_> {
                 Ok(read) => {
                     part.write_all(&buffer[..read]).map_err(write)?;
                     done += read as u64;
-                    self.listener.bytes(self.file, done, total.unwrap_or(0));
+                    let total = total.unwrap_or(0);
+                    let step =
+                        done.checked_div((total / STEPS).max(SMALL / STEPS)).filter(|_| total >= SMALL);
+                    if step.is_some() && (step != told || done == total) {
+                        self.listener.bytes(self.file, done, total);
+                        told = step;
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => break Some(error),
