@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::{
     fingerprint::{Digest, Key, Manifest},
-    store::{Record, write_atomic_shared},
+    store::{Named, Record, write_atomic_shared},
 };
 
 /// What the file's fields mean; raised when an older ner-pipe could misread it.
@@ -180,11 +180,17 @@ impl Locked {
     }
 }
 
-/// Every key that a lock names, also one that is in conflict or otherwise damaged: what it may need is to stay.
+/// Every key and commit that a lock names, also one that is in conflict or otherwise damaged: what it may need is to stay.
 #[must_use]
-pub fn keys_in(text: &str) -> BTreeSet<Key> {
-    let keys = text.lines().filter_map(|line| line.strip_prefix("key = \"")?.strip_suffix('"')?.parse().ok());
-    keys.collect()
+pub fn named_in(text: &str) -> Named {
+    let written = |name: &str| {
+        let start = format!("{name} = \"");
+        text.lines().filter_map(move |line| line.strip_prefix(&start)?.strip_suffix('"'))
+    };
+    Named {
+        keys: written("key").filter_map(|key| key.parse().ok()).collect(),
+        commits: written("commit").map(str::to_owned).collect(),
+    }
 }
 
 /// Parameters as the lock writes them.

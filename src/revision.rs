@@ -10,8 +10,8 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    fingerprint::Key,
-    lock::{Conflict, Lock, LockError, keys_in},
+    lock::{Conflict, Lock, LockError, named_in},
+    store::Named,
 };
 
 /// Why a revision's lock cannot be read.
@@ -89,11 +89,11 @@ pub fn lock_at(path: &Path, revision: &str) -> Result<(Lock, String), RevisionEr
     Ok((lock, commit))
 }
 
-/// Every key that a lock of any branch or tag names.
+/// What the locks of all branches and tags name.
 ///
 /// # Errors
 /// Without git, or without a repository.
-pub fn keys_in_branches(root: &Path) -> Result<BTreeSet<Key>, RevisionError> {
+pub fn named_in_branches(root: &Path) -> Result<Named, RevisionError> {
     let inside = root.join("pipeline.lock");
     let git = |arguments: &[&str]| {
         let output = git(&inside, arguments).map_err(RevisionError::NoGit)?;
@@ -105,14 +105,14 @@ pub fn keys_in_branches(root: &Path) -> Result<BTreeSet<Key>, RevisionError> {
         }
     };
     let commits = git(&["for-each-ref", "--format=%(objectname)"])?;
-    let mut keys = BTreeSet::new();
+    let mut named = Named::default();
     for commit in commits.lines().collect::<BTreeSet<_>>() {
         // A tag may be of something else than a commit, and then has no files.
-        let lines =
-            git(&["grep", "-h", "--no-color", "-E", "^key = \"[0-9a-f]{64}\"$", commit, "--", "*.lock"]);
-        keys.extend(lines.map(|lines| keys_in(&lines)).unwrap_or_default());
+        let wanted = "^(key|commit) = \"[0-9a-f]+\"$";
+        let lines = git(&["grep", "-h", "--no-color", "-E", wanted, commit, "--", "*.lock"]);
+        named.extend(lines.map(|lines| named_in(&lines)).unwrap_or_default());
     }
-    Ok(keys)
+    Ok(named)
 }
 
 /// What git is merging at `path`, exactly as each side has it; none where it is not in the middle of that.

@@ -48,7 +48,7 @@ pub use check::{Checked, Damage};
 pub use entry::{Entry, Record, Stored};
 pub use failure::Failure;
 pub use flock::Flock;
-pub use gc::{CacheItem, GcLimits, GcPlan, ItemKind};
+pub use gc::{CacheItem, GcLimits, GcPlan, ItemKind, Named};
 pub use lookup::{Lookup, LookupError, WaitPolicy};
 pub use published::{GcRoot, PublishRecord};
 pub use remote::Remote;

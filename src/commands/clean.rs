@@ -18,7 +18,7 @@ use crate::{
     fingerprint::{Digest, observe},
     pipeline::{Links, Out},
     runner::{MachineOptions, Project, Stop},
-    store::{GcLimits, ItemKind, PublishRecord, Store, remove},
+    store::{GcLimits, ItemKind, Named, PublishRecord, Store, remove},
     watch::size,
 };
 
@@ -176,7 +176,7 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
         emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
-    let items = store.gc_plan(&BTreeSet::new(), &GcLimits::default());
+    let items = store.gc_plan(&Named::default(), &GcLimits::default());
     let all = || items.garbage.iter().chain(&items.kept);
     let results = all().filter(|item| item.kind == ItemKind::Result).count();
     let checkpoints = all().filter(|item| item.kind == ItemKind::Checkpoint).count();

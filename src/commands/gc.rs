@@ -14,11 +14,10 @@ use stage_contract::StageError;
 
 use super::{exit::Exit, options::working_folder, output::emit};
 use crate::{
-    fingerprint::Key,
-    lock::keys_in,
-    revision::keys_in_branches,
+    lock::named_in,
+    revision::named_in_branches,
     runner::Stop,
-    store::{CacheItem, GcLimits, ItemKind, Store},
+    store::{CacheItem, GcLimits, ItemKind, Named, Store},
     watch::{Format, size},
 };
 
@@ -70,23 +69,23 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         return Ok(Exit::Ok);
     }
     let locks = lock_files(&root, &store);
-    let mut fixed = BTreeSet::new();
+    let mut fixed = Named::default();
     if args.branches {
-        fixed = keys_in_branches(&root).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
+        fixed = named_in_branches(&root).map_err(|e| Stop::wrong(e.to_string(), e.help()))?;
     }
-    let named = || -> Result<BTreeSet<Key>, Stop> {
-        let mut keys = fixed.clone();
+    let named = || -> Result<Named, Stop> {
+        let mut named = fixed.clone();
         // Those that a run records for the first time meanwhile, too.
         let known: BTreeSet<_> = store.known_locks(&root).into_iter().collect();
         for path in &locks {
-            keys.extend(keys_in(&text_of(path)?));
+            named.extend(named_in(&text_of(path)?));
         }
         for path in &known {
             let text = text_of(path)?;
             expect_whole(path, &text)?;
-            keys.extend(keys_in(&text));
+            named.extend(named_in(&text));
         }
-        Ok(keys)
+        Ok(named)
     };
     if store.root().is_symlink() && (args.keep_age.is_some() || args.keep_size.is_some()) {
         let said = "note: cache/ is a link: of other checkouts that share it, only locks that a run recorded here are known";
@@ -100,11 +99,15 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     let needed = named()?;
     let mut plan = store.gc_plan(&needed, &limits);
     if !args.dry_run {
+        // Of links nobody knows who reads them: they stay while anybody may.
+        let alone = store.lock_exclusive()?.is_some();
         let _used = store.prepare()?;
         let mut gone = Vec::new();
         for item in plan.garbage {
             // A run that began meanwhile may have named it.
-            let discarded = store.discard(&item, |key| named().map_or(true, |keys| keys.contains(key)))?;
+            let needed = |item: &CacheItem| named().map_or(true, |named| named.has(item));
+            let free = alone || item.kind != ItemKind::Links;
+            let discarded = free && store.discard(&item, needed)?;
             if discarded || !item.path.exists() {
                 gone.push(item);
             } else {
@@ -164,7 +167,7 @@ fn bytes(items: &[CacheItem]) -> u64 {
     items.iter().map(|item| item.bytes).sum()
 }
 
-fn text(args: &Args, garbage: &[CacheItem], kept: &[CacheItem], needed: &BTreeSet<Key>) -> Vec<String> {
+fn text(args: &Args, garbage: &[CacheItem], kept: &[CacheItem], needed: &Named) -> Vec<String> {
     let mut lines: Vec<_> = garbage
         .iter()
         .map(|item| {
@@ -176,9 +179,7 @@ fn text(args: &Args, garbage: &[CacheItem], kept: &[CacheItem], needed: &BTreeSe
         .collect();
     let taken = if args.dry_run { "would take" } else { "took" };
     lines.push(format!("{taken} {} away, {}", count(garbage.len()), size(bytes(garbage))));
-    let named = kept
-        .iter()
-        .filter(|item| item.kind == ItemKind::Result && item.key.is_some_and(|key| needed.contains(&key)));
+    let named = kept.iter().filter(|item| item.kind == ItemKind::Result && needed.has(item));
     lines.push(format!(
         "{} {}, {}; {} named by a lock",
         count(kept.len()),

@@ -7,10 +7,9 @@ use stage_contract::StageError;
 
 use super::{
     Flock, Store,
-    gc::folders,
     quarantine::free_name,
     remove,
-    tree::{is_empty_folder, private_folder},
+    tree::{folders, is_empty_folder, private_folder},
 };
 use crate::failpoint::{Point, reach};
 
@@ -49,7 +48,8 @@ impl Store {
         let tmp = self.root().join("tmp");
         private_folder(&tmp)?;
         // Anything else there is not ours.
-        let mut ours = vec!["entries", "stats", "checkpoints", "failed", "damaged", "published", "locked"];
+        let mut ours =
+            vec!["entries", "stats", "checkpoints", "failed", "damaged", "published", "locked", "hub"];
         ours.extend((!keep_displaced).then_some("displaced"));
         for name in ours {
             let path = self.root().join(name);

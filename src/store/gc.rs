@@ -9,7 +9,14 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Entry, Failure, Flock, Store, entry::read_json, quarantine::free_name, remove};
+use super::{
+    Entry, Failure, Flock, Store,
+    entry::read_json,
+    links::{proof, repository},
+    quarantine::free_name,
+    remove,
+    tree::folders,
+};
 use crate::fingerprint::Key;
 
 /// A result that was used so short a time ago may be about to be published by a run, which names it in the lock
@@ -40,6 +47,8 @@ pub enum ItemKind {
     Failure,
     /// A user's file found where an output is published.
     Displaced,
+    /// Links to the files of a source of the hub.
+    Links,
     /// A result.
     Result,
 }
@@ -54,6 +63,7 @@ impl ItemKind {
             Self::Checkpoint => "checkpoint",
             Self::Failure => "failed attempt",
             Self::Displaced => "displaced file",
+            Self::Links => "links of",
             Self::Result => "result",
         }
     }
@@ -66,7 +76,7 @@ pub struct CacheItem {
     pub kind: ItemKind,
     /// Its key, where it belongs to one.
     pub key: Option<Key>,
-    /// The node it was made for, where that is known.
+    /// The node it was made for, or the repository it leads to, where that is known.
     pub stage: String,
     /// Its path.
     pub path: PathBuf,
@@ -74,6 +84,35 @@ pub struct CacheItem {
     pub bytes: u64,
     /// How long ago it was used last, as far as the clock is right.
     pub idle: Duration,
+}
+
+/// What locks name.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Of results.
+    pub keys: BTreeSet<Key>,
+    /// Of sources of the hub.
+    pub commits: BTreeSet<String>,
+}
+
+impl Named {
+    /// Adds what others name.
+    pub fn extend(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.commits.extend(other.commits);
+    }
+
+    /// Whether an item is a result or links of these.
+    #[must_use]
+    pub fn has(&self, item: &CacheItem) -> bool {
+        match item.kind {
+            ItemKind::Links => {
+                let commit = item.stage.rsplit_once('@').map(|(_, commit)| commit);
+                commit.is_some_and(|commit| self.commits.iter().any(|named| named.starts_with(commit)))
+            }
+            _ => item.key.is_some_and(|key| self.keys.contains(&key)),
+        }
+    }
 }
 
 /// What may go, and what stays.
@@ -86,9 +125,9 @@ pub struct GcPlan {
 }
 
 impl Store {
-    /// Divides what is in the cache into what stays and what may go; `needed` are the keys that a lock names.
+    /// Divides what is in the cache into what stays and what may go; `named` is what a lock names.
     #[must_use]
-    pub fn gc_plan(&self, needed: &BTreeSet<Key>, limits: &GcLimits) -> GcPlan {
+    pub fn gc_plan(&self, named: &Named, limits: &GcLimits) -> GcPlan {
         let mut plan = GcPlan::default();
         for item in self.items() {
             let held = item.key.is_some_and(|key| self.is_held(&key));
@@ -101,23 +140,24 @@ impl Store {
                 ItemKind::Checkpoint => !held && (old || finished()),
                 ItemKind::Failure => !held && old,
                 ItemKind::Displaced => limits.displaced,
-                ItemKind::Result => old && self.is_free(&item, needed),
+                ItemKind::Links => !named.has(&item),
+                ItemKind::Result => old && self.is_free(&item, named),
             };
             if goes { plan.garbage.push(item) } else { plan.kept.push(item) }
         }
         if let Some(size) = limits.size {
-            self.shrink(&mut plan, size, needed);
+            self.shrink(&mut plan, size, named);
         }
         plan
     }
 
     /// Lets results go, the one that was not used for the longest time first, until few enough bytes are left.
-    fn shrink(&self, plan: &mut GcPlan, size: u64, needed: &BTreeSet<Key>) {
+    fn shrink(&self, plan: &mut GcPlan, size: u64, named: &Named) {
         let mut left: u64 = plan.kept.iter().map(|item| item.bytes).sum();
         plan.kept.sort_by_key(|item| std::cmp::Reverse(item.idle));
         let kept = std::mem::take(&mut plan.kept);
         for item in kept {
-            if left > size && item.kind == ItemKind::Result && self.is_free(&item, needed) {
+            if left > size && item.kind == ItemKind::Result && self.is_free(&item, named) {
                 left -= item.bytes;
                 plan.garbage.push(item);
             } else {
@@ -127,8 +167,9 @@ impl Store {
     }
 
     /// Whether a result is unused.
-    fn is_free(&self, item: &CacheItem, needed: &BTreeSet<Key>) -> bool {
-        item.idle >= RECENT && item.key.is_some_and(|key| !needed.contains(&key) && !self.is_held(&key))
+    fn is_free(&self, item: &CacheItem, named: &Named) -> bool {
+        let held = item.key.is_none_or(|key| self.is_held(&key));
+        item.idle >= RECENT && !named.has(item) && !held
     }
 
     /// Takes an item away, unless it is needed by now: then false. `needed` is asked while no run publishes,
@@ -136,7 +177,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn discard(&self, item: &CacheItem, needed: impl Fn(&Key) -> bool) -> Result<bool, StageError> {
+    pub fn discard(&self, item: &CacheItem, needed: impl Fn(&CacheItem) -> bool) -> Result<bool, StageError> {
         let lock = match &item.key {
             None => None,
             Some(key) => match Flock::try_exclusive(&self.lock_path(key))? {
@@ -145,8 +186,12 @@ impl Store {
             },
         };
         let held = self.publish_lock()?;
-        let wanted = item.kind == ItemKind::Result
-            && (item.key.as_ref().is_some_and(needed) || idle(&item.path).is_some_and(|idle| idle < RECENT));
+        let recent = || idle(&item.path).is_some_and(|idle| idle < RECENT);
+        let wanted = match item.kind {
+            ItemKind::Links => needed(item),
+            ItemKind::Result => needed(item) || recent(),
+            _ => false,
+        };
         // Under a name that a killed run's slot could have: whatever happens now, it is swept.
         let name = item.key.map_or_else(|| "gone".to_owned(), |key| key.to_string());
         let away = free_name(&self.root().join("tmp"), &name);
@@ -156,6 +201,9 @@ impl Store {
         match fs::rename(&item.path, &away) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             result => result.map_err(|e| StageError::io("move away", &item.path, e))?,
+        }
+        if item.kind == ItemKind::Links {
+            remove(&proof(&item.path))?;
         }
         drop(held);
         remove(&away)?;
@@ -195,6 +243,7 @@ impl Store {
         for (folder, kind) in kinds {
             items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(kind, path)));
         }
+        items.extend(self.links().into_iter().map(|path| item(ItemKind::Links, path)));
         items
     }
 }
@@ -212,6 +261,7 @@ fn item(kind: ItemKind, path: PathBuf) -> CacheItem {
         ItemKind::Result | ItemKind::Damaged => {
             stage = Entry::read(&path).map(|entry| entry.record.stage).unwrap_or_default();
         }
+        ItemKind::Links => stage = repository(&path).unwrap_or_default(),
         _ => {}
     }
     let (mut bytes, mut newest) = (0, SystemTime::UNIX_EPOCH);
@@ -231,12 +281,4 @@ fn item(kind: ItemKind, path: PathBuf) -> CacheItem {
 fn idle(entry: &Path) -> Option<Duration> {
     let used = fs::metadata(entry).and_then(|meta| meta.modified()).ok()?;
     Some(SystemTime::now().duration_since(used).unwrap_or_default())
-}
-
-/// The entries of a folder, sorted; none when it is not there.
-pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }

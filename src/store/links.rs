@@ -9,7 +9,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Store, private_folder, remove, write_atomic};
+use super::{Store, private_folder, remove, tree::folders, write_atomic};
 use crate::{
     failpoint::{Point, reach},
     fingerprint::Digest,
@@ -61,7 +61,7 @@ impl Store {
     /// Whether what the links of this name lead to was right when it had this digest.
     #[must_use]
     pub fn is_proven(&self, name: &str, digest: Digest) -> bool {
-        fs::read_to_string(self.proof(name)).is_ok_and(|text| text.trim().parse() == Ok(digest))
+        fs::read_to_string(proof(&self.linked(name))).is_ok_and(|text| text.trim().parse() == Ok(digest))
     }
 
     /// Notes that what the links of this name lead to is right with this digest.
@@ -70,10 +70,31 @@ impl Store {
     /// When the disk refuses.
     pub fn prove(&self, name: &str, digest: Digest) -> Result<(), StageError> {
         let _held = self.publish_lock()?;
-        write_atomic(&self.proof(name), format!("{digest}\n").as_bytes())
+        write_atomic(&proof(&self.linked(name)), format!("{digest}\n").as_bytes())
     }
 
-    fn proof(&self, name: &str) -> PathBuf {
-        self.linked(&format!("{name}.digest"))
+    /// All such folders, those that a killed run left, and digests without one.
+    pub(super) fn links(&self) -> Vec<PathBuf> {
+        let alone = |path: &PathBuf| {
+            let of = path.extension().is_some_and(|it| it == PROOF).then(|| path.with_extension(""));
+            of.is_none_or(|links| !links.exists())
+        };
+        folders(&self.root.join("hub")).into_iter().filter(alone).collect()
     }
 }
+
+/// Where the digest of what a folder's links lead to is.
+pub(super) fn proof(links: &Path) -> PathBuf {
+    links.with_added_extension(PROOF)
+}
+
+/// The repository and the beginning of the commit that a folder of links leads to, unless a killed run left it; its name is
+/// `owner--name@<commit>-<digest>`.
+pub(super) fn repository(links: &Path) -> Option<String> {
+    let name = links.file_name()?.to_str()?;
+    let (repository, digest) = name.rsplit_once('-')?;
+    (!digest.contains('.')).then(|| repository.to_owned())
+}
+
+/// How the name of a folder's digest ends.
+const PROOF: &str = "digest";

@@ -234,3 +234,11 @@ pub fn make_durable(folder: &Path) -> Result<(), StageError> {
     })
     .map_err(failed)
 }
+
+/// The entries of a folder, sorted; none when it is not there.
+pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}

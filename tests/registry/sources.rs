@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Each with the name it is asked for by.
-pub const TESTS: [(&str, fn()); 16] = [
+pub const TESTS: [(&str, fn()); 17] = [
     ("a_full_disk_is_told_before_the_download", a_full_disk_is_told_before_the_download),
     ("a_source_of_the_hub_is_pinned_and_asked_for_once", a_source_of_the_hub_is_pinned_and_asked_for_once),
     ("a_new_commit_is_taken_when_that_is_asked_for", a_new_commit_is_taken_when_that_is_asked_for),
@@ -39,6 +39,7 @@ pub const TESTS: [(&str, fn()); 16] = [
         "a_file_that_changes_under_the_pinned_commit_is_named_and_not_used",
         a_file_that_changes_under_the_pinned_commit_is_named_and_not_used,
     ),
+    ("gc_takes_the_links_that_no_lock_refers_to", gc_takes_the_links_that_no_lock_refers_to),
     ("two_runs_at_once_download_once", two_runs_at_once_download_once),
     ("a_source_of_the_hub_is_verified_compared_and_kept", a_source_of_the_hub_is_verified_compared_and_kept),
     ("a_lock_in_conflict_keeps_the_commit_that_fits", a_lock_in_conflict_keeps_the_commit_that_fits),
@@ -439,6 +440,46 @@ fn a_file_that_changes_under_the_pinned_commit_is_named_and_not_used() {
     assert!(ended.code == Some(1) && ended.err.contains("no longer what it was"), "{}", ended.err);
     fs::remove_file(&blob).expect("removes");
     assert_eq!(world.outcome(&[]), "executed");
+}
+
+fn gc_takes_the_links_that_no_lock_refers_to() {
+    let world = World::new();
+    world.ok(&["run"]);
+    let links = || -> Vec<String> {
+        let entries = fs::read_dir(world.project.path("cache/hub")).expect("is there").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let first = links();
+    assert_eq!(first.len(), 2, "links, and their digest: {first:?}");
+    world.ok(&["gc"]);
+    assert_eq!(links().len(), 2, "the lock names their commit");
+    world.hub.commit(REPO, &[("label.txt", b"square"), ("wheel.bin", &wheel())]);
+    world.ok(&["lock", "update"]);
+    world.ok(&["run"]);
+    world.project.write("cache/hub/killed@0123-4567.new/label.txt", "of a killed run");
+    world.project.write("cache/hub/gone@0123-4567.digest", "of nothing");
+    assert!(world.ok(&["gc", "--dry-run"]).out.contains("links of owner--box@"));
+    assert_eq!(links().len(), 6, "a dry run takes nothing");
+    let said = world.ok(&["gc"]).out;
+    assert!(said.contains("took 3 things away"), "{said}");
+    assert!(links().len() == 2 && links().iter().all(|name| !first.contains(name)), "{:?}", links());
+    world.hub.requests();
+    assert_eq!(world.outcome(&[]), "reused");
+    assert!(world.hub.requests().is_empty() && world.home().join("hub").is_dir(), "what is the hub's stays");
+    // While another process uses the cache, which may read them, they stay.
+    world.project.remove("pipeline.lock");
+    let used = fs::File::open(world.project.path("cache/locks/use"))
+        .or_else(|_| fs::File::create(world.project.path("cache/locks/use")));
+    let used = used.expect("opens");
+    rustix::fs::flock(&used, rustix::fs::FlockOperation::LockShared).expect("locks");
+    world.ok(&["gc"]);
+    assert_eq!(links().len(), 2);
+    drop(used);
+    world.ok(&["gc"]);
+    assert!(links().is_empty(), "{:?}", links());
+    world.ok(&["run"]);
+    world.ok(&["clean", "--cache", "--yes"]);
+    assert!(!world.project.exists("cache/hub"));
 }
 
 fn a_full_disk_is_told_before_the_download() {
