@@ -89,9 +89,8 @@ impl Config {
     /// Unreadable, a key missing or senseless, an architecture that is not known, an activation other than
     /// gelu.
     pub fn load(model: &Path) -> Result<Self, StageError> {
-        let path = model.join("config.json");
-        let text =
-            fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e).help(folder::LAYOUT))?;
+        let path = folder::config(model)?;
+        let text = fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e))?;
         let value = serde_json::from_str(&text).map_err(|e| {
             // Python writes and reads them, and nobody else does.
             let help = if ["NaN", "Infinity"].iter().any(|name| text.contains(name)) {

@@ -234,16 +234,42 @@ pub fn tokenizer(folder: &Path) -> Result<Vocabulary, StageError> {
     })
 }
 
+/// Where the config is.
+///
+/// # Errors
+/// It is not there; says which folders in this one have one, as in the cache of the hub
+/// (`models--owner--name/snapshots/<commit>`) or where a training left checkpoints.
+pub fn config(folder: &Path) -> Result<PathBuf, StageError> {
+    /// More than these no help line has room for.
+    const SHOWN: usize = 3;
+    let config = folder.join(CONFIG);
+    if config.exists() {
+        return Ok(config);
+    }
+    let current = fs::read_to_string(folder.join("refs/main")).unwrap_or_default();
+    let mut models: Vec<PathBuf> = [folder.join("snapshots"), folder.to_owned()]
+        .iter()
+        .flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .filter(|path| path.join(CONFIG).exists())
+        .collect();
+    // What a revision is now comes first.
+    models.sort_by_key(|path| (!path.ends_with(current.trim()), path.clone()));
+    let shown: Vec<_> = models.iter().take(SHOWN).map(|path| format!("`{}`", path.display())).collect();
+    let error = StageError::new(format!("{} has no {CONFIG}", folder.display()));
+    Err(match shown.as_slice() {
+        [] => error.help(LAYOUT),
+        [one] => error.help(format!("give the folder in it that has one: {one}")),
+        some => error.help(format!("give a folder in it that has one: {}", some.join(", "))),
+    })
+}
+
 /// All files that a model is read from: config, weights, tokenizer.
 ///
 /// # Errors
 /// One is missing.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
-    let config = folder.join(CONFIG);
-    if !config.exists() {
-        return Err(StageError::new(format!("{} has no {CONFIG}", folder.display())).help(LAYOUT));
-    }
-    Ok([vec![config], weights(folder)?, tokenizer(folder)?.files().to_vec()].concat())
+    Ok([vec![config(folder)?], weights(folder)?, tokenizer(folder)?.files().to_vec()].concat())
 }
 
 /// Which files of a repository a model is read from, of the names of all: config, one form of the weights with its index,
@@ -403,6 +429,30 @@ mod tests {
             assert!(error.to_string().contains(message), "{error}");
             assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{:?}", error.advice());
         }
+    }
+
+    #[test]
+    fn a_folder_of_the_hubs_cache_says_which_folder_in_it_is_the_model() {
+        let root = folder(&[]);
+        let at = |path: &str| root.path().join(path);
+        let put = |path: &str, content: &str| {
+            fs::create_dir_all(at(path).parent().expect("a folder")).expect("created");
+            fs::write(at(path), content).expect("written");
+        };
+        let help = |path: &str| {
+            let error = config(&at(path)).expect_err("has none");
+            assert!(error.to_string().ends_with("has no config.json"), "{error}");
+            error.advice().expect("has help").to_owned()
+        };
+        assert_eq!(help(""), LAYOUT);
+        put("snapshots/a/config.json", "{}");
+        assert!(help("").ends_with("/snapshots/a`") && help("snapshots").ends_with("/snapshots/a`"));
+        put("snapshots/b/config.json", "{}");
+        put("snapshots/c/README.md", "");
+        put("refs/main", "b\n");
+        let said = help("");
+        assert!(said.find("/snapshots/b`") < said.find("/snapshots/a`") && !said.contains("/c`"), "{said}");
+        assert_eq!(config(&at("snapshots/b")).expect("is there"), at("snapshots/b/config.json"));
     }
 
     #[test]
