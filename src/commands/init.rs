@@ -98,8 +98,13 @@ fn plan(
         return Ok(Project { files: owned(template.alone), links: Vec::new(), inside: Vec::new() });
     }
     let mut problems = Problems::new();
+    let mut looked = BTreeMap::new();
     for given in template.sources {
-        problems.extend(sources.get(given.name).and_then(|path| expect(registry, given, path)));
+        match sources.get(given.name).map(|path| expect(registry, given, path)) {
+            Some(Ok(folder)) => drop(looked.insert(given.name, folder)),
+            Some(Err(problem)) => problems.push(problem),
+            None => {}
+        }
     }
     problems.into_result()?;
     let mut files = owned(template.given);
@@ -111,6 +116,11 @@ fn plan(
             *pipeline = without_source(pipeline, source);
             continue;
         };
+        if let Some(path) = looked.get(source) {
+            for setting in (template.fit)(source, path).map_err(|wrong| refused(source, &wrong))? {
+                *pipeline = with_parameter(pipeline, &setting);
+            }
+        }
         if let Some(Ok(name)) = repository(given) {
             *pipeline = with_hub(pipeline, source, &name);
             continue;
@@ -120,9 +130,6 @@ fn plan(
                 .help(format!("correct `--{source}`"))
         })?;
         *pipeline = with_path(pipeline, source, &inside);
-        for setting in (template.fit)(source, given).map_err(|wrong| refused(source, &wrong))? {
-            *pipeline = with_parameter(pipeline, &setting);
-        }
         match target {
             Some(target) => links.push((inside, target)),
             None => present.push(inside),
@@ -148,8 +155,8 @@ fn repository(given: &Path) -> Option<Result<Name, Invalid>> {
     Name::given(given.to_str()?)
 }
 
-/// What a run would refuse is refused before anything is written.
-fn expect(registry: &Registry, given: &Given, path: &Path) -> Option<Problem> {
+/// What a run would refuse is refused before anything is written. Gives where there is something to look at.
+fn expect(registry: &Registry, given: &Given, path: &Path) -> Result<PathBuf, Problem> {
     let Given { name: what, kind, .. } = *given;
     if let Some(name) = repository(path) {
         return expect_repository(registry, given, name);
@@ -162,9 +169,10 @@ fn expect(registry: &Registry, given: &Given, path: &Path) -> Option<Problem> {
             Shape::File => String::new(),
             _ => format!(", or name a repository of the hub: `--{what} hub:owner/name`"),
         };
-        return Some(Problem::new(Code::CannotInit, message).help(format!("correct `--{what}`{hub}")));
+        return Err(Problem::new(Code::CannotInit, message).help(format!("correct `--{what}`{hub}")));
     }
-    Some(refused(what, &registry.look(kind, path, &Value::Null).err()?))
+    registry.look(kind, path, &Value::Null).map_err(|wrong| refused(what, &wrong))?;
+    Ok(path.to_owned())
 }
 
 fn refused(what: &str, wrong: &Invalid) -> Problem {
@@ -176,22 +184,25 @@ fn refused(what: &str, wrong: &Invalid) -> Problem {
 }
 
 /// The hub has it, with all that its kind needs; only what is looked at first is downloaded.
-fn expect_repository(registry: &Registry, given: &Given, name: Result<Name, Invalid>) -> Option<Problem> {
+fn expect_repository(
+    registry: &Registry,
+    given: &Given,
+    name: Result<Name, Invalid>,
+) -> Result<PathBuf, Problem> {
     let Given { name: what, kind, .. } = *given;
-    let name = match name {
-        Err(invalid) => return Some(refused(what, &invalid)),
-        Ok(_) if kind.shape == Shape::File => {
-            let wrong = Invalid::new(format!("a repository is a folder, and kind `{}` is a file", kind.name));
-            return Some(refused(what, &wrong.help("give the path of a file")));
-        }
-        Ok(name) => name,
-    };
+    let name = name.map_err(|invalid| refused(what, &invalid))?;
+    if kind.shape == Shape::File {
+        let wrong = Invalid::new(format!("a repository is a folder, and kind `{}` is a file", kind.name));
+        return Err(refused(what, &wrong.help("give the path of a file")));
+    }
     let looked = Hub::from_env().and_then(|hub| {
         let pin = hub.list(&name, &Unheard)?.pin(&name, &|files| registry.needed(kind, files))?;
-        let preview = registry.preview_of(kind);
-        preview.map_or(Ok(()), |preview| hub.preview(&pin, preview, &Value::Null, &Unheard))
+        if let Some(preview) = registry.preview_of(kind) {
+            hub.preview(&pin, preview, &Value::Null, &Unheard)?;
+        }
+        Ok(hub.cache().snapshot(&pin.repo, &pin.commit))
     });
-    Some(refused(what, &Invalid::of(&looked.err()?)))
+    looked.map_err(|error| refused(what, &Invalid::of(&error)))
 }
 
 /// Where a source lies in the project; and what to link there when it lies elsewhere.
