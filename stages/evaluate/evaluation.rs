@@ -101,6 +101,7 @@ pub struct ModelReport {
     /// What is left of each layer.
     pub shape: Shape,
     /// How words get their tags, and what each way gives.
+    #[serde(default)]
     pub decoding: Decodings,
     /// One sentence of 32 tokens, and every other cell of the matrix.
     pub latency: Latency,
@@ -113,7 +114,7 @@ pub struct ModelReport {
 }
 
 /// Ways to get words' tags from a model's labels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decodings {
     /// Its own, which all other numbers are of: `types` (teachers), `argmax` or `crf`.
     pub by: Decode,
@@ -122,8 +123,8 @@ pub struct Decodings {
     /// F1 against gold by each; null: no gold is wired.
     pub quality: Option<BTreeMap<Decode, Option<f64>>>,
     /// Share of the test part's texts in which the labels of all sub-words, one after another, make the same entities: what
-    /// transformers' pipeline finds there.
-    pub subwords: f64,
+    /// transformers' pipeline finds there. Null in reports of before it was measured.
+    pub subwords: Option<f64>,
 }
 
 /// Memory while tagging, computed and not measured: what an allocator, a tokenizer and the other models of this process

@@ -100,7 +100,7 @@ pub(super) fn decodings(
         by: subject.model.config.decode,
         fidelity: test[at].scores(&test[0].tags, comparison),
         quality: gold.map(|(readings, right)| readings[at].scores(right, comparison)),
-        subwords: test[at].alike as f64 / test[at].tags.len().max(1) as f64,
+        subwords: Some(test[at].alike as f64 / test[at].tags.len().max(1) as f64),
     };
     subjects.iter().enumerate().map(of).collect()
 }

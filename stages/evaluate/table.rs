@@ -119,7 +119,12 @@ fn decodings(models: &[Model<'_>]) -> Vec<String> {
         let decoding = &model.decoding;
         let f1 = |way: Decode| decoding.fidelity.get(&way).copied().flatten().map_or("-".to_owned(), points);
         let by = if decoding.by == Decode::Crf { "CRF" } else { "argmax" };
-        let cells = [by.to_owned(), f1(Decode::Argmax), f1(Decode::Crf), points(decoding.subwords)];
+        let cells = [
+            by.to_owned(),
+            f1(Decode::Argmax),
+            f1(Decode::Crf),
+            decoding.subwords.map_or("-".to_owned(), points),
+        ];
         lines.push(row(name, &cells, &DECODINGS));
     }
     if lines.len() > 2 { lines } else { Vec::new() }

@@ -157,7 +157,7 @@ fn by_hand(name: &str, folder: &Path) -> String {
     let (packages, option) =
         if name == FLAX { ("flax", "from_flax=True") } else { ("tensorflow tf-keras", "from_tf=True") };
     format!(
-        "convert them with transformers 4, after `pip install \"transformers<5\" torch {packages}`: {}",
+        "convert them with transformers 4.49 (later ones no longer can), after `pip install \"transformers<4.50\" torch {packages}`: {}",
         rewrite("AutoModelForTokenClassification", option, folder)
     )
 }
