@@ -49,8 +49,15 @@ mod tests {
         let mut seen = 0;
         for entry in files.filter(|entry| entry.path().extension().is_some_and(|ext| ext == "rs")) {
             let path = entry.path().strip_prefix(root).expect("below").display().to_string();
-            let others =
-                ["benches/", "build/", "contract/", "kernels/", "vendor/", "ml/encoder/backend/readback.rs"];
+            let others = [
+                "benches/",
+                "build/",
+                "contract/",
+                "kernels/",
+                "serve/",
+                "vendor/",
+                "ml/encoder/backend/readback.rs",
+            ];
             if others.iter().any(|other| path.starts_with(other))
                 || path.contains("tests")
                 || path.contains("benches/")
