@@ -10,7 +10,7 @@ use crate::{
     inputs::Inputs,
     model::Model,
 };
-use text::labels::Labels;
+use text::{labels::Labels, tokenizer::Window};
 
 /// Logits of a word that no piece covers: O for certain.
 #[must_use]
@@ -92,10 +92,35 @@ pub fn word_logits(
     texts: &[Encoded],
     budget: usize,
     device: &Device,
-    mut progress: Option<&mut Progress<'_>>,
+    progress: Option<&mut Progress<'_>>,
 ) -> Result<Vec<WordLogits>, StageError> {
-    let labels = model.config.labels.len();
-    let absent = absent(&model.config.labels);
+    read(&model.config.labels, texts, budget, device, progress, |windows| {
+        let batch = Batch::windows(windows.iter().copied());
+        let packed = Inputs::new(&batch, &model.config, device);
+        let logits = model.network.forward(&packed, &[]).logits;
+        if batch.rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = host(logits.select(0, packed.rows.clone()));
+        if finite(&read) { Ok(read) } else { Err(overflow(model, &packed)) }
+    })
+}
+
+/// As [`word_logits`], by whatever reads windows: `read` gives the logits `[rows, labels]` of a batch's windows, of the anchors
+/// and then of the continuations of each.
+///
+/// # Errors
+/// What `read` says.
+pub fn read(
+    labels: &Labels,
+    texts: &[Encoded],
+    budget: usize,
+    device: &Device,
+    mut progress: Option<&mut Progress<'_>>,
+    read: impl Fn(&[&Window]) -> Result<Vec<f32>, StageError> + Sync,
+) -> Result<Vec<WordLogits>, StageError> {
+    let absent = absent(labels);
+    let labels = labels.len();
     let unread = |text: &Encoded| WordLogits {
         labels,
         values: absent.repeat(text.words),
@@ -107,22 +132,16 @@ pub fn word_logits(
     let at_once = if fused::runs_on(device) { rayon::current_num_threads() } else { 1 };
     for some in batches(texts, budget).chunks(at_once) {
         let read = |members: &Vec<(usize, usize)>| {
-            let batch = Batch::windows(members.iter().map(|&(text, window)| &texts[text].windows[window]));
-            let packed = Inputs::new(&batch, &model.config, device);
-            let logits = model.network.forward(&packed, &[]).logits;
-            if batch.rows.is_empty() {
-                return Ok(Vec::new());
-            }
-            let read = host(logits.select(0, packed.rows.clone()));
-            if finite(&read) { Ok(read) } else { Err(overflow(model, &packed)) }
+            let windows = members.iter().map(|&(text, window)| &texts[text].windows[window]);
+            read(&windows.collect::<Vec<_>>())
         };
-        let read = match some {
+        let found = match some {
             [one] => vec![device::on_pool(device, || read(one))?],
             some => some.par_iter().map(read).collect::<Result<Vec<_>, _>>()?,
         };
         let mut finished = 0;
-        for (members, read) in some.iter().zip(read) {
-            let mut rows = read.chunks_exact(labels);
+        for (members, found) in some.iter().zip(found) {
+            let mut rows = found.chunks_exact(labels);
             for &(text, index) in members {
                 let window = &texts[text].windows[index];
                 let first =

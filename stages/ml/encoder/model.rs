@@ -71,6 +71,20 @@ impl Model {
     /// # Errors
     /// A value does not fit, or the disk refuses.
     pub fn save_as(&self, folder: &Path, stored: Stored) -> Result<(), StageError> {
+        self.describe(folder)?;
+        let git = folder.join(folder::GIT_ATTRIBUTES);
+        fs::write(&git, b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
+            .map_err(|e| StageError::io("write", &git, e))?;
+        let mut weights = self.network.weights(&self.config);
+        layout::put_together(&self.config, &mut weights);
+        weights.save(&folder.join(folder::WEIGHTS), stored)
+    }
+
+    /// Writes config.json and the tokenizer's files, as [`Self::save`] does. The folder may exist.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn describe(&self, folder: &Path) -> Result<(), StageError> {
         fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
         let mut config = self.config.clone();
         config.name_special(self.tokenizer.special());
@@ -80,14 +94,11 @@ impl Model {
             (folder::TOKENIZER, self.tokenizer.json()),
             (roles.0, roles.1.as_bytes()),
             (special.0, special.1.as_bytes()),
-            (folder::GIT_ATTRIBUTES, b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"),
         ] {
             let path = folder.join(name);
             fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
         }
-        let mut weights = self.network.weights(&self.config);
-        layout::put_together(&self.config, &mut weights);
-        weights.save(&folder.join(folder::WEIGHTS), stored)
+        Ok(())
     }
 
     /// The CRF on the host, when there is one.

@@ -24,8 +24,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Deberta;
 
-const EMBEDDING: usize = 0;
-const NORM: usize = 1;
+/// Places of what all layers use.
+pub const EMBEDDING: usize = 0;
+/// See [`EMBEDDING`].
+pub const NORM: usize = 1;
 
 impl Architecture for Deberta {
     fn families(&self) -> &'static [Family] {

@@ -23,15 +23,24 @@ use crate::{
 #[derive(Debug)]
 pub struct ModernBert;
 
-const ATTENTION_NORM: usize = 0;
-const QUERY: usize = 1;
-const KEY: usize = 2;
-const VALUE: usize = 3;
-const ATTENTION_OUTPUT: usize = 4;
-const FFN_NORM: usize = 5;
-const UP: usize = 6;
-const GATE: usize = 7;
-const DOWN: usize = 8;
+/// Places of the parts of a layer.
+pub const ATTENTION_NORM: usize = 0;
+/// See [`ATTENTION_NORM`].
+pub const QUERY: usize = 1;
+/// See [`ATTENTION_NORM`].
+pub const KEY: usize = 2;
+/// See [`ATTENTION_NORM`].
+pub const VALUE: usize = 3;
+/// See [`ATTENTION_NORM`].
+pub const ATTENTION_OUTPUT: usize = 4;
+/// See [`ATTENTION_NORM`].
+pub const FFN_NORM: usize = 5;
+/// See [`ATTENTION_NORM`].
+pub const UP: usize = 6;
+/// See [`ATTENTION_NORM`].
+pub const GATE: usize = 7;
+/// See [`ATTENTION_NORM`].
+pub const DOWN: usize = 8;
 
 const fn third(index: usize) -> Share {
     Share { tensor: "attn.Wqkv", index, count: 3 }
@@ -53,9 +62,12 @@ const PARTS: [Part; 9] = [
     Part::matrix("mlp.Wo", Axis::Hidden, Axis::Neurons, None),
 ];
 
-const FINAL_NORM: usize = 0;
-const DENSE: usize = 1;
-const HEAD_NORM: usize = 2;
+/// Places of what stands before the classifier.
+pub const FINAL_NORM: usize = 0;
+/// See [`FINAL_NORM`].
+pub const DENSE: usize = 1;
+/// See [`FINAL_NORM`].
+pub const HEAD_NORM: usize = 2;
 
 const SHARED: [Part; 3] = [
     Part::gain("model.final_norm", false),

@@ -30,15 +30,9 @@ pub struct Rotary {
 impl Rotary {
     /// Of tokens at `positions [tokens]`.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "a head is some tens wide"
-    )]
     pub fn new(positions: &Tensor<1, Int>, base: f64, head_dim: usize) -> Self {
         let device = positions.device();
-        let frequency = |pair: usize| (1.0 / base.powf((2 * pair) as f64 / head_dim as f64)) as f32;
-        let frequencies: Vec<f32> = (0..head_dim / 2).map(frequency).collect();
+        let frequencies = frequencies(base, head_dim);
         let frequencies = Tensor::<1>::from_data(TensorData::from(frequencies.as_slice()), &device);
         let half = positions.clone().float().unsqueeze_dim::<2>(1) * frequencies.unsqueeze_dim(0);
         let angles = Tensor::cat(vec![half.clone(), half], 1).unsqueeze_dim::<3>(1);
@@ -56,6 +50,14 @@ impl Rotary {
         let across = Tensor::cat(vec![second.neg(), first], 2);
         (x * self.cos.clone() + across * self.sin.clone()).reshape([tokens, width])
     }
+}
+
+/// `[head_dim / 2]` angles between two neighbours (Su et al. 2021, eq. 15).
+#[must_use]
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a head is some tens wide")]
+pub fn frequencies(base: f64, head_dim: usize) -> Vec<f32> {
+    let frequency = |pair: usize| (1.0 / base.powf((2 * pair) as f64 / head_dim as f64)) as f32;
+    (0..head_dim / 2).map(frequency).collect()
 }
 
 /// How distances share rows of an embedding: near ones have a row each, farther ones share by their logarithm (He et al.
