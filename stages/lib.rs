@@ -6,6 +6,7 @@ pub mod augment;
 mod chosen;
 pub mod distill;
 pub mod evaluate;
+pub mod export;
 pub mod finetune;
 pub mod generate;
 pub mod mix;
@@ -41,6 +42,7 @@ pub fn registry() -> Registry {
         .stage::<prune::Prune>()
         .stage::<finetune::Finetune>()
         .stage::<evaluate::Evaluate>()
+        .stage::<export::Export>()
         .source(Text::KIND, look::<Text>)
         .source(Gold::KIND, look::<Gold>)
         .source(Model::KIND, model::look)
@@ -55,6 +57,7 @@ pub fn registry() -> Registry {
         .show(train::curves::curves)
         .tool(predict::PREDICT)
         .tool(serve::SERVE)
+        .tool(export::EXPORT)
         .template(template::TEMPLATE)
 }
 

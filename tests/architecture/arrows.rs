@@ -32,11 +32,13 @@ impl Room {
 fn rooms() -> Vec<Room> {
     let modules = ["pipeline", "fingerprint", "store", "executor", "runner", "page", "commands"]
         .map(|name| Room::module("src", name));
-    let stages = ["annotate", "augment", "evaluate", "generate", "predict", "prune", "split", "teach"];
+    let stages =
+        ["annotate", "augment", "evaluate", "export", "generate", "predict", "prune", "split", "teach"];
     let packages = [
         "ml/text",
         "ml/encoder",
         "ml/measure",
+        "ml/export",
         "ml/train",
         "ml/distillation",
         "kernels",
