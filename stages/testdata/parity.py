@@ -66,21 +66,17 @@ def case(kind, config):
     }
 
 
-torch.set_default_dtype(torch.float32)
 common = dict(vocab_size=50, max_position_embeddings=20, id2label=LABELS, label2id={v: k for k, v in LABELS.items()})
 wide = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24)
-cases = [
-    case(RobertaForTokenClassification, RobertaConfig(**common, **wide, type_vocab_size=1, layer_norm_eps=1e-5)),
-    case(BertForTokenClassification, BertConfig(**common, **wide, type_vocab_size=2)),
-    case(
-        DistilBertForTokenClassification,
-        DistilBertConfig(**common, dim=16, n_layers=2, n_heads=4, hidden_dim=24),
-    ),
-    case(
+MODELS = [
+    (RobertaForTokenClassification, RobertaConfig(**common, **wide, type_vocab_size=1, layer_norm_eps=1e-5)),
+    (BertForTokenClassification, BertConfig(**common, **wide, type_vocab_size=2)),
+    (DistilBertForTokenClassification, DistilBertConfig(**common, dim=16, n_layers=2, n_heads=4, hidden_dim=24)),
+    (
         ModernBertForTokenClassification,
         ModernBertConfig(**common, **(wide | {"num_hidden_layers": 4}), local_attention=4, pad_token_id=0),
     ),
-    case(
+    (
         DebertaV2ForTokenClassification,
         DebertaV2Config(
             **common,
@@ -95,5 +91,8 @@ cases = [
         ),
     ),
 ]
-text = json.dumps(cases, separators=(",", ":"))
-pathlib.Path(__file__).with_name("parity.json").write_text(text + "\n")
+
+if __name__ == "__main__":
+    torch.set_default_dtype(torch.float32)
+    text = json.dumps([case(*model) for model in MODELS], separators=(",", ":"))
+    pathlib.Path(__file__).with_name("parity.json").write_text(text + "\n")
