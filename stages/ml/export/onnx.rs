@@ -112,7 +112,7 @@ pub fn encode(model: &Model, precision: Precision) -> Result<Vec<u8>, StageError
 fn seen(writer: &mut Writer, mask: &Value) -> Value {
     let graph = &mut writer.graph;
     let mask = graph.unsqueeze(mask, &[1, 2]);
-    let (mask, one, shut) = (graph.to_float(&mask), graph.float(1.0), graph.float(SHUT));
+    let (mask, one, shut) = (graph.cast_to_float(&mask), graph.float(1.0), graph.float(SHUT));
     let hidden = graph.sub(&one, &mask);
     graph.mul(&hidden, &shut)
 }

@@ -1,4 +1,4 @@
-//! DeBERTa's attention in BERT's layer, as `encoder::arch::deberta` computes it.
+//! `DeBERTa`'s attention in BERT's layer, as `encoder::arch::deberta` computes it.
 
 use encoder::arch::{
     deberta::{EMBEDDING, NORM},

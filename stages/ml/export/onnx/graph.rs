@@ -170,7 +170,7 @@ impl Graph {
     }
 
     /// As f32.
-    pub fn to_float(&mut self, x: &Value) -> Value {
+    pub fn cast_to_float(&mut self, x: &Value) -> Value {
         let to = Attribute { i: Some(proto::FLOAT.into()), ..attribute("to", proto::INT_ATTRIBUTE) };
         self.node("Cast", [x], [to])
     }

@@ -28,7 +28,7 @@ impl Form for ModernBert {
         let row = graph.unsqueeze(&places, &[0]);
         let distance = graph.sub(&rows, &row);
         let distance = graph.node("Abs", [&distance], []);
-        let places = graph.to_float(&rows);
+        let places = graph.cast_to_float(&rows);
         let bases = model.config.settings.rotary.expect("read from its configuration");
         let turns = bases.map(|base| {
             let frequencies = frequencies(base, model.config.head_dim);

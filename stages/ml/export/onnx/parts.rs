@@ -75,7 +75,7 @@ impl Writer {
             .or_insert_with(|| graph.outputs("DynamicQuantizeLinear", [x], []))
             .clone();
         let sums = graph.node("MatMulInteger", [&byte, &weight, &zero], []);
-        let (sums, scale) = (graph.to_float(&sums), graph.mul(&scale, &scales));
+        let (sums, scale) = (graph.cast_to_float(&sums), graph.mul(&scale, &scales));
         graph.mul(&sums, &scale)
     }
 
@@ -107,7 +107,7 @@ impl Writer {
         let bytes = graph.bytes(&name, &[rows, width], &bytes.concat());
         let scales = graph.floats(&format!("{name}_scale"), &[rows, 1], &scales);
         let (bytes, scales) = (graph.gather(&bytes, ids), graph.gather(&scales, ids));
-        let bytes = graph.to_float(&bytes);
+        let bytes = graph.cast_to_float(&bytes);
         graph.mul(&bytes, &scales)
     }
 
