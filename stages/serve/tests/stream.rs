@@ -122,11 +122,14 @@ fn who_does_not_read_is_not_read_from() {
 #[test]
 fn a_stream_leaves_half_of_the_queue_to_others() {
     let hold = Hold::held();
-    let server = Running::with(Fake { hold: hold.clone(), ..Fake::default() }, small());
+    let fake = Fake { hold: hold.clone(), ..Fake::default() };
+    let batches = fake.batches.clone();
+    let server = Running::with(fake, small());
     let mut raw = Raw::new(server.address);
     raw.stream();
     raw.chunk(&"{\"text\": \"a\"}\n".repeat(20));
-    // One batch is with the model; two of four places hold what comes next.
+    // One batch is with the model, which else would take what comes next too; two of four places hold more.
+    until(|| !batches.lock().expect("whole").is_empty());
     until(|| server.metric("ner_pipe_queue_length") >= 2.0);
     let address = server.address;
     let other = std::thread::spawn(move || predict(address, &json!({"texts": ["b", "c"]})));
