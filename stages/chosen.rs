@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use hub::{Hub, Name};
+use hub::located;
 use stage_contract::{self as contract, Device, DeviceRequest, Invalid, StageError, ToolContext, ToolError};
 
 use encoder::{
@@ -31,10 +31,10 @@ pub struct Chosen {
 /// Where the model lies, and what it runs on.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Its folder.
-    pub folder: PathBuf,
+    folder: PathBuf,
     device: Device,
-    precision: Precision,
+    /// What it computes in.
+    pub precision: Precision,
 }
 
 impl Chosen {
@@ -43,8 +43,7 @@ impl Chosen {
     /// # Errors
     /// It is not there, or the device does not compute so.
     pub fn found(&self, cx: &ToolContext) -> Result<Found, ToolError> {
-        let folder = located(&self.model)?;
-        check(&folder)?;
+        let folder = folder(&self.model)?;
         let (devices, note) = device::resolve(device_for(self.precision, cx.device.clone())?)?;
         device_for(self.precision, DeviceRequest::Exactly(devices.clone()))?;
         if let Some(note) = note {
@@ -55,16 +54,6 @@ impl Chosen {
 }
 
 impl Found {
-    /// What it computes in, as `--precision` calls it.
-    #[must_use]
-    pub fn precision(&self) -> &'static str {
-        match self.precision {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
-        }
-    }
-
     /// Loads it.
     ///
     /// # Errors
@@ -100,18 +89,21 @@ fn device_for(precision: Precision, asked: DeviceRequest) -> Result<DeviceReques
     }
 }
 
-/// Where a model lies: the folder that was named, or that of a repository of the hub, which is downloaded.
-fn located(model: &Path) -> Result<PathBuf, ToolError> {
-    let named = model.to_str().and_then(Name::given);
-    let Some(name) = named.transpose()? else { return Ok(model.to_owned()) };
-    Ok(Hub::from_env()?.get(&name, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))?)
+/// The model's folder: the one that was named, or that of a repository of the hub, which is downloaded.
+///
+/// # Errors
+/// It is not there, or has not what a model has.
+pub fn folder(model: &Path) -> Result<PathBuf, ToolError> {
+    let folder = located::<ToolError>(model, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))?;
+    check(&folder)?;
+    Ok(folder)
 }
 
 /// Says what is missing before anything is read.
 fn check(model: &Path) -> Result<(), Invalid> {
     let shown = model.display();
     if !model.exists() {
-        let help = format!("{}; or a repository of the hub: `--model hub:owner/name`", folder::LAYOUT);
+        let help = format!("{}; or a repository of the hub: `hub:owner/name`", folder::LAYOUT);
         return Err(Invalid::new(format!("there is no model folder {shown}")).help(help));
     }
     if !model.is_dir() {

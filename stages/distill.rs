@@ -126,11 +126,10 @@ impl Stage for Distill {
                 Err(wrong("1".into()).help("keep 2 layers or more, or 0 for all; 1.0 is all as well"))
             }
             Keep::Share(share) if !(share > 0.0 && share <= 1.0) => {
-                Err(wrong(format!("{share}")).help("write a whole number of layers, or a share up to 1.0"))
+                Err(wrong(share.to_string()).help("write a whole number of layers, or a share up to 1.0"))
             }
             _ => Ok(()),
-        }?;
-        Ok(())
+        }
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
@@ -138,7 +137,8 @@ impl Stage for Distill {
         let Some(teacher) = inputs.read(&TEACHER)? else { return Ok(()) };
         check_logits(inputs.optional(&LOGITS), Some(&teacher.path))?;
         let (config, _) = teacher.look().map_err(|e| Invalid::of(&e).at(TEACHER.name()))?;
-        let (keep, has) = (self.keep_layers.of(config.layers.len()), config.layers.len());
+        let has = config.layers.len();
+        let keep = self.keep_layers.of(has);
         if keep > has {
             return Err(Invalid::new(format!("`keep_layers` is {keep}, but the teacher has {has}"))
                 .at("keep_layers")

@@ -29,7 +29,7 @@ use self::{
     compare::Comparison,
     differences::{Differences, MOST},
     gates::Names,
-    reading::{Reading, Tags},
+    reading::Reading,
     report::{Findings, Size},
     slices::{Cut, Known},
 };
@@ -282,33 +282,30 @@ impl Stage for Evaluate {
         for (set, counts) in dropped {
             foreign.gold.entry(set).or_default().extend(counts);
         }
-        let tags = |readings: &[Reading]| -> Vec<Tags> {
-            readings.iter().map(|reading| reading.tags.clone()).collect()
-        };
-        let pairs = reading::pairs(&on_test[0].tags, &on_test, &comparison);
+        let pairs = reading::pairs(on_test[0].tags(), &on_test, &comparison);
         let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
         let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
         let last_at = names.iter().position(|name| name == FINAL.name()).unwrap_or(0);
         let mut differences = Differences::default();
-        differences.add("test", &records, false, &names, &tags(&on_test), [&pairs[0], &pairs[last_at]]);
+        let tags: Vec<_> = on_test.iter().map(Reading::tags).collect();
+        differences.add("test", &records, false, &names, &tags, [&pairs[0], &pairs[last_at]]);
 
         let records: Vec<&Record> = gold.sets.iter().flat_map(|set| &set.records).collect();
-        let right: Tags = records.iter().map(|record| record.tags.clone()).collect();
+        let right: Vec<Vec<String>> = records.iter().map(|record| record.tags.clone()).collect();
         let on_gold = if records.is_empty() { None } else { Some(read("gold", &records)?) };
         let quality = on_gold.as_ref().map(|readings| {
             let pairs = reading::pairs(&right, readings, &comparison);
-            let tags = tags(readings);
             let mut from = 0;
             for set in &gold.sets {
                 let part = from..from + set.records.len();
                 from = part.end;
-                let tags: Vec<_> = tags.iter().map(|tags| tags[part.clone()].to_vec()).collect();
+                let tags: Vec<_> = readings.iter().map(|reading| &reading.tags()[part.clone()]).collect();
                 let pairs = [&pairs[0][part.clone()], &pairs[last_at][part.clone()]];
                 differences.add(&set.name, &records[part], true, &names, &tags, pairs);
             }
             cut.scores("quality", &records, &pairs, None)
         });
-        let gold_read = on_gold.as_deref().map(|readings| (readings, &right));
+        let gold_read = on_gold.as_deref().map(|readings| (readings, right.as_slice()));
         let decodings = reading::decodings(&subjects, &on_test, gold_read, &comparison);
         let findings =
             Findings { names, sizes, timings, texts, fidelity, quality, decodings, bootstrap: cut.bootstrap };

@@ -186,18 +186,17 @@ impl Stage for Prune {
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let look = |folder: ModelFolder, port| folder.look().map_err(|e| Invalid::of(&e).at(port));
+        let look = |folder: ModelFolder, port| {
+            let looked = folder.look().map_err(|e| Invalid::of(&e).at(port))?;
+            // The model that is not made yet has its tokenizer from the teacher.
+            self.can_trim(&looked.1)?;
+            Ok::<_, Invalid>(looked.0)
+        };
         check_logits(inputs.optional(&LOGITS), inputs.optional(&TEACHER))?;
         let teacher =
             inputs.read_optional(&TEACHER)?.map(|folder| look(folder, TEACHER.name())).transpose()?;
-        if let Some((_, tokenizer)) = &teacher {
-            // The model that is not made yet has it from the teacher.
-            self.can_trim(tokenizer)?;
-        }
-        let teacher = teacher.map(|(config, _)| config);
         let Some(model) = inputs.read(&MODEL)? else { return Ok(()) };
-        let (config, tokenizer) = look(model, MODEL.name())?;
-        self.can_trim(&tokenizer)?;
+        let config = look(model, MODEL.name())?;
         // How many heads a layer keeps is not known yet.
         let (parts, width) = (self.training.relation_heads, config.head_dim);
         if self.recovery > 0.0 && self.weights.get("relation") > 0.0 && !width.is_multiple_of(parts) {

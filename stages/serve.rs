@@ -2,12 +2,13 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use ::serve::{About, Entity, Limits, Tagger};
+use ::serve::{About, Limits, Tagger};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
 
 use crate::chosen::{Chosen, Found};
 use encoder::predictor::Predictor;
+use text::entities::Entity;
 
 /// The subcommand.
 pub const SERVE: Tool = Tool { name: "serve", command, run };
@@ -88,7 +89,7 @@ impl Served {
             name: if name.starts_with("hub:") { name.to_owned() } else { short },
             types: config.labels.types().to_vec(),
             parameters: config.all_parameters() as u64,
-            precision: found.precision().to_owned(),
+            precision: found.precision.name().to_owned(),
         };
         Ok(Self { predictor, about })
     }
@@ -96,14 +97,7 @@ impl Served {
 
 impl Tagger for Served {
     fn tag(&self, texts: &[String]) -> Result<Vec<Vec<Entity>>, StageError> {
-        let served = |found: encoder::predictor::Entity| Entity {
-            kind: found.kind,
-            start: found.start,
-            end: found.end,
-            score: found.score,
-        };
-        let found = self.predictor.entities(texts)?;
-        Ok(found.into_iter().map(|text| text.into_iter().map(served).collect()).collect())
+        self.predictor.entities(texts)
     }
 
     fn tokens(&self, text: &str) -> usize {

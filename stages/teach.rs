@@ -174,12 +174,11 @@ impl Teach {
             return Err(StageError::new(format!("`types` names {kind}, of which gold has no entity"))
                 .help(format!("gold has {}", found.into_iter().collect::<Vec<_>>().join(", "))));
         }
-        let learned = found.iter().map(|kind| self.types.meaning(kind));
-        let learned: BTreeSet<&str> =
-            learned.filter(|meaning| Types::policy(meaning) == Policy::Learn).collect();
-        let names: Vec<String> =
-            ["O".to_owned()].into_iter().chain(learned.into_iter().map(|kind| format!("I-{kind}"))).collect();
-        Labels::parse(&names).map_err(|e| StageError::because("gold gives no labels to learn", e))
+        let cannot = |e| StageError::because("gold gives no labels to learn", e);
+        let all = io(found.iter().map(String::as_str)).and_then(|labels| labels.renamed(&self.types));
+        let all = all.map_err(cannot)?;
+        let learned: BTreeSet<&str> = all.types_to(Policy::Learn).collect();
+        io(learned.into_iter()).map_err(cannot)
     }
 
     fn config(&self, tokenizer: &Tokenizer, gold: &[&Record]) -> Result<Config, StageError> {
@@ -206,6 +205,13 @@ impl Teach {
             stock: serde_json::Value::Null,
         })
     }
+}
+
+/// O, and I- of each type.
+fn io<'t>(types: impl Iterator<Item = &'t str>) -> Result<Labels, StageError> {
+    let names: Vec<String> =
+        ["O".to_owned()].into_iter().chain(types.map(|kind| format!("I-{kind}"))).collect();
+    Labels::parse(&names)
 }
 
 /// Gold sentences, tokenised, with the IO column of each word.

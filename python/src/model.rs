@@ -9,15 +9,18 @@ use std::{
 use burn::tensor::Device;
 use encoder::{
     model::PREVIEW,
-    predictor::{Entity, Precision, Predictor},
+    predictor::{Precision, Predictor},
 };
-use hub::{Hub, Name};
+use hub::{Lines, located};
 use pyo3::{
     prelude::*,
     types::{PyDict, PyList},
 };
-use stage_contract::StageError;
-use text::folder;
+use stage_contract::{Invalid, StageError};
+use text::{
+    entities::{Entity, Placed},
+    folder,
+};
 
 use crate::{Error, pools};
 
@@ -44,7 +47,7 @@ impl Model {
             ));
         }
         let pool = pools::of(0)?;
-        let open = || pool.install(|| Predictor::open(&located(&model)?, &Device::flex(), precision));
+        let open = || pool.install(|| Predictor::open(&folder(&model)?, &Device::flex(), precision));
         let predictor = py.detach(open).map_err(|e| raised(&e))?;
         Ok(Self { predictor: Arc::new(predictor) })
     }
@@ -75,33 +78,20 @@ impl Model {
     }
 }
 
-/// Where a model lies: the folder of this name, else a repository of the Hub, which is downloaded.
-fn located(model: &Path) -> Result<PathBuf, StageError> {
-    let text = model.to_string_lossy();
-    let name = match Name::given(&text) {
-        Some(name) => name,
-        None if model.exists() || text.matches('/').count() != 1 => return Ok(model.to_owned()),
-        None => match Name::given(&format!("hub:{text}")) {
-            Some(name) => name,
-            None => return Ok(model.to_owned()),
-        },
-    };
-    let name = name?;
-    Hub::from_env()?.get(&name, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))
+fn folder(model: &Path) -> Result<PathBuf, StageError> {
+    located(model, &folder::needed, PREVIEW, &Lines::new(io::stderr()))
 }
 
 /// As transformers' pipeline gives them.
 fn listed<'py>(py: Python<'py>, text: &str, entities: &[Entity]) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    if entities.is_empty() {
-        return Ok(list);
-    }
-    let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
-    for entity in entities {
+    let placed = Placed::all(text, entities)
+        .ok_or_else(|| Error::new_err("the model gave entities that the text cannot have"))?;
+    for entity in placed {
         let dict = PyDict::new(py);
-        dict.set_item("entity_group", &entity.kind)?;
+        dict.set_item("entity_group", entity.kind)?;
         dict.set_item("score", entity.score)?;
-        dict.set_item("word", &text[bytes[entity.start]..bytes[entity.end]])?;
+        dict.set_item("word", entity.text)?;
         dict.set_item("start", entity.start)?;
         dict.set_item("end", entity.end)?;
         list.append(dict)?;
@@ -110,16 +100,6 @@ fn listed<'py>(py: Python<'py>, text: &str, entities: &[Entity]) -> PyResult<Bou
 }
 
 fn raised(error: &StageError) -> PyErr {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    if let Some(advice) = error.advice() {
-        text.push_str("; ");
-        text.push_str(advice);
-    }
-    Error::new_err(text)
+    let Invalid { message, help, .. } = Invalid::of(error);
+    Error::new_err(help.map_or_else(|| message.clone(), |help| format!("{message}; {help}")))
 }

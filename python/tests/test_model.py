@@ -27,7 +27,7 @@ def test_entities_are_those_of_predict_to_the_bit(project, folder, texts, precis
         assert right["text"] == text
         assert [
             {"type": e["entity_group"], "text": e["word"], "start": e["start"], "end": e["end"],
-             "score": round(e["score"], 6)} for e in ours
+             "score": e["score"]} for e in ours
         ] == right["entities"]
 
 

@@ -46,7 +46,7 @@ impl Differences {
         records: &[&Record],
         gold: bool,
         names: &[String],
-        tags: &[Vec<Vec<String>>],
+        tags: &[&[Vec<String>]],
         [teacher, last]: [&[Pair]; 2],
     ) {
         let differ = (0..records.len()).filter(|&at| teacher[at].1 != last[at].1);

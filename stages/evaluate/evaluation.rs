@@ -127,6 +127,14 @@ pub struct Decodings {
     pub subwords: Option<f64>,
 }
 
+impl Decodings {
+    /// Whether there is more than one way.
+    #[must_use]
+    pub fn is_choice(&self) -> bool {
+        self.fidelity.len() > 1
+    }
+}
+
 /// Memory while tagging, computed and not measured: what an allocator, a tokenizer and the other models of this process
 /// take is not in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -21,7 +21,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> Vec<Section> {
     let gates: Vec<Gate> = evaluation.gates.iter().map(|(name, verdict)| gate(name, verdict)).collect();
     let mut blocks = vec![Block::heading("Models side by side")];
     blocks.extend(side_by_side(evaluation));
-    blocks.push(decodings(evaluation));
+    blocks.extend(decodings(evaluation));
     blocks.extend(scatters(evaluation));
     blocks.push(Block::heading("Fidelity: agreement with the teacher"));
     blocks.extend(of(evaluation, Table::Fidelity));

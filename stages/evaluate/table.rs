@@ -115,12 +115,11 @@ fn decodings(models: &[Model<'_>]) -> Vec<String> {
         "decoding: fidelity F1 each way, and texts in which sub-words find the same".to_owned(),
         row("", &header, &DECODINGS),
     ];
-    for (name, model) in models.iter().filter(|(_, model)| model.decoding.fidelity.len() > 1) {
+    for (name, model) in models.iter().filter(|(_, model)| model.decoding.is_choice()) {
         let decoding = &model.decoding;
         let f1 = |way: Decode| decoding.fidelity.get(&way).copied().flatten().map_or("-".to_owned(), points);
-        let by = if decoding.by == Decode::Crf { "CRF" } else { "argmax" };
         let cells = [
-            by.to_owned(),
+            decoding.by.name().to_owned(),
             f1(Decode::Argmax),
             f1(Decode::Crf),
             decoding.subwords.map_or("-".to_owned(), points),

@@ -11,12 +11,10 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
 
 use super::{Export, given, lines};
+use crate::chosen;
 use encoder::model::{Model, outside};
 use export::{Target, Texts, check, export};
-use text::{
-    corpus::{Options, Text},
-    folder,
-};
+use text::corpus::{Options, Text};
 
 /// The subcommand.
 pub const EXPORT: Tool = Tool { name: "export", command, run };
@@ -27,7 +25,8 @@ pub const EXPORT: Tool = Tool { name: "export", command, run };
 /// else is not written.
 #[derive(Debug, Args)]
 struct Arguments {
-    /// Take the model in this folder, in Hugging Face layout
+    /// Take the model in this folder, in Hugging Face layout, or of the Hugging Face Hub: hub:OWNER/NAME or
+    /// hub:OWNER/NAME@REVISION
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Make this of it: onnx (f32), onnx-int8 (linear layers on bytes), hf (a model whose layers are alike), hf-dense (any
@@ -70,11 +69,7 @@ fn run(matches: &ArgMatches, _cx: &ToolContext) -> Result<(), ToolError> {
     let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
     let Arguments { model, to, out, text, check: number, max_loss } = arguments;
     free(&out)?;
-    if !model.is_dir() {
-        return Err(Invalid::new(format!("there is no model folder {}", model.display()))
-            .help(folder::LAYOUT)
-            .into());
-    }
+    let model = chosen::folder(&model)?;
     let (config, _) = outside(&model)?;
     check(&config, to).map_err(|e| Invalid::of(&e))?;
     let texts = match text {

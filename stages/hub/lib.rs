@@ -23,10 +23,10 @@ mod settings;
 pub mod testing;
 mod transfer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use stage_contract::{Preview, StageError};
+use stage_contract::{Invalid, Preview, StageError};
 
 pub use cache::Cache;
 pub use client::Patience;
@@ -236,5 +236,22 @@ impl Hub {
         let folder = self.download(&pin, listener)?;
         self.verify(&pin)?;
         Ok(folder)
+    }
+}
+
+/// Where a model lies that a user gave: the path, or the folder of a repository of the hub, which is downloaded
+/// ([`Name::given`], [`Hub::get`]).
+///
+/// # Errors
+/// The name cannot be one, or as [`Hub::get`].
+pub fn located<E: From<Invalid> + From<StageError>>(
+    given: &Path,
+    needed: Needed<'_>,
+    preview: Preview,
+    listener: &dyn Listener,
+) -> Result<PathBuf, E> {
+    match given.to_str().and_then(Name::given).transpose()? {
+        Some(name) => Ok(Hub::from_env()?.get(&name, needed, preview, listener)?),
+        None => Ok(given.to_owned()),
     }
 }

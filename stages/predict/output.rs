@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Format;
-use encoder::predictor;
+use text::entities::{Entity, Placed};
 
 /// Where entities are written.
 pub(super) struct Output<W> {
@@ -19,16 +19,7 @@ pub(super) struct Output<W> {
 #[derive(Serialize)]
 struct Object<'a> {
     text: &'a str,
-    entities: Vec<Entity<'a>>,
-}
-
-#[derive(Serialize)]
-struct Entity<'a> {
-    r#type: &'a str,
-    text: &'a str,
-    start: usize,
-    end: usize,
-    score: f64,
+    entities: &'a [Placed],
 }
 
 impl<W: Write> Output<W> {
@@ -37,22 +28,13 @@ impl<W: Write> Output<W> {
     }
 
     /// Writes one text with its entities.
-    pub fn text(&mut self, text: &str, found: &[predictor::Entity]) -> io::Result<()> {
+    pub fn text(&mut self, text: &str, found: &[Entity]) -> io::Result<()> {
         self.number += 1;
-        let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
-        let entities = found
-            .iter()
-            .map(|found| Entity {
-                r#type: &found.kind,
-                text: &text[bytes[found.start]..bytes[found.end]],
-                start: found.start,
-                end: found.end,
-                score: (found.score * 1e6).round() / 1e6,
-            })
-            .collect();
+        let entities = Placed::all(text, found)
+            .ok_or_else(|| io::Error::other(format!("text {} cannot have such entities", self.number)))?;
         match self.format {
             Format::Jsonl => {
-                serde_json::to_writer(&mut self.writer, &Object { text, entities })?;
+                serde_json::to_writer(&mut self.writer, &Object { text, entities: &entities })?;
                 self.writer.write_all(b"\n")
             }
             Format::Table => self.table(text, &entities),
@@ -63,16 +45,16 @@ impl<W: Write> Output<W> {
         self.writer.flush()
     }
 
-    fn table(&mut self, text: &str, entities: &[Entity<'_>]) -> io::Result<()> {
+    fn table(&mut self, text: &str, entities: &[Placed]) -> io::Result<()> {
         let line = format!("{}  {}", self.number, harmless(text));
         writeln!(self.writer, "{}", line.trim_end())?;
         if entities.is_empty() {
             writeln!(self.writer, "   no entities")?;
         }
-        let widest = |of: fn(&Entity<'_>) -> usize| entities.iter().map(of).max().unwrap_or(0);
-        let (kinds, texts) = (widest(|e| e.r#type.chars().count()), widest(|e| e.text.chars().count()));
+        let widest = |of: fn(&Placed) -> usize| entities.iter().map(of).max().unwrap_or(0);
+        let (kinds, texts) = (widest(|e| e.kind.chars().count()), widest(|e| e.text.chars().count()));
         for entity in entities {
-            let (kind, text) = (entity.r#type, harmless(entity.text));
+            let (kind, text) = (entity.kind.as_str(), harmless(&entity.text));
             let place = format!("{}-{}", entity.start, entity.end);
             writeln!(self.writer, "   {kind:kinds$}  {text:texts$}  {place:>9}  {:.3}", entity.score)?;
         }

@@ -38,10 +38,9 @@ use std::sync::Arc;
 
 use stage_contract::StageError;
 
-pub use answer::{Placed, Tagged};
 pub use limits::Limits;
 pub use server::{Control, Server};
-pub use tagger::{About, Entity, Open, Tagger};
+pub use tagger::{About, Open, Tagger};
 
 /// Where a server listens unless told otherwise: on this machine alone.
 pub const ADDRESS: &str = "127.0.0.1:8080";

@@ -3,19 +3,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use stage_contract::StageError;
-
-/// An entity with its place in the text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entity {
-    /// The type, as the model has it: `PER`.
-    pub kind: String,
-    /// The first character, in Unicode scalar values.
-    pub start: usize,
-    /// One past the last character.
-    pub end: usize,
-    /// The model's probability, from 0 to 1.
-    pub score: f64,
-}
+use text::entities::Entity;
 
 /// What is said of a model on the page, in `/health` and in `/openapi.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

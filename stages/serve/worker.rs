@@ -18,8 +18,9 @@ use crate::{
     pool::Pool,
     queue::{self, Outcome},
     refusal::Refusal,
-    tagger::{Entity, Tagger},
+    tagger::Tagger,
 };
+use text::entities::{Entity, Placed};
 
 /// Takes batches from the pool until the queue is gone.
 #[derive(Clone)]
@@ -80,7 +81,9 @@ impl Worker {
         match tag(tagger, &texts) {
             Ok(found) => {
                 for ((text, entities), reply) in texts.into_iter().zip(found).zip(replies) {
-                    let outcome = Tagged::new(text, entities).ok_or_else(|| Failure::Unsound.refusal());
+                    let entities = Placed::all(&text, &entities);
+                    let outcome = entities.map(|entities| Tagged { text, entities });
+                    let outcome = outcome.ok_or_else(|| Failure::Unsound.refusal());
                     self.metrics.text(outcome.is_ok());
                     // Who does not wait any more needs no answer.
                     let _ = reply.send(outcome);

@@ -1,24 +1,16 @@
 //! Sources that lie on a hub, and sources with options: of a kind made for that.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+mod options;
+mod world;
 
-use hub::testing::{FakeHub, Fault};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::fs;
+
+use hub::testing::Fault;
 use serde_json::{Value, json};
-use stage_contract::{
-    Artifact, Available, Context, Device, Given, Input, Invalid, Kind, Output, Preview, Registry, Shape,
-    Spec, Stage, StageError, Template, given,
-};
 
-use super::{
-    project::{Ended, Project, text},
-    toy::Toy,
-};
+pub use self::world::with;
+use self::world::{REPO, World, wheel};
+use super::project::text;
 
 /// Each with the name it is asked for by.
 pub const TESTS: [(&str, fn()); 17] = [
@@ -45,208 +37,19 @@ pub const TESTS: [(&str, fn()); 17] = [
     ("a_lock_in_conflict_keeps_the_commit_that_fits", a_lock_in_conflict_keeps_the_commit_that_fits),
     (
         "options_are_part_of_the_key_only_when_they_are_written",
-        options_are_part_of_the_key_only_when_they_are_written,
+        options::options_are_part_of_the_key_only_when_they_are_written,
     ),
     (
         "what_is_wrong_with_an_option_is_marked_where_it_is_written",
-        what_is_wrong_with_an_option_is_marked_where_it_is_written,
+        options::what_is_wrong_with_an_option_is_marked_where_it_is_written,
     ),
-    ("options_are_described_like_parameters", options_are_described_like_parameters),
-    ("status_shows_what_a_run_would_refuse", status_shows_what_a_run_would_refuse),
+    ("options_are_described_like_parameters", options::options_are_described_like_parameters),
+    ("status_shows_what_a_run_would_refuse", options::status_shows_what_a_run_would_refuse),
     (
         "init_takes_a_repository_and_refuses_what_a_run_would",
         init_takes_a_repository_and_refuses_what_a_run_would,
     ),
 ];
-
-/// What counts as one thing.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Unit {
-    #[default]
-    Line,
-    Document,
-}
-
-/// How a box is unpacked.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Packing {
-    /// What counts as one thing.
-    unit: Unit,
-    /// So many may be broken.
-    #[schemars(range(max = 100))]
-    broken: u32,
-    /// What things are called.
-    names: BTreeMap<String, String>,
-}
-
-/// The names of the files in a folder, and how they were to be read.
-struct Packed {
-    files: Vec<String>,
-    packing: Packing,
-}
-
-impl Artifact for Packed {
-    const KIND: Kind =
-        Kind { name: "box", shape: Shape::Folder, extension: "", doc: "a folder with a wheel" };
-
-    fn load(path: &Path) -> Result<Self, StageError> {
-        Self::read(path, &Value::Null, &|_| {})
-    }
-
-    fn read(path: &Path, options: &Value, note: &dyn Fn(String)) -> Result<Self, StageError> {
-        let entries = fs::read_dir(path).map_err(|e| StageError::io("read", path, e))?;
-        let names: BTreeSet<_> = entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        let packing: Packing = given(options)?;
-        if packing.broken > 0 {
-            note(format!("{} may be broken", packing.broken));
-        }
-        Ok(Self { files: names.into_iter().collect(), packing })
-    }
-
-    fn save(&self, _path: &Path) -> Result<(), StageError> {
-        Err(StageError::new("is only read"))
-    }
-}
-
-const PACKED: Input<Packed> = Input::new("packed", "a box");
-const TOY: Output<Toy> = Output::new("toy", "what is in it");
-
-/// Says what is in a box.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Unpack {}
-
-impl Stage for Unpack {
-    const SPEC: Spec = Spec {
-        name: "unpack",
-        version: 1,
-        doc: "says what is in a box",
-        inputs: &[PACKED.port()],
-        outputs: &[TOY.port()],
-        measures: false,
-    };
-
-    fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
-        let is_burnt = inputs.path(&PACKED).is_some_and(|path| path.join("burnt").exists());
-        let unit: Packing = given(inputs.options(PACKED.name())).map_err(|e| Invalid::of(&e))?;
-        if is_burnt {
-            let message =
-                format!("the box is burnt, read by {}", json!(unit.unit).as_str().unwrap_or_default());
-            return Err(Invalid::new(message).at("packed").help("take another"));
-        }
-        if let Some(name) = unit.names.keys().find(|name| *name != "wheel") {
-            let message = format!("`names` has {name}, which is not in the box");
-            return Err(Invalid::new(message).at("packed").help("name wheel"));
-        }
-        Ok(())
-    }
-
-    fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
-        let Packed { files, packing } = cx.read(&PACKED)?;
-        let text = json!({ "files": files, "packing": packing }).to_string();
-        cx.write(&TOY, &Toy { name: "box".to_owned(), values: vec![0.0, 1.0], text })
-    }
-}
-
-/// The wheel, and its label.
-fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
-    let wanted = ["label.txt", "wheel.bin"];
-    match wanted.iter().find(|wanted| files.iter().all(|file| file != *wanted)) {
-        Some(lacking) => Err(Invalid::new(format!("the box has no {lacking}"))),
-        None => Ok(wanted.map(str::to_owned).into()),
-    }
-}
-
-/// The label says what is in it, and comes before the wheel.
-const PREVIEW: Preview = Preview { reads: |file| file == "label.txt", look: legible };
-
-fn legible(folder: &Path, options: &Value) -> Result<(), Invalid> {
-    let packing: Packing = given(options).map_err(|e| Invalid::of(&e))?;
-    let label = fs::read_to_string(folder.join("label.txt")).unwrap_or_default();
-    if label == "burnt" {
-        let wrong = format!("the label is burnt, and {} things may be broken", packing.broken);
-        return Err(Invalid::new(wrong).help("take another box"));
-    }
-    Ok(())
-}
-
-pub fn with(registry: Registry) -> Registry {
-    const NEW: Template = Template {
-        alone: &[],
-        given: &[(
-            "pipeline.toml",
-            "[sources]\nbox = { path = \"data/box\", kind = \"box\" }\n[stage.unpack]\ninputs = { packed = \"sources.box\" }\n",
-        )],
-        sources: &[Given { name: "box", kind: Packed::KIND, required: true, doc: "a box" }],
-        fit: |_, _| Ok(Vec::new()),
-    };
-    let registry = registry.stage::<Unpack>().options::<Packing>(Packed::KIND).template(NEW);
-    registry.files(Packed::KIND, needed).preview(Packed::KIND, PREVIEW)
-}
-
-const REPO: &str = "owner/box";
-
-fn wheel() -> Vec<u8> {
-    vec![b'o'; 300_000]
-}
-
-/// A project with a source on a hub, and that hub; the hub's own cache lies beside the project's.
-struct World {
-    hub: FakeHub,
-    project: Project,
-    commit: String,
-}
-
-fn pipeline(source: &str) -> String {
-    format!(
-        "[sources]\nbox = {{ {source}, kind = \"box\" }}\n[stage.unpack]\ninputs = {{ packed = \"sources.box\" }}\n"
-    )
-}
-
-impl World {
-    fn new() -> Self {
-        let hub = FakeHub::start();
-        let commit =
-            hub.commit(REPO, &[("label.txt", b"round"), ("wheel.bin", &wheel()), ("rust.txt", b"x")]);
-        Self { hub, project: Project::new(&pipeline(&format!("hub = \"{REPO}\""))), commit }
-    }
-
-    fn home(&self) -> PathBuf {
-        self.project.path("home")
-    }
-
-    fn with(&self, more: &[(&str, &str)], arguments: &[&str]) -> Ended {
-        let (endpoint, home) = (self.hub.endpoint(), self.home());
-        let own = [
-            ("HF_ENDPOINT", endpoint.as_str()),
-            ("HF_HOME", home.to_str().expect("is UTF-8")),
-            ("HF_HUB_OFFLINE", "0"),
-        ];
-        self.project.with(&[&own, more].concat(), arguments)
-    }
-
-    fn ok(&self, arguments: &[&str]) -> Ended {
-        let ended = self.with(&[], arguments);
-        assert_eq!(ended.code, Some(0), "{arguments:?}\n{}\n{}", ended.out, ended.err);
-        ended
-    }
-
-    fn outcome(&self, arguments: &[&str]) -> String {
-        let events = self.ok(&[&["run", "--format", "json"], arguments].concat()).events();
-        text(&events.iter().find(|event| event["event"] == "stage").expect("ended")["outcome"])
-    }
-
-    fn toy(&self) -> Value {
-        let toy: Value =
-            serde_json::from_str(&self.project.read("artifacts/unpack/toy.json")).expect("is JSON");
-        serde_json::from_str(toy["text"].as_str().expect("is text")).expect("is JSON")
-    }
-}
 
 fn a_source_of_the_hub_is_pinned_and_asked_for_once() {
     let world = World::new();
@@ -547,105 +350,6 @@ fn a_lock_in_conflict_keeps_the_commit_that_fits() {
     world.ok(&["lock", "resolve"]);
     assert_eq!(world.project.read("pipeline.lock"), ours, "both moved: this branch's");
     assert_eq!(world.outcome(&[]), "reused");
-}
-
-/// A box in the project.
-fn boxed(options: &str) -> World {
-    let world = World::new();
-    world.project.write("data/box/wheel.bin", "o");
-    world.project.write("pipeline.toml", &pipeline(&format!("path = \"data/box\"{options}")));
-    world
-}
-
-fn options_are_part_of_the_key_only_when_they_are_written() {
-    let world = boxed("");
-    world.ok(&["run"]);
-    let manifest = |world: &World| -> Vec<Value> {
-        let entries = world.project.entries().into_iter();
-        entries
-            .map(|entry| {
-                serde_json::from_str(&fs::read_to_string(entry.join("manifest.json")).expect("is there"))
-                    .expect("is JSON")
-            })
-            .collect()
-    };
-    assert!(manifest(&world)[0].get("options").is_none(), "the key is as it was before there were options");
-    assert_eq!(world.toy()["packing"], json!({ "unit": "line", "broken": 0, "names": {} }));
-    world.project.replace("pipeline.toml", "data/box\"", "data/box\", unit = \"document\", broken = 2");
-    let reasons = world.project.stages()[0]["reasons"].clone();
-    assert_eq!(reasons, json!(["sources.box.broken unset -> 2", "sources.box.unit unset -> \"document\""]));
-    let ended = world.ok(&["run"]);
-    assert!(ended.out.contains("2 may be broken"), "a note is shown: {}", ended.out);
-    assert_eq!(world.toy()["packing"], json!({ "unit": "document", "broken": 2, "names": {} }));
-    assert!(
-        world
-            .project
-            .read("pipeline.lock")
-            .contains("[stage.unpack.options.packed]\nbroken = 2\nunit = \"document\""),
-        "{}",
-        world.project.read("pipeline.lock")
-    );
-    world.project.replace("pipeline.toml", ", unit = \"document\", broken = 2", "");
-    assert_eq!(world.outcome(&[]), "restored");
-    world.project.replace("pipeline.toml", "data/box\"", "data/box\", unit = \"line\"");
-    assert!(
-        world.ok(&["why", "unpack"]).out.contains("sources.box.unit unset -> \"line\""),
-        "only what is written counts"
-    );
-}
-
-fn options_are_described_like_parameters() {
-    let world = boxed(", unti = \"line\", broken = 500");
-    let ended = world.with(&[], &["run"]);
-    assert_eq!(ended.code, Some(2));
-    for said in [
-        "source `box` of kind `box` has no key `unti`",
-        "write `unit`",
-        "`broken` is 500, above 100",
-        "takes: whole number from 0 to 100",
-    ] {
-        assert!(ended.err.contains(said), "{said}: {}", ended.err);
-    }
-    let schema: Value = serde_json::from_str(&world.ok(&["schema"]).out).expect("is JSON");
-    assert_eq!(schema["$defs"]["source"]["then"]["properties"]["broken"]["maximum"], 100);
-    let stages = world.ok(&["stages"]).out;
-    assert!(stages.contains("broken = 0  (whole number from 0 to 100)"), "{stages}");
-    let stages: Value =
-        serde_json::from_str(&world.ok(&["stages", "--format", "json"]).out).expect("is JSON");
-    let kinds = stages["kinds"].as_array().expect("a list");
-    let kind = kinds.iter().find(|kind| kind["name"] == "box").expect("is there");
-    assert_eq!(kind["options"][0]["name"], "unit");
-}
-
-fn status_shows_what_a_run_would_refuse() {
-    let world = boxed(", unit = \"document\"");
-    world.project.write("data/box/burnt", "");
-    let refusal = "the box is burnt, read by document";
-    assert!(world.with(&[], &["run"]).err.contains(refusal));
-    let status = world.ok(&["status"]).out;
-    assert!(status.contains(&format!("`ner-pipe run` refuses: {refusal}\n  help: take another")), "{status}");
-    let status: Value =
-        serde_json::from_str(&world.ok(&["status", "--format", "json"]).out).expect("is JSON");
-    assert_eq!(status["refused"][0]["message"], refusal);
-}
-
-fn what_is_wrong_with_an_option_is_marked_where_it_is_written() {
-    let world = World::new();
-    let stage = "[stage.unpack]\ninputs = { packed = \"sources.box\" }\n";
-    world.project.write("data/box/wheel.bin", "o");
-    for (source, at) in [
-        ("box = { path = \"data/box\", kind = \"box\", names = { wheel = \"w\", door = \"d\" } }\n", "2:65"),
-        (
-            "[sources.box]\npath = \"data/box\"\nkind = \"box\"\n[sources.box.names]\nwheel = \"w\"\ndoor = \"d\"\n",
-            "7:1",
-        ),
-    ] {
-        world.project.write("pipeline.toml", &format!("[sources]\n{source}{stage}"));
-        let ended = world.with(&[], &["run"]);
-        assert!(ended.code == Some(2) && ended.err.contains("`names` has door"), "{}", ended.err);
-        assert!(ended.err.contains(&format!("pipeline.toml:{at}]")), "{}", ended.err);
-        assert!(ended.err.contains("read here"), "{}", ended.err);
-    }
 }
 
 fn init_takes_a_repository_and_refuses_what_a_run_would() {

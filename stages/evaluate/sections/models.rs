@@ -1,6 +1,6 @@
 //! All models of one evaluation side by side: a table, size against scores against speed, and latency by length.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use stage_contract::report::{
     Axis, Block, Cell, Column, Fold, Line, LineChart, Measure, Point, Scatter, Table,
@@ -56,8 +56,8 @@ pub(super) fn side_by_side(evaluation: &Evaluation) -> Vec<Block> {
     ]
 }
 
-/// What each way to read a model's labels gives.
-pub(super) fn decodings(evaluation: &Evaluation) -> Block {
+/// What each way to decode gives, of the models that have more than one; nothing where none has.
+pub(super) fn decodings(evaluation: &Evaluation) -> Option<Block> {
     let columns = [
         Measure::percent("Fidelity F1, argmax").higher_is_better(),
         Measure::percent("Fidelity F1, CRF").higher_is_better(),
@@ -67,26 +67,25 @@ pub(super) fn decodings(evaluation: &Evaluation) -> Block {
     ];
     let row = |(name, model): &(String, ModelReport)| {
         let Decodings { by, fidelity, quality, subwords } = &model.decoding;
-        let f1 = |scores: Option<&BTreeMap<Decode, Option<f64>>>, crf: bool| {
-            let own = if *by == Decode::Types { Decode::Types } else { Decode::Argmax };
-            Cell::from(scores.and_then(|all| *all.get(if crf { &Decode::Crf } else { &own })?))
-        };
-        vec![
-            Cell::from(name.as_str()),
-            Cell::from(if *by == Decode::Crf { "CRF" } else { "argmax" }),
-            f1(Some(fidelity), false),
-            f1(Some(fidelity), true),
-            f1(quality.as_ref(), false),
-            f1(quality.as_ref(), true),
-            (*subwords).into(),
-        ]
+        let scores = [Some(fidelity), quality.as_ref()];
+        let scores = scores.into_iter().flat_map(|scores| {
+            [Decode::Argmax, Decode::Crf].map(|way| Cell::from(scores.and_then(|scores| *scores.get(&way)?)))
+        });
+        let named = [name.as_str(), by.name()].map(Cell::from);
+        named.into_iter().chain(scores).chain([Cell::from(*subwords)]).collect()
     };
     let text = ["Model", "Decoded by"].map(Column::text);
-    Block::Table(Table {
-        title: "By argmax and by CRF; same by sub-words: texts in which the labels of all sub-words make the same entities, as transformers' pipeline finds them".to_owned(),
-        fold: Fold::Never,
-        columns: text.into_iter().chain(columns.map(Column::from)).collect(),
-        rows: evaluation.models.iter().map(row).collect(),
+    let rows: Vec<_> =
+        evaluation.models.iter().filter(|(_, model)| model.decoding.is_choice()).map(row).collect();
+    let title = "By argmax and by CRF; same by sub-words: texts in which the labels of all sub-words make the same entities, \
+                 as transformers' pipeline finds them";
+    (!rows.is_empty()).then(|| {
+        Block::Table(Table {
+            title: title.to_owned(),
+            fold: Fold::Never,
+            columns: text.into_iter().chain(columns.map(Column::from)).collect(),
+            rows,
+        })
     })
 }
 

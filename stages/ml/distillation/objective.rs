@@ -1,5 +1,7 @@
 //! Patient knowledge distillation (Sun et al. 2019) on words: the part that `distill` and `finetune` share.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Bool, Tensor, TensorData};
 use stage_contract::{Context, StageError};
 
@@ -16,15 +18,15 @@ use crate::{
 use encoder::{
     backend::{fused, grid::indices, precision::Precision, readback::host},
     batch::{Batch, Encoded},
-    config::{Config, Decode},
+    config::Decode,
     infer::{WordLogits, absent},
     inputs::Inputs,
     model::Model,
     network::Network,
-    tagger::tag,
+    tagger::{tag, ways},
 };
 use measure::scores::score;
-use text::labels::Span;
+use text::labels::{Scheme, Span, spans};
 use train::{
     checkpoint::Dev,
     objective::{At, Objective, Term},
@@ -72,19 +74,17 @@ impl Distillation<'_> {
     pub fn save(&self, cx: &Context<'_>, mut trained: Trained) -> Result<(), StageError> {
         let student = self.lesson.student;
         let mut config = student.config.clone();
-        if config.crf {
-            let by = [Decode::Argmax, Decode::Crf].map(|decode| self.scores(&trained.network, decode));
-            let [argmax, crf] = by;
-            let (argmax, crf) = (argmax?, crf?);
+        let by = self.scores(&trained.network)?;
+        if let (Some(argmax), Some(crf)) = (by.get(&Decode::Argmax), by.get(&Decode::Crf)) {
             cx.metric("dev.f1_argmax", argmax.score.f1);
             cx.metric("dev.f1_crf", crf.score.f1);
-            let better = crf.score.f1 - argmax.score.f1 > WORTH_A_CRF;
-            (config.decode, trained.dev) = match self.lesson.training.decode {
-                DecodeBy::Crf => (Decode::Crf, crf),
-                DecodeBy::Auto if better => (Decode::Crf, crf),
-                DecodeBy::Auto | DecodeBy::Argmax => (Decode::Argmax, argmax),
-            };
+            config.decode = self.said_decode().unwrap_or(if crf.score.f1 - argmax.score.f1 > WORTH_A_CRF {
+                Decode::Crf
+            } else {
+                Decode::Argmax
+            });
         }
+        trained.dev = one(by, config.decode, student.config.decode);
         let stored = self.lesson.training.dtype;
         trained.save(cx, Model { config, ..student.clone() }, stored, &STUDENT, &HISTORY)
     }
@@ -93,13 +93,21 @@ impl Distillation<'_> {
         Targets::new(batch, taught, self.train, self.lesson.labels(), self.lesson.training.subwords)
     }
 
-    /// On dev, in f32, as whoever reads the student's file will run it.
-    fn scores(&self, network: &Network, decode: Decode) -> Result<Dev, StageError> {
+    /// How the student is to be decoded, where the user says it.
+    fn said_decode(&self) -> Option<Decode> {
+        match self.lesson.training.decode {
+            DecodeBy::Auto => None,
+            DecodeBy::Argmax => Some(Decode::Argmax),
+            DecodeBy::Crf => Some(Decode::Crf),
+        }
+    }
+
+    /// On dev by every way to decode it, in f32, as whoever reads the student's file will run it.
+    fn scores(&self, network: &Network) -> Result<BTreeMap<Decode, Dev>, StageError> {
         let network = network.clone().at(Precision::F32);
-        let student = self.lesson.student.clone();
-        let model = Model { network, config: Config { decode, ..student.config }, ..student };
+        let model = Model { network, ..self.lesson.student.clone() };
         let budget = 2 * self.lesson.training.batch_tokens;
-        dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget)
+        each_way(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget)
     }
 
     /// What the teacher's `network` says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch
@@ -124,9 +132,7 @@ impl Distillation<'_> {
                 Said::Device(Box::new(Tensor::from_data(TensorData::new(values, shape), &device)))
             }
             (None, Some(output)) => {
-                let more: Vec<u32> =
-                    batch.continuations.iter().filter_map(|piece| piece.row.try_into().ok()).collect();
-                let rows = [&batch.rows[..], &more].concat();
+                let rows = batch.rows_of_all();
                 let logits = output.logits.clone().select(0, indices(&rows, &device));
                 // Else the word after such a one would be inside or begin by what the teacher says of `<s>`.
                 let absent = absent(from);
@@ -224,11 +230,8 @@ impl Objective for Distillation<'_> {
     }
 
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
-        let decode = match self.lesson.training.decode {
-            DecodeBy::Argmax => Decode::Argmax,
-            DecodeBy::Auto | DecodeBy::Crf => self.lesson.student.config.decode,
-        };
-        self.scores(network, decode)
+        let own = self.lesson.student.config.decode;
+        Ok(one(self.scores(network)?, self.said_decode().unwrap_or(own), own))
     }
 }
 
@@ -244,9 +247,30 @@ pub fn dev(
     tags: &[Vec<Option<usize>>],
     budget: usize,
 ) -> Result<Dev, StageError> {
+    let own = model.config.decode;
+    each_way(model, texts, gold, tags, budget).map(|by| one(by, own, own))
+}
+
+/// [`dev`] by every way to decode the model, from one pass over the texts.
+fn each_way(
+    model: &Model,
+    texts: &[Encoded],
+    gold: &[Vec<Span>],
+    tags: &[Vec<Option<usize>>],
+    budget: usize,
+) -> Result<BTreeMap<Decode, Dev>, StageError> {
     let tagged = tag(model, texts, budget, &[], &model.network.device(), None)?;
-    let score = score(gold, &tagged.spans()).micro;
-    Ok(Dev { score, loss: mean_cross_entropy(tags, &tagged.logits) })
+    let loss = mean_cross_entropy(tags, &tagged.logits);
+    let of = |tags: Vec<Vec<String>>| {
+        let found: Vec<_> = tags.iter().map(|tags| spans(tags, Scheme::Bio)).collect();
+        Dev { score: score(gold, &found).micro, loss }
+    };
+    Ok(ways(model, &tagged, &[]).into_iter().map(|(way, tags)| (way, of(tags))).collect())
+}
+
+/// One of the ways: the wanted one, else the model's own, which is always there.
+fn one(mut by: BTreeMap<Decode, Dev>, wanted: Decode, own: Decode) -> Dev {
+    by.remove(&wanted).or_else(|| by.remove(&own)).expect("a model has its own way")
 }
 
 /// Mean over owned words with a tag of -log softmax.

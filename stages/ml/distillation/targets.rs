@@ -49,10 +49,7 @@ impl Targets {
         subwords: Subwords,
     ) -> Self {
         let mut targets = Self { texts: vec![0], ..Self::default() };
-        let (owned, rows) = {
-            let taught = taught.unwrap_or(batch);
-            (&taught.owned, &taught.rows)
-        };
+        let Batch { owned, rows, .. } = taught.unwrap_or(batch);
         // Of each word of the batch.
         let mut place = vec![None; batch.rows.len()];
         for (&member, span) in batch.members.iter().zip(batch.texts.windows(2)) {

@@ -72,6 +72,16 @@ impl Batch {
         batch
     }
 
+    /// The rows of all words, and then of all continuations.
+    ///
+    /// # Panics
+    /// When the batch has more than 2³² rows.
+    #[must_use]
+    pub fn rows_of_all(&self) -> Vec<u32> {
+        let more = self.continuations.iter().map(|piece| count(piece.row));
+        self.rows.iter().copied().chain(more).collect()
+    }
+
     /// Packs `texts[i]` for each `i` in `members`.
     ///
     /// # Panics

@@ -67,6 +67,18 @@ pub enum Decode {
     Crf,
 }
 
+impl Decode {
+    /// As config.json and reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Types => "types",
+            Self::Argmax => "argmax",
+            Self::Crf => "crf",
+        }
+    }
+}
+
 /// Version of the `ner_pipe` key that this code reads and writes.
 const FORMAT: u64 = 1;
 
@@ -390,13 +402,8 @@ fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bo
     let crf = own.flag("crf")?;
     let decode = match own.text("decode")? {
         // Students of earlier versions.
-        None => {
-            if crf {
-                Decode::Crf
-            } else {
-                Decode::Types
-            }
-        }
+        None if crf => Decode::Crf,
+        None => Decode::Types,
         Some(by) => serde_json::from_value(by.into()).map_err(|_| {
             StageError::new(format!("ner_pipe.decode is {by}")).help("write types, argmax or crf")
         })?,

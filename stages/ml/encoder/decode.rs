@@ -1,5 +1,7 @@
 //! From word logits to tags and entities: by types, by labels, or by a student's CRF.
 
+use std::collections::BTreeMap;
+
 use crate::{config::Decode, crf::Crf, infer::WordLogits, model::Model};
 use text::labels::{Labels, Scheme, Tag, spans};
 
@@ -27,11 +29,9 @@ impl Decoding {
 
     /// Every way in which a model's words may get their tags, its own among them.
     #[must_use]
-    pub fn all(model: &Model) -> Vec<(Decode, Self)> {
-        match model.crf() {
-            Some(crf) => vec![(Decode::Argmax, Self::Argmax), (Decode::Crf, Self::Crf(crf))],
-            None => vec![(model.config.decode, Self::of(model))],
-        }
+    pub fn all(model: &Model) -> BTreeMap<Decode, Self> {
+        let with_crf = model.crf().map(|crf| [(Decode::Argmax, Self::Argmax), (Decode::Crf, Self::Crf(crf))]);
+        with_crf.into_iter().flatten().chain([(model.config.decode, Self::of(model))]).collect()
     }
 }
 

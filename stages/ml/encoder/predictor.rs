@@ -12,7 +12,7 @@ use crate::{
     model::Model,
     tagger::tag,
 };
-use text::words::words;
+use text::{entities::Entity, words::words};
 
 /// Tokens that the model reads at once.
 const BATCH_TOKENS: usize = 2048;
@@ -29,16 +29,25 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    /// As the command line and Python call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 impl FromStr for Precision {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "f32" => Ok(Self::F32),
-            "bf16" => Ok(Self::Bf16),
-            "int8" => Ok(Self::Int8),
-            _ => Err("expected f32, bf16 or int8".to_owned()),
-        }
+        let found =
+            [Self::F32, Self::Bf16, Self::Int8].into_iter().find(|precision| precision.name() == name);
+        found.ok_or_else(|| "expected f32, bf16 or int8".to_owned())
     }
 }
 
@@ -46,19 +55,6 @@ impl FromStr for Precision {
 pub struct Predictor {
     model: Model,
     device: Device,
-}
-
-/// An entity with its place in the text, in Unicode scalar values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entity {
-    /// Type, as the model has it.
-    pub kind: String,
-    /// First character.
-    pub start: usize,
-    /// One past the last character.
-    pub end: usize,
-    /// How sure the model is, from 0 to 1: the mean over its words of the probability of its type.
-    pub score: f64,
 }
 
 impl Predictor {

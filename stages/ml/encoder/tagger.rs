@@ -8,6 +8,7 @@ use stage_contract::{Progress, StageError};
 
 use crate::{
     batch::Encoded,
+    config::Decode,
     decode::{Decoded, Decoding, decode},
     infer::{WordLogits, word_logits},
     model::Model,
@@ -62,4 +63,20 @@ pub fn tag(
         }
     }
     Ok(Tagged { decoded: decoded(&outside), logits, made_outside })
+}
+
+/// The tags of texts by every way that the model has, its own among them, of what [`tag`] found with the same `outside`.
+#[must_use]
+pub fn ways(model: &Model, tagged: &Tagged, outside: &[&str]) -> BTreeMap<Decode, Vec<Vec<String>>> {
+    let labels = &model.config.labels;
+    let outside: Vec<&str> = labels.types_to(Policy::Outside).chain(outside.iter().copied()).collect();
+    let by = |(way, by): (Decode, Decoding)| {
+        let tags = if way == model.config.decode {
+            tagged.decoded.iter().map(|text| text.tags.clone()).collect()
+        } else {
+            tagged.logits.par_iter().map(|logits| decode(labels, &by, logits, &outside).tags).collect()
+        };
+        (way, tags)
+    };
+    Decoding::all(model).into_iter().map(by).collect()
 }

@@ -6,7 +6,7 @@ mod rename;
 mod types;
 
 pub use self::{
-    notation::{Notation, Prefix, Span, Tally, split_tag},
+    notation::{Notation, Prefix, Span, Tally, as_tag, split_tag},
     types::{Policy, Types, same_type},
 };
 

@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod corpus;
 pub mod encoding;
+pub mod entities;
 pub mod folder;
 pub mod labels;
 pub mod links;

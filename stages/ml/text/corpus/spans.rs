@@ -2,7 +2,7 @@
 //! overlap.
 
 use super::item::Mark;
-use crate::words::words;
+use crate::{labels::as_tag, words::words};
 
 /// What offsets count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ fn laid(mut spans: Vec<(usize, usize, &str, bool)>, words: usize, changes: &mut 
             continue;
         }
         changes.widened += usize::from(cut);
-        let kind = type_name(kind);
+        let kind = as_tag(kind);
         for (word, tag) in tags[first..last].iter_mut().enumerate() {
             *tag = format!("{}-{kind}", if word == 0 { "B" } else { "I" });
         }
@@ -114,11 +114,6 @@ pub(super) fn fit_characters(text: &str, marks: &[Mark]) -> bool {
     };
     in_characters(text, marks)
         .is_ok_and(|(ranges, _)| ranges.iter().all(|&(start, end, _)| !inside(start) && !inside(end)))
-}
-
-/// A label as a tag can have it: without white space.
-pub(super) fn type_name(label: &str) -> String {
-    label.split_whitespace().collect::<Vec<_>>().join("_")
 }
 
 type Ranges<'m> = Vec<(usize, usize, &'m str)>;

@@ -141,6 +141,12 @@ const UNKNOWN: &str = "_";
 /// What says O where no `O` does, the likeliest first.
 pub(super) const MARKS: [&str; 5] = ["o", "0", UNKNOWN, "-", "*"];
 
+/// A label as a tag can have it: blanks around it do not count, those in it are `_`.
+#[must_use]
+pub fn as_tag(label: &str) -> String {
+    label.split_whitespace().collect::<Vec<_>>().join("_")
+}
+
 impl Notation {
     /// From every tag of a file.
     #[must_use]

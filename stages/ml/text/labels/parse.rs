@@ -6,7 +6,7 @@ use stage_contract::StageError;
 
 use super::{
     Labels, Scheme, Tag,
-    notation::{MARKS, OUTSIDE, Prefix, form, is_bare},
+    notation::{MARKS, OUTSIDE, Prefix, as_tag, form, is_bare},
     types::{Policy, one_name},
 };
 
@@ -45,7 +45,7 @@ impl Labels {
     /// Implicit names (`LABEL_0`), no O, no entity type, two labels of one meaning, a type written in two ways, a prefix
     /// without a type, names with and without a prefix.
     pub fn parse(names: &[String]) -> Result<Self, StageError> {
-        let whole: Vec<String> = names.iter().map(|name| without_blanks(name)).collect();
+        let whole: Vec<String> = names.iter().map(|name| as_tag(name)).collect();
         check_names(names, &whole)?;
         let outside = outside(&whole);
         let rest: Vec<String> = whole.iter().filter(|name| *name != outside).cloned().collect();
@@ -96,11 +96,6 @@ impl Labels {
         let ends = parts.iter().map(|part| matches!(part.prefix, Some(Prefix::End | Prefix::Single)));
         Ok(Self { names: names.to_vec(), tags, ends: ends.collect(), types, policies, scheme })
     }
-}
-
-/// A label as a tag can have it: blanks around it do not count, those in it are `_`.
-pub(super) fn without_blanks(name: &str) -> String {
-    name.split_whitespace().collect::<Vec<_>>().join("_")
 }
 
 /// What says O: `O`, also behind a prefix, else the likeliest name.

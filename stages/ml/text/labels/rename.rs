@@ -4,8 +4,7 @@ use stage_contract::StageError;
 
 use super::{
     Labels, Tag,
-    notation::{MARKS, Prefix, is_bare, without_prefix},
-    parse::without_blanks,
+    notation::{MARKS, Prefix, as_tag, is_bare, without_prefix},
     types::{Policy, Types, one_name},
 };
 
@@ -90,7 +89,7 @@ impl Labels {
             if meaning.contains(char::is_whitespace) {
                 return refused(
                     "and tags have no blanks",
-                    format!("write a name without blanks, such as `{}`", without_blanks(meaning)),
+                    format!("write a name without blanks, such as `{}`", as_tag(meaning)),
                 );
             }
             if is_bare(meaning) {

@@ -4,8 +4,9 @@ use std::{
     time::Duration,
 };
 
-use serve::{About, Entity, Tagger};
+use serve::{About, Tagger};
 use stage_contract::StageError;
+use text::entities::Entity;
 
 /// Holds a model back until it is let go.
 #[derive(Clone, Default)]

@@ -7,8 +7,8 @@ use super::super::{
     item::{Found, Place},
     options::Options,
     sentence::Sentence,
-    spans::type_name,
 };
+use crate::labels::as_tag;
 
 /// `1-1<tab>0-5<tab>Marie<tab>*[1]<tab>PER[1]`
 pub struct Webanno;
@@ -113,7 +113,7 @@ fn read_word(
     let prefix = if span.is_some() && span == *open { "I" } else { "B" };
     sentence.push(
         *word,
-        if outside { "O".to_owned() } else { format!("{prefix}-{}", type_name(label)) },
+        if outside { "O".to_owned() } else { format!("{prefix}-{}", as_tag(label)) },
         Place::Line(number),
     );
     *open = span.filter(|_| !outside);

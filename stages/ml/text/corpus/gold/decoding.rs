@@ -146,7 +146,7 @@ impl Decoding {
                 })?;
                 let tags = bio(words.len(), &spans);
                 let words: Vec<String> = words.iter().map(|word| word.trim().to_owned()).collect();
-                let (words, tags) = self.without_blanks(words, tags);
+                let (words, tags) = self.as_tag(words, tags);
                 let (text, places) = joined(&words);
                 (text, places, tags)
             }
@@ -202,7 +202,7 @@ impl Decoding {
     }
 
     /// Leaves words of white space out. An entity that begins with one begins with the next.
-    fn without_blanks(&mut self, words: Vec<String>, mut tags: Vec<String>) -> (Vec<String>, Vec<String>) {
+    fn as_tag(&mut self, words: Vec<String>, mut tags: Vec<String>) -> (Vec<String>, Vec<String>) {
         let blanks = words.iter().filter(|word| word.is_empty()).count();
         if blanks == 0 {
             return (words, tags);

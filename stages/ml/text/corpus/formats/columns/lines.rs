@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::super::super::{cells::is_number, spans::type_name};
-use crate::labels::split_tag;
+use super::super::super::cells::is_number;
+use crate::labels::{as_tag, split_tag};
 
 /// The first lines of a text: a corpus is large, and they tell enough.
 pub fn head(text: &str) -> &str {
@@ -20,7 +20,7 @@ pub fn with_whole_types(text: &str) -> Cow<'_, str> {
         if kind.split_whitespace().any(|part| split_tag(part).is_some()) {
             return None;
         }
-        let tag = format!("{prefix}{}", type_name(kind));
+        let tag = format!("{prefix}{}", as_tag(kind));
         matches!(split_tag(&tag), Some(Some(_))).then_some(tag)
     };
     let broken = |line: &str| line.split('\t').skip(1).any(|cell| whole(cell).is_some());
