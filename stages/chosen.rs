@@ -7,7 +7,9 @@ use std::{
 
 use clap::Args;
 use hub::located;
-use stage_contract::{self as contract, Device, DeviceRequest, Invalid, StageError, ToolContext, ToolError};
+use stage_contract::{
+    self as contract, Device, DeviceRequest, Invalid, Preview, StageError, ToolContext, ToolError,
+};
 
 use encoder::{
     backend::device,
@@ -99,8 +101,24 @@ pub fn folder(model: &Path) -> Result<PathBuf, ToolError> {
     Ok(folder)
 }
 
+/// The folder that was named, or that of a repository of the hub with as much of a model as it has: whole or not.
+///
+/// # Errors
+/// It is not there, or has nothing of a model.
+pub fn whatever(model: &Path) -> Result<PathBuf, ToolError> {
+    const ANY: Preview = Preview { reads: folder::is_outside, look: |_, _| Ok(()) };
+    let folder = located::<ToolError>(model, &folder::audited, ANY, &hub::Lines::new(io::stderr()))?;
+    there(&folder)?;
+    Ok(folder)
+}
+
 /// Says what is missing before anything is read.
 fn check(model: &Path) -> Result<(), Invalid> {
+    there(model)?;
+    folder::files(model).map(drop).map_err(|e| Invalid::of(&e))
+}
+
+fn there(model: &Path) -> Result<(), Invalid> {
     let shown = model.display();
     if !model.exists() {
         let help = format!("{}; or a repository of the hub: `hub:owner/name`", folder::LAYOUT);
@@ -109,7 +127,7 @@ fn check(model: &Path) -> Result<(), Invalid> {
     if !model.is_dir() {
         return Err(Invalid::new(format!("the model {shown} is not a folder")).help(folder::LAYOUT));
     }
-    folder::files(model).map(drop).map_err(|e| Invalid::of(&e))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! of `ml/`.
 
 pub mod annotate;
+pub mod audit;
 pub mod augment;
 mod chosen;
 pub mod distill;
@@ -58,6 +59,7 @@ pub fn registry() -> Registry {
         .tool(predict::PREDICT)
         .tool(serve::SERVE)
         .tool(export::EXPORT)
+        .tool(audit::AUDIT)
         .template(template::TEMPLATE)
 }
 

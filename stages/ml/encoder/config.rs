@@ -79,6 +79,28 @@ impl Decode {
     }
 }
 
+/// Where label2id says otherwise than id2label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The label.
+    pub label: String,
+    /// By id2label, which counts.
+    pub column: usize,
+    /// By label2id.
+    pub inverse: u64,
+}
+
+/// The names of config.json's labels by id2label, whatever they mean, and what label2id says otherwise.
+///
+/// # Errors
+/// There is no id2label, or it has gaps.
+pub fn declared_labels(stock: &Value) -> Result<(Vec<String>, Vec<Contradiction>), StageError> {
+    let keys = Keys::of(stock)?;
+    let names = keys.label_names()?;
+    let contradictions = keys.contradictions(&names);
+    Ok((names, contradictions))
+}
+
 /// Version of the `ner_pipe` key that this code reads and writes.
 const FORMAT: u64 = 1;
 
@@ -101,9 +123,19 @@ impl Config {
     /// Unreadable, a key missing or senseless, an architecture that is not known, an activation other than
     /// gelu.
     pub fn load(model: &Path) -> Result<Self, StageError> {
+        let value = Self::read(model)?;
+        let path = model.join(folder::CONFIG);
+        Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
+    }
+
+    /// Reads config.json of a model folder and understands nothing of it.
+    ///
+    /// # Errors
+    /// There is none, or it is no JSON.
+    pub fn read(model: &Path) -> Result<Value, StageError> {
         let path = folder::config(model)?;
         let text = fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e))?;
-        let value = serde_json::from_str(&text).map_err(|e| {
+        serde_json::from_str(&text).map_err(|e| {
             // Python writes and reads them, and nobody else does.
             let help = if ["NaN", "Infinity"].iter().any(|name| text.contains(name)) {
                 "JSON has no NaN and no Infinity: write null or a number in their place"
@@ -111,8 +143,7 @@ impl Config {
                 COPY
             };
             StageError::because(format!("{} is not JSON", path.display()), e).help(help)
-        })?;
-        Self::parse(value).map_err(|e| StageError::because(format!("cannot use {}", path.display()), e))
+        })
     }
 
     /// Understands config.json.

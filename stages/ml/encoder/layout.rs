@@ -23,34 +23,58 @@ use text::random;
 /// Standard deviation of new weights: `initializer_range` of BERT (Devlin et al. 2018, appendix A).
 const INITIALIZER_RANGE: f64 = 0.02;
 
+/// Where weights and config.json are not of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The tensor; empty where there are too many layers.
+    pub tensor: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// All that is wrong with the shapes of a checkpoint's tensors by its config; those in `left` have no place there.
+#[must_use]
+pub fn mismatches(config: &Config, shapes: &Shapes, left: &[String]) -> Vec<Mismatch> {
+    let beyond = format!("{}.{}.", config.architecture.tensors().layers, config.layers.len());
+    let more = left.iter().any(|name| name.starts_with(&beyond)).then(|| Mismatch {
+        tensor: String::new(),
+        message: format!("the checkpoint has more than {} layers", config.layers.len()),
+    });
+    let wrong = |(name, shape): (String, Vec<usize>)| {
+        let message = match shapes.get(&name) {
+            None => format!("there is no tensor {name}"),
+            Some(found) if *found != shape => format!("{name} is {found:?} and not {shape:?}"),
+            Some(_) => return None,
+        };
+        Some(Mismatch { tensor: name, message })
+    };
+    more.into_iter().chain(config.tensors().into_iter().filter_map(wrong)).collect()
+}
+
 /// Checks the shapes of a checkpoint's tensors against its config, before any work. Those in `left` have no place there:
 /// that is said of them, but for what checkpoints carry along.
 ///
 /// # Errors
-/// The first that is missing or of another shape, or a layer too many.
+/// The first of the [`mismatches`].
 pub fn check(config: &Config, shapes: &Shapes, left: &[String]) -> Result<(), StageError> {
+    if let Some(first) = mismatches(config, shapes, left).into_iter().next() {
+        return Err(disagree(&first));
+    }
     let tensors = config.architecture.tensors();
-    let wrong = |message: String| {
-        Err(StageError::new(format!("weights and config.json disagree: {message}"))
-            .help("use a checkpoint and a config.json of one and the same model, fine-tuned for token classification"))
-    };
-    let layers = format!("{}.", tensors.layers);
-    if left.iter().any(|name| name.starts_with(&format!("{layers}{}.", config.layers.len()))) {
-        return wrong(format!("the checkpoint has more than {} layers", config.layers.len()));
-    }
-    for (name, shape) in config.tensors() {
-        match shapes.get(&name) {
-            None => return wrong(format!("there is no tensor {name}")),
-            Some(found) if *found != shape => return wrong(format!("{name} is {found:?} and not {shape:?}")),
-            Some(_) => {}
-        }
-    }
     let left: Vec<&str> = left.iter().map(String::as_str).filter(|name| !tensors.carries(name)).collect();
     if let Some(first) = left.first() {
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
         tracing::info!("the checkpoint has {first}{more}, which token classifiers do not use: left out");
     }
     Ok(())
+}
+
+/// What is said of a mismatch.
+#[must_use]
+pub fn disagree(mismatch: &Mismatch) -> StageError {
+    StageError::new(format!("weights and config.json disagree: {}", mismatch.message)).help(
+        "use a checkpoint and a config.json of one and the same model, fine-tuned for token classification",
+    )
 }
 
 /// Takes a checkpoint's tensors apart that hold several matrices one below another: one tensor for each part.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
 use self::checkpoint::each;
-pub use self::checkpoint::{Wanted, floats};
+pub use self::checkpoint::{Stored as Tensor, Tensors, Wanted, floats, own_name};
 
 /// A tensor on the host, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ impl Weights {
     /// Unreadable, damaged, of another number type, or with a value that is no number; names the file and the tensor.
     pub fn load(model: &Path, wanted: &Wanted) -> Result<Self, StageError> {
         let (arrays, _) = each(model, wanted, |path, name, stored| {
-            let values = floats(stored.dtype, &stored.bytes()?);
+            let values = stored.floats(&stored.bytes()?).unwrap_or_default();
             if values.iter().all(|value| value.is_finite()) {
                 return Ok(Array { shape: stored.shape.clone(), values });
             }

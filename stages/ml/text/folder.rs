@@ -35,6 +35,9 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Which token plays which part.
 pub const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 
+/// The model card.
+pub const CARD: &str = "README.md";
+
 /// What Git is to keep out of its own store; the Hub wants it.
 pub const GIT_ATTRIBUTES: &str = ".gitattributes";
 
@@ -287,24 +290,47 @@ pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     if !there(CONFIG) {
         return missing(CONFIG.to_owned());
     }
-    // Which shards there are is in the index, which is not here yet: all files that are called like one.
-    let forms = [(WEIGHTS, INDEX, "model-"), (PYTORCH, PYTORCH_INDEX, "pytorch_model-")];
-    let form = forms.into_iter().find(|(whole, index, _)| any(&[whole, index]));
-    let Some((whole, index, shard)) = form else {
+    if weight_form(files).is_none() {
         return missing(format!("weights ({WEIGHTS} or {PYTORCH})"));
-    };
+    }
     let vocabularies = vocabularies();
     if !any(&vocabularies) {
         return missing(format!("tokenizer ({})", vocabularies.join(", ")));
     }
-    let weights = |name: &str| {
-        if there(whole) {
+    Ok(files.iter().filter(|name| is_outside(name) || is_weight(name, files)).cloned().collect())
+}
+
+/// The whole file, the index, and how shards are called, of the form in which a repository has its weights.
+fn weight_form(files: &[String]) -> Option<[&'static str; 3]> {
+    let there = |name: &str| files.iter().any(|file| file == name);
+    let forms = [[WEIGHTS, INDEX, "model-"], [PYTORCH, PYTORCH_INDEX, "pytorch_model-"]];
+    forms.into_iter().find(|[whole, index, _]| there(whole) || there(index))
+}
+
+/// Whether a file of a repository holds weights that are read. Which shards there are is in the index, which is not here
+/// yet: all files that are called like one.
+fn is_weight(name: &str, files: &[String]) -> bool {
+    weight_form(files).is_some_and(|[whole, index, shard]| {
+        if files.iter().any(|file| file == whole) {
             name == whole
         } else {
             name == index || (name.starts_with(shard) && !name.contains('/'))
         }
-    };
-    Ok(files.iter().filter(|name| is_outside(name) || weights(name)).cloned().collect())
+    })
+}
+
+/// Which files of a repository say what its model is and what is wrong with it, however few they are: those of [`needed`]
+/// that are there, and the card.
+///
+/// # Errors
+/// There is none of them.
+pub fn audited(files: &[String]) -> Result<Vec<String>, Invalid> {
+    let said = |name: &String| is_outside(name) || is_weight(name, files) || name == CARD;
+    let found: Vec<String> = files.iter().filter(|name| said(name)).cloned().collect();
+    if found.iter().all(|name| name == CARD) {
+        return Err(Invalid::new("it has no file of a model").help("name the repository of a model"));
+    }
+    Ok(found)
 }
 
 fn vocabularies() -> Vec<&'static str> {

@@ -12,7 +12,7 @@ mod settings;
 mod trim;
 mod vocabulary;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Value, json};
 use stage_contract::StageError;
@@ -144,6 +144,19 @@ impl Tokenizer {
     #[must_use]
     pub fn vocab_size(&self) -> usize {
         self.ids
+    }
+
+    /// The ids that some piece or token has.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<u32> {
+        self.inner.get_vocab(true).into_values().collect()
+    }
+
+    /// The token of each part that it has, with its id.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(&'static str, String, u32)> {
+        let parts = self.roles.parts(&self.inner, self.special).into_iter();
+        parts.filter_map(|(part, token)| self.inner.token_to_id(&token).map(|id| (part, token, id))).collect()
     }
 
     /// The files beside tokenizer.json that transformers reads, with their text: which token plays which part, and how

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use stage_contract::StageError;
 
-use super::{ACTIVATION, COPY};
+use super::{ACTIVATION, COPY, Contradiction};
 use crate::arch::{self, Architecture};
 use text::labels::Labels;
 
@@ -92,36 +92,40 @@ impl<'a> Keys<'a> {
     }
 
     pub fn labels(&self) -> Result<Labels, StageError> {
+        let names = self.label_names()?;
+        if let Some(Contradiction { label, column, inverse }) = self.contradictions(&names).first() {
+            tracing::info!(
+                "label2id of config.json says that {label} is {inverse}; id2label, which counts, says {column}"
+            );
+        }
+        Labels::parse(&names)
+    }
+
+    pub fn label_names(&self) -> Result<Vec<String>, StageError> {
         let map = self.object("id2label")?.ok_or_else(|| {
             StageError::new("id2label is missing, so the labels have no names")
                 .help("add id2label to config.json: {\"0\": \"O\", \"1\": \"I-PER\", ..}")
         })?;
         // Losses skip words labelled -100 (PyTorch's `ignore_index`), and some write that down as a label.
         let count = map.0.keys().filter(|key| !key.starts_with('-')).count();
-        let names = (0..count)
+        (0..count)
             .map(|column| {
                 map.text(&column.to_string())?.map(str::to_owned).ok_or_else(|| {
                     StageError::new(format!("id2label has {count} labels, but none for {column}"))
                         .help("number the labels of id2label from 0 on, without a gap")
                 })
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        self.compare(&names);
-        Labels::parse(&names)
+            .collect()
     }
 
     /// label2id is for people: what transformers reads is id2label. Where the two contradict each other, that is said.
-    fn compare(&self, names: &[String]) {
-        let Some(inverse) = self.0.get("label2id").and_then(Value::as_object) else { return };
+    pub fn contradictions(&self, names: &[String]) -> Vec<Contradiction> {
+        let Some(inverse) = self.0.get("label2id").and_then(Value::as_object) else { return Vec::new() };
         let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
-        let other = names.iter().enumerate().find_map(|(column, name)| {
-            let other = inverse.get(name).and_then(number)?;
-            (other != column as u64).then_some((name, column, other))
+        let other = names.iter().enumerate().filter_map(|(column, label)| {
+            let inverse = inverse.get(label).and_then(number)?;
+            (inverse != column as u64).then(|| Contradiction { label: label.clone(), column, inverse })
         });
-        if let Some((name, column, other)) = other {
-            tracing::info!(
-                "label2id of config.json says that {name} is {other}; id2label, which counts, says {column}"
-            );
-        }
+        other.collect()
     }
 }

@@ -2,39 +2,85 @@
 //! executed.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     error::Error,
-    io,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use half::{bf16, f16};
 use pytorch_reader::{DType, PytorchReader};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, tensor::Metadata};
 use stage_contract::StageError;
 
 use text::folder;
 
-/// A tensor of a checkpoint.
-pub(super) struct Stored<'a> {
+/// A tensor as it lies in a file.
+pub struct Stored {
     /// Length of each axis, outermost first.
     pub shape: Vec<usize>,
-    /// Of its numbers.
-    pub dtype: Dtype,
-    path: &'a Path,
-    read: Box<dyn Fn() -> io::Result<Cow<'a, [u8]>> + 'a>,
+    /// What its numbers are, as the file calls it: `F32`, `I64`.
+    pub kind: String,
+    /// The same, where it is one that is read.
+    dtype: Option<Dtype>,
+    path: PathBuf,
+    read: Box<dyn Fn() -> io::Result<Vec<u8>>>,
 }
 
-impl Stored<'_> {
-    /// Its numbers, row after row, little-endian.
+impl Stored {
+    /// Its numbers as they lie there, row after row, little-endian.
     ///
     /// # Errors
     /// The file is damaged there.
-    pub fn bytes(&self) -> Result<Cow<'_, [u8]>, StageError> {
-        (self.read)().map_err(|e| damaged(self.path, e))
+    pub fn bytes(&self) -> Result<Vec<u8>, StageError> {
+        (self.read)().map_err(|e| damaged(&self.path, e))
     }
+
+    /// These bytes of it as numbers; none where they are of a type that is not read.
+    #[must_use]
+    pub fn floats(&self, bytes: &[u8]) -> Option<Vec<f32>> {
+        self.dtype.map(|dtype| floats(dtype, bytes))
+    }
+
+    /// Numbers in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a file of a checkpoint says of its tensors; their numbers are read one tensor at a time, when they are asked for.
+pub struct Tensors {
+    /// What stands beside the tensors: `format` is the library that wrote them.
+    pub information: BTreeMap<String, String>,
+    /// By the name in the file.
+    pub tensors: BTreeMap<String, Stored>,
+}
+
+impl Tensors {
+    /// Reads what a file says of its tensors.
+    ///
+    /// # Errors
+    /// Unreadable, not whole, or no checkpoint.
+    pub fn open(path: &Path) -> Result<Self, StageError> {
+        if folder::is_pointer(path) {
+            return Err(folder::pointer(path));
+        }
+        if is_pickle(path) { pickled(path) } else { safetensors(path) }
+    }
+}
+
+fn is_pickle(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "bin")
 }
 
 /// Reads every tensor of a model folder that is wanted, under the name that it has without wrappers; and the names of those
@@ -42,22 +88,19 @@ impl Stored<'_> {
 pub(super) fn each<T>(
     model: &Path,
     wanted: &Wanted,
-    mut read: impl FnMut(&Path, &str, &Stored<'_>) -> Result<T, StageError>,
+    mut read: impl FnMut(&Path, &str, &Stored) -> Result<T, StageError>,
 ) -> Result<(BTreeMap<String, T>, Vec<String>), StageError> {
     let (mut found, mut left) = (BTreeMap::new(), Vec::new());
     for path in folder::weights(model)? {
-        let is_pickle = path.extension().is_some_and(|extension| extension == "bin");
-        let bytes = if is_pickle { Vec::new() } else { folder::read(&path)? };
-        let tensors = if is_pickle { pickled(&path)? } else { safetensors(&path, &bytes)? };
-        for (name, stored) in tensors {
+        for (name, stored) in Tensors::open(&path)?.tensors {
             let Some(name) = wanted.name(&name) else {
                 left.push(own_name(&name));
                 continue;
             };
-            let stored = stored.map_err(|dtype| {
-                StageError::new(format!("{}: {name} is {dtype}", path.display()))
-                    .help("save the model in float32, float16 or bfloat16")
-            })?;
+            if stored.dtype.is_none() {
+                return Err(StageError::new(format!("{}: {name} is {}", path.display(), stored.kind))
+                    .help("save the model in float32, float16 or bfloat16"));
+            }
             let value = read(&path, &name, &stored)?;
             if found.insert(name.clone(), value).is_some() {
                 return Err(StageError::new(format!("{}: there are two tensors {name}", path.display()))
@@ -85,7 +128,8 @@ pub enum Wanted {
 
 impl Wanted {
     /// The name that a tensor has here, if it is wanted.
-    fn name(&self, name: &str) -> Option<String> {
+    #[must_use]
+    pub fn name(&self, name: &str) -> Option<String> {
         let own = own_name(name);
         match self {
             Self::Of { names, base } if !names.contains(&own) => {
@@ -96,51 +140,72 @@ impl Wanted {
     }
 }
 
-/// By name: the first mistake is the same every time.
-type Tensors<'a> = BTreeMap<String, Result<Stored<'a>, String>>;
+/// More than this the format does not allow (`MAX_HEADER_SIZE` of safetensors).
+const LONGEST_HEADER: u64 = 100_000_000;
 
-fn safetensors<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<Tensors<'a>, StageError> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?.tensors();
-    let known = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
-    let tensors = tensors.into_iter().map(|(name, view)| {
-        let stored = Stored {
-            shape: view.shape().to_vec(),
-            dtype: view.dtype(),
-            path,
-            read: Box::new(move || Ok(Cow::Borrowed(view.data()))),
+/// Eight bytes say how long the header is; behind it come the numbers.
+fn safetensors(path: &Path) -> Result<Tensors, StageError> {
+    let file = File::open(path).map_err(|e| StageError::io("read", path, e))?;
+    let size = file.metadata().map_err(|e| StageError::io("read", path, e))?.len();
+    let mut length = [0; 8];
+    (&file).read_exact(&mut length).map_err(|e| damaged(path, e))?;
+    let length = u64::from_le_bytes(length);
+    let Some(begin) = length.checked_add(8).filter(|end| *end <= size && length <= LONGEST_HEADER) else {
+        return Err(damaged(path, "its header is longer than it"));
+    };
+    let mut header = vec![0; usize::try_from(length).unwrap_or_default()];
+    (&file).read_exact(&mut header).map_err(|e| damaged(path, e))?;
+    let header: Metadata = serde_json::from_slice(&header).map_err(|e| damaged(path, e))?;
+    if begin + header.data_len() as u64 != size {
+        return Err(damaged(path, "it is not as long as its header says"));
+    }
+    let (path, file) = (path.to_owned(), Rc::new(file));
+    let tensors = header.tensors().into_iter().map(|(name, info)| {
+        let ((from, to), file) = (info.data_offsets, Rc::clone(&file));
+        let read = move || {
+            let mut bytes = vec![0; to - from];
+            (&*file).seek(SeekFrom::Start(begin + from as u64))?;
+            (&*file).read_exact(&mut bytes)?;
+            Ok(bytes)
         };
-        let stored = if known(stored.dtype) { Ok(stored) } else { Err(format!("{:?}", stored.dtype)) };
+        let known = matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
+        let stored = Stored {
+            shape: info.shape.clone(),
+            kind: format!("{:?}", info.dtype),
+            dtype: known.then_some(info.dtype),
+            path: path.clone(),
+            read: Box::new(read),
+        };
         (name, stored)
     });
-    Ok(tensors.collect())
+    let tensors = tensors.collect();
+    let information = header.metadata().clone().unwrap_or_default();
+    Ok(Tensors { information: information.into_iter().collect(), tensors })
 }
 
 /// What `torch.save` wrote: a pickle of a dictionary of tensors. The reader knows tensors and plain values and refuses to
 /// build anything else, so that no code in the file runs.
-fn pickled(path: &Path) -> Result<Tensors<'_>, StageError> {
-    if folder::is_pointer(path) {
-        return Err(folder::pointer(path));
-    }
+fn pickled(path: &Path) -> Result<Tensors, StageError> {
     // A foreign file, read by a foreign parser: what it does not expect must not end the process.
     let reader = catch_unwind(AssertUnwindSafe(|| PytorchReader::new(path)))
         .map_err(|_| damaged(path, "its pickle cannot be parsed"))?
         .map_err(|e| damaged(path, e))?;
     let tensors = reader.into_tensors().into_iter().map(|(name, tensor)| {
-        let dtype = match tensor.dtype() {
-            DType::F32 => Ok(Dtype::F32),
-            DType::F16 => Ok(Dtype::F16),
-            DType::BF16 => Ok(Dtype::BF16),
-            other => Err(format!("{other:?}")),
-        };
-        let stored = dtype.map(|dtype| Stored {
+        let stored = Stored {
             shape: tensor.shape().to_vec(),
-            dtype,
-            path,
-            read: Box::new(move || tensor.read().map(Cow::Owned)),
-        });
+            kind: format!("{:?}", tensor.dtype()),
+            dtype: match tensor.dtype() {
+                DType::F32 => Some(Dtype::F32),
+                DType::F16 => Some(Dtype::F16),
+                DType::BF16 => Some(Dtype::BF16),
+                _ => None,
+            },
+            path: path.to_owned(),
+            read: Box::new(move || tensor.read()),
+        };
         (name, stored)
     });
-    Ok(tensors.collect())
+    Ok(Tensors { information: BTreeMap::new(), tensors: tensors.collect() })
 }
 
 /// What training with several GPUs (`DataParallel`) and `torch.compile` put before the names of all tensors.
@@ -150,7 +215,9 @@ const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 const OLD_NAMES: [(&str, &str); 2] =
     [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")];
 
-fn own_name(mut name: &str) -> String {
+/// The name of a tensor without what wrappers put before it.
+#[must_use]
+pub fn own_name(mut name: &str) -> String {
     while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
         name = inner;
     }
@@ -174,11 +241,7 @@ pub fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
 }
 
 fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
-    let kind = if path.extension().is_some_and(|extension| extension == "bin") {
-        "PyTorch checkpoint"
-    } else {
-        "safetensors file"
-    };
+    let kind = if is_pickle(path) { "PyTorch checkpoint" } else { "safetensors file" };
     StageError::because(format!("{} is truncated or no {kind}", path.display()), source)
         .help("copy it again from the model's own repository")
 }

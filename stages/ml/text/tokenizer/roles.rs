@@ -62,13 +62,8 @@ impl Roles {
         Ok((Special { bos, pad, eos, unk: id(&self.unknown, ["<unk>", "[UNK]"]) }, before == 1))
     }
 
-    /// `tokenizer_config.json` and `special_tokens_map.json` for a tokenizer with these parts, as transformers reads them.
-    pub fn files(
-        &self,
-        tokenizer: &Tokenizer,
-        special: Special,
-        longest: usize,
-    ) -> [(&'static str, String); 2] {
+    /// The token of each part that the tokenizer has.
+    pub fn parts(&self, tokenizer: &Tokenizer, special: Special) -> Vec<(&'static str, String)> {
         let text = |id: u32| tokenizer.id_to_token(id);
         let mask = self.mask.clone().into_iter().chain(["<mask>".to_owned(), "[MASK]".to_owned()]);
         let mask = mask.into_iter().find(|token| tokenizer.token_to_id(token).is_some());
@@ -81,8 +76,18 @@ impl Roles {
             ("unk_token", special.unk.and_then(text)),
             ("mask_token", mask),
         ];
-        let map: Map<String, Value> =
-            parts.into_iter().filter_map(|(key, token)| Some((key.to_owned(), token?.into()))).collect();
+        parts.into_iter().filter_map(|(part, token)| Some((part, token?))).collect()
+    }
+
+    /// `tokenizer_config.json` and `special_tokens_map.json` for a tokenizer with these parts, as transformers reads them.
+    pub fn files(
+        &self,
+        tokenizer: &Tokenizer,
+        special: Special,
+        longest: usize,
+    ) -> [(&'static str, String); 2] {
+        let parts = self.parts(tokenizer, special).into_iter();
+        let map: Map<String, Value> = parts.map(|(key, token)| (key.to_owned(), token.into())).collect();
         let mut config = Map::new();
         config.insert("tokenizer_class".to_owned(), json!("PreTrainedTokenizerFast"));
         config.insert("model_max_length".to_owned(), json!(longest));
