@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use stage_contract::{Available, Context, Device, Invalid, Spec, Stage, StageError};
 
 use distillation::{
@@ -167,6 +168,7 @@ impl Stage for Distill {
         let relation = relation_pair(&self.training, &student.config, &teacher.config, &self.both())?;
         let transitions = self.training.transitions(cx, &labels, teacher, &train, &device)?;
         let prior = begin_prior(&labels, &train.annotations());
+        student.config.declare(&given.folder.declared(&teacher.config));
         let student = from_teacher(teacher, student.config, &prior, &transitions, &device)?;
 
         let lesson = Lesson {
@@ -181,7 +183,14 @@ impl Stage for Distill {
         let distillation =
             Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights };
         let trained = distillation.run(cx, self.epochs, 0.0)?;
-        distillation.save(cx, trained)
+        let layers: Vec<usize> = student.config.layers.iter().map(|layer| layer.from_teacher_layer).collect();
+        let facts = json!({
+            "stage": Self::SPEC.name,
+            "layers of the teacher": layers,
+            "weights of the losses at first": self.weights_first,
+            "weights of the losses": self.weights,
+        });
+        distillation.save(cx, trained, facts)
     }
 }
 

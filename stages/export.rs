@@ -1,5 +1,6 @@
 //! `export`: a model leaves as ONNX or as a folder that stock transformers loads. As a stage, and as `ner-pipe export`.
 
+mod scores;
 mod tool;
 
 use burn::tensor::Device as Burn;
@@ -12,6 +13,7 @@ use encoder::model::ModelFolder;
 use export::{Comparison, Exported, Folder, Target, Texts, check, export};
 use text::corpus::{Report, Text};
 
+use self::scores::Scores;
 pub use self::tool::EXPORT;
 
 const MODEL: Input<ModelFolder> = Input::new("model", "the model to export");
@@ -19,6 +21,8 @@ const TEXT: Optional<Text> = Optional::new(
     "text",
     "text on which the export and the model are compared; else sentences that are built in",
 );
+const EVALUATION: Optional<Scores> =
+    Optional::new("evaluation", "the report of `evaluate`, whose scores and gates the card then has");
 const EXPORTED: Output<Folder> = Output::new("model", "the export");
 const REPORT: Output<Report> = Output::new("report", "how the export and the model compare");
 
@@ -35,11 +39,13 @@ pub struct Export {
     /// Points of F1 that 8 bits may lose against the model itself.
     #[schemars(range(min = 0, max = 100))]
     pub max_loss: f64,
+    /// What `evaluation` calls the model.
+    pub scores_of: String,
 }
 
 impl Default for Export {
     fn default() -> Self {
-        Self { to: Target::Onnx, check: 200, max_loss: 0.3 }
+        Self { to: Target::Onnx, check: 200, max_loss: 0.3, scores_of: "final".to_owned() }
     }
 }
 
@@ -48,7 +54,7 @@ impl Stage for Export {
         name: "export",
         version: 1,
         doc: "turns a model into ONNX, or a folder for stock transformers, and compares the two",
-        inputs: &[MODEL.port(), TEXT.port()],
+        inputs: &[MODEL.port(), TEXT.port(), EVALUATION.port()],
         outputs: &[EXPORTED.port(), REPORT.port()],
         measures: false,
     };
@@ -56,7 +62,10 @@ impl Stage for Export {
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {
         let Some(model) = inputs.read(&MODEL)? else { return Ok(()) };
         let (config, _) = model.look().map_err(|e| Invalid::of(&e).at(MODEL.name()))?;
-        check(&config, self.to).map_err(|e| Invalid::of(&e).at("to"))
+        check(&config, self.to).map_err(|e| Invalid::of(&e).at("to"))?;
+        let scores = inputs.read_optional(&EVALUATION)?;
+        let section = scores.map(|scores| scores.section(&config, &self.scores_of)).transpose();
+        section.map(drop).map_err(|e| Invalid::of(&e).at("scores_of"))
     }
 
     fn run(&self, cx: &Context<'_>) -> Result<(), StageError> {
@@ -64,7 +73,10 @@ impl Stage for Export {
         let model = cx.read(&MODEL)?.open(&Burn::flex())?;
         let texts = cx.read_optional(&TEXT)?.map(|text| given(text, self.check));
         let texts = texts.unwrap_or_else(Texts::built_in);
-        let exported = export(&model, self.to, &texts, self.max_loss, cx.output(&EXPORTED)?)?;
+        let scores = cx.read_optional(&EVALUATION)?;
+        let section = scores.map(|scores| scores.section(&model.config, &self.scores_of)).transpose()?;
+        let exported =
+            export(&model, self.to, &texts, self.max_loss, section.as_deref(), cx.output(&EXPORTED)?)?;
         cx.metric("words", count(exported.check.words));
         cx.metric("other_tags", count(exported.check.other_tags));
         cx.metric("agreement", exported.check.agreement);

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use stage_contract::{Available, Context, Device, Input, Invalid, Spec, Stage, StageError};
 
 use distillation::{
@@ -100,7 +101,8 @@ impl Stage for Finetune {
         let distillation =
             Distillation { lesson, train: &train, dev: &dev, losses: &LOSSES, weights: &weights };
         let trained = distillation.run(cx, self.epochs, pruned_heads(&student.config, &teacher.config))?;
-        distillation.save(cx, trained)
+        let facts = json!({ "stage": Self::SPEC.name, "weights of the losses": self.weights });
+        distillation.save(cx, trained, facts)
     }
 }
 

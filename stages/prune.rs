@@ -302,6 +302,7 @@ impl Stage for Prune {
             _ => Value::Null,
         };
         cx.show(chart(&given.config, &done));
+        model.config.record(self.facts(&given.config, &model.config, &done, [before, after]));
         let report = self.report(&given.config, &model.config, &budget, &done, &dev);
         cx.write(&PRUNED, &model)?;
         cx.write(&REPORT, &report)

@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use stage_contract::{Context, Input, Invalid, Optional, Output, Spec, Stage, StageError};
 
 use distillation::{dev, losses::ce::cross_entropy};
@@ -161,7 +162,14 @@ impl Stage for Teach {
             pruned: 0.0,
         };
         let trained = train(cx, &plan, lesson.model.network.clone(), &lesson.train.encoded, &lesson)?;
-        trained.save(cx, lesson.model, Stored::F32, &MODEL, &HISTORY)
+        let mut model = lesson.model;
+        model.config.record(json!({
+            "stage": Self::SPEC.name,
+            "sentences": { "train": records.len(), "dev": lesson.dev.encoded.len() },
+            "best epoch": trained.epoch,
+            "F1 on dev": trained.dev.score.f1,
+        }));
+        trained.save(cx, model, Stored::F32, &MODEL, &HISTORY)
     }
 }
 

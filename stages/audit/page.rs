@@ -53,12 +53,7 @@ fn facts(audit: &Audit) -> Vec<(&'static str, String)> {
         let (layers, hidden) = (shape.layers.len(), shape.hidden);
         facts.push((
             "model",
-            format!(
-                "{}: {layers} layers x {hidden}, {} heads, {} neurons{crf}",
-                shape.model_type,
-                of(0),
-                of(1)
-            ),
+            format!("{kind}: {layers} layers x {hidden}, {} heads, {} neurons{crf}", of(0), of(1)),
         ));
         facts.push(("positions", format!("{}; texts of up to {} sub-words", shape.positions, shape.longest)));
     }
@@ -145,7 +140,9 @@ impl Page {
         if !found.is_empty() {
             self.line("");
             self.line(&format!("{title} ({})", found.len()));
-            found.into_iter().for_each(|finding| self.finding(finding));
+            for finding in found {
+                self.finding(finding);
+            }
         }
     }
 

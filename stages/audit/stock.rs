@@ -11,6 +11,7 @@ use super::{
 use encoder::{
     arch,
     config::{Config, Decode},
+    weights::is_pickle,
 };
 use export::Target;
 use text::folder;
@@ -142,7 +143,7 @@ fn shape(config: &Config, weights: &Weights, findings: &mut Vec<Finding>) {
 fn files(model: &Path, weights: &Weights, findings: &mut Vec<Finding>) {
     let there = |name: &str| model.join(name).exists();
     let mut formats = weights.information.iter().filter(|(_, key, _)| key == "format");
-    for part in weights.files.iter().filter(|part| part.name.ends_with(".safetensors")) {
+    for part in weights.files.iter().filter(|part| !is_pickle(Path::new(&part.name))) {
         let format = formats.clone().find(|(file, ..)| *file == part.name);
         if format.is_none() {
             findings.push(
@@ -164,7 +165,7 @@ fn files(model: &Path, weights: &Weights, findings: &mut Vec<Finding>) {
                 .key("__metadata__.format"),
         );
     }
-    if weights.files.iter().any(|part| part.name.ends_with(".bin")) {
+    if weights.files.iter().any(|part| is_pickle(Path::new(&part.name))) {
         findings.push(
             Finding::warning("the weights are a pickle, which transformers reads with torch 2.6 or later alone; ner-pipe reads it and runs nothing in it")
                 .file(folder::PYTORCH)
@@ -196,7 +197,7 @@ fn tokenizer(model: &Path, stock: Option<&Value>, config: Option<&Config>, findi
     let file = folder::TOKENIZER_CONFIG;
     let settings = folder::optional(&model.join(file)).ok().flatten();
     let at = |finding: Finding| finding.file(file).key("model_max_length");
-    let room = config.map(|config| config.max_pieces());
+    let room = config.map(Config::max_pieces);
     let help = |room: usize| format!("write {{\"model_max_length\": {room}}} into {file}");
     match (&settings, room) {
         (None, Some(room)) if stock.is_some() => findings.push(

@@ -82,8 +82,14 @@ pub(super) fn read(
         names: config.tensors().into_keys().collect(),
         base: config.architecture.tensors().base(),
     });
-    let mut reader =
-        Reader { wanted, config, found: Weights::default(), equal: BTreeMap::new(), broken: BTreeMap::new() };
+    let mut reader = Reader {
+        wanted,
+        config,
+        found: Weights::default(),
+        equal: BTreeMap::new(),
+        unread: BTreeMap::new(),
+        broken: BTreeMap::new(),
+    };
     reader.found.is_whole = true;
     for path in folder::weights(model)? {
         let file = path.strip_prefix(model).unwrap_or(&path).display().to_string();
@@ -101,11 +107,10 @@ pub(super) fn read(
         let information = tensors.information.into_iter();
         reader.found.information.extend(information.map(|(key, value)| (file.clone(), key, value)));
         for (name, tensor) in &tensors.tensors {
-            if let Err(finding) = reader.tensor(&file, name, tensor) {
-                findings.push(finding);
-            }
+            findings.extend(reader.tensor(&file, name, tensor));
         }
     }
+    findings.extend(reader.unread());
     findings.extend(reader.not_finite());
     findings.extend(reader.equals());
     reader.found.left.sort();
@@ -118,18 +123,24 @@ struct Reader<'c> {
     found: Weights,
     /// Names of tensors by what is in them.
     equal: BTreeMap<(String, Vec<usize>), Vec<String>>,
+    /// Names of tensors that the model uses, by a type of numbers that is not read.
+    unread: BTreeMap<String, Vec<String>>,
     /// By whether the model uses it: names, and how many of their values are not finite.
     broken: BTreeMap<bool, (Vec<String>, usize)>,
 }
 
 impl Reader<'_> {
-    fn tensor(&mut self, file: &str, name: &str, tensor: &Tensor) -> Result<(), Finding> {
+    /// Reads one; gives what keeps the model from being read.
+    fn tensor(&mut self, file: &str, name: &str, tensor: &Tensor) -> Option<Finding> {
         let used = self.wanted.name(name);
         let own = used.clone().unwrap_or_else(|| own_name(name));
         *self.found.stored.entry(tensor.kind.clone()).or_default() += tensor.len();
         self.found.places.insert(name.to_owned(), file.to_owned());
-        let about = |finding: Finding| finding.file(file).tensors([own.clone()]);
-        let bytes = tensor.bytes().map_err(|e| about(Finding::of(&e)))?;
+        let about = |finding: Finding| Some(finding.file(file).tensors([own.clone()]));
+        let bytes = match tensor.bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => return about(Finding::of(&error)),
+        };
         self.found.bytes += bytes.len();
         let seen = Seen::of(tensor, &bytes);
         match &used {
@@ -137,18 +148,17 @@ impl Reader<'_> {
             Some(_) if is_float(&tensor.kind) || self.config.is_some() => {
                 self.found.parameters += tensor.len();
                 if self.found.shapes.insert(own.clone(), tensor.shape.clone()).is_some() {
-                    return Err(about(Finding::error("there are two tensors of one name"))
-                        .help("use a checkpoint as transformers saves it"));
+                    let twice = Finding::error("there are two tensors of one name");
+                    return about(twice.help("use a checkpoint as transformers saves it"));
                 }
             }
             Some(_) => {}
         }
         let Some(seen) = seen else {
             if used.is_some() && self.config.is_some() {
-                return Err(about(Finding::error(format!("it is stored as {}", tensor.kind)))
-                    .help("save the model in float32, float16 or bfloat16"));
+                self.unread.entry(tensor.kind.clone()).or_default().push(own);
             }
-            return Ok(());
+            return None;
         };
         if seen.not_finite > 0 {
             let (names, count) = self.broken.entry(used.is_some()).or_default();
@@ -168,7 +178,16 @@ impl Reader<'_> {
             }
             self.found.blank.insert(own, seen.blank);
         }
-        Ok(())
+        None
+    }
+
+    fn unread(&mut self) -> Vec<Finding> {
+        let finding = |(kind, names): (String, Vec<String>)| {
+            Finding::error(format!("stored as {kind}, which is not read: {}", counted(names.len(), "tensor")))
+                .tensors(names)
+                .help("save the model in float32, float16 or bfloat16")
+        };
+        std::mem::take(&mut self.unread).into_iter().map(finding).collect()
     }
 
     fn not_finite(&mut self) -> Vec<Finding> {

@@ -402,8 +402,7 @@ pub enum Direction {
 }
 
 impl Artifact for Evaluation {
-    const KIND: Kind =
-        Kind { name: "evaluation", doc: "a JSON report of what `evaluate` found", ..Report::KIND };
+    const KIND: Kind = measure::EVALUATION;
 
     fn load(path: &Path) -> Result<Self, StageError> {
         let Report(value) = Report::load(path)?;

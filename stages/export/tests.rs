@@ -39,9 +39,15 @@ fn every_form_of_a_model_is_written_with_its_tokenizer_and_says_the_same() {
         assert!(report["check"]["words"].as_u64().is_some_and(|words| words > 500), "{report}");
         assert!(report["check"]["other_by_argmax"].is_u64(), "{report}");
         assert_eq!(report["note"].is_string(), to == Target::HfDense);
-        for name in
-            [weights, "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
-        {
+        for name in [
+            weights,
+            "config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "README.md",
+            ".gitattributes",
+        ] {
             assert!(folder.path().join("model").join(name).is_file(), "{to}: {name}");
         }
         let bytes = folder.path().join("model").join(weights).metadata().expect("there").len();
@@ -82,4 +88,55 @@ fn a_model_that_cannot_become_this_is_refused_before_any_work() {
     let Report(report) =
         run(&Export { to: Target::HfDense, ..Export::default() }, &given, folder.path()).expect("exported");
     assert_eq!(report["check"]["other_tags"], 0, "{report}");
+}
+
+#[test]
+fn the_card_of_an_export_has_the_scores_of_its_own_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let student = model(Labels::bio(["PER", "LOC"]), &[]);
+    let given = saved(&student, folder.path());
+    let layers: Vec<_> =
+        student.config.layers.iter().map(|layer| json!({"heads": layer.heads, "ffn": layer.ffn})).collect();
+    let score =
+        json!({"precision": 0.5, "recall": 0.25, "f1": 0.333, "support": 12, "f1_interval": [0.3, 0.4]});
+    let table = json!({"texts": 7, "micro": score, "per_type": {"PER": score}});
+    let report = json!({
+        "models": {
+            "final": {
+                "parameters": student.config.all_parameters(), "shape": {"layers": layers}, "fidelity": table,
+                "quality": null,
+            },
+            "other": {"parameters": 1, "shape": {"layers": []}},
+        },
+        "bootstrap": {"confidence": 0.95},
+        "gates": {
+            "small": {"metric": "final.parameters", "direction": "max", "bound": 0.5, "measured": 0.25, "outcome": "pass"},
+            "theirs": {"metric": "other.parameters", "direction": "max", "bound": 1, "measured": 2, "outcome": "fail"},
+        },
+    });
+    let path = folder.path().join("evaluation.json");
+    Report(report).save(&path).expect("saved");
+    let inputs = BTreeMap::from([("model".to_owned(), given), ("evaluation".to_owned(), path)]);
+    let outputs = ["model", "report"].map(|name| (name.to_owned(), folder.path().join(name)));
+    let outputs = BTreeMap::from(outputs);
+    let stage = Export { to: Target::Hf, ..Export::default() };
+    stage.preflight(&Available::new(&inputs), Device::CPU).expect("fits");
+    stage.run(&Context { inputs: &inputs, outputs: &outputs, ..context() }).expect("exported");
+    let card = std::fs::read_to_string(folder.path().join("model/README.md")).expect("a card");
+    for part in [
+        "Not measured against gold.",
+        "on 7 sentences",
+        "| all | 50.00 | 25.00 | 33.30 | 30.00 to 40.00 | 12 |",
+        "| small | final.parameters | at most 0.5000 | 0.2500 | pass |",
+    ] {
+        assert!(card.contains(part), "no {part} in\n{card}");
+    }
+    assert!(!card.contains("theirs"), "a gate of another model");
+    for (name, reason) in [("other", "of another model"), ("none", "has no model")] {
+        let stage = Export { scores_of: name.to_owned(), ..stage.clone() };
+        let refused = stage.preflight(&Available::new(&inputs), Device::CPU).expect_err(name);
+        assert_eq!(refused.at.as_deref(), Some("scores_of"));
+        assert!(refused.message.contains(reason), "{}", refused.message);
+        assert!(refused.help.is_some_and(|help| help.contains("`final`")));
+    }
 }

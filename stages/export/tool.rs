@@ -8,9 +8,9 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{Artifact, Invalid, StageError, Tool, ToolContext, ToolError};
 
-use super::{Export, given, lines};
+use super::{Export, given, lines, scores::Scores};
 use crate::chosen;
 use encoder::model::{Model, outside};
 use export::{Target, Texts, check, export};
@@ -45,6 +45,12 @@ struct Arguments {
     /// Let 8 bits lose so many points of F1 against the model itself
     #[arg(long, value_name = "POINTS", default_value_t = Export::default().max_loss, value_parser = points)]
     max_loss: f64,
+    /// Put scores and gates of this report of the stage `evaluate` on the model card
+    #[arg(long, value_name = "report.json")]
+    evaluation: Option<PathBuf>,
+    /// Take the scores of the model that the report calls so
+    #[arg(long, value_name = "NAME", default_value_t = Export::default().scores_of, requires = "evaluation")]
+    scores_of: String,
 }
 
 fn target(name: &str) -> Result<Target, String> {
@@ -67,17 +73,18 @@ fn command() -> Command {
 
 fn run(matches: &ArgMatches, _cx: &ToolContext) -> Result<(), ToolError> {
     let arguments = Arguments::from_arg_matches(matches).map_err(|e| Invalid::new(e.to_string()))?;
-    let Arguments { model, to, out, text, check: number, max_loss } = arguments;
+    let Arguments { model, to, out, text, check: number, max_loss, evaluation, scores_of } = arguments;
     free(&out)?;
     let model = chosen::folder(&model)?;
     let (config, _) = outside(&model)?;
     check(&config, to).map_err(|e| Invalid::of(&e))?;
+    let scores = evaluation.map(|path| Scores::load(&path)?.section(&config, &scores_of)).transpose()?;
     let texts = match text {
         Some(path) => given(Text::read(&path, &Options::default())?.value, number),
         None => Texts::built_in(),
     };
     let model = Model::load(&model, &Device::flex())?;
-    let exported = beside(&out, |folder| export(&model, to, &texts, max_loss, folder))?;
+    let exported = beside(&out, |folder| export(&model, to, &texts, max_loss, scores.as_deref(), folder))?;
     let said = lines(&exported).iter().try_for_each(|line| writeln!(io::stdout(), "{line}"));
     said.map_err(|e| StageError::because("cannot say what was written", e).into())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stage_contract::{Artifact, Kind, StageError};
+use stage_contract::{Artifact, Kind, Stage, StageError};
 
 use super::{Prune, goal::Budget, rounds::Done};
 use encoder::config::Config;
@@ -25,6 +25,31 @@ impl Artifact for Pruning {
 }
 
 impl Prune {
+    /// What the model's card says of it. `f1` on dev, before and after.
+    pub(super) fn facts(&self, start: &Config, end: &Config, done: &Done, f1: [Option<f64>; 2]) -> Value {
+        let sizes = |config: &Config| {
+            let of = |count: fn(&encoder::config::LayerShape) -> usize| {
+                config.layers.iter().map(count).sum::<usize>()
+            };
+            json!({
+                "weights": config.all_parameters(), "layers": config.layers.len(), "heads": of(|layer| layer.heads),
+                "neurons": of(|layer| layer.ffn), "vocabulary": config.vocab,
+            })
+        };
+        let mut facts = json!({
+            "stage": Prune::SPEC.name,
+            "before": sizes(start),
+            "after": sizes(end),
+            "removed by": { "criterion": self.criterion, "allocation": self.allocation },
+            "cuts": done.rounds,
+        });
+        if let [Some(before), Some(after)] = f1 {
+            facts["F1 on dev (agreement with the teacher's tags)"] =
+                json!({ "before": before, "after": after });
+        }
+        facts
+    }
+
     /// The report: `start` is the model as it was given, `end` what is left of it.
     pub(super) fn report(
         &self,

@@ -78,6 +78,12 @@ impl Examples {
         self.teacher.as_ref().map(|texts| Batch::pack(texts, members))
     }
 
+    /// How many of them no model tagged.
+    #[must_use]
+    pub fn gold_texts(&self) -> usize {
+        self.silver.iter().filter(|silver| !**silver).count()
+    }
+
     /// Texts that the teacher annotated and of which no word is out of every loss.
     #[must_use]
     pub fn known(&self) -> Vec<usize> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Bool, Tensor, TensorData};
+use serde_json::{Value, json};
 use stage_contract::{Context, StageError};
 
 use crate::{
@@ -67,11 +68,12 @@ impl Distillation<'_> {
         Ok(Trained { network: trained.network.at(Precision::F32), ..trained })
     }
 
-    /// Says how the student is to be decoded, and writes it and the curves of its training.
+    /// Says how the student is to be decoded, and writes it and the curves of its training. `facts` are what the stage knows
+    /// of how it was made.
     ///
     /// # Errors
     /// A logit is not finite, or the disk refuses.
-    pub fn save(&self, cx: &Context<'_>, mut trained: Trained) -> Result<(), StageError> {
+    pub fn save(&self, cx: &Context<'_>, mut trained: Trained, facts: Value) -> Result<(), StageError> {
         let student = self.lesson.student;
         let mut config = student.config.clone();
         let by = self.scores(&trained.network)?;
@@ -85,8 +87,31 @@ impl Distillation<'_> {
             });
         }
         trained.dev = one(by, config.decode, student.config.decode);
+        config.record(self.facts(&trained, facts));
         let stored = self.lesson.training.dtype;
         trained.save(cx, Model { config, ..student.clone() }, stored, &STUDENT, &HISTORY)
+    }
+
+    /// What the stage knows, and what all trainings do.
+    fn facts(&self, trained: &Trained, facts: Value) -> Value {
+        let Lesson { teacher, training, .. } = self.lesson;
+        let mut facts = facts;
+        let more = json!({
+            "teacher": {
+                "weights": teacher.config.all_parameters(),
+                "layers": teacher.config.layers.len(),
+                "types": teacher.config.labels.types(),
+            },
+            "sentences": { "train": self.train.len(), "of these gold": self.train.gold_texts(), "dev": self.dev.len() },
+            "temperature": training.temperature,
+            "sub-words taught": training.subwords,
+            "best epoch": trained.epoch,
+            "F1 on dev (agreement with the teacher's tags)": trained.dev.score.f1,
+        });
+        if let (Some(facts), Value::Object(more)) = (facts.as_object_mut(), more) {
+            facts.extend(more);
+        }
+        facts
     }
 
     fn targets(&self, batch: &Batch, taught: Option<&Batch>) -> Targets {

@@ -2,6 +2,8 @@
 //! folder").
 
 mod keys;
+mod made;
+mod stock;
 mod tensors;
 
 use std::{fs, path::Path};
@@ -12,6 +14,7 @@ use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
 use self::keys::Keys;
+pub use self::made::Declared;
 pub use crate::layer::LayerShape;
 use crate::{
     arch::{Architecture, Part, Settings},
@@ -310,14 +313,15 @@ impl Config {
             .collect();
         self.architecture.write(&self.layers, &mut keys);
         let scheme = scheme_name(self.labels.scheme());
+        let mut own = json!({
+            "format": FORMAT, "head_dim": self.head_dim, "layers": layers, "scheme": scheme, "crf": self.crf,
+            "decode": self.decode,
+        });
+        for (key, value) in self.history() {
+            own[key] = value;
+        }
         keys.shift_remove("ner_pipe");
-        keys.insert(
-            "ner_pipe".to_owned(),
-            json!({
-                "format": FORMAT, "head_dim": self.head_dim, "layers": layers, "scheme": scheme, "crf": self.crf,
-                "decode": self.decode,
-            }),
-        );
+        keys.insert("ner_pipe".to_owned(), own);
         format!("{:#}\n", Value::Object(keys))
     }
 

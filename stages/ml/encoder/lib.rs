@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod backend;
 pub mod batch;
+pub mod card;
 pub mod config;
 pub mod crf;
 pub mod decode;

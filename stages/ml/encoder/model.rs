@@ -13,7 +13,8 @@ use stage_contract::{Artifact, Invalid, Kind, Preview, Shape, StageError, given}
 
 use crate::{
     backend::{precision::Precision, prepacked::WeightFormat, readback::host},
-    config::Config,
+    card::{self, Holds, card},
+    config::{Config, Declared},
     crf::Crf,
     layout,
     network::Network,
@@ -58,7 +59,7 @@ impl Model {
     }
 
     /// Writes config.json, model.safetensors (f32, Hugging Face's names, CRF as `crf.*`), tokenizer.json, and beside it what
-    /// transformers reads of special tokens and the longest text. The folder may exist.
+    /// transformers reads of special tokens and the longest text, and the card. The folder may exist.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -71,20 +72,19 @@ impl Model {
     /// # Errors
     /// A value does not fit, or the disk refuses.
     pub fn save_as(&self, folder: &Path, stored: Stored) -> Result<(), StageError> {
-        self.describe(folder)?;
-        let git = folder.join(folder::GIT_ATTRIBUTES);
-        fs::write(&git, b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
-            .map_err(|e| StageError::io("write", &git, e))?;
+        self.describe(folder, Holds::Weights(stored))?;
         let mut weights = self.network.weights(&self.config);
         layout::put_together(&self.config, &mut weights);
         weights.save(&folder.join(folder::WEIGHTS), stored)
     }
 
-    /// Writes config.json and the tokenizer's files, as [`Self::save`] does. The folder may exist.
+    /// Writes all but the weights, as [`Self::save`] does. The folder may exist.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn describe(&self, folder: &Path) -> Result<(), StageError> {
+    pub fn describe(&self, folder: &Path, holds: Holds) -> Result<(), StageError> {
+        const LARGE: &str =
+            "*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.onnx filter=lfs diff=lfs merge=lfs -text\n";
         fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
         let mut config = self.config.clone();
         config.name_special(self.tokenizer.special());
@@ -94,6 +94,8 @@ impl Model {
             (folder::TOKENIZER, self.tokenizer.json()),
             (roles.0, roles.1.as_bytes()),
             (special.0, special.1.as_bytes()),
+            (folder::CARD, card(&config, holds, None).as_bytes()),
+            (folder::GIT_ATTRIBUTES, LARGE.as_bytes()),
         ] {
             let path = folder.join(name);
             fs::write(&path, bytes).map_err(|e| StageError::io("write", &path, e))?;
@@ -188,6 +190,9 @@ pub struct Options {
     /// `outside` makes entities of a type O; words of a type to `ignore` are out of every loss and score. A type that is not
     /// named keeps its name.
     pub types: Types,
+    /// What the cards of its students say that nothing can find out: `{ license = "mit", language = ["fr"], base_model =
+    /// "owner/name" }`; else what its own card says.
+    pub card: Declared,
 }
 
 /// A model on the edge of the graph: where it lies, so that a stage reads as much of it as it needs, on its device.
@@ -214,6 +219,13 @@ impl ModelFolder {
         let mut model = Model::load(&self.path, device)?;
         model.config = self.named(model.config)?;
         Ok(model)
+    }
+
+    /// What the cards of its students say that nothing can find out: as its source says, or the model it was made from, or
+    /// its own card.
+    #[must_use]
+    pub fn declared(&self, config: &Config) -> Declared {
+        self.options.card.clone().or(config.declared()).or(card::declared(&self.path))
     }
 
     /// What it says apart from its weights' values.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
 use self::checkpoint::each;
-pub use self::checkpoint::{Stored as Tensor, Tensors, Wanted, floats, own_name};
+pub use self::checkpoint::{Stored as Tensor, Tensors, Wanted, floats, is_pickle, own_name};
 
 /// A tensor on the host, row after row.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,29 +12,15 @@ use encoder::{
     network::Network,
     weights::{Array, Weights},
 };
-use serde_json::Value;
 use stage_contract::StageError;
 use text::folder;
-
-/// What config.json says to whoever does not know the key `ner_pipe`.
-///
-/// # Errors
-/// Nothing that makes sense.
-fn as_stock(json: &str) -> Result<Config, StageError> {
-    let mut value: Value =
-        serde_json::from_str(json).map_err(|e| StageError::because("malformed config.json", e))?;
-    if let Some(keys) = value.as_object_mut() {
-        keys.shift_remove("ner_pipe");
-    }
-    Config::parse(value)
-}
 
 /// Whether stock keys tell a model's shape.
 ///
 /// # Errors
 /// They do not.
 pub fn check(config: &Config) -> Result<(), StageError> {
-    if is_stock(config) {
+    if config.is_stock() {
         return Ok(());
     }
     Err(StageError::new(
@@ -42,17 +28,6 @@ pub fn check(config: &Config) -> Result<(), StageError> {
          reads it",
     )
     .help("use `hf-dense`, which transformers loads, or `onnx`, which is as fast as the model"))
-}
-
-fn is_stock(config: &Config) -> bool {
-    let shape = |config: &Config| -> Vec<LayerShape> {
-        config.layers.iter().map(|layer| LayerShape { from_teacher_layer: 0, ..*layer }).collect()
-    };
-    // Where hidden = heads * head_dim does not hold, transformers has no output projection of that shape.
-    let whole = |layer: &LayerShape| layer.heads * config.head_dim == config.hidden;
-    config.layers.iter().all(whole)
-        && as_stock(&config.json())
-            .is_ok_and(|stock| shape(&stock) == shape(config) && stock.head_dim == config.head_dim)
 }
 
 /// The shape that [`dense`] gives a model.
@@ -65,7 +40,7 @@ pub fn dense_shape(config: &Config) -> Result<Config, StageError> {
     let layers = config.layers.iter().map(|layer| LayerShape { heads, ffn, ..*layer }).collect();
     let wide = Config { layers, ..config.clone() };
     let fits = config.layers.iter().all(|layer| layer.heads <= heads);
-    if fits && is_stock(&wide) {
+    if fits && wide.is_stock() {
         return Ok(wide);
     }
     Err(StageError::new(format!(
@@ -120,7 +95,7 @@ fn widen<const D: usize>(weights: &mut Weights, name: &str, axes: [(Axis, &Width
 pub fn read_stock(path: &Path, device: &Device) -> Result<Model, StageError> {
     let file = path.join(folder::CONFIG);
     let json = std::fs::read_to_string(&file).map_err(|e| StageError::io("read", &file, e))?;
-    let config = as_stock(&json)?;
+    let config = Config::parse_stock(&json)?;
     let mut weights = model::weights(path, &config)?;
     layout::take_apart(&config, &mut weights)?;
     let network = Network::from_weights(&config, weights, device)?;

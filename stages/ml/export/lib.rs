@@ -9,7 +9,7 @@ pub mod target;
 
 use std::{fs, path::Path};
 
-use encoder::{config::Config, model::Model};
+use encoder::{card::Holds, config::Config, model::Model, weights::Stored};
 use serde::Serialize;
 use stage_contract::StageError;
 
@@ -20,8 +20,8 @@ pub use self::{
     target::Target,
 };
 
-/// The file in which ONNX Runtime and `optimum` look for a model.
-pub const FILE: &str = "model.onnx";
+/// The file of an export to ONNX.
+pub use text::folder::ONNX as FILE;
 
 /// How far logits of an export in f32 may be from its model's: runtimes add in another order.
 const TOLERANCE: f64 = 1e-4;
@@ -54,6 +54,7 @@ pub fn check(config: &Config, to: Target) -> Result<(), StageError> {
 
 /// Writes a model, on the CPU, into a folder that is not there yet, and compares what was written with the model. In 8 bits at
 /// most `max_loss` points of the entities' F1 may be lost; elsewhere no word's tag may differ, and no logit by more than 1e-4.
+/// `scores` is a section of the card.
 ///
 /// # Errors
 /// The model cannot become this, the export says something else than the model, or the disk refuses. What was written by
@@ -63,33 +64,40 @@ pub fn export(
     to: Target,
     texts: &Texts,
     max_loss: f64,
+    scores: Option<&str>,
     folder: &Path,
 ) -> Result<Exported, StageError> {
     check(&model.config, to)?;
     let reference = Reference::new(model, texts)?;
-    let (file, said) = match to {
+    let (file, said, written, holds) = match to {
         Target::Onnx | Target::OnnxInt8 => {
             let precision = if to == Target::Onnx { Precision::F32 } else { Precision::Int8 };
             let bytes = onnx::encode(model, precision)?;
-            model.describe(folder)?;
+            model.describe(folder, Holds::Onnx)?;
             let file = folder.join(FILE);
             fs::write(&file, bytes).map_err(|e| StageError::io("write", &file, e))?;
             let pad = model.tokenizer.special().pad;
             let runtime = Runtime::load(&file, pad, onnx::takes_types(&model.config))?;
-            (file, reference.read_by(|windows| runtime.read(windows))?)
+            let said = reference.read_by(|windows| runtime.read(windows))?;
+            (file, said, model.config.clone(), Holds::Onnx)
         }
         Target::Hf | Target::HfDense => {
-            if to == Target::Hf {
-                model.save(folder)?;
-            } else {
-                hf::dense(model)?.save(folder)?;
-            }
+            let dense = if to == Target::Hf { None } else { Some(hf::dense(model)?) };
+            let written = dense.as_ref().unwrap_or(model);
+            written.save(folder)?;
+            let config = written.config.clone();
             let stock = hf::read_stock(folder, &model.network.device())?;
-            (folder.join(text::folder::WEIGHTS), reference.said_by(&stock)?)
+            let file = folder.join(text::folder::WEIGHTS);
+            (file, reference.said_by(&stock)?, config, Holds::Weights(Stored::F32))
         }
     };
     let check = reference.compare(&said);
     judge(&check, to, max_loss)?;
+    if let Some(scores) = scores {
+        let card = folder.join(text::folder::CARD);
+        fs::write(&card, encoder::card::card(&written, holds, Some(scores)))
+            .map_err(|e| StageError::io("write", &card, e))?;
+    }
     let bytes = fs::metadata(&file).map_err(|e| StageError::io("read", &file, e))?.len();
     Ok(Exported { to, bytes, check, note: to.note() })
 }

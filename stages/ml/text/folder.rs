@@ -48,6 +48,9 @@ pub const LAYOUT: &str = "name a folder in Hugging Face layout: config.json, mod
 /// Ids of tokens that were added to the tokenizer's own.
 pub const ADDED_TOKENS: &str = "added_tokens.json";
 
+/// What ONNX Runtime and `optimum` look for.
+pub const ONNX: &str = "model.onnx";
+
 const TENSORFLOW: &str = "tf_model.h5";
 const FLAX: &str = "flax_model.msgpack";
 
@@ -151,6 +154,10 @@ fn without_weights(folder: &Path) -> StageError {
         Some(name) if is_pointer(&folder.join(name)) => pointer(&folder.join(name)),
         Some(name) => StageError::new(format!("{shown} has its weights in {name} alone, which is not read"))
             .help(by_hand(name, folder)),
+        None if folder.join(ONNX).exists() => {
+            StageError::new(format!("{shown} has its weights in {ONNX} alone, which ONNX Runtime reads"))
+                .help("give the folder that it was exported from")
+        }
         None => StageError::new(format!("{shown} has no {WEIGHTS} and no {PYTORCH}")).help(LAYOUT),
     }
 }
@@ -297,7 +304,12 @@ pub fn needed(files: &[String]) -> Result<Vec<String>, Invalid> {
     if !any(&vocabularies) {
         return missing(format!("tokenizer ({})", vocabularies.join(", ")));
     }
-    Ok(files.iter().filter(|name| is_outside(name) || is_weight(name, files)).cloned().collect())
+    Ok(files.iter().filter(|name| is_said(name, files)).cloned().collect())
+}
+
+/// The card says under which licence students of the model are.
+fn is_said(name: &str, files: &[String]) -> bool {
+    is_outside(name) || is_weight(name, files) || name == CARD
 }
 
 /// The whole file, the index, and how shards are called, of the form in which a repository has its weights.
@@ -325,8 +337,7 @@ fn is_weight(name: &str, files: &[String]) -> bool {
 /// # Errors
 /// There is none of them.
 pub fn audited(files: &[String]) -> Result<Vec<String>, Invalid> {
-    let said = |name: &String| is_outside(name) || is_weight(name, files) || name == CARD;
-    let found: Vec<String> = files.iter().filter(|name| said(name)).cloned().collect();
+    let found: Vec<String> = files.iter().filter(|name| is_said(name, files)).cloned().collect();
     if found.iter().all(|name| name == CARD) {
         return Err(Invalid::new("it has no file of a model").help("name the repository of a model"));
     }
@@ -343,10 +354,10 @@ pub fn is_outside(name: &str) -> bool {
     [CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS].contains(&name) || vocabularies().contains(&name)
 }
 
-/// Files that say more of a model where they are there: shards, and which token plays which part.
+/// Files that say more of a model where they are there: shards, which token plays which part, the card.
 #[must_use]
 pub fn beside(folder: &Path) -> Vec<PathBuf> {
-    let names = [INDEX, PYTORCH_INDEX, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
+    let names = [INDEX, PYTORCH_INDEX, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, CARD, GIT_ATTRIBUTES];
     names.into_iter().map(|name| folder.join(name)).filter(|path| path.exists()).collect()
 }
 
@@ -418,7 +429,7 @@ mod tests {
             needed(&names).map(|names| names.join(" ")).map_err(|invalid| invalid.message)
         };
         let all = "README.md config.json model.safetensors onnx/model.onnx pytorch_model.bin tokenizer.json";
-        assert_eq!(of(all).as_deref(), Ok("config.json model.safetensors tokenizer.json"));
+        assert_eq!(of(all).as_deref(), Ok("README.md config.json model.safetensors tokenizer.json"));
         let shards = "config.json model-1.safetensors model-2.safetensors model.safetensors.index.json pytorch_model.bin vocab.txt";
         let weights = |names: &str| names.split(' ').filter(|name| !is_outside(name)).count();
         assert_eq!((weights("config.json tokenizer.json vocab.json merges.txt"), weights(shards)), (0, 4));
@@ -448,6 +459,7 @@ mod tests {
     fn what_is_missing_is_named_with_a_way_to_get_it() {
         for (files, message, help) in [
             (&[("tf_model.h5", "")][..], "tf_model.h5 alone", "from_pretrained(sys.argv[1], from_tf=True)"),
+            (&[("model.onnx", "")][..], "model.onnx alone", "exported from"),
             (&[("flax_model.msgpack", "")][..], "flax_model.msgpack alone", "from_flax=True"),
             (&[][..], "has no model.safetensors and no pytorch_model.bin", "Hugging Face layout"),
         ] {

@@ -79,7 +79,9 @@ impl Tensors {
     }
 }
 
-fn is_pickle(path: &Path) -> bool {
+/// Whether a file is what `torch.save` wrote.
+#[must_use]
+pub fn is_pickle(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "bin")
 }
 
