@@ -1,6 +1,7 @@
 //! The whole pipeline through the real binary, on a model so small that it takes seconds.
 #![cfg(feature = "ml")]
 
+mod audit;
 mod types;
 mod whole;
 

@@ -126,6 +126,7 @@ fn a_teacher_of_camembert_s_size_goes_from_a_hub_through_every_stage() {
             ("tokenizer_config.json", &settings),
             ("special_tokens_map.json", &specials),
             ("README.md", b"---\nlicense: mit\n---\n"),
+            ("training_args.bin", b"nobody reads it"),
         ],
     );
     let folder = tempfile::tempdir().expect("a folder");
@@ -165,5 +166,7 @@ fn a_teacher_of_camembert_s_size_goes_from_a_hub_through_every_stage() {
     let (teacher, student) = (parameters("teacher"), parameters("final"));
     assert!(45 * teacher < 100 * student && 100 * student < 60 * teacher, "{student} of {teacher}");
     let cached = walkdir::WalkDir::new(path("home")).into_iter().filter_map(Result::ok);
-    assert!(!cached.into_iter().any(|entry| entry.file_name() == "README.md"), "only what is needed");
+    assert!(!cached.into_iter().any(|entry| entry.file_name() == "training_args.bin"), "only what is needed");
+    let card = fs::read_to_string(path("artifacts/finetune/model/README.md")).expect("a card");
+    assert!(card.contains("license: \"mit\""), "as the teacher's own says: {card}");
 }
