@@ -34,7 +34,7 @@ fn texts_without_a_word_are_refused() {
     for texts in [vec![], vec![" ".to_owned()]] {
         let texts = Texts::given(texts, 10);
         let error =
-            export(&model, Target::Onnx, &texts, 0.3, &folder.path().join("out")).expect_err("no word");
+            export(&model, Target::Onnx, &texts, 0.3, None, &folder.path().join("out")).expect_err("no word");
         assert!(error.to_string().contains("no word"), "{error}");
     }
 }
