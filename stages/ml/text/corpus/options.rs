@@ -30,6 +30,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a line of plain text is a text, as it stands.
+    #[must_use]
+    pub fn is_by_line(&self) -> bool {
+        self.unit == Unit::Line && self.encoding.is_none() && self.columns.is_none()
+    }
+
     /// # Errors
     /// A column is 0, which is none, or word and tag are the same.
     pub(super) fn check(&self) -> Result<(), StageError> {

@@ -3,13 +3,15 @@
 mod complaint;
 mod layout;
 mod lines;
+mod retagged;
 
 use std::collections::BTreeSet;
 
 use stage_contract::StageError;
 
 pub(in crate::corpus) use self::complaint::complaint;
-pub(in crate::corpus) use self::lines::is_mark;
+pub(in crate::corpus) use self::lines::{begins, is_mark};
+pub(in crate::corpus) use self::retagged::retagged;
 use self::{
     layout::Layout,
     lines::{Line, Lines, head, with_whole_types},
@@ -32,7 +34,7 @@ impl Format for Columns {
     }
 
     fn sniff(&self, file: &File, want: Want, options: &Options) -> bool {
-        let text = if want == Want::Text { head(&file.text) } else { &file.text };
+        let text = if want == Want::Gold { &file.text } else { head(&file.text) };
         let text = with_whole_types(text);
         let lines = Lines::of(&text);
         Layout::of(&lines, want, options)
