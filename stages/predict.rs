@@ -141,7 +141,9 @@ impl<'a> Work<'a> {
     /// Does it, and says on standard error what was left out, also where it was stopped.
     fn done(&self, predictor: &Predictor, keep: Keep, model: &Found) -> Result<(), ToolError> {
         let precision = model.precision.name();
-        let said = format!("{keep:?} {:?} {} {:?} {precision}", self.options, self.format, self.style);
+        // How many records may be bad changes nothing of the others.
+        let options = Options { errors: 0, ..self.options.clone() };
+        let said = format!("{keep:?} {options:?} {} {:?} {precision}", self.format, self.style);
         let mut copy = Copy::new(predictor, keep, self.options, self.progress());
         let result = self.copied(&mut copy, &|| run_of(&model.folder, &said));
         copy.progress.finish();

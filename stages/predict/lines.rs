@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     string::FromUtf8Error,
@@ -10,7 +9,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use text::encoding;
+use text::{corpus::open, encoding};
 
 /// Most lines in a chunk: enough to fill batches, few enough to hold.
 pub(super) const MOST: usize = 512;
@@ -104,17 +103,23 @@ impl<R: Read> Lines<BufReader<R>> {
         })))
     }
 
-    /// That a line is not UTF-8, and what helps.
-    pub fn refused(&self, number: usize, error: &FromUtf8Error) -> StageError {
-        let advice = match &self.file {
-            // What one line is says little of the others.
-            Some(file) => {
-                encoding::advice(&fs::read(file).unwrap_or_else(|_| error.as_bytes().to_vec()), file)
-            }
-            None => encoding::of_a_pipe(error.as_bytes()),
-        };
-        StageError::new(format!("{}:{number}: {}", self.name, reason(error)))
-            .help(format!("{advice}; or leave such lines out, up to a number of them: `--errors 1`"))
+    /// Whether there is an end, which nobody has to be waited for.
+    pub fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// What helps against a line that is not UTF-8.
+    pub fn advice(&self, error: &FromUtf8Error) -> String {
+        /// Enough to tell encodings apart.
+        const HEAD: u64 = 1 << 24;
+        let Some(file) = &self.file else { return encoding::of_a_pipe(error.as_bytes()) };
+        let mut bytes = error.as_bytes().to_vec();
+        bytes.push(b'\n');
+        // What one line is says little of the others.
+        match open(file).map(|reader| reader.take(HEAD).read_to_end(&mut bytes)) {
+            Ok(Ok(_)) => encoding::advice(&bytes, file),
+            _ => encoding::advice(error.as_bytes(), file),
+        }
     }
 }
 

@@ -77,7 +77,12 @@ fn typed(help: &str) -> String {
     let mut parts = help.split(OPTION);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |said, part| match part.split_once('`') {
-        Some((option, rest)) => format!("{said}--option '{option}'{rest}"),
+        Some((option, rest)) => match option.split_once(" = ") {
+            Some((name @ ("unit" | "encoding" | "errors"), value)) => {
+                format!("{said}`--{name} {}`{rest}", value.trim_matches('"'))
+            }
+            _ => format!("{said}--option '{option}'{rest}"),
+        },
         None => format!("{said}{OPTION}{part}"),
     })
 }
@@ -113,7 +118,11 @@ mod tests {
     fn help_says_options_as_they_are_typed_here() {
         assert_eq!(
             typed("correct it, or leave it out by the option `errors = 1`"),
-            "correct it, or leave it out by --option 'errors = 1'"
+            "correct it, or leave it out by `--errors 1`"
+        );
+        assert_eq!(
+            typed("by the option `encoding = \"windows-1252\"`, or the option `labels = [\"O\"]`"),
+            "by `--encoding windows-1252`, or --option 'labels = [\"O\"]'"
         );
         assert_eq!(typed("say `x`"), "say `x`");
     }

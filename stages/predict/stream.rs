@@ -3,11 +3,12 @@
 use std::{
     io::{BufRead, BufReader, Cursor, Read},
     path::Path,
+    string::FromUtf8Error,
 };
 
 use stage_contract::StageError;
 
-use super::lines::{Lines, reason, shown};
+use super::lines::{Line, Lines, reason, shown};
 use text::corpus::{Begin, Entries, Entry, Options, Stream, open};
 
 /// What is read piece by piece: [`super::lines`].
@@ -56,8 +57,8 @@ pub(super) struct Texts<'o> {
     stream: Stream<'o>,
     /// How many lines are looked at before the first is read; 0 when they were.
     looked_at: usize,
-    /// Whether bad lines may be left out.
-    lenient: bool,
+    /// What helps against a line that is not UTF-8, where there was one.
+    advice: Option<String>,
     /// What stopped the last chunk, kept until the texts before it are answered.
     failed: Option<StageError>,
     ended: bool,
@@ -67,7 +68,7 @@ impl<'o> Texts<'o> {
     /// Of lines, of which so many are looked at before the first is read.
     pub fn new(lines: Lines<Pieces>, looked_at: usize, records: bool, options: &'o Options) -> Self {
         let stream = Stream::new(lines.name(), records, options);
-        Self { lines, stream, looked_at, lenient: options.errors > 0, failed: None, ended: false }
+        Self { lines, stream, looked_at, advice: None, failed: None, ended: false }
     }
 
     /// Of a file that has a text or a record a line; `None` of any other.
@@ -110,18 +111,58 @@ impl<'o> Texts<'o> {
             if looked_at > 0 {
                 self.stream.look(whole.filter(|line| !line.trim().is_empty()).take(looked_at));
             }
-            for (number, line) in lines {
-                let taken = match line {
-                    Ok(line) => self.stream.take(reader, number, &line, &mut entries),
-                    Err(error) if self.lenient => self.stream.reject(reader, number, &reason(&error)),
-                    Err(error) => Err(self.lines.refused(number, &error)),
-                };
-                if let Err(error) = taken {
-                    self.failed = Some(error);
+            let mut lines = lines.into_iter();
+            while let Some((number, line)) = lines.next() {
+                if let Err(error) = self.take(reader, number, line, &mut entries) {
+                    self.failed = Some(self.with_the_others(reader, error, lines.collect()));
                     break;
                 }
             }
         }
         Ok(entries)
+    }
+
+    fn take(
+        &mut self,
+        reader: &mut Entries<'_>,
+        number: usize,
+        line: Result<String, FromUtf8Error>,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), StageError> {
+        match line {
+            Ok(line) => self.stream.take(reader, number, &line, entries),
+            Err(error) => {
+                self.advice.get_or_insert_with(|| self.lines.advice(&error));
+                self.stream.reject(reader, number, &reason(&error))
+            }
+        }
+    }
+
+    /// An error that lists all bad records of a file, so that what helps against one does against all.
+    fn with_the_others(
+        &mut self,
+        reader: &mut Entries<'_>,
+        error: StageError,
+        mut lines: Vec<Line>,
+    ) -> StageError {
+        let mut sink = Vec::new();
+        while self.lines.is_file() {
+            for (number, line) in lines {
+                // It is counted.
+                drop(self.take(reader, number, line, &mut sink));
+            }
+            sink.clear();
+            lines = self.lines.next().unwrap_or_default();
+            if lines.is_empty() {
+                break;
+            }
+        }
+        let error = reader.check().err().unwrap_or(error);
+        let bad = reader.number_of_bad();
+        let them = if bad == 1 { "it" } else { "them" };
+        match &self.advice {
+            Some(advice) => error.help(format!("{advice}; or leave {them} out: `--errors {bad}`")),
+            None => error,
+        }
     }
 }

@@ -160,6 +160,18 @@ impl<'o> Entries<'o> {
     /// It is one more than [`Options::errors`].
     pub(super) fn reject(&mut self, path: &Path, place: Place, reason: &str) -> Result<(), StageError> {
         self.reading.reject(path, place, reason);
+        self.check()
+    }
+
+    /// How many records were bad so far.
+    #[must_use]
+    pub fn number_of_bad(&self) -> usize {
+        self.reading.number_of_bad()
+    }
+
+    /// # Errors
+    /// More records were bad than [`Options::errors`]: all of them.
+    pub fn check(&self) -> Result<(), StageError> {
         self.reading.check(true)
     }
 

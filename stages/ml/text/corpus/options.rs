@@ -30,10 +30,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether a line of plain text is a text, as it stands.
+    /// Whether plain text can be read line by line, as it stands.
     #[must_use]
     pub fn is_by_line(&self) -> bool {
-        self.unit == Unit::Line && self.encoding.is_none() && self.columns.is_none()
+        self.unit != Unit::File && self.encoding.is_none() && self.columns.is_none()
     }
 
     /// # Errors

@@ -194,11 +194,6 @@ impl<'o> Reading<'o> {
         }
     }
 
-    /// Whether any record was bad so far.
-    pub fn has_bad(&self) -> bool {
-        !self.bad.is_empty()
-    }
-
     /// A record is bad.
     pub fn reject(&mut self, path: &Path, place: Place, reason: &str) {
         self.bad.push(format!("{}{place}: {reason}", path.display()));
@@ -213,9 +208,16 @@ impl<'o> Reading<'o> {
         Ok(self.notes().all())
     }
 
-    /// All that is to be said, each bad record included.
+    /// How many records were bad so far.
+    pub fn number_of_bad(&self) -> usize {
+        self.bad.len()
+    }
+
+    /// All that is to be said, each bad record included that was left out: of too many the error speaks.
     pub fn notes(mut self) -> Notes {
-        self.notes.lost.extend(self.bad.into_iter().map(|bad| format!("{bad}: left out")));
+        if self.bad.len() <= self.options.errors {
+            self.notes.lost.extend(self.bad.into_iter().map(|bad| format!("{bad}: left out")));
+        }
         self.notes
     }
 

@@ -17,7 +17,7 @@ use super::{
         plain::Plain,
     },
     item::{Found, Place},
-    options::Options,
+    options::{Options, Unit},
     unpack,
 };
 use crate::encoding;
@@ -124,13 +124,20 @@ pub struct Stream<'o> {
     path: PathBuf,
     /// Where each line is a record.
     records: Option<Records<'o>>,
+    /// Where lines up to a blank one are a text: those since the last.
+    paragraph: Option<String>,
 }
 
 impl<'o> Stream<'o> {
     /// Of something with a name, whose lines are records or texts.
     #[must_use]
     pub fn new(name: &str, records: bool, options: &'o Options) -> Self {
-        Self { path: name.into(), records: records.then(|| Records::new(options)) }
+        let paragraphs = !records && options.unit == Unit::Document;
+        Self {
+            path: name.into(),
+            records: records.then(|| Records::new(options)),
+            paragraph: paragraphs.then(String::new),
+        }
     }
 
     /// Looks at the lines that are there, before the first is read: what that one has not decides nothing.
@@ -151,6 +158,15 @@ impl<'o> Stream<'o> {
         line: &str,
         entries: &mut Vec<Entry>,
     ) -> Result<(), StageError> {
+        if let Some(paragraph) = &mut self.paragraph {
+            if line.trim().is_empty() {
+                entries.extend(whole(paragraph));
+            } else {
+                let end = if paragraph.is_empty() { "" } else { "\n" };
+                paragraph.extend([end, line]);
+            }
+            return Ok(());
+        }
         let Some(records) = &mut self.records else {
             entries.push(Entry::new(line));
             return Ok(());
@@ -176,7 +192,8 @@ impl<'o> Stream<'o> {
     /// # Errors
     /// No record had a field that the options name; or as [`Self::take`].
     pub fn finish(&mut self, reader: &mut Entries<'_>) -> Result<Vec<Entry>, StageError> {
-        let (mut found, mut entries) = (Found::default(), Vec::new());
+        let mut found = Found::default();
+        let mut entries: Vec<Entry> = self.paragraph.as_mut().and_then(whole).into_iter().collect();
         if let Some(records) = self.records.take() {
             records.finish(&mut found, &self.path)?;
             self.add(reader, found, &mut entries)?;
@@ -194,6 +211,12 @@ impl<'o> Stream<'o> {
         reader.left_out(&self.path, found.lost);
         found.bad.into_iter().try_for_each(|(place, reason)| reader.reject(&self.path, place, &reason))
     }
+}
+
+/// The text of a paragraph, which ends.
+fn whole(paragraph: &mut String) -> Option<Entry> {
+    let text = std::mem::take(paragraph);
+    (!text.is_empty()).then(|| Entry::new(text.trim_end()))
 }
 
 #[cfg(test)]
@@ -288,6 +311,20 @@ mod tests {
         assert_eq!(entries.len(), 1);
         let error = result.expect_err("two are too many").to_string();
         assert!(error.contains("standard input:5: the field `body` is a number"), "{error}");
+    }
+
+    #[test]
+    fn paragraphs_come_when_they_end_as_those_of_a_file() {
+        let text = "\n un \ndeux \n \n\ntrois\n";
+        let options = Options { unit: Unit::Document, ..Options::default() };
+        let (mut stream, mut reader) = (Stream::new("a", false, &options), Entries::new(&options));
+        let lines: Vec<_> = text.lines().zip(1..).map(|(line, number)| (number, line)).collect();
+        let (mut entries, _) = taken(&mut stream, &mut reader, &lines[..4]);
+        assert_eq!(entries.len(), 1);
+        entries.extend(taken(&mut stream, &mut reader, &lines[4..]).0);
+        entries.extend(stream.finish(&mut reader).expect("read"));
+        let whole = reader.read_bytes("a.txt", text.into()).expect("read").expect("not left out");
+        assert_eq!(entries, whole.entries);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::corpus::{
 };
 use crate::labels::{Notation, Prefix, split_tag};
 
+/// Endings of what is nothing else.
+const ENDINGS: [&str; 6] = ["bio", "bioes", "conll", "conllu", "iob", "iob2"];
+
 /// Two to any number of columns, by tabs or blanks. A blank line ends a sentence.
 pub struct Columns;
 
@@ -37,8 +40,10 @@ impl Format for Columns {
         let text = if want == Want::Gold { &file.text } else { head(&file.text) };
         let text = with_whole_types(text);
         let lines = Lines::of(&text);
+        let first = || file.lines().next().is_some_and(|(_, line)| begins(line));
+        let named = want == Want::Entries && (ENDINGS.contains(&file.ending().as_str()) || first());
         Layout::of(&lines, want, options)
-            .is_some_and(|layout| want == Want::Gold || is_clear(&lines, &layout, options))
+            .is_some_and(|layout| want == Want::Gold || named || is_clear(&lines, &layout, options))
     }
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {

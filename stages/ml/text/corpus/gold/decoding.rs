@@ -51,7 +51,7 @@ impl Decoding {
         records: &mut Vec<Record>,
     ) -> Result<(), StageError> {
         let Part { set, path, format, found: Found { items, form, notes, lost, .. }, .. } = part;
-        if items.is_empty() && notes.is_empty() && lost.is_empty() && !reading.has_bad() {
+        if items.is_empty() && notes.is_empty() && lost.is_empty() && reading.number_of_bad() == 0 {
             return Err(StageError::new(format!("no sentence in {}", path.display()))
                 .help("remove the file, or fill it"));
         }
