@@ -246,7 +246,7 @@ fn what_to_do_about_a_line_is_judged_by_the_whole_file() {
 
 #[test]
 fn lines_are_those_that_a_whole_file_has() {
-    let bytes = b"\xef\xbb\xbfAnna\rParis\r\n\xef\xbb\xbfrien\r\r\n\rfin";
+    let bytes = b"\xef\xbb\xbfAnna\rParis\r\n\xef\xbb\xbfrien\r\r\n\rfin\n";
     let mut lines = Lines::new(None, BufReader::new(bytes.as_slice()));
     let lines: Vec<_> =
         lines.next().expect("read").into_iter().map(|(n, line)| (n, line.expect("UTF-8"))).collect();
