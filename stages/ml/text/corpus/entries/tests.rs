@@ -49,7 +49,7 @@ fn words_that_a_file_gives_are_kept_with_their_lines() {
     assert_eq!(first.lines, [(3, Some(0)), (4, None), (5, Some(1))]);
     assert_eq!((second.lines.as_slice(), second.document.as_deref()), ([(8, Some(0))].as_slice(), Some("1")));
     // Few lines say little, and an ending says what they are.
-    let few = "Marie b-per\nvit o\n";
+    let few = "Marie b-per\nCurie i-per\nvit o\n";
     assert!(!read("a.txt", few, &Options::default()).expect("read").0.has_columns());
     assert!(read("a.conll", few, &Options::default()).expect("read").0.has_columns());
     let marked = "-DOCSTART-\tO\n\nAnna\tO\nvit\tO\n";
