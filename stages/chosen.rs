@@ -33,7 +33,8 @@ pub struct Chosen {
 /// Where the model lies, and what it runs on.
 #[derive(Clone, Debug)]
 pub struct Found {
-    folder: PathBuf,
+    /// Its folder.
+    pub folder: PathBuf,
     device: Device,
     /// What it computes in.
     pub precision: Precision,

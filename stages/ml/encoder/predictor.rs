@@ -98,12 +98,20 @@ impl Predictor {
     pub fn entities<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<Entity>>, StageError> {
         let words: Vec<_> = texts.iter().map(|text| words(text.as_ref())).collect();
         let pairs = texts.iter().zip(&words).map(|(text, words)| (text.as_ref(), words.as_slice()));
-        let encoded = encode(&self.model, pairs)?;
+        self.entities_on(&pairs.collect::<Vec<_>>())
+    }
+
+    /// Entities of each text on words of its own: `[start, end)` in Unicode scalar values, ascending and disjoint.
+    ///
+    /// # Errors
+    /// As [`Self::entities`].
+    pub fn entities_on(&self, texts: &[(&str, &[[usize; 2]])]) -> Result<Vec<Vec<Entity>>, StageError> {
+        let encoded = encode(&self.model, texts.iter().copied())?;
         let tagged = tag(&self.model, &encoded, BATCH_TOKENS, &[], &self.device, None)?;
-        let found = |(decoded, words): (&decode::Decoded, &Vec<_>)| {
+        let found = |(decoded, (_, words)): (&decode::Decoded, &(&str, &[_]))| {
             decoded.entities().into_iter().map(|entity| place(entity, words)).collect()
         };
-        Ok(tagged.decoded.iter().zip(&words).map(found).collect())
+        Ok(tagged.decoded.iter().zip(texts).map(found).collect())
     }
 }
 

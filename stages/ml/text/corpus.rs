@@ -1,6 +1,8 @@
 //! Sentences and their tags on disk: raw text, gold sets, records, reports.
 
+mod bio;
 mod cells;
+mod entries;
 mod files;
 mod format;
 mod formats;
@@ -16,6 +18,7 @@ mod roles;
 mod sentence;
 mod shape;
 mod spans;
+mod stream;
 mod text;
 mod unpack;
 mod value;
@@ -28,13 +31,16 @@ use serde_json::Value;
 use stage_contract::{Artifact, Invalid};
 
 pub use self::{
+    bio::Bio,
+    entries::{Document, Entries, Entry},
     files::{json_problem, read, write},
     gold::{Gold, GoldSet},
     options::{Columns, Fields, Options, TagScheme, Unit},
-    reading::Read,
+    reading::{Notes, Read},
     record::{Corpus, Provenance, Record, slice},
     report::Report,
-    text::{Line, Text, is_lines},
+    stream::{Begin, Stream, open},
+    text::{Line, Text},
 };
 
 /// Looks at text or gold before it is used: it is read whole.

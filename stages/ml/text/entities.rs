@@ -1,89 +1,117 @@
-//! Entities of a text, and how JSON has them.
+//! Entities of texts, which of them are kept, and the formats that they are written in.
 
-use schemars::{JsonSchema, Schema};
-use serde::Serialize;
-
-/// An entity with its place in the text, in Unicode scalar values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entity {
-    /// Type, as the model has it.
-    pub kind: String,
-    /// First character.
-    pub start: usize,
-    /// One past the last character.
-    pub end: usize,
-    /// How sure the model is, from 0 to 1: the mean over its words of the probability of its type.
-    pub score: f64,
-}
-
-/// An entity with the characters that it covers (docs/formats.md, "Predict output").
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[schemars(rename = "Entity")]
-pub struct Placed {
-    /// The type, as the model has it.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The text from `start` to `end`.
-    pub text: String,
-    /// The first character, in Unicode scalar values from 0.
-    pub start: usize,
-    /// One past the last character.
-    pub end: usize,
-    /// The model's probability, to six digits.
-    #[schemars(transform = probability)]
-    pub score: f64,
-}
-
-fn probability(schema: &mut Schema) {
-    schema.insert("minimum".to_owned(), 0.into());
-    schema.insert("maximum".to_owned(), 1.into());
-}
-
-impl Placed {
-    /// All entities of a text; none when one lies outside of it or its score is no probability.
-    #[must_use]
-    pub fn all(text: &str, entities: &[Entity]) -> Option<Vec<Self>> {
-        if entities.is_empty() {
-            return Some(Vec::new());
-        }
-        let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
-        let place = |&Entity { ref kind, start, end, score }: &Entity| {
-            let covered = (start < end).then(|| Some(text[*bytes.get(start)?..*bytes.get(end)?].to_owned()));
-            // A sum of probabilities may round to a little more than 1.
-            let score = (score * 1e6).round() / 1e6;
-            let text = covered.flatten().filter(|_| (0.0..=1.0).contains(&score))?;
-            Some(Self { kind: kind.clone(), text, start, end, score })
-        };
-        entities.iter().map(place).collect()
-    }
-}
-
+mod brat;
+mod conll;
+mod entity;
+mod html;
+mod jsonl;
+mod keep;
+mod spacy;
+mod table;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
+mod writer;
 
-    fn placed(start: usize, end: usize, score: f64) -> Option<Vec<Placed>> {
-        Placed::all("à Évry", &[Entity { kind: "LOC".to_owned(), start, end, score }])
-    }
+use std::{fmt, path::Path, str::FromStr};
 
-    #[test]
-    fn places_count_characters_and_not_bytes() {
-        let placed = placed(2, 6, 0.123_456_78).expect("lies inside");
-        let written = serde_json::to_string(&placed).expect("writes");
-        assert_eq!(written, r#"[{"type":"LOC","text":"Évry","start":2,"end":6,"score":0.123457}]"#);
-    }
+pub use self::{
+    entity::{Entity, Placed},
+    keep::{Dropped, Keep, Threshold},
+    writer::{Offsets, Style, Writer},
+};
 
-    #[test]
-    fn a_score_that_rounds_to_1_is_1() {
-        assert!(placed(2, 6, 1.0 + 1e-9).is_some());
-    }
+/// How entities are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object for each text.
+    Jsonl,
+    /// For people, on a terminal.
+    Table,
+    /// A word a line with its BIO tag.
+    Conll,
+    /// brat's standoff: the text, and the entities beside it.
+    Brat,
+    /// spaCy's `Doc.to_json`, one for each text.
+    Spacy,
+    /// A page that shows the entities in the text.
+    Html,
+}
 
-    #[test]
-    fn an_entity_that_no_text_can_have_is_noticed() {
-        for (start, end, score) in
-            [(2, 7, 0.5), (7, 9, 0.5), (3, 3, 0.5), (4, 2, 0.5), (2, 6, f64::NAN), (2, 6, 1.5)]
-        {
-            assert!(placed(start, end, score).is_none(), "{start} {end} {score}");
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 6] = [Self::Jsonl, Self::Table, Self::Conll, Self::Brat, Self::Spacy, Self::Html];
+
+    /// What it is called on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Table => "table",
+            Self::Conll => "conll",
+            Self::Brat => "brat",
+            Self::Spacy => "spacy",
+            Self::Html => "html",
         }
+    }
+
+    /// The endings of the files that it is written into.
+    #[must_use]
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Jsonl | Self::Spacy => &["jsonl"],
+            Self::Table => &["txt"],
+            Self::Conll => &["conll"],
+            Self::Brat => &["ann", "txt"],
+            Self::Html => &["html"],
+        }
+    }
+
+    /// What a file of some name is to hold, where its ending says it.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_lowercase();
+        match ending.as_str() {
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "conll" | "conllu" | "bio" | "iob" | "iob2" => Some(Self::Conll),
+            "ann" => Some(Self::Brat),
+            "html" | "htm" => Some(Self::Html),
+            _ => None,
+        }
+    }
+
+    /// Whether a text is written whole before the next is known, so that whoever waits for it can read it.
+    #[must_use]
+    pub fn streams(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Table)
+    }
+
+    /// What writes it.
+    #[must_use]
+    pub fn writer(self, style: Style) -> Box<dyn Writer> {
+        match self {
+            Self::Jsonl => Box::new(jsonl::Jsonl::new(style)),
+            Self::Table => Box::new(table::Table::default()),
+            Self::Conll => Box::new(conll::Conll::default()),
+            Self::Brat => Box::new(brat::Brat::default()),
+            Self::Spacy => Box::new(spacy::Spacy),
+            Self::Html => Box::new(html::Html::default()),
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == name)
+            .ok_or_else(|| format!("expected {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

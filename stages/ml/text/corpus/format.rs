@@ -63,6 +63,8 @@ pub(super) enum Want {
     Text,
     /// Text with entities.
     Gold,
+    /// Text with the record or the words that it is read from: for what is written beside them.
+    Entries,
 }
 
 /// One way to write texts into a file.

@@ -7,8 +7,10 @@ use std::{collections::BTreeMap, fs, io::Write, path::Path};
 use serde_json::Value;
 use stage_contract::{Artifact, Kind, Shape, StageError, given};
 
-use self::decoding::{Decoding, Sentence, joined};
+pub(super) use self::decoding::joined;
+use self::decoding::{Decoding, Sentence};
 use super::{
+    bio::Bio,
     files::write,
     format::Want,
     formats::columns::is_mark,
@@ -132,25 +134,11 @@ impl GoldSet {
                     out.write_all(b"\n")
                 });
             }
-            for (index, record) in self.records.iter().enumerate() {
-                if index > 0 {
-                    out.write_all(b"\n")?;
-                }
-                // Documents come back as groups `set/n`, or by their name.
-                let before = index.checked_sub(1).map(|i| self.records[i].group.as_str());
-                if record.group != record.id && before != Some(record.group.as_str()) {
-                    let name = self.document(record);
-                    if name.bytes().all(|b| b.is_ascii_digit()) {
-                        out.write_all(b"-DOCSTART-\tO\n\n")?;
-                    } else {
-                        writeln!(out, "# newdoc id = {name}")?;
-                    }
-                }
-                for (word, tag) in words(record).zip(&record.tags) {
-                    writeln!(out, "{word}\t{tag}")?;
-                }
-            }
-            Ok(())
+            let mut bio = Bio::default();
+            self.records.iter().try_for_each(|record| {
+                let document = (record.group != record.id).then(|| self.document(record));
+                bio.sentence(out, document, words(record).zip(record.tags.iter().map(String::as_str)))
+            })
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 /// One text of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Item {
@@ -11,6 +13,8 @@ pub(super) struct Item {
     pub document: Option<String>,
     /// Text and annotations.
     pub content: Content,
+    /// The record that it is read from, where that is asked for ([`Want::Entries`](super::format::Want::Entries)).
+    pub record: Option<Map<String, Value>>,
 }
 
 /// Where in a file, from 1.
@@ -95,14 +99,16 @@ pub(super) struct Found {
     pub bad: Vec<(Place, String)>,
     /// What was guessed of the form: `4 columns, word 2, tag 3`.
     pub form: Vec<String>,
-    /// What else is to be said: what was left out, and why.
+    /// What else is to be said of how it was read.
     pub notes: Vec<String>,
+    /// What was left out, and why.
+    pub lost: Vec<String>,
 }
 
 impl Found {
     /// A text.
     pub fn push(&mut self, place: Place, document: Option<String>, content: Content) {
-        self.items.push(Item { place, document, content });
+        self.items.push(Item { place, document, content, record: None });
     }
 
     /// A bad record.

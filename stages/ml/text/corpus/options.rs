@@ -30,6 +30,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether plain text can be read line by line, as it stands.
+    #[must_use]
+    pub fn is_by_line(&self) -> bool {
+        self.unit != Unit::File && self.encoding.is_none() && self.columns.is_none()
+    }
+
     /// # Errors
     /// A column is 0, which is none, or word and tag are the same.
     pub(super) fn check(&self) -> Result<(), StageError> {

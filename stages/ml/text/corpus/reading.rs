@@ -25,6 +25,23 @@ pub struct Read<T> {
     pub notes: Vec<String>,
 }
 
+/// What is to be said of what was read, a line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What was guessed or changed.
+    pub read: Vec<String>,
+    /// What lies in the input and was left out.
+    pub lost: Vec<String>,
+}
+
+impl Notes {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> Vec<String> {
+        [self.read, self.lost].concat()
+    }
+}
+
 /// Bad records that an error lists.
 const LISTED: usize = 20;
 
@@ -33,7 +50,7 @@ pub(super) struct Reading<'o> {
     options: &'o Options,
     want: Want,
     /// What is to be said.
-    pub notes: Vec<String>,
+    pub notes: Notes,
     /// Each bad record with its file, place and reason.
     bad: Vec<String>,
     /// The folder that is read; `None` for a file.
@@ -56,18 +73,28 @@ pub(super) struct Part {
     pub format: &'static str,
     /// What is in it.
     pub found: Found,
+    /// Its text, where words are lines of it that tags can be put into ([`columns::retagged`]).
+    pub columns: Option<String>,
 }
 
 impl<'o> Reading<'o> {
     pub fn new(options: &'o Options, want: Want) -> Self {
-        Self { options, want, notes: Vec::new(), bad: Vec::new(), root: None, pairs: false, columns: false }
+        Self {
+            options,
+            want,
+            notes: Notes::default(),
+            bad: Vec::new(),
+            root: None,
+            pairs: false,
+            columns: false,
+        }
     }
 
     /// The files with their names.
     pub fn files(&mut self, path: &Path) -> Result<Vec<(String, PathBuf)>, StageError> {
         self.options.check()?;
         let Walk { mut files, notes } = walk(path)?;
-        self.notes.extend(notes);
+        self.notes.lost.extend(notes);
         if path.is_dir() {
             self.root = Some(path.to_owned());
             self.pairs = files.iter().any(|(_, file)| is(file, brat::ENDINGS[0]));
@@ -80,22 +107,34 @@ impl<'o> Reading<'o> {
     fn belongs_to_other(&self, file: &Path) -> bool {
         let [ann, txt] = brat::ENDINGS;
         match self.want {
-            Want::Text => is(file, ann) && brat::partner(file, txt).is_some(),
+            Want::Text | Want::Entries => is(file, ann) && brat::partner(file, txt).is_some(),
             Want::Gold => is(file, txt) && brat::partner(file, ann).is_some(),
         }
     }
 
     /// Reads one file; `None` if it is left out, which is noted.
     pub fn part(&mut self, name: String, path: PathBuf) -> Result<Option<Part>, StageError> {
-        let (file, encoding) = self.open(name, path)?;
+        let bytes = files::bytes(&path)?;
+        self.part_of(name, path, bytes)
+    }
+
+    /// As [`Self::part`], of bytes that were read from somewhere.
+    pub fn part_of(
+        &mut self,
+        name: String,
+        path: PathBuf,
+        bytes: Vec<u8>,
+    ) -> Result<Option<Part>, StageError> {
+        let (file, encoding) = self.open(name, path, bytes)?;
         let Some(format) = formats::of(&file, self.want, self.options) else {
             if self.pairs && is(&file.path, brat::ENDINGS[1]) {
-                self.notes.push(format!("{}: left out, no .ann file is beside it", file.path.display()));
+                self.notes.lost.push(format!("{}: left out, no .ann file is beside it", file.path.display()));
                 return Ok(None);
             }
             return Err(self.formless(&file));
         };
-        self.columns |= Format::name(format) == columns::Columns.name();
+        let columns = Format::name(format) == columns::Columns.name();
+        self.columns |= columns;
         let mut found = format.read(&file, self.want, self.options)?;
         if self.options.unit == Unit::File {
             found.items.iter_mut().for_each(|item| item.document = Some(file.name.clone()));
@@ -112,12 +151,17 @@ impl<'o> Reading<'o> {
             path: file.path,
             format: Format::name(format),
             found,
+            columns: (columns && self.want == Want::Entries).then_some(file.text),
         }))
     }
 
-    fn open(&self, name: String, path: PathBuf) -> Result<(File, Option<&'static str>), StageError> {
+    fn open(
+        &self,
+        name: String,
+        path: PathBuf,
+        bytes: Vec<u8>,
+    ) -> Result<(File, Option<&'static str>), StageError> {
         let root = self.root.clone();
-        let bytes = files::bytes(&path)?;
         let table = bytes.starts_with(parquet::MAGIC) && bytes.len() > 8 && bytes.ends_with(parquet::MAGIC);
         if table {
             return Ok((File { path, name, root, bytes: Some(Bytes::from(bytes)), ..File::default() }, None));
@@ -142,17 +186,12 @@ impl<'o> Reading<'o> {
 
     fn forms(&self) -> String {
         match self.want {
-            Want::Text => "give plain text, or JSON, a table with a header or Parquet with a field `text`; also as .gz or .zst".to_owned(),
+            Want::Text | Want::Entries => "give plain text, or JSON, a table with a header or Parquet with a field `text`; also as .gz or .zst".to_owned(),
             Want::Gold => "give a word and its tag a line with blank lines between sentences (CoNLL), `{\"tokens\": [..], \"ner_tags\": [..]}` \
                            or `{\"text\": .., \"entities\": [[0, 5, \"TYPE\"]]}` a line, a table with a header, Parquet, brat's .ann beside \
                            .txt, or `word|pos|tag`; or say `columns = { word = 1, tag = -1 }`"
                 .to_owned(),
         }
-    }
-
-    /// Whether any record was bad so far.
-    pub fn has_bad(&self) -> bool {
-        !self.bad.is_empty()
     }
 
     /// A record is bad.
@@ -163,13 +202,32 @@ impl<'o> Reading<'o> {
     /// All that is to be said, and the bad records left out.
     ///
     /// # Errors
+    /// As [`Self::check`].
+    pub fn finish(self, left: bool) -> Result<Vec<String>, StageError> {
+        self.check(left)?;
+        Ok(self.notes().all())
+    }
+
+    /// How many records were bad so far.
+    pub fn number_of_bad(&self) -> usize {
+        self.bad.len()
+    }
+
+    /// All that is to be said, each bad record included that was left out: of too many the error speaks.
+    pub fn notes(mut self) -> Notes {
+        if self.bad.len() <= self.options.errors {
+            self.notes.lost.extend(self.bad.into_iter().map(|bad| format!("{bad}: left out")));
+        }
+        self.notes
+    }
+
+    /// # Errors
     /// There are more bad records than the options allow. `left`: without them something is left of each set.
-    pub fn finish(mut self, left: bool) -> Result<Vec<String>, StageError> {
+    pub fn check(&self, left: bool) -> Result<(), StageError> {
         let number = self.bad.len();
         if number > self.options.errors {
             let forms = self.forms();
-            let mut listed = self.bad;
-            listed.truncate(LISTED);
+            let listed = &self.bad[..number.min(LISTED)];
             let message = match number {
                 1 => listed.concat(),
                 _ if number > LISTED => {
@@ -190,8 +248,7 @@ impl<'o> Reading<'o> {
                 format!("correct {them}, for nothing would be left without {them}: {forms}")
             }));
         }
-        self.notes.extend(self.bad.into_iter().map(|bad| format!("{bad}: left out")));
-        Ok(self.notes)
+        Ok(())
     }
 }
 

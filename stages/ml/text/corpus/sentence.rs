@@ -48,7 +48,7 @@ impl Sentence {
         let Some(place) = places.first().copied() else { return };
         let content = match want {
             Want::Text => Content::Text(text.unwrap_or_else(|| words.join(" "))),
-            Want::Gold => Content::Tagged { words, tags, places },
+            Want::Gold | Want::Entries => Content::Tagged { words, tags, places },
         };
         found.push(place, document.cloned(), content);
     }

@@ -30,7 +30,7 @@ use self::{
 };
 use super::{
     format::Want,
-    item::{Content, Found, Place},
+    item::{Content, Found, Item, Place},
     names::Names,
     options::Options,
     value::{cell, kind},
@@ -95,7 +95,7 @@ impl<'o> Shapes<'o> {
                 }
                 None => return found.reject(place, "a list that is not a text and its annotations"),
             },
-            Value::String(text) if self.want == Want::Text => {
+            Value::String(text) if self.want != Want::Gold => {
                 return found.push(place, None, Content::Text(text.clone()));
             }
             value => return found.reject(place, format!("{} and no record", kind(value))),
@@ -108,7 +108,10 @@ impl<'o> Shapes<'o> {
             };
         }
         match self.read(record) {
-            Ok(Shaped::Text(document, content)) => found.push(place, document, content),
+            Ok(Shaped::Text(document, content)) => {
+                let record = (self.want == Want::Entries).then(|| record.clone());
+                found.items.push(Item { place, document, content, record });
+            }
             Ok(Shaped::LeftOut(why)) => *self.left_out.entry(why).or_default() += 1,
             Err(reason) => found.reject(place, reason),
         }
@@ -125,7 +128,11 @@ impl<'o> Shapes<'o> {
             return Ok(Shaped::LeftOut("whose `answer` is not `accept`"));
         }
         let content = match self.want {
-            Want::Text => Content::Text(self.text(record)?),
+            Want::Text => match self.text(record)? {
+                Content::Tagged { words, .. } => Content::Text(words.join(" ")),
+                content => content,
+            },
+            Want::Entries => self.text(record)?,
             Want::Gold => match self.annotations.of(record)? {
                 Some(content) => content,
                 None => return Ok(Shaped::LeftOut("that nobody annotated")),
@@ -134,11 +141,13 @@ impl<'o> Shapes<'o> {
         Ok(Shaped::Text(self.annotations.chosen.document(record), content))
     }
 
-    /// The text, or else the words.
-    fn text(&mut self, record: &Record) -> Result<String, String> {
+    /// The text, or else the words, without tags.
+    fn text(&mut self, record: &Record) -> Result<Content, String> {
         let chosen = &mut self.annotations.chosen;
-        chosen.text_of(record).or_else(|reason| match chosen.tokens_of(record) {
-            Ok(Some(words)) if chosen.said.text.is_none() => Ok(words.join(" ")),
+        chosen.text_of(record).map(Content::Text).or_else(|reason| match chosen.tokens_of(record) {
+            Ok(Some(words)) if chosen.said.text.is_none() => {
+                Ok(Content::Tagged { words, tags: Vec::new(), places: Vec::new() })
+            }
             _ => Err(reason),
         })
     }
@@ -175,13 +184,10 @@ impl<'o> Shapes<'o> {
             return Err(StageError::new(format!("{}{place}: {reason}", path.display())).help(help));
         }
         found.form.extend(chosen.form(names.as_ref().map(|names| names.origin.as_str())));
-        for (why, number) in &self.left_out {
-            found.count(
-                *number,
-                &format!("record {why} is left out"),
-                &format!("records {why} are left out"),
-            );
-        }
+        found.lost.extend(self.left_out.iter().map(|(why, number)| match number {
+            1 => format!("1 record {why} is left out"),
+            number => format!("{number} records {why} are left out"),
+        }));
         found.count(
             several,
             "text was annotated by several people: the first is taken",

@@ -1,11 +1,6 @@
 //! Raw text: a file or a folder of files.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{Read as _, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +12,7 @@ use super::{
     formats,
     item::Content,
     options::Options,
-    reading::{Part, Read, Reading, counted},
+    reading::{Notes, Part, Read, Reading, counted},
 };
 
 /// One raw text: a line, unless the file or an option says otherwise.
@@ -74,7 +69,7 @@ impl Text {
         let mut lines = Vec::new();
         for (name, file) in reading.files(path)? {
             let Some(part) = reading.part(name, file)? else { continue };
-            reading.notes.extend(notes(&part));
+            note(&mut reading.notes, &part);
             lines.extend(of(part));
         }
         let left = lines.iter().any(|line| !line.text.trim().is_empty());
@@ -99,17 +94,17 @@ fn of(part: Part) -> impl Iterator<Item = Line> {
 }
 
 /// What there is to say of a file: nothing of plain lines in UTF-8.
-fn notes(part: &Part) -> Vec<String> {
+pub(super) fn note(notes: &mut Notes, part: &Part) {
     let Part { path, format, found, .. } = part;
     let path = path.display();
-    let mut notes: Vec<_> = found.notes.iter().map(|note| format!("{path}: {note}")).collect();
+    notes.read.extend(found.notes.iter().map(|note| format!("{path}: {note}")));
+    notes.lost.extend(found.lost.iter().map(|note| format!("{path}: {note}")));
     if found.items.is_empty() {
-        notes.push(format!("{path}: no text"));
+        notes.read.push(format!("{path}: no text"));
     } else if *format != formats::plain::Plain.name() || !found.form.is_empty() {
         let said = [vec![(*format).to_owned()], found.form.clone(), vec![counted(found.items.len(), "text")]];
-        notes.push(format!("{path}: {}", said.concat().join(", ")));
+        notes.read.push(format!("{path}: {}", said.concat().join(", ")));
     }
-    notes
 }
 
 /// A text with what a line of its own cannot say.
@@ -166,19 +161,6 @@ impl Artifact for Text {
         }
         Ok(())
     }
-}
-
-/// Whether a file is plain text in UTF-8, by how it begins: texts that can be read line by line.
-#[must_use]
-pub fn is_lines(path: &Path) -> bool {
-    const HEAD: u64 = 1 << 16;
-    let mut bytes = Vec::new();
-    if fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut bytes)).is_err() {
-        return false;
-    }
-    let end = str::from_utf8(&bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    // A character may be cut off at the end.
-    bytes.len() - end < 4 && is_plain(String::from_utf8_lossy(&bytes[..end]).into_owned())
 }
 
 /// Whether texts, a line each, are read as what they are.

@@ -1,7 +1,8 @@
 //! From what lies on disk to the bytes that were meant: decompressed; and the names of what is no text.
 
 use std::{
-    io::{self, Read},
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read},
     path::Path,
 };
 
@@ -26,6 +27,19 @@ pub(super) fn unpack(mut bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, StageEr
         };
     }
     Ok(bytes)
+}
+
+/// Reads a file piece by piece, decompressed where gzip or zstd made it.
+///
+/// # Errors
+/// It cannot be opened.
+pub(super) fn reader(path: &Path) -> io::Result<Box<dyn Read>> {
+    let mut file = BufReader::new(File::open(path)?);
+    Ok(match file.fill_buf()? {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(file)?),
+        _ => Box::new(file),
+    })
 }
 
 fn all(mut reader: impl Read, path: &Path) -> Result<Vec<u8>, StageError> {

@@ -3,13 +3,15 @@
 mod complaint;
 mod layout;
 mod lines;
+mod retagged;
 
 use std::collections::BTreeSet;
 
 use stage_contract::StageError;
 
 pub(in crate::corpus) use self::complaint::complaint;
-pub(in crate::corpus) use self::lines::is_mark;
+pub(in crate::corpus) use self::lines::{begins, is_mark};
+pub(in crate::corpus) use self::retagged::retagged;
 use self::{
     layout::Layout,
     lines::{Line, Lines, head, with_whole_types},
@@ -23,6 +25,9 @@ use crate::corpus::{
 };
 use crate::labels::{Notation, Prefix, split_tag};
 
+/// Endings of what is nothing else.
+const ENDINGS: [&str; 6] = ["bio", "bioes", "conll", "conllu", "iob", "iob2"];
+
 /// Two to any number of columns, by tabs or blanks. A blank line ends a sentence.
 pub struct Columns;
 
@@ -32,11 +37,13 @@ impl Format for Columns {
     }
 
     fn sniff(&self, file: &File, want: Want, options: &Options) -> bool {
-        let text = if want == Want::Text { head(&file.text) } else { &file.text };
+        let text = if want == Want::Gold { &file.text } else { head(&file.text) };
         let text = with_whole_types(text);
         let lines = Lines::of(&text);
+        let first = || file.lines().next().is_some_and(|(_, line)| begins(line));
+        let named = want == Want::Entries && (ENDINGS.contains(&file.ending().as_str()) || first());
         Layout::of(&lines, want, options)
-            .is_some_and(|layout| want == Want::Gold || is_clear(&lines, &layout, options))
+            .is_some_and(|layout| want == Want::Gold || named || is_clear(&lines, &layout, options))
     }
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {

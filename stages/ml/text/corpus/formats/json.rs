@@ -2,6 +2,8 @@
 
 mod unique;
 
+use std::path::Path;
+
 use serde::de;
 use serde_json::{Map, Value};
 use stage_contract::StageError;
@@ -38,7 +40,7 @@ impl Format for Json {
             (Some(Some('"' | '}')), _) | (_, Some(Some('{' | '['))) => !are_columns(file, want, options),
             // A list of strings, which a text may begin like.
             (_, Some(_)) => parses(text.lines().next().unwrap_or_default()) || parses(text),
-            _ => want == Want::Text && are_strings(file),
+            _ => want != Want::Gold && are_strings(file),
         }
     }
 
@@ -96,33 +98,71 @@ fn holds_records(value: &Value, options: &Options) -> bool {
 }
 
 fn read_lines(shapes: &mut Shapes<'_>, found: &mut Found, file: &File) {
-    let head: Vec<Value> =
-        file.lines().take(Shapes::LOOKED_AT).filter_map(|(_, line)| unique(line).ok()).collect();
-    shapes.look(head.into_iter().filter_map(|value| opened(value).ok()).flatten());
+    look(shapes, file.lines().map(|(_, line)| line));
     let mut first = true;
     for (number, line) in file.lines() {
-        let place = Place::Line(number);
-        let value = match unique(line) {
-            Ok(value) => value,
-            Err(error) => {
-                let reason = json_problem(&error);
-                // Python writes it, and no other program reads it.
-                let nan = if line.contains("NaN") { ": NaN is no JSON, write null" } else { "" };
-                found.reject(place, format!("{reason}{nan}"));
-                continue;
-            }
-        };
-        if std::mem::take(&mut first) {
-            match shapes.explain(&value, "its first line") {
-                Ok(false) => {}
-                Ok(true) => continue,
-                Err(reason) => {
-                    found.reject(place, reason);
-                    continue;
-                }
-            }
+        read_line(shapes, found, (number, line), std::mem::take(&mut first));
+    }
+}
+
+fn look<'l>(shapes: &mut Shapes<'_>, lines: impl Iterator<Item = &'l str>) {
+    let head = lines.take(Shapes::LOOKED_AT).filter_map(|line| unique(line).ok());
+    shapes.look(head.filter_map(|value| opened(value).ok()).flatten());
+}
+
+/// Reads the record of a line with its number. The `first` may explain tags that are numbers.
+fn read_line(shapes: &mut Shapes<'_>, found: &mut Found, (number, line): (usize, &str), first: bool) {
+    let place = Place::Line(number);
+    let value = match unique(line) {
+        Ok(value) => value,
+        Err(error) => {
+            let reason = json_problem(&error);
+            // Python writes it, and no other program reads it.
+            let nan = if line.contains("NaN") { ": NaN is no JSON, write null" } else { "" };
+            return found.reject(place, format!("{reason}{nan}"));
         }
-        take(shapes, found, place, opened(value));
+    };
+    match if first { shapes.explain(&value, "its first line") } else { Ok(false) } {
+        Ok(true) => {}
+        Ok(false) => take(shapes, found, place, opened(value)),
+        Err(reason) => found.reject(place, reason),
+    }
+}
+
+/// Records that come a line each, read as a file of them is.
+pub struct Records<'o> {
+    shapes: Shapes<'o>,
+    begun: bool,
+}
+
+impl<'o> Records<'o> {
+    /// Texts with their records.
+    pub fn new(options: &'o Options) -> Self {
+        Self { shapes: Shapes::new(Want::Entries, options, None), begun: false }
+    }
+
+    /// Whether a line is a record.
+    pub fn begin_with(line: &str) -> bool {
+        unique(line).is_ok_and(|value| is_record(&value))
+    }
+
+    /// Looks at the first lines, before the first is read.
+    pub fn look<'l>(&mut self, lines: impl Iterator<Item = &'l str>) {
+        look(&mut self.shapes, lines);
+    }
+
+    /// Reads a line with its number.
+    pub fn take(&mut self, found: &mut Found, number: usize, line: &str) {
+        let first = !std::mem::replace(&mut self.begun, true);
+        read_line(&mut self.shapes, found, (number, line), first);
+    }
+
+    /// What is left at the end.
+    ///
+    /// # Errors
+    /// No record had a field that the options name.
+    pub fn finish(self, found: &mut Found, path: &Path) -> Result<(), StageError> {
+        self.shapes.finish(found, path, NAMED)
     }
 }
 

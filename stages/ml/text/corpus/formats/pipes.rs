@@ -51,7 +51,7 @@ impl Format for Pipes {
             let (words, tags) = (column(word), column(tag));
             let content = match want {
                 Want::Text => Content::Text(words.join(" ")),
-                Want::Gold => Content::Tagged { words, tags, places: Vec::new() },
+                Want::Gold | Want::Entries => Content::Tagged { words, tags, places: Vec::new() },
             };
             found.push(place, None, content);
         }

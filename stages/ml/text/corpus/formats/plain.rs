@@ -19,7 +19,7 @@ impl Format for Plain {
     }
 
     fn sniff(&self, _file: &File, want: Want, _options: &Options) -> bool {
-        want == Want::Text
+        want != Want::Gold
     }
 
     fn read(&self, file: &File, _want: Want, options: &Options) -> Result<Found, StageError> {

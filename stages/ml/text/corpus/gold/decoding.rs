@@ -50,8 +50,8 @@ impl Decoding {
         reading: &mut Reading<'_>,
         records: &mut Vec<Record>,
     ) -> Result<(), StageError> {
-        let Part { set, path, format, found: Found { items, form, notes, .. }, .. } = part;
-        if items.is_empty() && notes.is_empty() && !reading.has_bad() {
+        let Part { set, path, format, found: Found { items, form, notes, lost, .. }, .. } = part;
+        if items.is_empty() && notes.is_empty() && lost.is_empty() && reading.number_of_bad() == 0 {
             return Err(StageError::new(format!("no sentence in {}", path.display()))
                 .help("remove the file, or fill it"));
         }
@@ -76,11 +76,12 @@ impl Decoding {
             said.push(counted(documents.len(), "document"));
         }
         if !is_own {
-            reading.notes.push(format!("{}: {}", path.display(), said.join(", ")));
+            reading.notes.read.push(format!("{}: {}", path.display(), said.join(", ")));
         }
+        reading.notes.lost.extend(lost.iter().map(|note| format!("{}: {note}", path.display())));
         let mut own = Found { notes, ..Found::default() };
         self.changed(&mut own, records);
-        reading.notes.extend(own.notes.iter().map(|note| format!("{}: {note}", path.display())));
+        reading.notes.read.extend(own.notes.iter().map(|note| format!("{}: {note}", path.display())));
         Ok(())
     }
 
@@ -137,7 +138,7 @@ impl Decoding {
 
     /// One sentence, its tags in BIO; `None` if it has no word.
     fn sentence(&mut self, item: Item, options: &Options) -> Result<Option<Sentence>, (Place, String)> {
-        let Item { place, document, content } = item;
+        let Item { place, document, content, .. } = item;
         let (text, words, tags) = match content {
             Content::Tagged { words, tags, places } => {
                 let spans = self.entities(&tags, options).map_err(|(at, reason)| match places.get(at) {
@@ -299,7 +300,7 @@ fn bio(words: usize, spans: &[Span]) -> Vec<String> {
 }
 
 /// Words between single spaces, and where each is.
-pub(super) fn joined(words: &[String]) -> (String, Vec<[usize; 2]>) {
+pub(in crate::corpus) fn joined(words: &[String]) -> (String, Vec<[usize; 2]>) {
     let mut at = 0;
     let places = words.iter().map(|word| {
         let place = [at, at + word.chars().count()];

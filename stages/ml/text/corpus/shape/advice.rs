@@ -48,7 +48,7 @@ pub(super) fn advice(
     };
     let (lists, strings) = (others(Value::is_array), others(Value::is_string));
     let option = match (want, lists.as_slice(), strings.as_slice()) {
-        (Want::Text, ..) => format!("`fields = {{ text = \"{}\" }}`", longest()?),
+        (Want::Text | Want::Entries, ..) => format!("`fields = {{ text = \"{}\" }}`", longest()?),
         (Want::Gold, [tokens, tags, ..], _) | (Want::Gold, [], [.., tokens, tags]) => {
             format!("`fields = {{ tokens = \"{tokens}\", tags = \"{tags}\" }}`")
         }

@@ -15,6 +15,8 @@ const SPANS: [&str; 9] =
     ["entities", "spans", "ents", "label", "labels", "annotations", "ner", "tags", "named_entities"];
 const SURFACES: [&str; 4] = ["text", "word", "surface", "span"];
 const STARTS: [&str; 6] = ["start", "start_offset", "begin", "start_char", "startOffset", "offset"];
+/// Start and end in bytes of UTF-8.
+const BYTES: [&str; 2] = ["start_byte", "end_byte"];
 const ENDS: [&str; 5] = ["end", "end_offset", "end_char", "endOffset", "stop"];
 const LABELS: [&str; 9] =
     ["label", "labels", "type", "entity_group", "entity", "tag", "category", "kind", "hypertextlabels"];
@@ -123,9 +125,19 @@ fn mark(
             (any(&STARTS), any(&ENDS), any(&LABELS), any(&SURFACES))
         }
     };
-    let start = start.and_then(index).ok_or_else(|| wrong("start that is a number of 0 or more"))?;
+    let (start, end) = match BYTES.map(|key| value.get(key).and_then(index)) {
+        [Some(from), Some(to)] if start.is_none() => {
+            let character = |byte| text.get(..byte).map(|before| Value::from(before.chars().count()));
+            let ends = character(from).zip(character(to));
+            let (from, to) =
+                ends.ok_or_else(|| format!("span {place} cuts a character, or leaves the text"))?;
+            (Some(from), Some(to))
+        }
+        _ => (start.cloned(), end.cloned()),
+    };
+    let start = start.as_ref().and_then(index).ok_or_else(|| wrong("start that is a number of 0 or more"))?;
     let end = match end {
-        Some(end) => index(end).ok_or_else(|| wrong("end that is a number of 0 or more"))?,
+        Some(end) => index(&end).ok_or_else(|| wrong("end that is a number of 0 or more"))?,
         None => start + value.get("length").and_then(index).ok_or_else(|| wrong("end"))?,
     };
     let label = match label {
@@ -167,7 +179,7 @@ pub(in super::super) fn is_span(value: &Value) -> bool {
             values.len() >= 3 && values.iter().filter(|value| value.is_number()).count() >= 2
         }
         Value::Object(object) => {
-            STARTS.iter().any(|key| object.contains_key(*key))
+            STARTS.iter().chain(&BYTES[..1]).any(|key| object.contains_key(*key))
                 && LABELS.iter().any(|key| object.contains_key(*key))
         }
         _ => false,

@@ -32,6 +32,8 @@ pub struct Layout {
 }
 
 const KEYS: [&str; 4] = ["NER", "NE", "Ner", "ner"];
+/// The column of `CoNLL-U` for what no other says, from 0.
+const MISC: usize = 9;
 /// What ends a sentence in the data of HIPE-2022 and of HIPE-2020.
 const FLAGS: [&str; 2] = ["EndOfSentence", "PySBDSegment"];
 
@@ -72,11 +74,11 @@ impl Layout {
             by(named, "by the first line")
         } else if let Some(named) = self::header(&lines.names) {
             by(named, "by global.columns")
-        } else if count == 10 && key(&cells, 9).is_some() {
-            base.at(cells.word(), Some(9))
+        } else if count == MISC + 1 && key(&cells, MISC).is_some() {
+            base.at(cells.word(), Some(MISC))
         } else if let Some(Guess { word, tag, why }) = cells.guess() {
             Self { why, ..base }.at(word, Some(tag))
-        } else if want == Want::Text && is_treebank(&cells) {
+        } else if want != Want::Gold && is_treebank(&cells) {
             base.at(1, None)
         } else {
             return None;
@@ -136,6 +138,37 @@ impl Layout {
             Some(key) => value(cell, key).unwrap_or("O"),
             None => cell,
         }
+    }
+
+    /// Where a line has its tag, from 0, and what is put there; behind its last column where there is none of tags, but in
+    /// `CoNLL-U` into that of what else is said.
+    pub fn put(&self, cells: &[&str], tag: &str) -> (usize, String) {
+        let count = cells.len();
+        let column =
+            if self.ends() { count.checked_sub(1) } else { self.tag.and_then(|tag| place(tag, count)) };
+        let misc = self.is_treebank().then_some(MISC);
+        let (Some(column), Some(key)) = (column.or(misc), self.key.or(misc.map(|_| KEYS[0]))) else {
+            return (column.unwrap_or(count), tag.to_owned());
+        };
+        let own = format!("{key}={tag}");
+        let others = cells.get(column).copied().unwrap_or_default().split('|');
+        let others = others.filter(|pair| {
+            !["", "_"].contains(pair) && pair.split_once('=').is_none_or(|(name, _)| name != key)
+        });
+        // Keys are in the order of the alphabet, as the format asks.
+        let mut pairs: Vec<&str> = others.chain([own.as_str()]).collect();
+        pairs.sort_by_key(|pair| pair.to_lowercase());
+        (column, pairs.join("|"))
+    }
+
+    /// Whether tags are put behind the last column, where none are yet.
+    pub fn grows(&self) -> bool {
+        self.tag.is_none() && !self.is_treebank()
+    }
+
+    /// Whether there are the columns of `CoNLL-U`, and none of tags.
+    fn is_treebank(&self) -> bool {
+        self.tag.is_none() && self.count == MISC + 1
     }
 
     /// Whether a line of another number of columns has its tag where it should be.

@@ -139,6 +139,21 @@ pub fn is_mark(word: &str) -> bool {
     MARKS.into_iter().any(begins)
 }
 
+/// Whether a first line is one of columns and of nothing else: a mark or a comment that only they have, or a word with a
+/// tab and its tag behind it.
+pub fn begins(line: &str) -> bool {
+    let lines = Lines::of(line);
+    let tagged = |cells: &[&str]| {
+        line.contains('\t') && cells.len() > 1 && cells.last().is_some_and(|tag| split_tag(tag).is_some())
+    };
+    !lines.names.is_empty()
+        || lines.lines.iter().any(|line| match line {
+            Line::Document(_) | Line::Text(_) => true,
+            Line::Cells(cells, _) | Line::Hash(cells, _) => tagged(cells),
+            Line::Blank => false,
+        })
+}
+
 /// What `# text = ..` of `CoNLL-U` says.
 fn said(comment: &str) -> Option<Line<'_>> {
     let text = comment.strip_prefix("text")?.trim_start().strip_prefix('=')?.trim();
@@ -173,7 +188,7 @@ fn split(line: &str, separator: Option<char>) -> Vec<&str> {
 }
 
 /// What separates columns where neither tabs nor blanks do.
-fn separator(text: &str) -> Option<char> {
+pub fn separator(text: &str) -> Option<char> {
     let lines = || text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).take(1000);
     let share = |separator: &[char]| lines().filter(|line| line.trim().contains(separator)).count();
     let all = lines().count();

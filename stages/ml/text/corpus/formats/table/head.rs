@@ -65,7 +65,7 @@ impl Head {
             head.rows(file).take(LOOKED_AT).filter_map(|(.., row)| row.ok()).collect();
         head.words = WordRows::of(&head.names, &rows, options);
         let unknown = head.words.is_none() && !head.says(options) && !head.knows_text();
-        if want == Want::Text && unknown && head.is_even(file) {
+        if want != Want::Gold && unknown && head.is_even(file) {
             head.run(file);
             head.even = head.running.is_some() || is_table(file);
         }
@@ -132,7 +132,9 @@ impl Head {
         let asks = || !options.fields.is_empty() && several && is_table(file);
         let other = || columns::Columns.sniff(file, want, options);
         match want {
-            Want::Text => said || self.even || (texts && sure()) || (self.knows_text() && self.is_even(file)),
+            Want::Text | Want::Entries => {
+                said || self.even || (texts && sure()) || (self.knows_text() && self.is_even(file))
+            }
             Want::Gold => said || (several && texts) || (asks() && !other()),
         }
     }
