@@ -1,14 +1,13 @@
 //! What is claimed of a model's size: by its config.json, its index, its files, its card.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path, sync::LazyLock};
 
+use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
+use stage_contract::report::{counted, grouped};
 
-use super::{
-    finding::{Finding, counted, grouped},
-    weights::Weights,
-};
+use super::{finding::Finding, weights::Weights};
 use text::folder;
 
 /// Names that a number of parameters goes by, as a key.
@@ -152,82 +151,47 @@ fn shown(number: f64) -> String {
     grouped(number.max(0.0) as usize)
 }
 
+/// A number as cards write it, and what it counts in: `110M`, `59 958 919`, `33.4 million`.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?x) (?: ^ | [^\w.] )
+        (?: (?<grouped> \d{1,3} (?: [,.\x20_'\u{a0}\u{202f}] \d{3} )+ )
+          | (?<whole> \d+ ) (?: [.,] (?<digits> \d+ ) )? )
+        (?: [\x20\u{a0}\u{202f}-]?
+            (?<unit> k | thousand | mille | m | mio | millions? | b | bn | g | billions? | milliards? ) )? \b";
+    Regex::new(pattern).expect("a pattern")
+});
+
 /// Numbers of parameters that a line of a card states, and how far off each may be.
 fn stated(line: &str) -> Vec<(f64, f64)> {
-    let chars: Vec<char> = line.to_lowercase().chars().collect();
-    let mut numbers: Vec<(usize, usize, f64, f64)> = Vec::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let glued = at > 0 && (chars[at - 1].is_alphanumeric() || chars[at - 1] == '.');
-        if !chars[at].is_ascii_digit() || glued {
-            at += 1;
-            continue;
-        }
-        let (end, value, digit) = number(&chars, at);
-        let (after, unit) = unit(&chars, end);
-        numbers.push((at, after, value * unit, digit * unit));
-        at = after.max(end);
-    }
-    let words: Vec<usize> =
-        (0..chars.len()).filter(|at| chars[*at..].starts_with(&['p', 'a', 'r', 'a', 'm'])).collect();
-    let near = |place: usize, (from, to, ..): (usize, usize, f64, f64)| {
-        let between = if place >= to { to..place } else { place..from };
-        between.len() <= REACH + if place >= to { 0 } else { "parameters".len() }
-            && !chars[between].iter().any(char::is_ascii_digit)
+    let line = line.to_lowercase();
+    let near = |number: Range<usize>| {
+        line.match_indices("param").any(|(place, _)| {
+            let before = place < number.start;
+            let between = if before { place..number.start } else { number.end..place };
+            let reach = REACH + if before { "parameters".len() } else { 0 };
+            line.get(between).is_some_and(|between| {
+                between.len() <= reach && !between.contains(|c: char| c.is_ascii_digit())
+            })
+        })
     };
-    let said = numbers.into_iter().filter(|number| words.iter().any(|place| near(*place, *number)));
+    let said = NUMBER.captures_iter(&line).filter_map(|found| {
+        let unit = match found.name("unit").map_or("", |unit| unit.as_str()) {
+            "" => 1.0,
+            "k" | "thousand" | "mille" => 1e3,
+            "m" | "mio" | "million" | "millions" => 1e6,
+            _ => 1e9,
+        };
+        let first = found.name("grouped").or(found.name("whole"))?;
+        let digits = found.name("digits").map_or("", |digits| digits.as_str());
+        let whole: String = first.as_str().chars().filter(char::is_ascii_digit).collect();
+        let value: f64 = format!("{whole}.{digits}").parse().ok()?;
+        // Half of what the last digit counts, and a hundredth at least.
+        let last = 0.1_f64.powi(i32::try_from(digits.len()).ok()?);
+        near(first.start()..found.get(0)?.end())
+            .then_some((value * unit, (last * unit / 2.0).max(value * unit / 100.0)))
+    });
     // Fewer are no model's: they are a stage's or a rate's.
-    said.filter(|(_, _, value, _)| *value >= 10_000.0)
-        .map(|(_, _, value, digit)| (value, (digit / 2.0).max(value / 100.0)))
-        .collect()
-}
-
-/// Where the number ends that begins here, what it is, and what its last digit counts.
-fn number(chars: &[char], from: usize) -> (usize, f64, f64) {
-    let digits = |at: usize| chars[at..].iter().take_while(|c| c.is_ascii_digit()).count();
-    let mut end = from + digits(from);
-    let mut text: String = chars[from..end].iter().collect();
-    let mut groups = 0;
-    while chars.get(end).is_some_and(|c| [',', '.', ' ', '_', '\u{a0}', '\u{202f}', '\''].contains(c))
-        && digits(end + 1) == 3
-        && text.len() <= 3 + 3 * groups
-    {
-        text.extend(&chars[end + 1..end + 4]);
-        groups += 1;
-        end += 4;
-    }
-    let mut digit = 1.0;
-    if groups == 0 && chars.get(end).is_some_and(|c| ['.', ','].contains(c)) && digits(end + 1) > 0 {
-        let more = digits(end + 1);
-        text.push('.');
-        text.extend(&chars[end + 1..end + 1 + more]);
-        digit = 0.1_f64.powi(i32::try_from(more).unwrap_or(i32::MAX));
-        end += 1 + more;
-    }
-    (end, text.parse().unwrap_or(0.0), digit)
-}
-
-/// Where the unit ends that stands behind a number, and what it multiplies by.
-fn unit(chars: &[char], from: usize) -> (usize, f64) {
-    const UNITS: [(&str, f64); 12] = [
-        ("k", 1e3),
-        ("thousand", 1e3),
-        ("mille", 1e3),
-        ("m", 1e6),
-        ("mio", 1e6),
-        ("million", 1e6),
-        ("millions", 1e6),
-        ("b", 1e9),
-        ("bn", 1e9),
-        ("g", 1e9),
-        ("billion", 1e9),
-        ("milliards", 1e9),
-    ];
-    let gap = chars[from..].iter().take_while(|c| [' ', '\u{a0}', '\u{202f}', '-'].contains(c)).count();
-    let begin = from + gap.min(1);
-    let word: String = chars[begin.min(chars.len())..].iter().take_while(|c| c.is_alphabetic()).collect();
-    let found = UNITS.iter().find(|(name, _)| *name == word);
-    found.map_or((from, 1.0), |(name, times)| (begin + name.chars().count(), *times))
+    said.filter(|(value, _)| *value >= 10_000.0).collect()
 }
 
 #[cfg(test)]

@@ -75,24 +75,6 @@ impl Finding {
     }
 }
 
-/// Whole numbers as people read them: `32,882,693`.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// So many of something: `1 tensor`, `2 tensors`.
-pub(super) fn counted(number: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
 /// A share as people read it: `12.5 %`.
 #[expect(clippy::cast_precision_loss, reason = "a share for people")]
 pub(super) fn percent(part: usize, whole: usize) -> String {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use stage_contract::report::grouped;
 use textwrap::{Options, WordSeparator, WordSplitter, wrap};
 
 use super::{
-    finding::{Finding, Severity, grouped, percent},
+    finding::{Finding, Severity, percent},
     look::Audit,
 };
+use text::entities::harmless;
 
 const WIDTH: usize = 80;
 
@@ -123,7 +125,7 @@ impl Page {
 
     fn lines(&mut self, first: &str, then: &str, text: &str) {
         // What a foreign file says must not command a terminal.
-        let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let text = harmless(text);
         // A path and a command stay whole, to be copied.
         let options = Options::new(WIDTH)
             .word_separator(WordSeparator::AsciiSpace)

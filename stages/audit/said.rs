@@ -8,6 +8,8 @@ use tracing::{
     span,
 };
 
+use encoder::config::Contradiction;
+
 /// Does what reads a model, and gives what was said on the way.
 pub(super) fn listening<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
     let said = Arc::new(Mutex::new(Vec::new()));
@@ -20,7 +22,8 @@ struct Listener(Arc<Mutex<Vec<String>>>);
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
+        // That one has a finding of its own.
+        *metadata.level() <= Level::INFO && metadata.name() != Contradiction::SAID
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use serde_json::Value;
+use stage_contract::report::{counted, grouped};
 
-use super::{
-    finding::{Finding, counted, grouped},
-    weights::Weights,
-};
+use super::{finding::Finding, weights::Weights};
 use encoder::{
     arch,
     config::{Config, Decode},
@@ -78,7 +76,7 @@ fn keys(stock: &Value, weights: &Weights, findings: &mut Vec<Finding>) {
     };
     for key in ["dtype", "torch_dtype"] {
         let Some(said) = stock[key].as_str() else { continue };
-        let floats: Vec<&String> = weights.stored.keys().filter(|kind| kind.contains('F')).collect();
+        let floats: Vec<&str> = weights.floats().map(|(kind, _)| kind).collect();
         if let (Some(kind), [stored]) = (kind(said), floats.as_slice())
             && *stored != kind
         {
@@ -179,17 +177,13 @@ fn files(model: &Path, weights: &Weights, findings: &mut Vec<Finding>) {
     {
         findings.push(Finding::note(format!("{first} is read, and not {}", more.join(", "))));
     }
-    if kinds(weights) > 1 {
+    if weights.floats().count() > 1 {
         let kinds = weights.stored.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count)));
         findings.push(Finding::note(format!(
             "its numbers are of several types: {}",
             kinds.collect::<Vec<_>>().join(", ")
         )));
     }
-}
-
-fn kinds(weights: &Weights) -> usize {
-    weights.stored.keys().filter(|kind| kind.contains('F')).count()
 }
 
 /// How long a text transformers' tokenizer lets through.

@@ -1,11 +1,9 @@
 //! Heads and neurons that hold nothing but zeros: pruned by a mask and not for good, which no model gets faster by.
 
 use serde::Serialize;
+use stage_contract::report::grouped;
 
-use super::{
-    finding::{Finding, grouped},
-    weights::Weights,
-};
+use super::{finding::Finding, weights::Weights};
 use encoder::{
     arch::{Axis, Part, matrices},
     config::Config,

@@ -4,9 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
-use stage_contract::StageError;
+use stage_contract::{
+    StageError,
+    report::{counted, grouped},
+};
 
-use super::finding::{Finding, counted, grouped, percent};
+use super::finding::{Finding, percent};
 use encoder::config::Config;
 use text::{folder, tokenizer::Tokenizer};
 

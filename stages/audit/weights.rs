@@ -7,9 +7,9 @@ use std::{
 };
 
 use serde::Serialize;
-use stage_contract::StageError;
+use stage_contract::{StageError, report::counted};
 
-use super::finding::{Finding, counted, percent};
+use super::finding::{Finding, percent};
 use encoder::{
     arch::Architecture,
     config::Config,
@@ -59,9 +59,15 @@ pub(super) struct Blank {
 }
 
 impl Weights {
+    /// Types of fractions that are stored, with how many numbers have each.
+    pub fn floats(&self) -> impl Iterator<Item = (&str, usize)> {
+        let floats = self.stored.iter().filter(|(kind, _)| is_float(kind));
+        floats.map(|(kind, count)| (kind.as_str(), *count))
+    }
+
     /// All numbers of fractions, those included that the model does not use.
     pub fn numbers(&self) -> usize {
-        self.stored.iter().filter(|(kind, _)| is_float(kind)).map(|(_, count)| count).sum()
+        self.floats().map(|(_, count)| count).sum()
     }
 }
 
@@ -288,7 +294,7 @@ pub(super) fn scattered(weights: &Weights, architecture: Option<&dyn Architectur
     // What training leaves is a zero here and there.
     (weights.zeros * 20 > weights.in_matrices).then(|| {
         let share = percent(weights.zeros, weights.in_matrices);
-        Finding::warning(format!("{share} of the numbers in matrices are 0, ({} of nothing else): they take as much time and disk as any others", counted(rows, "row")))
+        Finding::warning(format!("{share} of the numbers in matrices are 0 ({} of nothing else): they take as much time and disk as any others", counted(rows, "row")))
             .tensors(of)
             .help("count no parameter less for them; a `prune` stage takes heads and neurons out for good (criterion = \"magnitude\" takes those of zeros first)")
     })

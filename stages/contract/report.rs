@@ -17,7 +17,7 @@ pub use chart::{Axis, Intervals, Line, LineChart, Mark, MarkGroup, Point, Scatte
 pub use gate::{Bound, Gate};
 pub use heat_map::{Bar, HeatCell, HeatMap, HeatRow};
 pub use measure::{Better, Format, Measure};
-pub use number::number;
+pub use number::{counted, grouped, number};
 pub use passage::{Passage, Reading, Span};
 pub use table::{Cell, Column, Fold, Table};
 

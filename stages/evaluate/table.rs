@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stage_contract::report::{counted, grouped};
+
 use super::foreign::told;
 use crate::evaluate::evaluation::{
     Direction, Evaluation, Fidelity, Foreign, ModelReport, Quality, Scored, Verdict,
@@ -64,7 +66,7 @@ fn size(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
     let Some((_, teacher)) = models.first() else { return lines };
     for (name, model) in models {
         let cells = [
-            grouped(model.parameters as u64),
+            grouped(model.parameters),
             format!("{:.1} %", 100.0 * float(model.parameters) / float(teacher.parameters)),
             bytes(model.bytes as u64),
             format!("{:.0} %", 100.0 * float(model.flops) / float(teacher.flops)),
@@ -81,17 +83,17 @@ fn size(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
         latency.main.batch,
         latency.precision,
         latency.device,
-        number(latency.threads, "thread"),
-        number(latency.main.rounds, "round"),
+        counted(latency.threads, "thread"),
+        counted(latency.main.rounds, "round"),
     ));
     lines.push(format!(
         "texts/s: {} of the test part as they come; median of {} in turn",
-        number(texts.texts, "text"),
-        number(texts.rounds, "round"),
+        counted(texts.texts, "text"),
+        counted(texts.rounds, "round"),
     ));
     let (measured, skipped) = (latency.matrix.len(), evaluation.speed.skipped.len());
     let left = if skipped == 0 { String::new() } else { format!(", {skipped} left out") };
-    lines.push(format!("the report has {} of the latency matrix{left}", number(measured, "cell")));
+    lines.push(format!("the report has {} of the latency matrix{left}", counted(measured, "cell")));
     lines
 }
 
@@ -99,7 +101,7 @@ fn fidelity(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
     let mut lines = vec![
         format!(
             "fidelity: agreement with the teacher on {} (not with the truth)",
-            number(evaluation.test.texts, "text")
+            counted(evaluation.test.texts, "text")
         ),
         scores_header(evaluation),
     ];
@@ -154,8 +156,8 @@ fn quality(evaluation: &Evaluation, models: &[Model<'_>]) -> Vec<String> {
     let mut lines = vec![
         format!(
             "quality: against gold, {} in {}",
-            number(gold.texts, "text"),
-            number(gold.sets.len(), "set")
+            counted(gold.texts, "text"),
+            counted(gold.sets.len(), "set")
         ),
         scores_header(evaluation),
     ];
@@ -178,7 +180,7 @@ fn scores(models: &[(&str, &Scored)]) -> Vec<String> {
     for (kind, bounded) in
         models.iter().find(|(name, _)| *name == "final").iter().flat_map(|(_, s)| &s.per_type)
     {
-        let name = format!("  {kind} ({})", grouped(bounded.score.support as u64));
+        let name = format!("  {kind} ({})", grouped(bounded.score.support));
         lines.push(score_row(&name, &bounded.score, None, None));
     }
     lines
@@ -234,7 +236,7 @@ fn slices(title: &str, models: &[(&str, Rows<'_>)]) -> Vec<String> {
             let cells = some.iter().map(|(_, rows)| {
                 rows.get(at).map_or_else(String::new, |(_, scored)| points(scored.micro.score.f1))
             });
-            let name = format!("  {name} ({})", grouped(first.micro.score.support as u64));
+            let name = format!("  {name} ({})", grouped(first.micro.score.support));
             lines.push(row(&name, &cells.collect::<Vec<_>>(), &widths));
         }
     }
@@ -306,7 +308,7 @@ fn plain(value: f64) -> String {
         return if text == "-0" { "0".to_owned() } else { text.to_owned() };
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the sign is shown apart")]
-    let whole = grouped(value.abs().round() as u64);
+    let whole = grouped(value.abs().round() as usize);
     format!("{}{whole}", if value < 0.0 { "-" } else { "" })
 }
 
@@ -324,24 +326,6 @@ fn row(name: &str, cells: &[String], columns: &[usize]) -> String {
     let mut line = format!("{:<room$}", cut(name, room));
     line.extend(cells.iter().zip(columns).map(|(cell, width)| format!("{cell:>width$}")));
     line.trim_end().to_owned()
-}
-
-/// 32,912,345
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn number(count: usize, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", grouped(count as u64))
 }
 
 /// Decimal megabytes, as disks are sold.

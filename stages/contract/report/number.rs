@@ -22,6 +22,19 @@ pub fn number(value: f64) -> String {
     format!("{}{point}{part}", thousands(whole))
 }
 
+/// A whole number as people read it: `32,882,693`.
+#[must_use]
+pub fn grouped(number: usize) -> String {
+    thousands(&number.to_string())
+}
+
+/// So many of something: `1 tensor`, `2,000 tensors`.
+#[must_use]
+pub fn counted(number: usize, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", grouped(number))
+}
+
 fn thousands(whole: &str) -> String {
     let digits = whole.trim_start_matches('-');
     let mut text = whole[..whole.len() - digits.len()].replace('-', "\u{2212}");
@@ -36,11 +49,13 @@ fn thousands(whole: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{counted, grouped, number};
 
     #[test]
     fn numbers_read_well() {
         let read = [27_849_862.0, 0.847_13, -1234.6, 12.0, 0.0, 3e-9, 7.25].map(number);
+        assert_eq!([0, 999, 1000, 32_882_693].map(grouped), ["0", "999", "1,000", "32,882,693"]);
+        assert_eq!([0, 1, 2000].map(|n| counted(n, "text")), ["0 texts", "1 text", "2,000 texts"]);
         assert_eq!(read, ["27,849,862", "0.8471", "\u{2212}1,235", "12", "0", "3.00e-9", "7.25"]);
     }
 }

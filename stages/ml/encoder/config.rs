@@ -93,6 +93,11 @@ pub struct Contradiction {
     pub inverse: u64,
 }
 
+impl Contradiction {
+    /// Name of the event by which whoever loads a model is told of one.
+    pub const SAID: &'static str = "contradiction";
+}
+
 /// The names of config.json's labels by id2label, whatever they mean, and what label2id says otherwise.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use std::{fmt, path::Path, str::FromStr};
 pub use self::{
     entity::{Entity, Placed},
     keep::{Dropped, Keep, Threshold},
+    table::harmless,
     writer::{Offsets, Style, Writer},
 };
 

@@ -95,6 +95,7 @@ impl<'a> Keys<'a> {
         let names = self.label_names()?;
         if let Some(Contradiction { label, column, inverse }) = self.contradictions(&names).first() {
             tracing::info!(
+                name: Contradiction::SAID,
                 "label2id of config.json says that {label} is {inverse}; id2label, which counts, says {column}"
             );
         }

@@ -256,8 +256,3 @@ impl<'o> Reading<'o> {
 fn is(file: &Path, ending: &str) -> bool {
     file.extension().is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
-
-/// `3 sentences`
-pub(super) fn counted(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
 use serde::Serialize;
 use serde_json::Value;
-use stage_contract::{Artifact, Kind, Shape, StageError, given};
+use stage_contract::{Artifact, Kind, Shape, StageError, given, report::counted};
 
 use super::{
     files::write,
@@ -12,7 +12,7 @@ use super::{
     formats,
     item::Content,
     options::Options,
-    reading::{Notes, Part, Read, Reading, counted},
+    reading::{Notes, Part, Read, Reading},
 };
 
 /// One raw text: a line, unless the file or an option says otherwise.

@@ -31,7 +31,20 @@ impl Writer for Table {
     }
 }
 
-/// Control characters of a text must not command a terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// A text without what would command a terminal, or turn what it shows around.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let commands = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if commands(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_commands_a_terminal_is_not_shown() {
+        let shown = harmless("a\u{1b}[2Jb\u{9b}\u{202e}c\u{2066}é\u{200d}");
+        assert_eq!(shown, "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}é\u{200d}");
+    }
 }

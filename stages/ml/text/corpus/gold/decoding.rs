@@ -5,13 +5,13 @@ use std::{
     path::Path,
 };
 
-use stage_contract::StageError;
+use stage_contract::{StageError, report::counted};
 
 use super::super::{
     item::{Content, Found, Item, Place},
     names::NAMELESS,
     options::{Options, TagScheme},
-    reading::{Part, Reading, counted},
+    reading::{Part, Reading},
     record::{Provenance, Record},
     spans::{self, Changes},
 };
