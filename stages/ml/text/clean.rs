@@ -4,8 +4,9 @@
 
 mod cut;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -179,6 +180,9 @@ pub struct Cleaned {
     pub counts: BTreeMap<String, Counts>,
 }
 
+/// Lines that are looked at side by side, before one after another decides which of equal ones is the first.
+const CHUNK: usize = 4096;
+
 /// Applies every filter, in the order of [`Counts`]. Duplicates are looked for across sources; the first is kept.
 /// Lines without entities are as welcome as others. What is too long is cut at blank lines, ends of sentences, ends of lines
 /// or white space; its pieces are of one document, if only of their own.
@@ -186,60 +190,124 @@ pub struct Cleaned {
 pub fn clean(text: &Text, rules: &Rules) -> Cleaned {
     let mut cleaned = Cleaned::default();
     let mut seen = Seen::default();
-    for line in &text.lines {
-        let counts = cleaned.counts.entry(line.source.clone()).or_default();
-        counts.lines += 1;
-        let whole = tidy(&line.text, counts);
-        let text = fold(&whole);
-        counts.folded += usize::from(text != whole);
-        let length = text.chars().count();
-        if length <= rules.longest {
-            if seen.keeps(&text, length, rules, counts) {
-                cleaned.lines.push(Line { text, ..line.clone() });
-            }
-            continue;
-        }
-        let pieces = cut::pieces(&whole, rules.shortest, rules.longest);
-        counts.cut += 1;
-        counts.pieces += pieces.len();
-        let document = line.document.clone().unwrap_or_else(|| line.id());
-        for (piece, number) in pieces.into_iter().map(fold).zip(1..) {
-            if seen.keeps(&piece, piece.chars().count(), rules, counts) {
-                let (document, piece_number) = (Some(document.clone()), Some(number));
-                cleaned.lines.push(Line { text: piece, document, piece: piece_number, ..line.clone() });
+    for lines in text.lines.chunks(CHUNK) {
+        let tidied: Vec<Tidied> = lines.par_iter().map(|line| Tidied::of(&line.text, rules)).collect();
+        for (line, tidied) in lines.iter().zip(tidied) {
+            let counts = cleaned.counts.entry(line.source.clone()).or_default();
+            *counts = Counts::total([&*counts, &tidied.counts]);
+            let document = tidied.cut.then(|| line.document.clone().unwrap_or_else(|| line.id()));
+            for (piece, number) in tidied.pieces.into_iter().zip(1..) {
+                if !seen.keeps(&piece, counts) {
+                    continue;
+                }
+                let text = piece.text;
+                cleaned.lines.push(match &document {
+                    None => Line { text, ..line.clone() },
+                    Some(_) => Line { text, document: document.clone(), piece: Some(number), ..line.clone() },
+                });
             }
         }
     }
     cleaned
 }
 
+/// A line as far as it can be looked at alone.
+struct Tidied {
+    /// The line and its changes; nothing of what is kept.
+    counts: Counts,
+    /// The line, or what it was cut into.
+    pieces: Vec<Piece>,
+    cut: bool,
+}
+
+struct Piece {
+    text: String,
+    length: usize,
+    standing: Standing,
+}
+
+/// Whether a piece stays, as far as it alone decides.
+enum Standing {
+    Blank,
+    Short,
+    Long,
+    Letters,
+    /// Unless it was kept before: what is the same of the same text, and of one that nearly is.
+    Kept {
+        exact: u128,
+        near: Option<u128>,
+    },
+}
+
+impl Tidied {
+    fn of(line: &str, rules: &Rules) -> Self {
+        let mut counts = Counts { lines: 1, ..Counts::default() };
+        let whole = tidy(line, &mut counts);
+        let text = fold(&whole);
+        counts.folded += usize::from(text != whole);
+        let piece = Piece::of(text, rules);
+        if piece.length <= rules.longest {
+            return Self { counts, pieces: vec![piece], cut: false };
+        }
+        let pieces: Vec<Piece> = cut::pieces(&whole, rules.shortest, rules.longest)
+            .into_iter()
+            .map(|piece| Piece::of(fold(piece), rules))
+            .collect();
+        counts.cut = 1;
+        counts.pieces = pieces.len();
+        Self { counts, pieces, cut: true }
+    }
+}
+
+impl Piece {
+    fn of(text: String, rules: &Rules) -> Self {
+        let length = text.chars().count();
+        let standing = if text.is_empty() {
+            Standing::Blank
+        } else if length < rules.shortest {
+            Standing::Short
+        } else if length > rules.longest {
+            Standing::Long
+        } else if share_of_letters(&text) < rules.letters {
+            Standing::Letters
+        } else {
+            let near = rules.near_duplicates.then(|| hash(&key(&text)));
+            Standing::Kept { exact: hash(&text), near }
+        };
+        Self { text, length, standing }
+    }
+}
+
+/// Half of a text's BLAKE3 hash: of a billion lines, two that differ have the same with a probability below 10^-20.
+fn hash(text: &str) -> u128 {
+    let mut half = [0; 16];
+    half.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+    u128::from_le_bytes(half)
+}
+
 /// What was kept before.
 #[derive(Default)]
 struct Seen {
-    exact: BTreeSet<String>,
-    near: BTreeSet<String>,
+    exact: HashSet<u128>,
+    near: HashSet<u128>,
 }
 
 impl Seen {
-    /// Whether a text of so many characters stays; and counts it.
-    fn keeps(&mut self, text: &str, length: usize, rules: &Rules, counts: &mut Counts) -> bool {
-        counts.characters += length;
-        let dropped = if text.is_empty() {
-            &mut counts.blank
-        } else if length < rules.shortest {
-            &mut counts.short
-        } else if length > rules.longest {
-            &mut counts.long
-        } else if share_of_letters(text) < rules.letters {
-            &mut counts.letters
-        } else if !self.exact.insert(text.to_owned()) {
-            &mut counts.exact
-        } else if rules.near_duplicates && !self.near.insert(key(text)) {
-            &mut counts.near
-        } else {
-            counts.kept += 1;
-            counts.characters_kept += length;
-            return true;
+    /// Whether a piece stays; and counts it.
+    fn keeps(&mut self, piece: &Piece, counts: &mut Counts) -> bool {
+        counts.characters += piece.length;
+        let dropped = match piece.standing {
+            Standing::Blank => &mut counts.blank,
+            Standing::Short => &mut counts.short,
+            Standing::Long => &mut counts.long,
+            Standing::Letters => &mut counts.letters,
+            Standing::Kept { exact, .. } if !self.exact.insert(exact) => &mut counts.exact,
+            Standing::Kept { near: Some(near), .. } if !self.near.insert(near) => &mut counts.near,
+            Standing::Kept { .. } => {
+                counts.kept += 1;
+                counts.characters_kept += piece.length;
+                return true;
+            }
         };
         *dropped += 1;
         false

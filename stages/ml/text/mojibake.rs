@@ -22,6 +22,9 @@ pub fn repair(text: &str) -> Option<String> {
 /// are none.
 fn controls(text: &str) -> Option<String> {
     let high = |c: char| HIGH.get(u32::from(c).checked_sub(0x80)? as usize).copied();
+    if !text.contains(|c| high(c).is_some()) {
+        return None;
+    }
     let mut changed = false;
     let meant = text.chars().map(|c| {
         let meant = high(c).unwrap_or(c);
@@ -33,8 +36,12 @@ fn controls(text: &str) -> Option<String> {
 }
 
 fn once(text: &str) -> Option<String> {
-    // Every sequence begins with a character between Â and ô.
-    if !text.contains(|c| ('\u{c2}'..='\u{f4}').contains(&c)) {
+    // Every sequence begins with a character between Â and ô, and goes on with a byte that cannot begin one.
+    let mut pairs = text.chars().zip(text.chars().skip(1));
+    let sequence = |(lead, next)| {
+        ('\u{c2}'..='\u{f4}').contains(&lead) && byte(next).is_some_and(|next| (0x80..=0xbf).contains(&next))
+    };
+    if !pairs.any(sequence) {
         return None;
     }
     let chars: Vec<char> = text.chars().collect();
