@@ -6,7 +6,7 @@ use serde_json::json;
 use stage_contract::{Available, Context, Device, Invalid, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Lesson, Training, Weights, check_gold, check_logits, hidden_pairs,
+    Distillation, Lesson, Marks, Training, Weights, check_gold, check_logits, hidden_pairs,
     losses::LOSSES,
     relation_pair, search,
     setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
@@ -76,6 +76,8 @@ pub struct Distill {
     pub keep_layers: Keep,
     /// Which of the teacher's layers they are: uniform, top-drop or searched.
     pub layers: Layers,
+    /// How the student's labels mark where an entity begins: teacher (as the teacher's do), io or bio.
+    pub marks: Marks,
     /// Passes over the train part.
     #[schemars(range(min = 1))]
     pub epochs: u32,
@@ -97,6 +99,7 @@ impl Default for Distill {
         Self {
             keep_layers: Keep::Share(0.8),
             layers: Layers::Uniform,
+            marks: Marks::Teacher,
             epochs: 10,
             weights_first: Weights::of(&[("ce", 1.0), ("kd", 0.5), ("hidden", 0.1), ("crf", 0.1)]),
             weights: Weights::of(&[("ce", 1.0), ("kd", 1.0), ("hidden", 0.2), ("crf", 0.2)]),
@@ -156,7 +159,7 @@ impl Stage for Distill {
         let given = Teacher::read(cx, &self.training, &device)?;
         let teacher = &given.model;
         let guess = self.guess(&teacher.config);
-        let labels = student_labels(&teacher.config.labels);
+        let labels = student_labels(&teacher.config.labels, self.marks);
         let mut student = Model { config: shape(&teacher.config, &guess, labels.clone()), ..teacher.clone() };
         let [train, dev] = given.examples(cx, &student, &self.training, &device)?;
         let keep = self.keep_layers.of(teacher.config.layers.len());
@@ -207,7 +210,7 @@ impl Distill {
 
     /// The student's shape, as far as it is known without a search.
     pub(crate) fn shape(&self, teacher: &Config) -> Config {
-        shape(teacher, &self.guess(teacher), student_labels(&teacher.labels))
+        shape(teacher, &self.guess(teacher), student_labels(&teacher.labels, self.marks))
     }
 
     fn weights_at(&self, at: At) -> Weights {

@@ -14,7 +14,7 @@ use encoder::{
 };
 use text::{
     corpus::{Corpus, Gold, Provenance, Record},
-    labels::{Labels, Policy, Scheme, Span, spans, split_tag},
+    labels::{Labels, Policy, Span, spans, split_tag},
 };
 
 /// Tokens at once where the teacher reads gold.
@@ -225,7 +225,7 @@ impl Examples {
             let columns = columns(record, labels, teacher)?;
             let names: Vec<&str> =
                 columns.iter().map(|c| c.map_or("O", |c| labels.names()[c].as_str())).collect();
-            examples.gold.push(spans(&names, Scheme::Bio));
+            examples.gold.push(spans(&names, labels.scheme()));
             examples.tags.push(columns);
             examples.weight.push(match record.provenance {
                 Provenance::Gold => vec![1.0; record.words.len()],
@@ -256,7 +256,7 @@ pub fn columns(record: &Record, labels: &Labels, teacher: &Labels) -> Result<Vec
         Some(teacher.policy(kind))
     };
     let column = |tag: &String| {
-        match (labels.column(tag), policy(tag)) {
+        match (labels.column_of_tag(tag), policy(tag)) {
         (Some(column), _) => Ok(Some(column)),
         (None, Some(Policy::Outside)) => Ok(Some(labels.outside())),
         (None, Some(Policy::Ignore)) => Ok(None),

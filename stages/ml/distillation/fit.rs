@@ -3,19 +3,40 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use stage_contract::Invalid;
 
 use crate::{examples::columns, losses::Weights, params::Training, student::columns_of};
 use encoder::{config::Config, logits::Origin, model::ModelFolder};
 use text::{
     corpus::Gold,
-    labels::{Labels, Policy},
+    labels::{Labels, Policy, Scheme},
 };
+
+/// How a student's labels mark where an entity begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Marks {
+    /// As the teacher's: `io` where no label of its own says so, else `bio`.
+    #[default]
+    Teacher,
+    /// I- alone: neighbours of one type are one entity. Every sub-word of an entity has the same label, so that programs
+    /// that label them one by one find it whole.
+    Io,
+    /// B- and I-, told apart beside an IO teacher by the type of the word before.
+    Bio,
+}
 
 /// The labels of a teacher's students: its types, without those that they are not to learn.
 #[must_use]
-pub fn student_labels(teacher: &Labels) -> Labels {
-    Labels::bio(teacher.types_to(Policy::Learn))
+pub fn student_labels(teacher: &Labels, marks: Marks) -> Labels {
+    let types = teacher.types_to(Policy::Learn);
+    match marks {
+        Marks::Io => Labels::io(types),
+        Marks::Teacher if teacher.scheme() == Scheme::Io => Labels::io(types),
+        Marks::Bio | Marks::Teacher => Labels::bio(types),
+    }
 }
 
 /// Looks at gold sentences that are to join training, before any work.
@@ -46,9 +67,10 @@ pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(),
 /// Checks that labels are a student's.
 ///
 /// # Errors
-/// They are not: O, and then B- and I- of each type.
+/// They are not: O, and then B- and I- of each type, or I- alone.
 pub fn check_labels(labels: &Labels) -> Result<(), Invalid> {
-    if *labels == Labels::bio(labels.types().iter().map(String::as_str)) {
+    let types = || labels.types().iter().map(String::as_str);
+    if *labels == Labels::bio(types()) || *labels == Labels::io(types()) {
         return Ok(());
     }
     Err(Invalid::new(format!("the model's labels {} are not a student's", labels.names().join(", ")))
@@ -231,8 +253,29 @@ mod tests {
     }
 
     #[test]
+    fn a_student_marks_beginnings_as_its_teacher_does_unless_told() {
+        let parsed = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Labels::parse(&names).expect("labels")
+        };
+        let io = parsed(&["O", "I-LOC", "I-PER"]);
+        let bioes = parsed(&["O", "B-LOC", "I-LOC", "E-LOC", "S-LOC"]);
+        for (teacher, marks, right) in [
+            (&io, Marks::Teacher, Labels::io(["LOC", "PER"])),
+            (&io, Marks::Bio, Labels::bio(["LOC", "PER"])),
+            (&bioes, Marks::Teacher, Labels::bio(["LOC"])),
+            (&bioes, Marks::Io, Labels::io(["LOC"])),
+        ] {
+            let labels = student_labels(teacher, marks);
+            assert_eq!(labels, right, "{marks:?}");
+            check_labels(&labels).expect("a student's");
+        }
+    }
+
+    #[test]
     fn labels_of_no_student_are_refused() {
         check_labels(&Labels::bio(["PER", "LOC", "ORG", "MISC"])).expect("nine");
+        check_labels(&Labels::io(["PER", "LOC", "ORG", "MISC"])).expect("five");
         let none = check_labels(&encoder::testing::fixture::teacher_labels()).expect_err("a teacher");
         assert_eq!(none.at.as_deref(), Some("model"));
     }
@@ -246,7 +289,7 @@ mod tests {
             fs::write(&path, format!("Noël\t{tag}\n")).expect("written");
             let gold = <Gold as stage_contract::Artifact>::load(&path).expect("gold");
             let teacher = teacher.renamed(&types.iter().copied().collect()).expect("its types");
-            check_gold(Some(&gold), &student_labels(&teacher), &teacher)
+            check_gold(Some(&gold), &student_labels(&teacher, Marks::Teacher), &teacher)
         };
         check("B-MISC", &[]).expect("MISC is learned");
         check("B-MISC", &[("MISC", "outside")]).expect("MISC is O");

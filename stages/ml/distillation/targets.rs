@@ -66,6 +66,7 @@ impl Targets {
             targets.texts.push(index(targets.rows.len()));
         }
         if subwords == Subwords::All {
+            let starts = |word| batch.texts.binary_search(&index(word)).is_ok();
             for (said, piece) in batch.continuations.iter().enumerate() {
                 let Some(word) = place[piece.word] else { continue };
                 let pieces = &mut targets.pieces;
@@ -74,7 +75,12 @@ impl Targets {
                     pieces.said.push(index(said));
                 }
                 pieces.rows.push(index(piece.row));
-                pieces.tags.push(inside(labels, targets.tags[word], piece.leads));
+                let tag = targets.tags[word];
+                let before = piece.word.checked_sub(1).filter(|_| !starts(piece.word));
+                let before = before.and_then(|before| place[before]).map(|before| targets.tags[before]);
+                // What lies before a word must neither begin an entity nor part one.
+                let out = piece.leads && !goes_on(labels, tag, before);
+                pieces.tags.push(if out { labels.outside() } else { inside(labels, tag) });
                 pieces.weight.push(targets.weight[word]);
             }
         }
@@ -101,16 +107,22 @@ fn chosen(all: &[f32], rows: &[u32], columns: usize) -> Vec<f32> {
     rows.iter().flat_map(|&row| &all[row as usize * columns..][..columns]).copied().collect()
 }
 
-/// What a further sub-word of a word with this label should be. What lies before the word is inside of an entity only where
-/// the word itself is: it must neither begin one nor part it.
-fn inside(labels: &Labels, tag: usize, leads: bool) -> usize {
-    let kind = match labels.tags()[tag] {
-        Tag::Inside(kind) => Some(kind),
-        Tag::Begin(kind) if !leads => Some(kind),
-        Tag::Begin(_) | Tag::Outside => None,
+/// What a further sub-word of a word with this label should be.
+fn inside(labels: &Labels, tag: usize) -> usize {
+    let column = match labels.tags()[tag] {
+        Tag::Begin(kind) | Tag::Inside(kind) => labels.column_of(&labels.types()[kind], false),
+        Tag::Outside => None,
     };
-    let column = kind.and_then(|kind| labels.column_of(&labels.types()[kind], false));
     column.unwrap_or(labels.outside())
+}
+
+/// Whether a word with this label is of the same entity as the word before it.
+fn goes_on(labels: &Labels, tag: usize, before: Option<usize>) -> bool {
+    match labels.tags()[tag] {
+        Tag::Inside(kind) if labels.marks_begin(kind) => true,
+        Tag::Inside(_) => before == Some(tag),
+        Tag::Begin(_) | Tag::Outside => false,
+    }
 }
 
 fn index(at: usize) -> u32 {

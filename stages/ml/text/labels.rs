@@ -5,6 +5,8 @@ mod parse;
 mod rename;
 mod types;
 
+use std::iter;
+
 pub use self::{
     notation::{Notation, Prefix, Span, Tally, as_tag, split_tag},
     types::{Policy, Types, same_type},
@@ -53,8 +55,22 @@ impl Labels {
             names.extend([format!("B-{kind}"), format!("I-{kind}")]);
             tags.extend([Tag::Begin(index), Tag::Inside(index)]);
         }
+        Self::whole(names, tags, types, Scheme::Bio)
+    }
+
+    /// A student's labels that do not say where an entity begins: O, then I- of each type.
+    #[must_use]
+    pub fn io<S: Into<String>>(types: impl IntoIterator<Item = S>) -> Self {
+        let types: Vec<String> = types.into_iter().map(Into::into).collect();
+        let names = iter::once("O".to_owned()).chain(types.iter().map(|kind| format!("I-{kind}"))).collect();
+        let tags = iter::once(Tag::Outside).chain((0..types.len()).map(Tag::Inside)).collect();
+        Self::whole(names, tags, types, Scheme::Io)
+    }
+
+    /// All types are learned, and no label ends an entity.
+    fn whole(names: Vec<String>, tags: Vec<Tag>, types: Vec<String>, scheme: Scheme) -> Self {
         let policies = vec![Policy::Learn; types.len()];
-        Self { ends: vec![false; names.len()], names, tags, types, policies, scheme: Scheme::Bio }
+        Self { ends: vec![false; names.len()], names, tags, types, policies, scheme }
     }
 
     /// Number of output columns.
@@ -116,6 +132,15 @@ impl Labels {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|n| n == name)
+    }
+
+    /// The column that a word with this tag has ([`Self::column_of`]); none for a type that is not there.
+    #[must_use]
+    pub fn column_of_tag(&self, tag: &str) -> Option<usize> {
+        match split_tag(tag)? {
+            None => Some(self.outside()),
+            Some((prefix, kind)) => self.column_of(kind, matches!(prefix, Prefix::Begin | Prefix::Single)),
+        }
     }
 
     /// The column that says of a word that it begins an entity of this type, or else that it is inside of one: the first

@@ -102,6 +102,24 @@ fn distillation_equals_the_golden_loss_at_both_boundary_weights() {
     assert!(near(golden_kd(0.5), 3.092_651_485_269_950_5, 1e-6), "{}", golden_kd(0.5));
 }
 
+/// A student with its teacher's labels learns the teacher's own distribution, with nothing to infer and no boundary.
+#[test]
+fn labels_without_beginnings_are_taught_as_the_teacher_says_them() {
+    let (teacher, student) = (teacher(), Labels::io(["LOC", "PER", "MISC", "ORG"]));
+    let golden = golden();
+    let said = rows(&golden["teacher_logits"]);
+    let q = project(&teacher, &student, &said, &[0, 4], 2.5).q;
+    for (word, row) in said.chunks_exact(teacher.len()).enumerate() {
+        let p = encoder::decode::softmax(row, 2.5);
+        for (column, name) in student.names().iter().enumerate() {
+            let theirs = teacher.column(name).expect("the same names");
+            assert!(near(f64::from(q[word * 5 + column]), p[theirs], 1e-6), "{name}");
+        }
+    }
+    let kd = |beta| number(&distillation(leaf(&said, [said.len() / 5, 5]), &q, &student, 2.5, beta));
+    assert!(near(kd(0.0), kd(1.0), 1e-6), "no boundary to weigh");
+}
+
 #[test]
 fn kl_splits_into_the_golden_type_and_boundary_parts() {
     let golden = golden();

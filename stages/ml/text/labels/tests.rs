@@ -24,6 +24,18 @@ fn the_students_labels_are_in_the_order_of_the_format() {
 }
 
 #[test]
+fn a_student_without_labels_that_begin_has_one_for_each_type() {
+    let four = Labels::io(["PER", "LOC", "ORG"]);
+    assert_eq!(four.names(), names("O I-PER I-LOC I-ORG"));
+    assert_eq!(four.scheme(), Scheme::Io);
+    assert_eq!(Labels::parse(four.names()).expect("its own names"), four);
+    let columns =
+        |labels: &Labels| ["O", "B-LOC", "I-LOC", "B-DATE", "LOC"].map(|tag| labels.column_of_tag(tag));
+    assert_eq!(columns(&four), [Some(0), Some(2), Some(2), None, None]);
+    assert_eq!(columns(&Labels::bio(["PER", "LOC"])), [Some(0), Some(3), Some(4), None, None]);
+}
+
+#[test]
 fn the_teachers_five_labels_are_io_whatever_their_order() {
     let labels = Labels::parse(&names("I-LOC O I-PER I-MISC I-ORG")).expect("camembert-ner's labels");
     assert_eq!(labels.scheme(), Scheme::Io);

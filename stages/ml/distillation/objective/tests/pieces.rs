@@ -50,6 +50,22 @@ fn they_go_on_with_the_entity_of_their_word_and_what_stands_before_a_word_begins
 }
 
 #[test]
+fn without_labels_that_begin_neighbours_of_one_type_are_one_entity_sub_words_between_them_too() {
+    let (teacher, student) = (model(teachers("outside"), &[]), model(Labels::io(["PER", "LOC", "ORG"]), &[]));
+    let column = |name: &str| student.config.labels.column(name).expect("a label");
+    for (tags, right) in [
+        (["B-PER", "O"], ["I-PER", "O"]),
+        (["O", "B-LOC"], ["O", "O"]),
+        (["B-PER", "I-PER"], ["I-PER", "I-PER"]),
+        (["B-PER", "B-PER"], ["I-PER", "I-PER"]),
+        (["B-PER", "B-LOC"], ["I-PER", "O"]),
+    ] {
+        let pieces = of_pieces(&student, &teacher, &annas("a-1", tags), Subwords::All);
+        assert_eq!((pieces.rows, pieces.tags), (vec![2, 3], right.map(column).to_vec()), "{tags:?}");
+    }
+}
+
+#[test]
 fn a_student_of_other_pieces_learns_them_from_tags_alone() {
     let (teacher, student) =
         (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
