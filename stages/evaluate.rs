@@ -274,14 +274,11 @@ impl Stage for Evaluate {
             subjects.iter().map(of).collect()
         };
         let on_test = read("test", &records)?;
-        let mut foreign = Foreign {
+        let foreign = Foreign {
             teacher: on_test[0].outside.clone(),
-            gold: foreign::outside(&gold, &comparison.types),
+            gold: foreign::lacked(&gold, &comparison.types, dropped),
             unknown: foreign::outside(&gold, &known_types),
         };
-        for (set, counts) in dropped {
-            foreign.gold.entry(set).or_default().extend(counts);
-        }
         let pairs = reading::pairs(on_test[0].tags(), &on_test, &comparison);
         let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
         let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
@@ -307,15 +304,17 @@ impl Stage for Evaluate {
         });
         let gold_read = on_gold.as_deref().map(|readings| (readings, right.as_slice()));
         let decodings = reading::decodings(&subjects, &on_test, gold_read, &comparison);
+        let calibrations = reading::calibrations(&on_test, gold_read, &comparison);
+        let bootstrap = cut.bootstrap;
         let findings =
-            Findings { names, sizes, timings, texts, fidelity, quality, decodings, bootstrap: cut.bootstrap };
+            Findings { names, sizes, timings, texts, fidelity, quality, decodings, calibrations, bootstrap };
         let evaluation = Evaluation {
             models: findings.models(cx),
             types: comparison.types,
             ignored: comparison.ignored,
             test: report::test_part(&test),
             gold: report::gold_part(&gold),
-            bootstrap: cut.bootstrap,
+            bootstrap,
             lengths: report::lengths(self.length_bounds),
             speed: findings.speed(self.seconds),
             differences: report::differences(&test, &pairs[last_at], MOST),

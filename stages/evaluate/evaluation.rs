@@ -14,6 +14,7 @@ use stage_contract::{Artifact, Kind, StageError};
 use encoder::config::Decode;
 use measure::{
     bootstrap::{Bootstrap, Estimate, Interval},
+    calibration::Calibrated,
     scores::Score,
 };
 use text::corpus::Report;
@@ -103,6 +104,9 @@ pub struct ModelReport {
     /// How words get their tags, and what each way gives.
     #[serde(default)]
     pub decoding: Decodings,
+    /// How far its scores are from how often it is right.
+    #[serde(default)]
+    pub calibration: Calibrations,
     /// One sentence of 32 tokens, and every other cell of the matrix.
     pub latency: Latency,
     /// On the test part's own mix of lengths.
@@ -133,6 +137,15 @@ impl Decodings {
     pub fn is_choice(&self) -> bool {
         self.fidelity.len() > 1
     }
+}
+
+/// How sure a model is of the entities that it finds, beside how often it is right.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibrations {
+    /// Right is what the teacher says; null for the teacher, and where nothing is found.
+    pub fidelity: Option<Calibrated>,
+    /// Right is what gold says; null without gold, and where nothing is found.
+    pub quality: Option<Calibrated>,
 }
 
 /// Memory while tagging, computed and not measured: what an allocator, a tokenizer and the other models of this process

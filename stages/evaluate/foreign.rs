@@ -72,6 +72,19 @@ pub(super) fn outside(gold: &Gold, types: &BTreeSet<String>) -> BTreeMap<String,
     sets.filter(|(_, counts)| !counts.is_empty()).collect()
 }
 
+/// [`outside`], with those that [`rename`] made O before.
+pub(super) fn lacked(
+    gold: &Gold,
+    types: &BTreeSet<String>,
+    dropped: BTreeMap<String, Counts>,
+) -> BTreeMap<String, Counts> {
+    let mut lacked = outside(gold, types);
+    for (set, counts) in dropped {
+        lacked.entry(set).or_default().extend(counts);
+    }
+    lacked
+}
+
 /// What to say of types of gold that no model has: a line for each set.
 pub(super) fn unknown(
     foreign: &BTreeMap<String, Counts>,

@@ -7,16 +7,21 @@ use stage_contract::{Context, StageError};
 use super::{
     Subject,
     compare::{Comparison, Pair},
-    evaluation::{Counts, Decodings},
+    evaluation::{Calibrations, Counts, Decodings},
 };
 use burn::tensor::Device;
 use encoder::{
+    calibration::Calibration,
     config::Decode,
+    decode::{Decoded, Entity},
     infer::encode,
     subwords,
     tagger::{tag, ways},
 };
-use measure::scores::score;
+use measure::{
+    calibration::{Calibrated, calibrated},
+    scores::score,
+};
 use text::{
     corpus::Record,
     labels::{Scheme, spans},
@@ -34,6 +39,9 @@ pub(super) struct Reading {
     ways: BTreeMap<Decode, Tags>,
     /// Records in which sub-word by sub-word gives the same entities.
     alike: usize,
+    /// The entities of its own tags, `[records]`, with the scores that the model gives.
+    entities: Vec<Vec<Entity>>,
+    calibration: Calibration,
 }
 
 impl Reading {
@@ -64,6 +72,8 @@ impl Reading {
         Ok(Self {
             own: model.config.decode,
             alike: alike.count(),
+            entities: tagged.decoded.iter().map(Decoded::entities).collect(),
+            calibration: model.config.calibration()?,
             ways: ways(model, &tagged, &outside),
             outside: tagged.made_outside,
         })
@@ -72,6 +82,22 @@ impl Reading {
     /// Its own tags.
     pub fn tags(&self) -> &[Vec<String>] {
         self.ways.get(&self.own).map_or(&[], Vec::as_slice)
+    }
+
+    /// How far its scores are from how often it is right.
+    fn calibrated(&self, right: &[Vec<String>], comparison: &Comparison) -> Option<Calibrated> {
+        let pairs = comparison.pairs(right, self.tags());
+        let (mut before, mut scored) = (Vec::new(), Vec::new());
+        for ((right, found), entities) in pairs.iter().zip(&self.entities) {
+            // All of its entities are there, in the order of the text; those of `found` are what counts of them.
+            let spans = entities.iter().map(|entity| (entity, entity.span()));
+            for (entity, span) in spans.filter(|(_, span)| found.contains(span)) {
+                let is_right = right.contains(&span);
+                before.push((entity.score, is_right));
+                scored.push((self.calibration.calibrated(&entity.kind, entity.score), is_right));
+            }
+        }
+        calibrated(&scored, (!self.calibration.is_empty()).then_some(&before))
     }
 
     /// F1 by each way against what is right; none where there is no entity.
@@ -100,6 +126,20 @@ pub(super) fn decodings(
         subwords: Some(test[at].alike as f64 / test[at].tags().len().max(1) as f64),
     };
     subjects.iter().enumerate().map(of).collect()
+}
+
+/// How sure each model is, beside how often it is right: the teacher's own tags and gold.
+pub(super) fn calibrations(
+    test: &[Reading],
+    gold: Option<(&[Reading], &[Vec<String>])>,
+    comparison: &Comparison,
+) -> Vec<Calibrations> {
+    let of = |(at, reading): (usize, &Reading)| Calibrations {
+        // Whoever is compared with itself is always right.
+        fidelity: (at > 0).then(|| reading.calibrated(test[0].tags(), comparison)).flatten(),
+        quality: gold.and_then(|(readings, right)| readings[at].calibrated(right, comparison)),
+    };
+    test.iter().enumerate().map(of).collect()
 }
 
 /// The entities of each sentence that count, by model.

@@ -11,8 +11,8 @@ use super::{
     slices::{Board, Slice},
 };
 use crate::evaluate::evaluation::{
-    Cell, Decodings, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory, ModelReport,
-    Quality, Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
+    Calibrations, Cell, Decodings, Fidelity, Foreign, Found, GoldPart, Latency, LayerReport, Length, Memory,
+    ModelReport, Quality, Shape, Speed, TestPart, TextDifference, Throughput, Verdict,
 };
 use encoder::{batch::Encoded, flops};
 use measure::{
@@ -37,6 +37,8 @@ pub(super) struct Findings {
     pub quality: Option<Board>,
     /// By model.
     pub decodings: Vec<Decodings>,
+    /// By model.
+    pub calibrations: Vec<Calibrations>,
     pub bootstrap: Bootstrap,
 }
 
@@ -114,6 +116,7 @@ impl Findings {
                 memory: size.memory.clone(),
                 shape: size.shape.clone(),
                 decoding: self.decodings[model].clone(),
+                calibration: self.calibrations[model].clone(),
                 latency: Latency {
                     main: self.cell(&self.timings.main, model),
                     precision: "f32".to_owned(),

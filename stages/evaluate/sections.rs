@@ -9,7 +9,7 @@ use stage_contract::report::{Block, Bound, Gate, Section, Topic};
 
 pub(crate) use self::differences::differences;
 use self::{
-    models::{decodings, latency, scatters, side_by_side},
+    models::{calibration, decodings, latency, scatters, side_by_side},
     scores::{Table, of},
 };
 use super::evaluation::{Direction, Evaluation, Foreign, Verdict};
@@ -22,6 +22,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> Vec<Section> {
     let mut blocks = vec![Block::heading("Models side by side")];
     blocks.extend(side_by_side(evaluation));
     blocks.extend(decodings(evaluation));
+    blocks.extend(calibration(evaluation));
     blocks.extend(scatters(evaluation));
     blocks.push(Block::heading("Fidelity: agreement with the teacher"));
     blocks.extend(of(evaluation, Table::Fidelity));

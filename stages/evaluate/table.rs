@@ -21,6 +21,7 @@ const WIDTH: usize = 80;
 const SIZES: [usize; 7] = [12, 9, 10, 8, 9, 9, 8];
 const SCORES: [usize; 6] = [10, 8, 8, 10, 9, 16];
 const DECODINGS: [usize; 4] = [9, 10, 10, 11];
+const CALIBRATIONS: [usize; 4] = [10, 10, 10, 10];
 const GATES: [usize; 4] = [12, 12, 20, 14];
 /// Of the names in a table of slices; models stand side by side in the rest.
 const SLICE: usize = 25;
@@ -45,6 +46,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
         size(evaluation, &models),
         fidelity(evaluation, &models),
         decodings(&models),
+        calibration(&models),
         slices("fidelity, F1 by source", &of_fidelity(|f| named(&f.by_source))),
         slices("fidelity, F1 by length and by mention", &of_fidelity(|f| parts(&f.by_length, &f.by_mention))),
         outside(&evaluation.foreign),
@@ -129,6 +131,27 @@ fn decodings(models: &[Model<'_>]) -> Vec<String> {
         lines.push(row(name, &cells, &DECODINGS));
     }
     if lines.len() > 2 { lines } else { Vec::new() }
+}
+
+/// How far scores are from how often they are right, with and without temperatures.
+fn calibration(models: &[Model<'_>]) -> Vec<String> {
+    let header = ["fidelity", "before", "quality", "before"].map(str::to_owned);
+    let mut lines = vec![
+        "calibration: mean gap between an entity's score and how often such are right (ECE),".to_owned(),
+        "of scores with the model's temperatures and before them".to_owned(),
+        row("", &header, &CALIBRATIONS),
+    ];
+    for (name, model) in models {
+        let found = [&model.calibration.fidelity, &model.calibration.quality];
+        let cells = found.map(|found| {
+            let of = |value: Option<f64>| value.map_or("-".to_owned(), points);
+            [of(found.as_ref().map(|found| found.ece)), of(found.as_ref().and_then(|found| found.before))]
+        });
+        if found.iter().any(|found| found.is_some()) {
+            lines.push(row(name, &cells.concat(), &CALIBRATIONS));
+        }
+    }
+    if lines.len() > 3 { lines } else { Vec::new() }
 }
 
 /// Types that the final model lacks, and why gates on gold may be inconclusive.

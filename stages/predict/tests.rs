@@ -21,7 +21,7 @@ use encoder::{
 use text::labels::Labels;
 
 fn predictor(model: Model) -> Predictor {
-    Predictor::of(model, Device::flex())
+    Predictor::of(model, Device::flex()).expect("scores are readable")
 }
 
 fn student() -> Predictor {
@@ -93,6 +93,29 @@ fn one_object_for_each_line_in_order_with_offsets_in_characters() {
     let score = entities[0]["score"].as_f64().expect("a number");
     assert!(score > 0.5 && score <= 1.0, "{score}");
     assert!(objects[1..].iter().all(|object| object["entities"] == serde_json::json!([])));
+}
+
+#[test]
+fn scores_are_as_its_temperatures_say_until_something_is_done_to_the_model() {
+    let scores = |model: Model| {
+        let found = predictor(model).entities(&["Anna vit à Paris."]).expect("entities");
+        found[0].iter().map(|entity| (entity.kind.clone(), entity.score)).collect::<Vec<_>>()
+    };
+    let mut student = model(Labels::bio(["PER", "LOC", "ORG"]), &[]);
+    let before = scores(student.clone());
+    let read = serde_json::from_str(r#"{"PER":{"temperature":2.0,"entities":60}}"#).expect("temperatures");
+    student.config.calibrate(&read);
+    let folder = tempfile::tempdir().expect("a folder");
+    student.save(folder.path()).expect("saved");
+    let loaded = Model::load(folder.path(), &Device::flex()).expect("loaded");
+    let after = scores(loaded);
+    // σ(logit(p) / 2): odds become their square root.
+    let odds = |p: f64| p / (1.0 - p);
+    assert_eq!((before[0].0.as_str(), after[1].clone()), ("PER", before[1].clone()), "a LOC has none");
+    assert!((odds(after[0].1) / odds(before[0].1).sqrt() - 1.0).abs() < 1e-6, "{before:?} {after:?}");
+
+    student.config.record(serde_json::json!({ "stage": "prune" }));
+    assert_eq!(scores(student), before);
 }
 
 #[test]

@@ -89,6 +89,36 @@ pub(super) fn decodings(evaluation: &Evaluation) -> Option<Block> {
     })
 }
 
+/// How far scores are from how often they are right; nothing where no entity was found.
+pub(super) fn calibration(evaluation: &Evaluation) -> Option<Block> {
+    let columns = [
+        Measure::percent("Fidelity, ECE").lower_is_better(),
+        Measure::percent("Before temperatures").lower_is_better(),
+        Measure::percent("Quality, ECE").lower_is_better(),
+        Measure::percent("Before temperatures").lower_is_better(),
+    ];
+    let found = |model: &ModelReport| [model.calibration.fidelity.clone(), model.calibration.quality.clone()];
+    let row = |(name, model): &(String, ModelReport)| {
+        let cells = found(model).into_iter().flat_map(|found| {
+            let of = |value: Option<f64>| Cell::from(value);
+            [of(found.as_ref().map(|found| found.ece)), of(found.and_then(|found| found.before))]
+        });
+        [Cell::from(name.as_str())].into_iter().chain(cells).collect()
+    };
+    let some = |(_, model): &&(String, ModelReport)| found(model).iter().any(Option::is_some);
+    let rows: Vec<_> = evaluation.models.iter().filter(some).map(row).collect();
+    let title = "Calibration: mean gap between an entity's score and how often such entities are right (expected \
+                 calibration error)";
+    (!rows.is_empty()).then(|| {
+        Block::Table(Table {
+            title: title.to_owned(),
+            fold: Fold::Never,
+            columns: [Column::text("Model")].into_iter().chain(columns.map(Column::from)).collect(),
+            rows,
+        })
+    })
+}
+
 /// One picture for fidelity and one for quality: they are never mixed.
 pub(super) fn scatters(evaluation: &Evaluation) -> Vec<Block> {
     let fidelity = |model: &ModelReport| Some(model.fidelity.all.micro.score.f1);

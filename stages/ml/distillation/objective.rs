@@ -19,7 +19,9 @@ use crate::{
 use encoder::{
     backend::{fused, grid::indices, precision::Precision, readback::host},
     batch::{Batch, Encoded},
-    config::Decode,
+    calibration::Calibration,
+    config::{Config, Decode},
+    decode::Decoded,
     infer::{WordLogits, absent},
     inputs::Inputs,
     model::Model,
@@ -88,8 +90,18 @@ impl Distillation<'_> {
         }
         trained.dev = one(by, config.decode, student.config.decode);
         config.record(self.facts(&trained, facts));
+        config.calibrate(&self.calibration(&config, &trained.network)?);
         let stored = self.lesson.training.dtype;
         trained.save(cx, Model { config, ..student.clone() }, stored, &STUDENT, &HISTORY)
+    }
+
+    /// How sure the student is, beside how often it is right on dev.
+    fn calibration(&self, config: &Config, network: &Network) -> Result<Calibration, StageError> {
+        let model = Model { config: config.clone(), network: network.clone(), ..self.lesson.student.clone() };
+        let budget = 2 * self.lesson.training.batch_tokens;
+        let tagged = tag(&model, &self.dev.encoded, budget, &[], &network.device(), None)?;
+        let found: Vec<_> = tagged.decoded.iter().map(Decoded::entities).collect();
+        Ok(Calibration::fit(&found, &self.dev.gold))
     }
 
     /// What the stage knows, and what all trainings do.

@@ -215,6 +215,7 @@ impl Config {
             decode,
             stock,
         };
+        config.calibration()?;
         if config.positions <= config.first_position() {
             return Err(StageError::new(format!(
                 "max_position_embeddings {} leaves no position after pad_token_id {}",

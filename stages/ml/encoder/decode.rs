@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{config::Decode, crf::Crf, infer::WordLogits, model::Model};
-use text::labels::{Labels, Scheme, Tag, spans};
+use text::labels::{Labels, Scheme, Span, Tag, spans};
 
 /// How words get their tags.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,14 @@ pub struct Entity {
     pub end_word: usize,
     /// Mean over its words of the probability (CRF: marginal) of its type.
     pub score: f64,
+}
+
+impl Entity {
+    /// Where it is, and of which type.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span { start: self.start_word, end: self.end_word, kind: self.kind.clone() }
+    }
 }
 
 impl Decoded {

@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod backend;
 pub mod batch;
+pub mod calibration;
 pub mod card;
 pub mod config;
 pub mod crf;

@@ -7,6 +7,7 @@ use stage_contract::StageError;
 
 use crate::{
     backend::{precision, prepacked::WeightFormat},
+    calibration::Calibration,
     decode,
     infer::encode,
     model::Model,
@@ -54,6 +55,7 @@ impl FromStr for Precision {
 /// A model ready to read texts.
 pub struct Predictor {
     model: Model,
+    calibration: Calibration,
     device: Device,
 }
 
@@ -76,13 +78,15 @@ impl Predictor {
                 }
             }
         }
-        Ok(Self::of(model, device.clone()))
+        Self::of(model, device.clone())
     }
 
     /// Of a model as it is.
-    #[must_use]
-    pub fn of(model: Model, device: Device) -> Self {
-        Self { model, device }
+    ///
+    /// # Errors
+    /// How its scores are to be read cannot be told.
+    pub fn of(model: Model, device: Device) -> Result<Self, StageError> {
+        Ok(Self { calibration: model.config.calibration()?, model, device })
     }
 
     /// The model.
@@ -109,17 +113,17 @@ impl Predictor {
         let encoded = encode(&self.model, texts.iter().copied())?;
         let tagged = tag(&self.model, &encoded, BATCH_TOKENS, &[], &self.device, None)?;
         let found = |(decoded, (_, words)): (&decode::Decoded, &(&str, &[_]))| {
-            decoded.entities().into_iter().map(|entity| place(entity, words)).collect()
+            decoded.entities().into_iter().map(|entity| self.place(entity, words)).collect()
         };
         Ok(tagged.decoded.iter().zip(texts).map(found).collect())
     }
-}
 
-fn place(entity: decode::Entity, words: &[[usize; 2]]) -> Entity {
-    Entity {
-        kind: entity.kind,
-        start: words[entity.start_word][0],
-        end: words[entity.end_word - 1][1],
-        score: entity.score,
+    fn place(&self, entity: decode::Entity, words: &[[usize; 2]]) -> Entity {
+        Entity {
+            start: words[entity.start_word][0],
+            end: words[entity.end_word - 1][1],
+            score: self.calibration.calibrated(&entity.kind, entity.score),
+            kind: entity.kind,
+        }
     }
 }
