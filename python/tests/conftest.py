@@ -1,5 +1,6 @@
-"""A model small enough to be trained in seconds, by the command line of the wheel under test."""
+"""A student small enough to be trained in seconds, by the command line of the wheel under test."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,16 +9,34 @@ import pytest
 
 PIPELINE = """
 [stage.generate]
-params = { sentences = 150, train = 400, dev = 30, test = 60 }
+params = { sentences = 300, train = 800, dev = 60, test = 60 }
 [stage.teach]
 inputs = { train = "generate.train", dev = "generate.dev", text = "generate.text" }
-params = { vocab = 600, hidden = 64, layers = 2, heads = 4, ffn = 128, epochs = 5, batch_tokens = 256 }
+params = { vocab = 600, hidden = 64, layers = 3, heads = 4, ffn = 128, epochs = 5, batch_tokens = 256 }
+[stage.annotate]
+inputs = { text = "generate.text", teacher = "teach.model" }
+[stage.split]
+inputs = { records = "annotate.records" }
+[stage.distill]
+inputs = { train = "split.train", dev = "split.dev", teacher = "teach.model" }
+params = { keep_layers = 2, epochs = 2, lr = 1e-3 }
+[stage.prune]
+inputs = { model = "distill.model", train = "split.train", dev = "split.dev", teacher = "teach.model" }
+params = { heads = 0.25, ffn = 0.25, allocation = "uniform" }
+[stage.finetune]
+inputs = { model = "prune.model", train = "split.train", dev = "split.dev", teacher = "teach.model" }
+params = { epochs = 2, lr = 1e-3, decode = "argmax" }
 """
 
 
+def environment():
+    """With the command line of the wheel under test before any other."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def ner_pipe(*arguments, cwd, **more):
-    program = Path(sys.executable).parent / "ner-pipe"
-    return subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, check=True, **more)
+    command = ["ner-pipe", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, check=True, **more)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +49,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def folder(project):
-    return project / "artifacts" / "teach" / "model"
+    return project / "artifacts" / "finetune" / "model"
 
 
 @pytest.fixture(scope="session")
