@@ -22,7 +22,7 @@ inputs = { train = "split.train", dev = "split.dev", teacher = "teach.model" }
 params = { keep_layers = 2, epochs = 2, lr = 1e-3 }
 [stage.prune]
 inputs = { model = "distill.model", train = "split.train", dev = "split.dev", teacher = "teach.model" }
-params = { heads = 0.25, ffn = 0.25, allocation = "uniform" }
+params = { allocation = "uniform", params = 0.8 }
 [stage.finetune]
 inputs = { model = "prune.model", train = "split.train", dev = "split.dev", teacher = "teach.model" }
 params = { epochs = 2, lr = 1e-3, decode = "argmax" }
