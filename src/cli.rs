@@ -3,14 +3,17 @@
 use std::{
     env,
     error::Error,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::PathBuf,
-    process::ExitCode,
+    process::{self, ExitCode},
 };
 
 use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use console::Term;
-use stage_contract::{Invalid, Registry, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{
+    Invalid, Registry, StageError, Tool, ToolContext, ToolError,
+    terminal::{coloured_error, harmless, stderr},
+};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
@@ -70,20 +73,33 @@ enum Command {
 /// The whole program: reads the command line, does it, and says with which exit code to end.
 #[must_use]
 pub fn main(registry: &Registry) -> ExitCode {
-    let matches = whole(registry).get_matches();
+    let matches = whole(registry).try_get_matches().unwrap_or_else(|error| misread(&error));
     let result = Global::from_arg_matches(&matches)
-        .map_err(|error| error.exit())
+        .map_err(|error| misread(&error))
         .and_then(|global| prepare(&global))
         .and_then(|()| match matches.subcommand() {
             Some((name, inner)) => match registry.tools().iter().find(|tool| tool.name == name) {
                 Some(tool) => run_tool(tool, inner),
                 None => Cli::from_arg_matches(&matches)
-                    .map_err(|error| error.exit())
+                    .map_err(|error| misread(&error))
                     .and_then(|cli| dispatch(&cli.command, inner, registry)),
             },
             None => Ok(Exit::Wrong.code()),
         });
     ExitCode::from(result.unwrap_or_else(|stop| complain(&stop).code()))
+}
+
+/// Ends as clap does. What was typed may be the name of a foreign file (`*`): quoted, it is made harmless, and colour
+/// is left to what holds nothing of that sort.
+fn misread(error: &clap::Error) -> ! {
+    let plain = error.to_string();
+    let safe = harmless(&plain);
+    if safe == plain {
+        error.exit();
+    }
+    // Standard error is closed.
+    drop(coloured_error(&safe));
+    process::exit(error.exit_code());
 }
 
 /// The command line with the registry's tools.
@@ -117,9 +133,8 @@ fn prepare(global: &Global) -> Result<(), Stop> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     // It would show requests as they are, with the token in them.
     let no_requests = filter_fn(|event| !event.target().starts_with("ureq"));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(coloured(io::stderr().is_terminal()))
-        .with_writer(io::stderr);
+    // Without colour: what is told may be a foreign file's, and goes through the door.
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(stderr);
     // The only one in this process.
     drop(tracing_subscriber::registry().with(filter).with(no_requests).with(lines).try_init());
     if let Some(folder) = &global.folder {
@@ -181,13 +196,12 @@ fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
 
 /// Says on standard error what is wrong, and which exit code that means.
 fn complain(stop: &Stop) -> Exit {
-    let mut err = io::stderr();
+    let terminal = io::stderr().is_terminal();
     let columns = columns(&Term::stderr());
-    let broken = |text: &str| text.lines().map(|line| wrap(line, columns) + "\n").collect::<String>();
+    let broken =
+        |text: &str| harmless(text).lines().map(|line| wrap(line, columns) + "\n").collect::<String>();
     let (text, exit) = match stop {
-        Stop::Problems(problems) => {
-            (problems.render(err.is_terminal(), coloured(err.is_terminal())), Exit::Wrong)
-        }
+        Stop::Problems(problems) => (problems.render(terminal, coloured(terminal)), Exit::Wrong),
         Stop::Wrong { message, help } => {
             (broken(&format!("error: {message}\n  help: {help}\n")), Exit::Wrong)
         }
@@ -195,7 +209,7 @@ fn complain(stop: &Stop) -> Exit {
         Stop::Failed(error) => (broken(&explain(error)), Exit::Failed),
     };
     // Standard error is closed.
-    drop(err.write_all(text.as_bytes()));
+    drop(coloured_error(&text));
     exit
 }
 

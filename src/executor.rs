@@ -10,6 +10,7 @@ mod execute;
 mod job;
 mod local;
 mod node;
+mod orphans;
 mod registered;
 mod termination;
 
@@ -36,6 +37,14 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// What all jobs together may occupy.
     fn resources(&self) -> Resources;
+
+    /// Whether it can hold a job to [`Job::memory`].
+    ///
+    /// # Errors
+    /// Why not, and what would let it.
+    fn expect_memory_limits(&self) -> Result<(), StageError> {
+        Err(StageError::new("this executor cannot limit memory").help("leave `--limit-memory` out"))
+    }
 }
 
 /// What an executor needs to know of a job.

@@ -6,6 +6,7 @@
 //! output is published) would only cause needless re-runs.
 
 mod digest;
+mod environment;
 mod found;
 mod known;
 mod machine;
@@ -37,7 +38,8 @@ use crate::pipeline::{Node, Work};
 pub const FORMAT: u32 = 1;
 
 /// The version of the stage `command`: of its interface to programs (see `executor`).
-const COMMAND_VERSION: u32 = 1;
+/// 2: of its environment it is given what is named, with one locale and time zone.
+const COMMAND_VERSION: u32 = 2;
 
 /// The name under which a result is found in `cache/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -154,7 +156,10 @@ impl Fingerprint {
                 manifest.seed = Some(node_seed(pipeline_seed, &node.family));
                 manifest.machine = if kind.spec.measures { Some(machine()?) } else { None };
             }
-            Work::Command { .. } => {
+            Work::Command { env, .. } => {
+                if !env.is_empty() {
+                    manifest.params["env"] = environment::marks(env, |name| std::env::var_os(name));
+                }
                 manifest.outputs = node
                     .outputs
                     .iter()

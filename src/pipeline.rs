@@ -5,6 +5,7 @@
 mod claim;
 mod collisions;
 mod command;
+mod env;
 mod file;
 mod fill;
 mod form;
@@ -38,6 +39,7 @@ use self::locations::NodeLocations;
 use crate::problem::{Code, Problem};
 
 pub use command::{Piece, Template};
+pub use env::FIXED;
 pub use file::{DEFAULT_FILE, is_pipeline, lock_file};
 pub use grammar::grammar;
 pub(crate) use keys::offer;

@@ -12,10 +12,15 @@ use std::{
 };
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use stage_contract::Invalid;
+use stage_contract::{
+    Invalid,
+    terminal::{harmless, harmless_line},
+};
 
 pub use code::Code;
 pub use list::Problems;
+
+use crate::secrets::masked;
 
 /// A text that problems point into, with the name it is shown under.
 #[derive(Clone, Debug)]
@@ -117,6 +122,30 @@ impl Problem {
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         self.0.text.as_ref().map(Text::name)
+    }
+
+    /// The same as it may be shown: nothing that commands a terminal, no secret of the text that it points into.
+    fn shown(&self) -> Self {
+        let Parts { code, message, help, text, labels } = &*self.0;
+        let masked = text.as_ref().map(|text| masked(text.content()));
+        // What is written out is longer than it was.
+        let place = |at: usize| {
+            masked.as_ref().and_then(|text| text.get(..at)).map_or(at, |text| harmless(text).len())
+        };
+        let label = |label: &LabeledSpan| {
+            let (start, end) = (place(label.offset()), place(label.offset() + label.len()));
+            LabeledSpan::new(label.label().map(harmless_line), start, end - start)
+        };
+        Self(Box::new(Parts {
+            code: *code,
+            message: harmless(message),
+            help: help.as_deref().map(harmless),
+            text: text
+                .as_ref()
+                .zip(masked.as_ref())
+                .map(|(text, masked)| Text::new(harmless_line(text.name()), &harmless(masked))),
+            labels: labels.iter().map(label).collect(),
+        }))
     }
 
     fn offset(&self) -> usize {

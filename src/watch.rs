@@ -12,7 +12,10 @@ use std::{
 };
 
 use serde::Serialize;
-use stage_contract::Event;
+use stage_contract::{
+    Event,
+    terminal::{stderr, stdout},
+};
 
 use crate::fingerprint::Key;
 
@@ -184,9 +187,9 @@ pub fn watch(format: Format, names: &[&str]) -> Box<dyn Watch> {
     // A build server's terminal is a log file, and a dumb one cannot take back what it shows.
     let draws = interactive && !anstyle_query::is_ci() && anstyle_query::term_supports_color();
     match format {
-        Format::Json => Box::new(json::Json::new(io::stdout())),
+        Format::Json => Box::new(json::Json::new(stdout())),
         Format::Text if draws => Box::new(terminal::Terminal::new(width, coloured(true))),
-        Format::Text => Box::new(lines::Lines::new(io::stdout(), io::stderr(), width)),
+        Format::Text => Box::new(lines::Lines::new(stdout(), stderr(), width)),
     }
 }
 

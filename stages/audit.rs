@@ -19,7 +19,7 @@ use std::{
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError, terminal};
 
 use self::{finding::Severity, look::Audit, page::page};
 use crate::chosen;
@@ -62,7 +62,7 @@ fn run(matches: &ArgMatches, _cx: &ToolContext) -> Result<(), ToolError> {
         Format::Text => page(&audit),
         Format::Json => serde_json::to_string_pretty(&audit).map(|text| text + "\n").map_err(unwritten)?,
     };
-    match io::stdout().lock().write_all(written.as_bytes()) {
+    match terminal::stdout().write_all(written.as_bytes()) {
         // Whoever read us has enough, as `head` has.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
         written => written.map_err(unwritten)?,

@@ -1,14 +1,11 @@
 //! The model that a tool is told to use.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hub::located;
 use stage_contract::{
-    self as contract, Device, DeviceRequest, Invalid, Preview, StageError, ToolContext, ToolError,
+    self as contract, Device, DeviceRequest, Invalid, Preview, StageError, ToolContext, ToolError, terminal,
 };
 
 use encoder::{
@@ -97,7 +94,7 @@ fn device_for(precision: Precision, asked: DeviceRequest) -> Result<DeviceReques
 /// # Errors
 /// It is not there, or has not what a model has.
 pub fn folder(model: &Path) -> Result<PathBuf, ToolError> {
-    let folder = located::<ToolError>(model, &folder::needed, PREVIEW, &hub::Lines::new(io::stderr()))?;
+    let folder = located::<ToolError>(model, &folder::needed, PREVIEW, &hub::Lines::new(terminal::stderr()))?;
     check(&folder)?;
     Ok(folder)
 }
@@ -108,7 +105,7 @@ pub fn folder(model: &Path) -> Result<PathBuf, ToolError> {
 /// It is not there, or has nothing of a model.
 pub fn whatever(model: &Path) -> Result<PathBuf, ToolError> {
     const ANY: Preview = Preview { reads: folder::is_outside, look: |_, _| Ok(()) };
-    let folder = located::<ToolError>(model, &folder::audited, ANY, &hub::Lines::new(io::stderr()))?;
+    let folder = located::<ToolError>(model, &folder::audited, ANY, &hub::Lines::new(terminal::stderr()))?;
     there(&folder)?;
     Ok(folder)
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{Invalid, StageError, Tool, ToolContext, ToolError, terminal};
 
 use self::{
     copy::{Copy, Stop},
@@ -148,7 +148,7 @@ impl<'a> Work<'a> {
         let result = self.copied(&mut copy, &|| run_of(&model.folder, &said));
         copy.progress.finish();
         // Nobody may listen.
-        drop(copy.lost().iter().try_for_each(|note| writeln!(io::stderr(), "{note}")));
+        drop(copy.lost().iter().try_for_each(|note| writeln!(terminal::stderr(), "{note}")));
         result.map_err(options::told)
     }
 
@@ -237,7 +237,7 @@ impl<'a> Work<'a> {
             write(writer.as_mut(), &mut pending.outs())?;
             return pending.commit();
         }
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(terminal::document());
         write(writer.as_mut(), &mut [&mut out]).or_else(Stop::outcome)
     }
 }

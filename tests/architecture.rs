@@ -7,8 +7,9 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 mod arrows;
 
 /// The runner's modules; each imports only modules before it.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "failpoint",
+    "secrets",
     "problem",
     "manifest",
     "pipeline",
@@ -270,6 +271,17 @@ fn strangers<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
         .collect()
 }
 
+/// Ways past the door (`stages/contract/terminal.rs`) to standard output or error.
+fn past_the_door(path: &str, content: &str) -> Vec<String> {
+    let code = code(content);
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let ways = ["io::stdout()", "io::stderr()", "Stdout", "Stderr", "println!", "print!(", "dbg!("];
+    let asks = |rest: &str| rest.starts_with(".is_terminal()");
+    let found =
+        ways.iter().filter(|way| code.match_indices(**way).any(|(at, way)| !asks(&code[at + way.len()..])));
+    found.map(|way| format!("{path}: `{way}` goes past `terminal`")).collect()
+}
+
 fn kept(broken: &[String]) {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
@@ -299,6 +311,36 @@ fn an_import_of_a_later_module_is_noticed() {
     kept(&imports_out_of_order("src/pipeline/load.rs", good));
     assert_eq!(unknown_modules(&["src/lib.rs", "src/helper.rs", "src/store/slot.rs"]).len(), 1);
     assert_eq!(declared_out_of_order("pub mod store;\nmod problem;\npub mod lock;").len(), 1);
+}
+
+#[test]
+fn all_that_is_printed_goes_through_one_door() {
+    // The job's own process: its output is events, its error the log, and both are files or pipes.
+    let inside = ["src/executor/node.rs", "src/executor/node/command.rs", "stages/contract/terminal.rs"];
+    let elsewhere = ["stages/build/", "stages/vendor/"];
+    let apart = |path: &str| {
+        inside.contains(&path)
+            || elsewhere.iter().any(|folder| path.starts_with(folder))
+            || path.split('/').any(|part| ["tests", "benches", "testing"].contains(&part))
+            || path.ends_with("tests.rs")
+            || path.ends_with("testing.rs")
+    };
+    let sources = [files("src", ".rs"), files("stages", ".rs"), files("python/src", ".rs")].concat();
+    assert!(sources.len() > 300, "{}", sources.len());
+    let sources = sources.iter().filter(|(path, _)| !apart(path));
+    kept(&sources.flat_map(|(path, content)| past_the_door(path, content)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_way_past_the_door_is_noticed() {
+    for bad in ["writeln!(io::stderr(), \"x\")", "use std::io::Stdout;", "eprintln!(\"x\")", "print!(\"x\")"]
+    {
+        assert_eq!(past_the_door("src/cli.rs", bad).len(), 1, "{bad}");
+    }
+    kept(&past_the_door(
+        "src/cli.rs",
+        "if io::stdout().is_terminal() { writeln!(stdout(), \"\") } // io::stdout()",
+    ));
 }
 
 #[test]

@@ -19,7 +19,7 @@ mod stages;
 
 /// Mistakes that a schema cannot see: in the grammar of TOML, in what lies on the disk, in how things that are
 /// right by themselves fit together, and in what a parameter means.
-const INVISIBLE: [Code; 25] = [
+const INVISIBLE: [Code; 26] = [
     Code::BadHub,
     Code::BadInstance,
     Code::BadOverride,
@@ -37,6 +37,7 @@ const INVISIBLE: [Code; 25] = [
     Code::OutsideProject,
     Code::Preflight,
     Code::ProtectedPath,
+    Code::Secret,
     Code::Syntax,
     Code::TooManyInstances,
     Code::TooMuch,

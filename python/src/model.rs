@@ -1,7 +1,6 @@
 //! A model, and what it finds.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +15,7 @@ use pyo3::{
     prelude::*,
     types::{PyDict, PyList},
 };
-use stage_contract::{Invalid, StageError};
+use stage_contract::{Invalid, StageError, terminal};
 use text::{
     entities::{Entity, Placed},
     folder,
@@ -79,7 +78,7 @@ impl Model {
 }
 
 fn folder(model: &Path) -> Result<PathBuf, StageError> {
-    located(model, &folder::needed, PREVIEW, &Lines::new(io::stderr()))
+    located(model, &folder::needed, PREVIEW, &Lines::new(terminal::stderr()))
 }
 
 /// As transformers' pipeline gives them.

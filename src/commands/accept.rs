@@ -1,9 +1,9 @@
 //! `ner-pipe accept STAGE`.
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
 use serde_json::json;
-use stage_contract::Registry;
+use stage_contract::{Registry, terminal::stdout};
 
 use super::{exit::Exit, options::Setting, output::emit, targets::find_all};
 use crate::{
@@ -68,6 +68,6 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     } else {
         Vec::new()
     };
-    emit(&mut io::stdout(), [lines, none].concat())?;
+    emit(&mut stdout(), [lines, none].concat())?;
     Ok(Exit::Ok)
 }

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stage_contract::{Registry, StageError};
+use stage_contract::{
+    Registry, StageError,
+    terminal::{stderr, stdout},
+};
 
 use super::{
     exit::Exit,
@@ -86,7 +89,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let run = project.pipeline.typed("run");
     let again = if removed > 0 { format!("; {run} places them again") } else { String::new() };
     lines.push(format!("{removed} removed, {stays} left{again}"));
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 
@@ -173,7 +176,7 @@ fn remove_empty(project: &Project<'_>, folder: Option<&Path>) {
 fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     let store = Store::at(&working_folder()?)?;
     if !store.is_there() {
-        emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
+        emit(&mut stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
     let items = store.gc_plan(&Named::default(), &GcLimits::default());
@@ -193,13 +196,13 @@ fn clean_cache(args: &Args) -> Result<Exit, Stop> {
     }
     let Some(held) = store.lock_exclusive()? else { return busy() };
     store.clear(held, !args.displaced)?;
-    emit(&mut io::stdout(), [format!("removed {what}{mine}")])?;
+    emit(&mut stdout(), [format!("removed {what}{mine}")])?;
     Ok(Exit::Ok)
 }
 
 fn busy() -> Result<Exit, Stop> {
     let said = "error: a run is at work in the cache\n  help: wait until it ends";
-    emit(&mut io::stderr(), [said.to_owned()])?;
+    emit(&mut stderr(), [said.to_owned()])?;
     Ok(Exit::WouldWait)
 }
 
@@ -210,7 +213,7 @@ fn confirmed(question: &str) -> Result<bool, Stop> {
             "say that you mean it: `ner-pipe clean --cache --yes`",
         ));
     }
-    let mut err = io::stderr();
+    let mut err = stderr();
     // Nobody sees the question: then the answer is no.
     drop(write!(err, "{question} [y/N] ").and_then(|()| err.flush()));
     let mut answer = String::new();

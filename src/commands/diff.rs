@@ -1,11 +1,10 @@
 //! `ner-pipe diff KEY KEY`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+
+use stage_contract::terminal::stdout;
 
 use super::{exit::Exit, options::working_folder, output::emit};
 use crate::{
@@ -54,7 +53,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
             vec![json!({"before": before.key(), "after": after.key(), "differences": rows}).to_string()]
         }
     };
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 

@@ -14,6 +14,9 @@ pub struct Args {
     /// End when standard input does: whoever holds it is the runner
     #[arg(long)]
     tied: bool,
+    /// The control group to enter
+    #[arg(long)]
+    group: Option<PathBuf>,
 }
 
 /// Does it, and says with which exit code to end.
@@ -21,5 +24,5 @@ pub struct Args {
 /// # Errors
 /// When the job cannot be read.
 pub fn run(args: &Args, registry: &Registry) -> Result<u8, Stop> {
-    Ok(executor::exec_node(registry, &args.job, args.tied)?)
+    Ok(executor::exec_node(registry, &args.job, args.tied, args.group.as_deref())?)
 }

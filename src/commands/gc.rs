@@ -10,7 +10,10 @@ use std::{
 
 use bytesize::ByteSize;
 use serde_json::json;
-use stage_contract::StageError;
+use stage_contract::{
+    StageError,
+    terminal::{stderr, stdout},
+};
 
 use super::{exit::Exit, options::working_folder, output::emit};
 use crate::{
@@ -65,7 +68,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     let root = working_folder()?;
     let store = Store::at(&root)?;
     if !store.is_there() {
-        emit(&mut io::stdout(), ["there is no cache here".to_owned()])?;
+        emit(&mut stdout(), ["there is no cache here".to_owned()])?;
         return Ok(Exit::Ok);
     }
     let locks = lock_files(&root, &store);
@@ -89,7 +92,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     };
     if store.root().is_symlink() && (args.keep_age.is_some() || args.keep_size.is_some()) {
         let said = "note: cache/ is a link: of other checkouts that share it, only locks that a run recorded here are known";
-        emit(&mut io::stderr(), [said.to_owned()])?;
+        emit(&mut stderr(), [said.to_owned()])?;
     }
     let limits = GcLimits {
         age: args.keep_age,
@@ -123,7 +126,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         Format::Json => vec![as_json(args.dry_run, &plan.garbage, &plan.kept).to_string()],
         Format::Text => text(args, &plan.garbage, &plan.kept, &needed),
     };
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 

@@ -1,9 +1,9 @@
 //! `ner-pipe lock`.
 
-use std::{fs, io};
+use std::fs;
 
 use clap::Subcommand;
-use stage_contract::{Registry, StageError};
+use stage_contract::{Registry, StageError, terminal::stdout};
 
 use super::{
     exit::Exit,
@@ -94,7 +94,7 @@ fn update(args: &Update, registry: &Registry) -> Result<Exit, Stop> {
     if lines.is_empty() {
         lines.push("no stage reads a source that lies on the hub".to_owned());
     }
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 
@@ -106,7 +106,7 @@ fn resolve_conflict(args: &Resolve, registry: &Registry) -> Result<Exit, Stop> {
     let wrong = |error: LockError| Stop::wrong(error.to_string(), error.help());
     match Lock::read(&path) {
         Ok(_) => {
-            emit(&mut io::stdout(), [format!("{shown} has no conflict")])?;
+            emit(&mut stdout(), [format!("{shown} has no conflict")])?;
             return Ok(Exit::Ok);
         }
         Err(LockError::Conflict(_)) => {}
@@ -140,6 +140,6 @@ fn resolve_conflict(args: &Resolve, registry: &Registry) -> Result<Exit, Stop> {
         Some(format!("{id:width$}  {what}"))
     });
     let last = format!("{shown} has no conflict any more: `git add {shown}`");
-    emit(&mut io::stdout(), lines.chain([last]))?;
+    emit(&mut stdout(), lines.chain([last]))?;
     Ok(Exit::Ok)
 }

@@ -8,7 +8,10 @@ use std::{
     path::PathBuf,
 };
 
-use stage_contract::{Registry, StageError};
+use stage_contract::{
+    Registry, StageError,
+    terminal::{stderr, stdout},
+};
 
 use super::{
     exit::Exit,
@@ -53,12 +56,12 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     for (log, id) in &logs {
         if logs.len() > 1 {
             let none = if log.is_none() { " has no log: it has no result" } else { "" };
-            emit(&mut io::stdout(), [format!("== {id}{none}")])?;
+            emit(&mut stdout(), [format!("== {id}{none}")])?;
         }
         let Some(path) = log else { continue };
         let failed = |e| StageError::io("show", path, e);
         let mut log = File::open(path).map_err(failed)?;
-        let mut out = io::stdout();
+        let mut out = stdout();
         forgive(io::copy(&mut log, &mut out).and_then(|_| out.flush())).map_err(failed)?;
     }
     Ok(Exit::Ok)
@@ -68,7 +71,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 /// of it goes to standard error.
 fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<Option<PathBuf>, Stop> {
     if let Some((failure, log)) = project.store.failure(&project.pipeline.file, id) {
-        emit(&mut io::stderr(), [format!("{id} failed: {}", failure.why.join(": "))])?;
+        emit(&mut stderr(), [format!("{id} failed: {}", failure.why.join(": "))])?;
         return Ok(Some(log));
     }
     let recorded = project.lock.get(id).and_then(|locked| project.store.peek(&locked.key));
@@ -83,7 +86,7 @@ fn find_log(project: &mut Project<'_>, id: &str, node: Option<usize>) -> Result<
     if !entry.log_matches() {
         let again = project.pipeline.typed(&format!("run {id} --force {id}"));
         let said = format!("{id}: the log in the cache was damaged; type {again} for a new one");
-        emit(&mut io::stderr(), [said])?;
+        emit(&mut stderr(), [said])?;
     }
     Ok(Some(entry.log()))
 }

@@ -1,10 +1,10 @@
 //! `ner-pipe man`.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use clap::{ArgAction, Command};
 use clap_mangen::{Man, generate_to};
-use stage_contract::StageError;
+use stage_contract::{StageError, terminal::stdout};
 
 use super::{
     exit::Exit,
@@ -37,7 +37,7 @@ pub fn run(args: &Args, whole: Command) -> Result<Exit, Stop> {
     };
     fs::create_dir_all(folder).map_err(|e| StageError::io("create", folder, e))?;
     generate_to(whole, folder).map_err(|e| StageError::io("write to", folder, e))?;
-    emit(&mut io::stdout(), [format!("wrote the pages to {}", folder.display())])?;
+    emit(&mut stdout(), [format!("wrote the pages to {}", folder.display())])?;
     Ok(Exit::Ok)
 }
 

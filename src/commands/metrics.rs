@@ -1,10 +1,12 @@
 //! `ner-pipe metrics`: what the stages came to, and how that differs from another revision.
 
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
+
+use stage_contract::terminal::stdout;
 
 use super::{
     exit::Exit,
@@ -100,7 +102,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
         Shape::Text => text(&rows, args.against.as_deref()),
         Shape::Markdown => markdown(&rows, args.against.as_deref()),
     };
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 

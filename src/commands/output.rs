@@ -3,7 +3,10 @@
 use std::io::{self, ErrorKind, Write};
 
 use console::Term;
-use stage_contract::StageError;
+use stage_contract::{
+    StageError,
+    terminal::{self, stdout},
+};
 
 use crate::watch::{columns, wrap};
 
@@ -24,7 +27,15 @@ pub(super) fn wrapped(lines: Vec<String>) -> Vec<String> {
 /// # Errors
 /// When it cannot be written.
 pub fn print(text: &[u8]) -> Result<(), StageError> {
-    let mut out = io::stdout();
+    write(stdout(), text)
+}
+
+/// Writes what would else be a file.
+pub(super) fn document(text: &[u8]) -> Result<(), StageError> {
+    write(terminal::document(), text)
+}
+
+fn write(mut out: impl Write, text: &[u8]) -> Result<(), StageError> {
     let written = out.write_all(text).and_then(|()| out.flush());
     forgive(written).map_err(|e| StageError::because("cannot write the output", e))
 }

@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stage_contract::{Registry, StageError};
+use stage_contract::{Registry, StageError, terminal::stdout};
 
 use super::{
     exit::Exit,
     options::{Machine, PipelineFile, open},
-    output::{emit, print},
+    output::{document, emit},
 };
 use crate::{
     page::{GENERATOR, page},
@@ -47,7 +47,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let usual = project.pipeline.artifacts.join("report.html");
     let path = args.output.as_deref().unwrap_or(&usual);
     if path == Path::new("-") {
-        print(page.as_bytes())?;
+        document(page.as_bytes())?;
         return Ok(Exit::Ok);
     }
     expect_ours(path)?;
@@ -59,7 +59,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     // What has text in it is its owner's alone.
     let write = if args.show_text { write_atomic } else { write_atomic_shared };
     write(path, page.as_bytes())?;
-    emit(&mut std::io::stdout(), [format!("wrote {}", path.display())])?;
+    emit(&mut stdout(), [format!("wrote {}", path.display())])?;
     Ok(Exit::Ok)
 }
 

@@ -4,7 +4,10 @@ mod announce;
 
 use std::{collections::BTreeSet, io, num::NonZero};
 
-use stage_contract::{Registry, StageError};
+use stage_contract::{
+    Registry, StageError,
+    terminal::{stderr, stdout},
+};
 
 use super::{
     exit::Exit,
@@ -49,6 +52,9 @@ pub struct Args {
     /// Allow stages to print text of the corpus
     #[arg(long)]
     show_text: bool,
+    /// Hold each stage to its `resources.memory`: one that needs more fails (Linux with cgroup v2)
+    #[arg(long)]
+    limit_memory: bool,
 }
 
 /// Does it.
@@ -59,7 +65,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
     let ended = begin(args, registry);
     if let (Format::Json, false, Err(stop)) = (args.setting.format, args.dry_run, &ended) {
         // A program that reads the events learns of it too.
-        emit(&mut io::stdout(), refusal(&stop.messages()))?;
+        emit(&mut stdout(), refusal(&stop.messages()))?;
     }
     match ended? {
         (exit, None) => Ok(exit),
@@ -67,7 +73,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
             Err(StageError::because("all stages are done, but the output is incomplete", error).into())
         }
         (exit, Some(error)) => {
-            emit(&mut io::stderr(), [format!("error: the output is incomplete: {error}")])?;
+            emit(&mut stderr(), [format!("error: the output is incomplete: {error}")])?;
             Ok(exit)
         }
     }
@@ -104,7 +110,8 @@ impl Args {
                 ),
             ));
         }
-        Ok(RunOptions { wanted, forced, jobs: self.jobs, no_wait: self.no_wait, show_text: self.show_text })
+        let &Self { jobs, no_wait, show_text, limit_memory, .. } = self;
+        Ok(RunOptions { wanted, forced, jobs, no_wait, show_text, limit_memory })
     }
 
     fn exit(&self, finished: &Finished, cancel: &CancelToken) -> Exit {

@@ -1,9 +1,7 @@
 //! `ner-pipe schema`.
 
-use std::io;
-
 use serde_json::Value;
-use stage_contract::{Port, Registry};
+use stage_contract::{Port, Registry, terminal::stdout};
 
 use super::{exit::Exit, output::emit};
 use crate::{
@@ -31,7 +29,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         None => grammar(registry),
         Some(wanted) => output(wanted, registry)?,
     };
-    emit(&mut io::stdout(), [format!("{schema:#}")])?;
+    emit(&mut stdout(), [format!("{schema:#}")])?;
     Ok(Exit::Ok)
 }
 

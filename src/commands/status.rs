@@ -1,10 +1,13 @@
 //! `ner-pipe status`.
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
-use stage_contract::Registry;
+use stage_contract::{
+    Registry,
+    terminal::{stderr, stdout},
+};
 
 use super::{
     exit::Exit,
@@ -74,9 +77,9 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         Shape::Dot => dot(&project, &plan),
         Shape::Mermaid => mermaid(&project, &plan),
     };
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     let fresh = plan.iter().all(|planned| planned.state == State::Fresh);
-    emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
+    emit(&mut stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
     Ok(if args.check && !fresh { Exit::Stale } else { Exit::Ok })
 }
 

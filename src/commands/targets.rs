@@ -1,8 +1,8 @@
 //! The stages that are named on a command line.
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
-use stage_contract::StageError;
+use stage_contract::{StageError, terminal::stderr};
 
 use super::output::emit;
 use crate::{lock::Lock, pipeline::Pipeline, runner::Stop};
@@ -40,7 +40,7 @@ pub(super) fn gone(pipeline: &Pipeline, lock: &Lock, name: &str) -> Result<Vec<S
     let said = |id: &String| {
         format!("note: `{id}` is no longer in {file}; this is its last result, as {lock} has it")
     };
-    emit(&mut io::stderr(), gone.iter().map(said))?;
+    emit(&mut stderr(), gone.iter().map(said))?;
     Ok(gone)
 }
 

@@ -2,12 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     path::Path,
 };
 
 use serde_json::json;
-use stage_contract::Registry;
+use stage_contract::{Registry, terminal::stdout};
 
 use super::{
     exit::Exit,
@@ -102,7 +101,7 @@ impl Args {
                 lines
             }
         };
-        emit(&mut io::stdout(), lines)?;
+        emit(&mut stdout(), lines)?;
         Ok(if damaged.is_empty() { Exit::Ok } else { Exit::Damaged })
     }
 
@@ -174,7 +173,7 @@ impl Args {
                 lines
             }
         };
-        emit(&mut io::stdout(), lines)?;
+        emit(&mut stdout(), lines)?;
         Ok(same)
     }
 }

@@ -1,9 +1,9 @@
 //! `ner-pipe why STAGE`.
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
 use serde_json::json;
-use stage_contract::Registry;
+use stage_contract::{Registry, terminal::stdout};
 
 use super::{
     exit::Exit,
@@ -50,7 +50,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         Format::Text => wrapped(text(&project, planned, since)),
         Format::Json => vec![as_json(&project, planned, since).to_string()],
     });
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     path::{Path, PathBuf},
 };
@@ -46,6 +46,10 @@ pub struct Job {
     pub threads: usize,
     /// More of the environment, for commands: what they may use of the machine.
     pub environment: BTreeMap<String, String>,
+    /// Variables of the runner's environment that it asks for. Their values are in no file: some are secrets.
+    pub env: BTreeSet<String>,
+    /// The most bytes of memory that it may hold, where it is to be held to that.
+    pub memory: Option<u64>,
     /// `--show-text`.
     pub show_text: bool,
     /// Held while the job is executed: no two processes may do it at once.

@@ -1,7 +1,6 @@
 //! What happens in the job: `ner-pipe exec-node`.
 
 mod command;
-mod orphans;
 mod usage;
 
 use std::{
@@ -22,6 +21,8 @@ use stage_contract::{Context, Event, Registry, Sink, StageError};
 use super::{
     cancel::{CancelToken, OnRepeat},
     job::{Answer, Job, Task, causes, read, write},
+    local::join,
+    orphans,
     termination::UNREPORTED,
 };
 use crate::{
@@ -30,17 +31,26 @@ use crate::{
 };
 
 /// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
-/// pipe that the runner holds, and its end is the end of this process and all that it started.
+/// pipe that the runner holds, and its end is the end of this process and all that it started. `group`: the control
+/// group that it, and so all that it will start, belongs to.
 ///
 /// # Errors
 /// When the job cannot be read or the answer cannot be written.
-pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
+pub fn exec_node(
+    registry: &Registry,
+    job_file: &Path,
+    tied: bool,
+    group: Option<&Path>,
+) -> Result<u8, StageError> {
     let cancel = CancelToken::listen(OnRepeat::Ignore)?;
     let job: Job = read(job_file)?;
+    // Where nothing is limited, the signals of old end it too.
+    let joined =
+        group.map_or(Ok(()), join).or_else(|error| if job.memory.is_none() { Ok(()) } else { Err(error) });
     if tied {
         tie(&job)?;
     }
-    let answer = match wait_for_turn(&job, &cancel) {
+    let answer = match joined.and_then(|()| wait_for_turn(&job, &cancel)) {
         Ok(lock) => {
             let answer = execute(registry, &job, &cancel);
             lock.remove();

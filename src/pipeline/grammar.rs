@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use stage_contract::{Form, Port, Registry, StageKind};
 
 use super::{
+    env::{FIXED, VARIABLE},
     keys::{NAME, OUTPUT_KEYS, PIPELINE_KEYS, RUN, SOURCE_KEYS, STAGE_KEYS, TOP_KEYS},
     scheduling::MAX_RETRIES,
     schema,
@@ -168,8 +169,8 @@ fn stage(kind: &StageKind, expanded: bool) -> Value {
         inputs["propertyNames"] = reference("name");
     }
     let names: Vec<_> = schema::parameters(&kind.form).into_iter().map(|parameter| parameter.name).collect();
-    // Only a command declares outputs.
-    let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| *key != "outputs").collect();
+    // Only a command declares outputs, and asks for variables.
+    let keys: Vec<_> = STAGE_KEYS.into_iter().filter(|key| !["outputs", "env"].contains(key)).collect();
     let mut table = object(&keys, |key| match key {
         "inputs" => inputs.clone(),
         "params" if expanded => {
@@ -250,6 +251,18 @@ fn command(expanded: bool) -> Value {
                 "minProperties": 1,
                 "propertyNames": reference("name"),
                 "additionalProperties": { "oneOf": [{ "type": "string" }, detailed] },
+            })
+        }
+        "env" => {
+            let fixed = FIXED.map(|(name, _)| format!("{name}$")).join("|");
+            json!({
+                "description": "variables of the environment that it gets beside those that every stage has",
+                "type": "array",
+                "items": {
+                    "type": "string",
+                    "pattern": format!("^{VARIABLE}$"),
+                    "not": { "pattern": format!("^({fixed}|NER_PIPE_)") },
+                },
             })
         }
         "params" => {

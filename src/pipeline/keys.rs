@@ -19,12 +19,13 @@ pub(super) const PIPELINE_KEYS: [&str; 1] = ["name"];
 pub(super) const SOURCE_KEYS: [&str; 4] = ["path", "hub", "revision", "kind"];
 
 /// The keys of `[stage.<id>]`.
-pub(super) const STAGE_KEYS: [&str; 14] = [
+pub(super) const STAGE_KEYS: [&str; 15] = [
     "use",
     "inputs",
     "params",
     "config",
     "outputs",
+    "env",
     "seed", // what it does
     "resources",
     "mutex",

@@ -1,6 +1,10 @@
 //! What a pipeline is made of: sources, nodes, and the wires between them.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+};
 
 use hub::Name;
 use serde_json::{Value, json};
@@ -63,7 +67,7 @@ impl Node {
     pub fn parameters(&self) -> Value {
         match &self.work {
             Work::Stage { stage, .. } => stage.parameters(),
-            Work::Command { run } => json!({ "run": run }),
+            Work::Command { run, .. } => json!({ "run": run }),
         }
     }
 
@@ -88,6 +92,8 @@ pub enum Work {
     Command {
         /// The command line as written.
         run: String,
+        /// Variables of the environment that it gets beside those that every stage has.
+        env: BTreeSet<String>,
     },
 }
 

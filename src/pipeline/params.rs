@@ -19,6 +19,7 @@ use super::{
 use crate::{
     manifest::{self, Manifest},
     problem::{Code, Location, Problem, Problems, Text},
+    secrets::secrets,
 };
 
 /// What the file and the command line say about one stage's parameters.
@@ -233,7 +234,18 @@ pub(super) fn command(given: &Given, locations: &NodeLocations, problems: &mut P
         problems.push(unknown("command", name, locations, &[RUN]));
     }
     match given.values.get(RUN) {
-        Some(Json::String(run)) => Some(run.clone()),
+        Some(Json::String(run)) if secrets(run).is_empty() => Some(run.clone()),
+        Some(Json::String(_)) => {
+            let at = locations.parameters.value(&["run"]).unwrap_or(&locations.header);
+            problems.push(
+                Problem::new(Code::Secret, "`run` holds what looks like a secret, and would be kept in cache and lock")
+                    .at(at, "in this command line")
+                    .help(
+                        "set it in the environment of `ner-pipe run`, add `env = [\"NAME\"]` to the stage, and write `\"$NAME\"` in `run`",
+                    ),
+            );
+            None
+        }
         Some(_) => {
             let at = locations.parameters.value(&["run"]).unwrap_or(&locations.header);
             problems.push(

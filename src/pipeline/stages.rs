@@ -11,6 +11,7 @@ use toml::de::DeValue;
 
 use super::{
     command::{Piece, Template},
+    env,
     fill::within,
     instances::{self, Instance, is_id},
     keys::{STAGE_KEYS, Table, expect_name, is_name, nearest, offer, wrong_type},
@@ -198,6 +199,7 @@ fn read_one(
     let parameters = std::mem::take(&mut given.locations);
     let (none, options) = (BTreeMap::new(), BTreeMap::new());
     let locations = NodeLocations { header, inputs, outputs: none, resources, parameters, options };
+    let env = env::read(matches!(uses, Uses::Stage(_)), table, problems);
     let work = match &uses {
         Uses::Stage(kind) => {
             given.parse(kind, &locations, problems).map(|stage| Work::Stage { kind: *kind, stage })
@@ -210,7 +212,7 @@ fn read_one(
                 names.extend(instance.names.iter().map(String::as_str));
             }
             let known = expect_placeholders(&run, names.as_deref(), &locations, problems);
-            known.then_some(Work::Command { run })
+            known.then_some(Work::Command { run, env: env.clone() })
         }),
         Uses::Unknown(_) => None,
     };

@@ -60,6 +60,8 @@ codes! {
     OutOfRange = "out_of_range",
     /// A parameter's value makes no sense beside others or the inputs.
     InvalidParameter = "invalid_parameter",
+    /// A command line that holds what looks like a secret.
+    Secret = "secret",
     /// Parameters in two places.
     ParamsAndConfig = "params_and_config",
     /// `{x}` in a command is not one of its inputs or outputs, or a brace is alone.

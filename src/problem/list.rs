@@ -74,7 +74,7 @@ impl Problems {
         };
         let mut text = String::new();
         for problem in &self.0 {
-            text.push_str(&Rendered { handler: handler.as_ref(), problem }.to_string());
+            text.push_str(&Rendered { handler: handler.as_ref(), problem: &problem.shown() }.to_string());
             text.push('\n');
         }
         let many = if self.len() == 1 { "" } else { "s" };
@@ -156,5 +156,39 @@ mod tests {
         let rendered = Problems::from(problem.help("write `use = \"distill\"`")).render(false, false);
         assert!(rendered.is_ascii(), "{rendered}");
         assert!(rendered.contains("ner_pipe::unknown_stage") && rendered.contains("pipeline.toml:1:7"));
+    }
+    #[test]
+    fn nothing_in_a_message_or_its_text_commands_a_terminal_and_places_stay() {
+        let evil = "\u{1b}]0;x\u{7}\u{9b}\u{202e}";
+        let content = format!("# {evil}\nuse = \"{evil}distil\" # {evil}\n");
+        let text = Text::new(format!("{evil}.toml"), &content);
+        let at = content.find("distil").expect("is there");
+        let problem = Problem::new(Code::UnknownStage, format!("unknown {evil}"))
+            .at(&text.location(at..at + 6), format!("here {evil}"))
+            .help(format!("remove {evil}"));
+        let problems = Problems::from(problem);
+        for terminal in [false, true] {
+            let rendered = problems.render(terminal, false);
+            assert_eq!(stage_contract::terminal::harmless(&rendered), rendered);
+            assert_eq!(rendered.matches("\\u202e").count(), 7, "all is there: {rendered}");
+            let lines: Vec<_> = rendered.lines().collect();
+            let column =
+                |line: &str, what: &str| line.split_once(what).map(|(before, _)| before.chars().count());
+            let line = lines.iter().position(|line| line.contains("distil")).expect("is shown");
+            let mark = if terminal { "──" } else { "^^^" };
+            let (shown, below) = (column(lines[line], "distil"), column(lines[line + 1], mark));
+            assert_eq!(shown, below, "{rendered}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_shown_without_its_secrets() {
+        let content = "a = \"x --password hunter2\"\nb = 1\n";
+        let text = Text::new("p", content);
+        let at = content.find('b').expect("is there");
+        let rendered =
+            Problems::from(Problem::new(Code::UnknownKey, "no `b`").at(&text.location(at..at + 1), "here"));
+        let rendered = rendered.render(false, false);
+        assert!(rendered.contains("--password *******") && !rendered.contains("hunter2"), "{rendered}");
     }
 }

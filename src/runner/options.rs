@@ -13,6 +13,8 @@ pub struct RunOptions {
     pub no_wait: bool,
     /// `--show-text`.
     pub show_text: bool,
+    /// `--limit-memory`: hold each node to its `resources.memory`.
+    pub limit_memory: bool,
 }
 
 impl RunOptions {

@@ -1,6 +1,6 @@
 //! What an attempt to execute a node is given: its inputs, a job, and what its record will say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stage_contract::{Device, StageError};
 
@@ -27,6 +27,8 @@ pub(super) struct Preparation<'a> {
     pub results: &'a [Option<Entry>],
     /// `--show-text`.
     pub show_text: bool,
+    /// `--limit-memory`.
+    pub limit_memory: bool,
 }
 
 impl Preparation<'_> {
@@ -58,12 +60,14 @@ impl Preparation<'_> {
 
     fn job(&self, project: &mut Project<'_>, slot: &Slot, inputs: &[Input]) -> Result<Job, Failure> {
         let item = &project.pipeline.nodes[self.node];
-        let (task, needs_device) = match &item.work {
+        let (task, env) = match &item.work {
             Work::Stage { kind, stage } => {
-                (Task::Stage { name: kind.spec.name.to_owned(), params: stage.parameters() }, true)
+                let (name, params) = (kind.spec.name.to_owned(), stage.parameters());
+                (Task::Stage { name, params }, BTreeSet::new())
             }
-            Work::Command { run } => (Task::Command { run: run.clone() }, false),
+            Work::Command { run, env } => (Task::Command { run: run.clone() }, env.clone()),
         };
+        let memory = item.scheduling.resources.get("memory").copied().filter(|_| self.limit_memory);
         let outputs = item
             .outputs
             .iter()
@@ -75,7 +79,7 @@ impl Preparation<'_> {
             self.gpus.iter().filter_map(|unit| project.capacity().gpu(*unit).cloned()).collect();
         let mut environment = BTreeMap::new();
         let mut devices = Device::CPU.into();
-        if needs_device {
+        if let Task::Stage { .. } = task {
             let gpus: Vec<usize> = gpus.iter().map(|(index, _)| *index).collect();
             devices = project.devices_at(&gpus).map_err(StageError::from)?;
         } else {
@@ -93,6 +97,8 @@ impl Preparation<'_> {
             devices,
             threads: project.threads(self.node),
             environment,
+            env,
+            memory,
             show_text: self.show_text,
             lock: project.store.exec_lock(&slot.key()),
             answer: slot.scratch(ANSWER),

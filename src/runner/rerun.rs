@@ -51,8 +51,9 @@ pub fn rerun(
     let slot = slot(project, &fingerprint.manifest.key(), cancel)?;
     watch.started(&id, &["to compare with its result".to_owned()]);
     let failed = |failure| Stop::Failed(without_result(&id, failure));
+    let (fingerprint, results) = (&fingerprint, &plan.results);
     let preparation =
-        Preparation { node, fingerprint: &fingerprint, gpus: &[], results: &plan.results, show_text: false };
+        Preparation { node, fingerprint, gpus: &[], results, show_text: false, limit_memory: false };
     let mut hydrate = Hydrate { project, watch, lock: &mut LockWriter::new() };
     let mut attempt = preparation.attempt(&mut hydrate, slot).map_err(|gone| failed(gone.failure))?;
     // Nothing of an earlier attempt, and nothing for a later one.

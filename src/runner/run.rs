@@ -36,6 +36,12 @@ pub fn run(
         let message = format!("the path of the project, {}, is not UTF-8", project.pipeline.root.display());
         return Err(Stop::wrong(message, "rename it, or reach it by a link with another name"));
     }
+    if options.limit_memory {
+        project
+            .executor
+            .expect_memory_limits()
+            .map_err(|error| Stop::wrong(error.to_string(), error.advice().unwrap_or_default()))?;
+    }
     let used = project.store.prepare();
     if used.is_ok() {
         sources::fetch(project, &options.wanted, cancel, watch)?;

@@ -264,6 +264,7 @@ impl<'a, 'r> RunLoop<'a, 'r> {
             gpus: &pending.gpus,
             results: &self.history.results,
             show_text: self.options.show_text,
+            limit_memory: self.options.limit_memory,
         };
         let attempt = match preparation.attempt(&mut hydrate, slot) {
             Ok(attempt) => attempt,

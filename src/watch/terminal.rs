@@ -4,9 +4,12 @@ use console::Term;
 use indicatif::{
     HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
 };
-use stage_contract::Event;
+use stage_contract::{
+    Event,
+    terminal::{coloured, harmless, harmless_line},
+};
 
-use super::{NodeSummary, Outcome, Summary, Watch, columns, put, text, wrap};
+use super::{NodeSummary, Outcome, Summary, Watch, columns, text, wrap};
 
 const COUNTED: &str = "{prefix}  {spinner} {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {wide_msg}  {elapsed}";
@@ -29,7 +32,12 @@ impl Terminal {
     }
 
     fn say(&self, line: &str) {
-        self.screen.suspend(|| put(&mut io::stdout(), line));
+        self.show(&harmless(line));
+    }
+
+    /// What is harmless but for our own colours; that nobody reads it stops no stage.
+    fn show(&self, line: &str) {
+        self.screen.suspend(|| drop(coloured(&format!("{line}\n"))));
     }
 
     /// Our own words: they may be broken.
@@ -38,13 +46,14 @@ impl Terminal {
     }
 
     fn paint(&self, outcome: Outcome, line: &str) -> String {
+        let line = harmless(line);
         let code = match outcome {
             Outcome::Executed | Outcome::Restored => "32",
             Outcome::Reused => "2",
             Outcome::Failed => "31",
             Outcome::Skipped | Outcome::Cancelled => "33",
         };
-        if self.colour { format!("\x1b[{code}m{line}\x1b[0m") } else { line.to_owned() }
+        if self.colour { format!("\x1b[{code}m{line}\x1b[0m") } else { line }
     }
 
     fn style(counted: bool) -> ProgressStyle {
@@ -69,8 +78,9 @@ impl Terminal {
 impl Watch for Terminal {
     fn started(&mut self, stage: &str, reasons: &[String]) {
         let bar = self.screen.add(ProgressBar::new_spinner().with_style(Self::style(false)));
-        bar.set_prefix(format!("{stage:width$}", width = self.width));
-        bar.set_message(if reasons.is_empty() { "executing".to_owned() } else { text::tell(reasons) });
+        bar.set_prefix(harmless_line(&format!("{stage:width$}", width = self.width)));
+        let why = if reasons.is_empty() { "executing".to_owned() } else { text::tell(reasons) };
+        bar.set_message(harmless_line(&why));
         bar.enable_steady_tick(Self::TICK);
         self.bars.insert(stage.to_owned(), (bar, String::new()));
     }
@@ -88,7 +98,7 @@ impl Watch for Terminal {
                     bar.set_position(*done);
                     bar.reset_eta();
                 }
-                bar.set_message(format!("{step} ({unit})"));
+                bar.set_message(harmless_line(&format!("{step} ({unit})")));
                 bar.set_position(*done);
             }
             Event::Show { text } if self.bars.len() > 1 => self.say(&text::owned(stage, text)),
@@ -117,7 +127,7 @@ impl Watch for Terminal {
             self.screen.remove(&bar);
         }
         let closing = wrap(&text::closing(node, self.width), columns(&Term::stdout()));
-        self.say(&self.paint(node.outcome, &closing));
+        self.show(&self.paint(node.outcome, &closing));
         for line in node.fault.iter().flat_map(text::paragraph) {
             self.tell(&line);
         }

@@ -67,13 +67,6 @@ fn cut(reason: &str) -> String {
     }
 }
 
-/// A child's control characters must not steer the user's terminal.
-fn visible(line: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
-    line.chars().map(shown).collect()
-}
-
 /// Text of a node of which others execute too: each line says whose it is.
 #[must_use]
 pub fn owned(stage: &str, text: &str) -> String {
@@ -87,7 +80,7 @@ pub fn paragraph(fault: &Fault) -> Vec<String> {
     lines.extend(fault.causes.iter().map(|cause| format!("  because: {cause}")));
     if !fault.log.is_empty() {
         lines.push("  the end of its log:".to_owned());
-        lines.extend(fault.log.iter().map(|line| format!("  | {}", cut(&visible(line)))));
+        lines.extend(fault.log.iter().map(|line| format!("  | {}", cut(line))));
     }
     lines.extend(fault.kept.iter().map(|kept| format!("  kept: {kept}")));
     lines.extend(fault.help.iter().map(|help| format!("  help: {help}")));

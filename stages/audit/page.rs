@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use stage_contract::report::grouped;
+use stage_contract::{report::grouped, terminal::harmless_line};
 use textwrap::{Options, WordSeparator, WordSplitter, wrap};
 
 use super::{
     finding::{Finding, Severity, percent},
     look::Audit,
 };
-use text::entities::harmless;
 
 const WIDTH: usize = 80;
 
@@ -125,7 +124,7 @@ impl Page {
 
     fn lines(&mut self, first: &str, then: &str, text: &str) {
         // What a foreign file says must not command a terminal.
-        let text = harmless(text);
+        let text = harmless_line(text);
         // A path and a command stay whole, to be copied.
         let options = Options::new(WIDTH)
             .word_separator(WordSeparator::AsciiSpace)

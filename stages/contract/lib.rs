@@ -16,6 +16,7 @@ pub mod report;
 mod spec;
 mod stage;
 mod template;
+pub mod terminal;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tool;

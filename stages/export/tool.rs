@@ -8,7 +8,7 @@ use std::{
 
 use burn::tensor::Device;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use stage_contract::{Artifact, Invalid, StageError, Tool, ToolContext, ToolError};
+use stage_contract::{Artifact, Invalid, StageError, Tool, ToolContext, ToolError, terminal};
 
 use super::{Export, given, lines, scores::Scores};
 use crate::chosen;
@@ -85,7 +85,7 @@ fn run(matches: &ArgMatches, _cx: &ToolContext) -> Result<(), ToolError> {
     };
     let model = Model::load(&model, &Device::flex())?;
     let exported = beside(&out, |folder| export(&model, to, &texts, max_loss, scores.as_deref(), folder))?;
-    let said = lines(&exported).iter().try_for_each(|line| writeln!(io::stdout(), "{line}"));
+    let said = lines(&exported).iter().try_for_each(|line| writeln!(terminal::stdout(), "{line}"));
     said.map_err(|e| StageError::because("cannot say what was written", e).into())
 }
 

@@ -5,7 +5,7 @@ use std::{
     env, fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{Arc, Once, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
@@ -126,6 +126,14 @@ impl Project {
         }
     }
 
+    /// Runs a shell script in the project; `$NER_PIPE` is the program.
+    pub fn shell(&self, script: &str) -> Ended {
+        let mut command = Command::new("sh");
+        command.args(["-euc", script]).current_dir(self.dir.path());
+        let output = command.env("NER_PIPE", program().get_program()).stdin(Stdio::null()).output();
+        Ended::of(&output.expect("starts"))
+    }
+
     /// Runs a shell script in the project as root of a namespace of its own, where it may mount; `$NER_PIPE`
     /// is the program. What it mounts is gone afterwards. None, and said aloud, where that is not permitted.
     pub fn privately(&self, script: &str) -> Option<String> {
@@ -224,6 +232,14 @@ pub fn cached(project: &Project, content: &str) -> PathBuf {
 }
 
 impl Ended {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     pub fn events(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
     }
@@ -248,12 +264,7 @@ impl Running {
     }
 
     pub fn end(mut self) -> Ended {
-        let output = self.0.take().expect("runs").wait_with_output().expect("ends");
-        Ended {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ended::of(&self.0.take().expect("runs").wait_with_output().expect("ends"))
     }
 }
 

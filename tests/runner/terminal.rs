@@ -14,7 +14,7 @@ use rustix::{
 use crate::project::{Project, TWO};
 
 /// What `ner-pipe` writes to a terminal, in this environment and no other.
-fn on_a_terminal(project: &Project, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+pub fn on_a_terminal(project: &Project, arguments: &[&str], environment: &[(&str, &str)]) -> String {
     typing(project, arguments, environment, || {}, "")
 }
 

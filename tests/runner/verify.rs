@@ -43,7 +43,7 @@ fn every_sort_of_damage_is_found_with_exit_code_5_and_repaired() {
         ("manifest.json is not of this key", &|project| {
             let path = entry(project).join("manifest.json");
             let text = fs::read_to_string(&path).expect("is there");
-            fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).expect("writes");
+            fs::write(&path, text.replace("\"version\": ", "\"version\": 1")).expect("writes");
         }),
         ("manifest.json: ", &|project| {
             fs::remove_file(entry(project).join("manifest.json")).expect("removes");

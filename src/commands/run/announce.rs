@@ -1,8 +1,10 @@
 //! `ner-pipe run --dry-run`: what would be done, and what it took earlier.
 
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
 
 use serde_json::json;
+
+use stage_contract::terminal::{stderr, stdout};
 
 use super::super::{
     exit::Exit,
@@ -63,7 +65,7 @@ pub(super) fn announce(
     let downloads = downloads(project, &options.wanted, &Unheard)?;
     let plan = plan(project, &options.wanted, &options.forced)?;
     preflight(project, &plan)?;
-    emit(&mut io::stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
+    emit(&mut stderr(), project.notes.drain(..).map(|note| format!("note: {note}")))?;
     let plan: Vec<&PlannedNode> = plan.nodes.values().collect();
     let works = |next| matches!(next, Next::Execute | Next::Unknown | Next::Restore);
     let last = if plan.iter().any(|planned| works(planned.next)) { last(project) } else { BTreeMap::new() };
@@ -83,7 +85,7 @@ pub(super) fn announce(
             wrapped([downloads.iter().map(said).collect(), text(project, &plan, &costs)].concat())
         }
     };
-    emit(&mut io::stdout(), lines)?;
+    emit(&mut stdout(), lines)?;
     Ok(Exit::Ok)
 }
 

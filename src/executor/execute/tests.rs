@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -74,6 +74,8 @@ fn play(
         devices: Device::CPU.into(),
         threads: 1,
         environment: BTreeMap::new(),
+        env: BTreeSet::new(),
+        memory: None,
         show_text: false,
         lock: folder.path().join("lock"),
         answer: folder.path().join("answer.json"),

@@ -10,9 +10,8 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::orphans;
 use crate::{
-    executor::{cancel::CancelToken, job::Job, termination},
+    executor::{cancel::CancelToken, job::Job, orphans, termination},
     pipeline::Template,
 };
 

@@ -17,7 +17,6 @@ use std::{fmt, path::Path, str::FromStr};
 pub use self::{
     entity::{Entity, Placed},
     keep::{Dropped, Keep, Threshold},
-    table::harmless,
     writer::{Offsets, Style, Writer},
 };
 
