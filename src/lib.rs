@@ -1,7 +1,8 @@
 //! The runner: it knows graphs, keys and folders, and no tensor. This is the path of `ner-pipe run`, in
 //! order; each module uses only those before it.
 //!
-//! Before all of them comes [`failpoint`]: the points at which a test can stop the runner.
+//! Before all of them come [`failpoint`], the points at which a test can stop the runner; [`disk`], files opened without
+//! waiting and removed to any depth; [`threads`], or an error that says why there is none.
 //!
 //! 1. [`problem`] what is wrong in a pipeline file, where, and what to do.
 //! 2. [`manifest`] the file's text, parsed, with all spans kept.
@@ -19,6 +20,10 @@
 //! 14. [`cli`] the command line.
 
 pub mod failpoint;
+
+pub mod disk;
+
+pub mod threads;
 
 pub mod problem;
 

@@ -7,8 +7,10 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 mod arrows;
 
 /// The runner's modules; each imports only modules before it.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 17] = [
     "failpoint",
+    "disk",
+    "threads",
     "problem",
     "manifest",
     "pipeline",

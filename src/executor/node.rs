@@ -27,6 +27,7 @@ use super::{
 use crate::{
     failpoint::{Point, reach},
     store::Flock,
+    threads,
 };
 
 /// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
@@ -35,13 +36,9 @@ use crate::{
 /// # Errors
 /// When the job cannot be read or the answer cannot be written.
 pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8, StageError> {
-    let cancel = CancelToken::listen(OnRepeat::Ignore)?;
     let job: Job = read(job_file)?;
-    if tied {
-        tie(&job)?;
-    }
-    let answer = match wait_for_turn(&job, &cancel) {
-        Ok(lock) => {
+    let answer = match begin(&job, tied) {
+        Ok((cancel, lock)) => {
             let answer = execute(registry, &job, &cancel);
             lock.remove();
             answer
@@ -63,6 +60,19 @@ pub fn exec_node(registry: &Registry, job_file: &Path, tied: bool) -> Result<u8,
     })
 }
 
+/// All that has to be there before the work.
+fn begin(job: &Job, tied: bool) -> Result<(CancelToken, Flock), StageError> {
+    let cancel = CancelToken::listen(OnRepeat::Ignore)?;
+    if tied {
+        tie(job)?;
+    }
+    if let Task::Stage { .. } = job.task {
+        threads::start_shared()?;
+    }
+    let lock = wait_for_turn(job, &cancel)?;
+    Ok((cancel, lock))
+}
+
 /// Makes sure that this process does not outlive the runner, however that ends.
 fn tie(job: &Job) -> Result<(), StageError> {
     // A stage has no children, so the kernel may kill it at once. A command has, and the kernel would
@@ -71,7 +81,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|e| StageError::because("cannot tie to the runner", e))?;
     }
-    thread::spawn(|| {
+    threads::spawn("lifeline", || {
         let mut byte = [0];
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
         orphans::end();
@@ -81,7 +91,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
         } else {
             let _ = kill_process(getpid(), Signal::KILL);
         }
-    });
+    })?;
     Ok(())
 }
 

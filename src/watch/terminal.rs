@@ -7,6 +7,7 @@ use indicatif::{
 use stage_contract::Event;
 
 use super::{NodeSummary, Outcome, Summary, Watch, columns, put, text, wrap};
+use crate::threads;
 
 const COUNTED: &str = "{prefix}  {spinner} {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {wide_msg}  {elapsed}";
@@ -71,7 +72,10 @@ impl Watch for Terminal {
         let bar = self.screen.add(ProgressBar::new_spinner().with_style(Self::style(false)));
         bar.set_prefix(format!("{stage:width$}", width = self.width));
         bar.set_message(if reasons.is_empty() { "executing".to_owned() } else { text::tell(reasons) });
-        bar.enable_steady_tick(Self::TICK);
+        // The bar starts one, and panics where it gets none.
+        if threads::spawn("progress", || ()).is_ok_and(|thread| thread.join().is_ok()) {
+            bar.enable_steady_tick(Self::TICK);
+        }
         self.bars.insert(stage.to_owned(), (bar, String::new()));
     }
 
