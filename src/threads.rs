@@ -2,6 +2,7 @@
 //! and the process ends as if its code were wrong.
 
 use std::{
+    error::Error,
     io,
     thread::{Builder, JoinHandle, Scope},
 };
@@ -33,15 +34,11 @@ pub fn spawn_in<'s, T: Send + 's>(
 /// When the system gives too few of them, or too little room in memory.
 pub fn start_shared() -> Result<(), StageError> {
     expect_room()?;
-    match rayon::ThreadPoolBuilder::new().build_global() {
-        Ok(()) => {}
-        Err(error) => match std::error::Error::source(&error).and_then(|cause| cause.downcast_ref()) {
-            Some(cause) => {
-                return Err(refused("threads", io::Error::new(io::Error::kind(cause), error.to_string())));
-            }
-            // They run already.
-            None => {}
-        },
+    // Without a cause they run already.
+    if let Err(error) = rayon::ThreadPoolBuilder::new().build_global()
+        && let Some(cause) = Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>())
+    {
+        return Err(refused("threads", io::Error::new(cause.kind(), error.to_string())));
     }
     expect_room()
 }
@@ -49,7 +46,11 @@ pub fn start_shared() -> Result<(), StageError> {
 /// With less room than this to begin with, something small will fail where nothing can be said any more.
 fn expect_room() -> Result<(), StageError> {
     const ROOM: usize = 16 << 20;
-    Vec::<u8>::new().try_reserve_exact(ROOM).map_err(|error| {
+    let mut room = Vec::<u8>::new();
+    let reserved = room.try_reserve_exact(ROOM);
+    // Of an allocation that nobody sees the compiler says that it succeeds, and leaves it out.
+    std::hint::black_box(&room);
+    reserved.map_err(|error| {
         StageError::because(format!("there is no room for {} MiB in memory", ROOM >> 20), error).help(
             "raise or lift the limit of the address space: `ulimit -v` shows it, in KiB; or free memory",
         )

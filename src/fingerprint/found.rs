@@ -248,11 +248,12 @@ impl Found {
         let who = |item: &Item| (item.stat.device, item.stat.inode, item.stat.size);
         let edited = |at: usize| {
             let (before, now) = (&self.items[at], &later.items[at]);
-            match who(before) == who(now) {
-                false => true,
-                true if before.is_folder() => false,
-                true if before.stat == now.stat => self.is_altered(at, path, moment),
-                true => self.is_other(at, path),
+            if who(before) != who(now) {
+                true
+            } else if before.stat == now.stat {
+                self.is_altered(at, path, moment)
+            } else {
+                !before.is_folder() && self.is_other(at, path)
             }
         };
         self.find(edited, path)

@@ -133,7 +133,8 @@ fn write(cache: &Path, records: &[Record]) -> io::Result<()> {
     bytes.extend_from_slice(records.as_flattened());
     bytes.extend_from_slice(Digest::of(&bytes).bytes());
     // tempfile creates with mode 0600; what a killed run leaves in `tmp` is deleted later.
-    let mut file = tempfile::Builder::new().prefix("stats.").tempfile_in(cache.join("tmp"))?;
+    let mut name = tempfile::Builder::new();
+    let mut file = name.prefix("stats.").rand_bytes(disk::STAGED_RANDOM).tempfile_in(cache.join("tmp"))?;
     file.write_all(&bytes)?;
     file.persist(cache.join("stats"))?;
     Ok(())

@@ -79,14 +79,18 @@ pub(super) fn ours_in(path: &Path, folder: &str) -> Vec<PathBuf> {
 fn is_ours(folder: &str, name: &str, meta: &Metadata) -> bool {
     let (start, rest) = name.split_once('.').map_or((name, None), |(start, rest)| (start, Some(rest)));
     let numbered = rest.is_some_and(|rest| rest.parse::<u32>().is_ok());
-    let random = || rest.is_some_and(|rest| rest.chars().all(|it| it.is_ascii_alphanumeric()));
     match folder {
         "entries" | "checkpoints" => meta.is_dir() && is_key(name),
         "damaged" => meta.is_dir() && is_key(start) && numbered,
-        "tmp" if start == "stats" => meta.is_file() && random(),
+        "tmp" if start == "stats" => meta.is_file() && rest.is_some_and(disk::is_random),
         "tmp" if start == "gone" => meta.is_dir() && numbered,
         "tmp" if name.starts_with(REMOVED) => meta.is_dir() && was_moved(name),
-        "tmp" => meta.is_dir() && is_key(start) && random(),
+        // A slot, and the entry whose place it takes.
+        "tmp" => {
+            let random = rest.map(|rest| rest.strip_suffix(".old").unwrap_or(rest));
+            let slot = random.is_some_and(|random| random.chars().all(|it| it.is_ascii_alphanumeric()));
+            meta.is_dir() && is_key(start) && slot
+        }
         "failed" => meta.is_dir() && is_short(name),
         "displaced" => meta.is_dir() && (is_short(start) || start == "unreadable") && numbered,
         "published" | "locked" => meta.is_file() && is_short(name),

@@ -49,9 +49,7 @@ fn at_once(project: &Project, arguments: &[&str]) -> Ended {
 #[test]
 fn a_folder_of_any_depth_is_read_placed_verified_and_removed() {
     for depth in [800, 1850] {
-        let deep = format!(
-            "mkdir {{out}}; cd {{out}}; i=0; while [ $i -lt {depth} ]; do mkdir d; cd d; i=$((i + 1)); done; echo x > f"
-        );
+        let deep = format!("mkdir -p {{out}}/{0}; echo x > {{out}}/{0}f", "d/".repeat(depth));
         let project = Project::new(
             &TWO.replace("data/in.txt\", kind = \"file\"", "data\", kind = \"folder\"")
                 .replace("out/sorted.txt", "out/d/")
@@ -79,10 +77,10 @@ fn a_folder_of_any_depth_is_read_placed_verified_and_removed() {
 
 #[test]
 fn what_is_deeper_than_a_path_is_long_is_an_error_and_leaves_nothing() {
-    let deep = "mkdir {out}; cd {out}; i=0; while [ $i -lt 3000 ]; do mkdir d; cd -P d; i=$((i + 1)); done";
+    let deep = format!("mkdir -p {{out}}/{0}; cd -P {{out}}/{0}; mkdir -p {0}", "d/".repeat(1500));
     let project = Project::new(
         &TWO.replace("out/sorted.txt", "out/d/")
-            .replace("sort {data} > {out}", deep)
+            .replace("sort {data} > {out}", &deep)
             .replace("wc -l <", "ls"),
     );
     let ended = project.ner_pipe(&["run"]);
@@ -93,11 +91,9 @@ fn what_is_deeper_than_a_path_is_long_is_an_error_and_leaves_nothing() {
 
 #[test]
 fn of_a_large_log_only_the_end_is_read() {
-    let loud = "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -c 200000000; echo; echo the end; exit 3";
+    let loud = "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -c 100000000; echo; echo the end; exit 3";
     let project = Project::new(&TWO.replace("sort {data} > {out}", loud));
-    // 150 MB of address space beyond what it takes without the log would not hold it.
-    let output = shell(&project, "\"$NER_PIPE\" run; true; grep -E 'VmHWM' /proc/self/status");
-    assert!(said(&output).contains("the end"), "{}", said(&output));
+    // Room for the program and a hundred MB; for the log and the text that is made of it, there is none.
     let mut command = Command::new("sh");
     let limited = "ulimit -v 150000; exec \"$NER_PIPE\" run";
     command.args(["-c", limited]).current_dir(project.path("")).env("NER_PIPE", program().get_program());
@@ -116,7 +112,7 @@ fn too_little_room_in_memory_or_too_few_threads_is_an_error_that_names_the_limit
                 "exec setpriv --reuid=54321 --clear-groups sh -c 'ulimit {limit}; exec \"$NER_PIPE\" run'"
             );
         }
-        let output = shell(&project, &format!("chmod -R a+rwX . ..; {script}"));
+        let output = shell(&project, &format!("chmod -R a+rwX .; {script}"));
         (output.status.code(), said(&output))
     };
     for threads in [2, 3, 4, 5, 6, 8, 10, 12] {
