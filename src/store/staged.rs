@@ -46,17 +46,14 @@ impl Store {
         let record = if self.root.is_dir() { Some(self.record(parent)?) } else { None };
         reach(Point::StagedRecorded).map_err(failed)?;
         let made = |path: &Path| DirBuilder::new().mode(0o700).create(path);
-        let folder = match &record {
-            Some(record) => {
-                let folder = staged_in(parent, record.path().file_name().unwrap_or_default());
-                made(&folder).map_err(failed)?;
-                folder
-            }
-            None => {
-                let mut name = tempfile::Builder::new();
-                let made = name.prefix(STAGED).rand_bytes(STAGED_RANDOM).make_in(parent, made);
-                made.and_then(|made| Ok(made.into_temp_path().keep()?)).map_err(failed)?
-            }
+        let folder = if let Some(record) = &record {
+            let folder = staged_in(parent, record.path().file_name().unwrap_or_default());
+            made(&folder).map_err(failed)?;
+            folder
+        } else {
+            let mut name = tempfile::Builder::new();
+            let made = name.prefix(STAGED).rand_bytes(STAGED_RANDOM).make_in(parent, made);
+            made.and_then(|made| Ok(made.into_temp_path().keep()?)).map_err(failed)?
         };
         reach(Point::StagedBegun).map_err(failed)?;
         Ok(Staging { folder, target: target.to_owned(), record })
