@@ -24,6 +24,7 @@ use crate::{
     executor::causes,
     problem::Problems,
     runner::Stop,
+    threads,
     watch::{coloured, columns, wrap},
 };
 
@@ -149,6 +150,13 @@ fn prepare(global: &Global) -> Result<(), Stop> {
 }
 
 fn dispatch(command: &Command, matches: &clap::ArgMatches, registry: &Registry) -> Result<u8, Stop> {
+    // These read no file that is worth it; a job starts its own when it can say so in its answer.
+    if !matches!(
+        command,
+        Command::Completions(_) | Command::Man(_) | Command::Schema(_) | Command::ExecNode(_)
+    ) {
+        threads::start_shared()?;
+    }
     let exit = match command {
         Command::Run(args) => run::run(args, registry)?,
         Command::Status(args) => status::run(args, registry)?,
@@ -184,6 +192,7 @@ fn dispatch(command: &Command, matches: &clap::ArgMatches, registry: &Registry) 
 }
 
 fn run_tool(tool: &Tool, matches: &clap::ArgMatches) -> Result<u8, Stop> {
+    threads::start_shared()?;
     let machine = Machine::from_arg_matches(matches).unwrap_or_default().options();
     let terminal = io::stdout().is_terminal();
     let context = ToolContext { threads: machine.threads(), device: machine.device, terminal };

@@ -85,6 +85,10 @@ points! {
     Displace = "displace",
     /// It was moved away.
     Displaced = "displaced",
+    /// Where something will be staged is written down, and not yet made.
+    StagedRecorded = "staged-recorded",
+    /// The folder for it is there, and empty.
+    StagedBegun = "staged-begun",
     /// An output is to be copied beside its place.
     PlaceBeside = "place-beside",
     /// It lies beside its place, complete.

@@ -1,8 +1,9 @@
 //! The runner: it knows graphs, keys and folders, and no tensor. This is the path of `ner-pipe run`, in
 //! order; each module uses only those before it.
 //!
-//! Before all of them come [`failpoint`], the points at which a test can stop the runner, and [`secrets`], what looks
-//! like one and is shown to nobody.
+//! Before all of them come [`failpoint`], the points at which a test can stop the runner; [`secrets`], what looks like one
+//! and is shown to nobody; [`disk`], files opened without waiting and removed to any depth; [`threads`], or an error that
+//! says why there is none.
 //!
 //! 1. [`problem`] what is wrong in a pipeline file, where, and what to do.
 //! 2. [`manifest`] the file's text, parsed, with all spans kept.
@@ -22,6 +23,10 @@
 pub mod failpoint;
 
 pub mod secrets;
+
+pub mod disk;
+
+pub mod threads;
 
 pub mod problem;
 

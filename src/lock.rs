@@ -18,8 +18,9 @@ use stage_contract::StageError;
 use thiserror::Error;
 
 use crate::{
+    disk,
     fingerprint::{Digest, Key, Manifest},
-    store::{Named, Record, write_atomic_shared},
+    store::{Named, Record, Store},
 };
 
 /// What the file's fields mean; raised when an older ner-pipe could misread it.
@@ -163,7 +164,7 @@ impl Locked {
     /// Of a result.
     #[must_use]
     pub fn new(manifest: &Manifest, record: &Record, pipeline_seed: u64) -> Self {
-        let outputs = record.outputs.iter().map(|(name, stored)| (name.clone(), stored.digest));
+        let outputs = record.outputs.iter().map(|(name, stored)| (name.to_string(), stored.digest));
         Self {
             key: record.key,
             uses: manifest.stage.clone(),
@@ -237,7 +238,7 @@ impl Lock {
     /// # Errors
     /// When it is not what ner-pipe writes.
     pub fn read(path: &Path) -> Result<Self, LockError> {
-        let text = match fs::read_to_string(path) {
+        let text = match disk::read_text(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(LockError::Io(path.to_owned(), error)),
@@ -311,7 +312,12 @@ impl Lock {
     ///
     /// # Errors
     /// When the file became unreadable meanwhile, or the disk refuses; then all is still to be written.
-    pub fn save(&mut self, nodes: &BTreeSet<&str>, sources: &BTreeSet<&str>) -> Result<(), StageError> {
+    pub fn save(
+        &mut self,
+        store: &Store,
+        nodes: &BTreeSet<&str>,
+        sources: &BTreeSet<&str>,
+    ) -> Result<(), StageError> {
         if self.unwritten.is_empty() && self.unwritten_sources.is_empty() {
             return Ok(());
         }
@@ -327,7 +333,7 @@ impl Lock {
         next.stages.retain(|id, _| nodes.contains(id.as_str()));
         next.sources.retain(|id, _| sources.contains(id.as_str()));
         if next != now.content {
-            Self::write(&self.path, &next)?;
+            Self::write(store, &self.path, &next)?;
         }
         self.content = next;
         self.unwritten.clear();
@@ -335,15 +341,15 @@ impl Lock {
         Ok(())
     }
 
-    /// Writes a lock that says this alone.
+    /// Writes a lock of the project of `store` that says this alone.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(path: &Path, content: &Content) -> Result<(), StageError> {
+    pub fn write(store: &Store, path: &Path, content: &Content) -> Result<(), StageError> {
         // Unlike the cache, it holds no text and is meant to be shared.
         // A link to it is the user's, and stays one.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        write_atomic_shared(&path, layout::render(content)?.as_bytes())
+        store.replace(&path, layout::render(content)?.as_bytes(), 0o644)
     }
 }
 

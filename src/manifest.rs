@@ -1,9 +1,10 @@
 //! The pipeline file as text and as TOML: every key and value with its place, nothing understood yet.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use toml::de::DeTable;
 
+use crate::disk;
 use crate::problem::{Code, Problem, Problems, Text};
 
 /// A TOML file, parsed. Keys stand in the order of the file.
@@ -20,7 +21,7 @@ pub struct Manifest<'t> {
 /// # Errors
 /// When it is not there, not readable, or not UTF-8.
 pub fn read(path: &Path, name: &str) -> Result<Text, Problem> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
+    let bytes = disk::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Problem::new(Code::UnreadableFile, format!("there is no file `{name}`"))
             .help(format!("create `{name}`, or correct the path")),
         _ => Problem::new(Code::UnreadableFile, format!("cannot read `{name}`: {error}"))

@@ -11,10 +11,10 @@ use stage_contract::{Shape, StageError};
 
 use crate::{
     failpoint::{Point, reach},
-    fingerprint::{Digest, Memo, Unreadable, observe},
+    fingerprint::{Digest, Memo, Observed, Unreadable, observe},
     lock::Locked,
     pipeline::{Links, Out},
-    store::{Entry, PublishRecord, Store, Stored, copy_tree, remove, staging_path},
+    store::{Entry, PublishRecord, Staging, Store, Stored, copy_tree},
 };
 
 /// What is found where an output is published.
@@ -39,12 +39,6 @@ pub fn artifact_state(memo: &mut Memo, path: &Path, stored: &Stored) -> Artifact
         }
         _ => ArtifactState::Modified,
     }
-}
-
-/// Whether a killed run left a staged copy here.
-#[must_use]
-pub fn has_leftover(path: &Path) -> bool {
-    fs::symlink_metadata(staging_path(path)).is_ok()
 }
 
 /// A file above an output, relative to `root`, where a folder is needed.
@@ -153,20 +147,31 @@ pub fn publish(
             claimed: false,
         };
         let target = site.root.join(&out.published);
-        let found = artifact_state(memo, &target, stored);
-        if found == ArtifactState::Current {
+        if artifact_state(memo, &target, stored) == ArtifactState::Current {
             store.set_publish_record(&record)?;
-            remove(&staging_path(&target))?;
             continue;
         }
-        let staged = stage_copy(entry, &out.name, stored, &target)?;
-        if found == ArtifactState::Modified
-            && let Some(home) = displace_unknown(store, &target, &placed(store, out, site.before))?
+        let staging = stage_copy(store, entry, &out.name, stored, &target)?;
+        let before = observe(&target).ok();
+        // Also what turned up since we looked.
+        if fs::symlink_metadata(&target).is_ok()
+            && let Some(home) =
+                displace_unknown(store, &target, before.as_ref(), &placed(store, out, site.before))?
         {
             published.displaced.push((out.published.clone(), home));
         }
         store.set_publish_record(&record)?;
-        swap(&staged, &target)?;
+        if let Some(old) = swap(&staging, &target)?
+            && before.as_ref().is_none_or(|before| before.edited(&old).is_some())
+        {
+            match store.displace(&old, observe(&old).ok().map(|now| now.digest)) {
+                Ok(home) => published.displaced.push((out.published.clone(), home)),
+                Err(error) => {
+                    staging.leave();
+                    return Err(error.into());
+                }
+            }
+        }
         memo.forget(&target);
         published.placed += 1;
     }
@@ -194,22 +199,25 @@ fn placed(store: &Store, out: &Out, before: Option<&Locked>) -> Vec<Digest> {
 }
 
 /// Copies an output next to where it goes, and verifies every byte.
-fn stage_copy(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Result<PathBuf, PublishError> {
+fn stage_copy(
+    store: &Store,
+    entry: &Entry,
+    name: &str,
+    stored: &Stored,
+    target: &Path,
+) -> Result<Staging, PublishError> {
     let parent = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|e| {
         StageError::io("create", parent, e).help("move away what lies in the way of a published output")
     })?;
-    let staged = staging_path(target);
-    // From a run that died here; the name is ours.
-    remove(&staged)?;
-    let source = entry.path(name, stored);
+    let staging = store.stage(target)?;
+    let (source, staged) = (entry.path(name, stored), staging.path());
     let begun = reach(Point::PlaceBeside).map_err(|e| StageError::io("copy", &source, e));
     let copied = begun.and_then(|()| copy_tree(&source, &staged));
     let intact = copied.is_ok() && observe(&staged).is_ok_and(|seen| seen.digest == stored.digest);
     if intact {
-        return Ok(staged);
+        return Ok(staging);
     }
-    remove(&staged)?;
     // Damaged is what the cache has, not what a full disk made of it.
     let whole = observe(&source).is_ok_and(|seen| seen.digest == stored.digest);
     Err(match copied {
@@ -221,9 +229,14 @@ fn stage_copy(entry: &Entry, name: &str, stored: &Stored, target: &Path) -> Resu
     })
 }
 
-/// Moves what is no result into the store, and says where to. A link is never one.
-fn displace_unknown(store: &Store, target: &Path, ours: &[Digest]) -> Result<Option<PathBuf>, StageError> {
-    let digest = observe(target).ok().map(|seen| seen.digest);
+/// Moves what is no result into the store, and says where to. A link is never one. `seen` is what was observed there.
+fn displace_unknown(
+    store: &Store,
+    target: &Path,
+    seen: Option<&Observed>,
+    ours: &[Digest],
+) -> Result<Option<PathBuf>, StageError> {
+    let digest = seen.map(|seen| seen.digest);
     let known = |digest| ours.contains(&digest) || store.holds(digest);
     if !target.is_symlink() && digest.is_some_and(known) {
         return Ok(None);
@@ -231,18 +244,24 @@ fn displace_unknown(store: &Store, target: &Path, ours: &[Digest]) -> Result<Opt
     store.displace(target, digest).map(Some)
 }
 
-/// Puts `staged` in the place of `target`: at no moment does half of it lie there.
-fn swap(staged: &Path, target: &Path) -> Result<(), StageError> {
+/// Puts what is staged in the place of `target`: at no moment does half of it lie there. Gives what lay there, which goes
+/// with the staging.
+fn swap(staging: &Staging, target: &Path) -> Result<Option<PathBuf>, StageError> {
     let failed = |e: io::Error| StageError::io("publish", target, e);
+    let staged = staging.path();
     reach(Point::Swap).map_err(failed)?;
+    let mut old = None;
     if fs::symlink_metadata(target).is_ok() {
         let cwd = rustix::fs::CWD;
-        if rustix::fs::renameat_with(cwd, staged, cwd, target, RenameFlags::EXCHANGE).is_ok() {
+        if rustix::fs::renameat_with(cwd, &staged, cwd, target, RenameFlags::EXCHANGE).is_ok() {
             reach(Point::Swapped).map_err(failed)?;
-            return remove(staged);
+            return Ok(Some(staged));
         }
         // Not every file system can exchange.
-        remove(target)?;
+        let aside = staging.aside()?;
+        fs::rename(target, &aside).map_err(failed)?;
+        old = Some(aside);
     }
-    fs::rename(staged, target).map_err(failed)
+    fs::rename(&staged, target).map_err(failed)?;
+    Ok(old)
 }

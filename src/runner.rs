@@ -19,6 +19,7 @@ mod failure;
 mod folder;
 mod history;
 mod hydrate;
+mod lengths;
 mod lock_writer;
 mod options;
 mod pending;

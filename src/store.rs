@@ -16,7 +16,10 @@
 //! cache/displaced/<digest>/ a user's file found where an output is published, or one that a command moved away
 //! cache/published/<place>   what was or will be placed there, and by which pipeline file: ours to replace
 //! cache/locked/<path>       a lock that names results, and its pipeline file
+//! cache/staged/<random>     in which folder outside of the cache something is staged, in `.ner-pipe-<random>`
 //! ```
+//!
+//! What has another name there, or is a link, is not ours, and stays as it is.
 //!
 //! The text is medical: folders are 0700 and files 0600.
 
@@ -28,16 +31,19 @@ mod flock;
 mod gc;
 mod links;
 mod lookup;
+mod ours;
+mod part;
 mod published;
 mod quarantine;
 mod remote;
 mod slot;
+mod staged;
 mod sweep;
 mod tree;
+mod version;
 
 use std::{
-    fs,
-    io::{self, ErrorKind},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -50,18 +56,14 @@ pub use failure::Failure;
 pub use flock::Flock;
 pub use gc::{CacheItem, GcLimits, GcPlan, ItemKind, Named};
 pub use lookup::{Lookup, LookupError, WaitPolicy};
+pub use part::PathPart;
 pub use published::{GcRoot, PublishRecord};
 pub use remote::Remote;
 pub use slot::Slot;
-pub use tree::{
-    copy_tree, make_private, private_folder, remove, remove_siblings, staging_path, write_atomic,
-    write_atomic_shared,
-};
+pub use staged::Staging;
+pub use tree::{copy_tree, make_private, private_folder, remove, remove_siblings, write_atomic};
 
 use crate::fingerprint::{Digest, Key, Manifest};
-
-/// What the layout of `cache/` means; raised when an older ner-pipe could misread it.
-const FORMAT: &str = "1";
 
 /// All results, by key.
 #[derive(Clone, Debug)]
@@ -74,36 +76,12 @@ impl Store {
     /// The store of a project, without touching the disk: for those who only look.
     ///
     /// # Errors
-    /// When a newer ner-pipe wrote it, or what is called so is no folder.
+    /// When a newer ner-pipe wrote it, it does not say who did, or a link lies in the place of one of its folders.
     pub fn at(root: &Path) -> Result<Self, StageError> {
         let store = Self { root: root.join("cache"), remote: None };
-        let path = store.root.join("version");
-        match fs::read_to_string(&path) {
-            Ok(version) if version.trim() == FORMAT => Ok(store),
-            Ok(version) => Err(StageError::new(format!(
-                "{} says format `{}`, and this ner-pipe knows format {FORMAT}",
-                path.display(),
-                version.trim()
-            ))
-            .help("use the newer ner-pipe, or move `cache/` away: everything is then recomputed")),
-            Err(error) if error.kind() == ErrorKind::NotFound => match fs::read_link(&store.root) {
-                Ok(target) if !store.root.exists() => {
-                    let (cache, target) = (store.root.display(), target.display());
-                    Err(StageError::new(format!("{cache} is a link to {target}, which is not there")).help(
-                        "mount the disk that it is on, make the folder, or remove the link: `rm cache`",
-                    ))
-                }
-                _ => Ok(store),
-            },
-            Err(error) if error.kind() == ErrorKind::NotADirectory => {
-                let message = format!(
-                    "{} is a file, and results are kept in a folder of that name",
-                    store.root.display()
-                );
-                Err(StageError::new(message).help("move it away: `mv cache another-name`"))
-            }
-            Err(error) => Err(StageError::io("read", &path, error)),
-        }
+        store.expect_known()?;
+        store.expect_folders()?;
+        Ok(store)
     }
 
     /// With a second store behind it: a lookup that finds nothing here asks that, and what is committed here is
@@ -122,7 +100,7 @@ impl Store {
     /// Whether there is a cache: another program may have a folder of that name.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.root.join("version").is_file()
+        fs::symlink_metadata(self.root.join("version")).is_ok_and(|meta| meta.is_file())
     }
 
     /// The result of a key, if it is there. Takes no lock.
@@ -133,8 +111,7 @@ impl Store {
 
     /// Every result, in no particular order; what is unreadable is left out.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
-        folders.filter_map(|folder| Entry::read(&folder.path()).ok())
+        self.ours("entries").into_iter().filter_map(|folder| Entry::read(&folder).ok())
     }
 
     /// Keys of results that begin with these digits, sorted.
@@ -151,8 +128,7 @@ impl Store {
 
     /// Every manifest, in no particular order.
     pub fn manifests(&self) -> impl Iterator<Item = Manifest> {
-        let folders = fs::read_dir(self.root.join("entries")).ok().into_iter().flatten().flatten();
-        folders.filter_map(|folder| entry::read_manifest(&folder.path()).ok())
+        self.ours("entries").into_iter().filter_map(|folder| entry::read_manifest(&folder).ok())
     }
 
     /// Whether some result holds exactly this content as an output.
@@ -185,12 +161,24 @@ impl Store {
         Flock::exclusive(&self.root.join("locks/publish"))
     }
 
+    /// The same, unless somebody holds it.
+    fn try_publish_lock(&self) -> Result<Option<Flock>, StageError> {
+        Flock::try_exclusive(&self.root.join("locks/publish"))
+    }
+
     /// A path of the project, made absolute where other projects may share the cache by a link.
     fn qualified(&self, path: &Path) -> PathBuf {
         match self.root.parent() {
             Some(project) if self.root.is_symlink() => project.join(path),
             _ => path.to_owned(),
         }
+    }
+
+    /// The deepest folder in which outputs are made: no path of ours is longer than one in it.
+    #[must_use]
+    pub fn longest_path(&self) -> PathBuf {
+        let key = Digest::of(b"any").to_string();
+        self.root.join("tmp").join(format!("{key}.random")).join("out")
     }
 
     fn entry_folder(&self, key: &Key) -> PathBuf {

@@ -7,9 +7,11 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 mod arrows;
 
 /// The runner's modules; each imports only modules before it.
-const MODULES: [&str; 16] = [
+const MODULES: [&str; 18] = [
     "failpoint",
     "secrets",
+    "disk",
+    "threads",
     "problem",
     "manifest",
     "pipeline",

@@ -318,8 +318,8 @@ impl Good {
             .filter(|path| {
                 let below = path.strip_prefix(project.path("cache")).unwrap_or(path);
                 let folder = below.parent().unwrap_or(below);
-                path.to_string_lossy().ends_with(".ner-pipe")
-                    || ["tmp", "checkpoints", "failed"].iter().any(|name| folder == *name)
+                path.to_string_lossy().contains(".ner-pipe-")
+                    || ["tmp", "checkpoints", "failed", "staged"].iter().any(|name| folder == *name)
                     || (folder == "locks" && !["publish", "use"].iter().any(|name| below.ends_with(name)))
             })
             .collect();

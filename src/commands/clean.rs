@@ -18,6 +18,7 @@ use super::{
     output::emit,
 };
 use crate::{
+    disk,
     fingerprint::{Digest, observe},
     pipeline::{Links, Out},
     runner::{MachineOptions, Project, Stop},
@@ -158,10 +159,10 @@ fn remove_empty(project: &Project<'_>, folder: Option<&Path>) {
     let mut folder = folder;
     while let Some(path) = folder.filter(|path| path.starts_with(&artifacts)) {
         if path == artifacts {
-            let (marker, _) = project.pipeline.marker();
+            let (marker, text) = project.pipeline.marker();
             let marker = project.pipeline.root.join(marker);
             let alone = fs::read_dir(path).is_ok_and(|entries| entries.count() == 1);
-            if alone && marker.is_file() {
+            if alone && disk::read_own(&marker).is_ok_and(|there| there == text.as_bytes()) {
                 drop(fs::remove_file(marker));
             }
         }

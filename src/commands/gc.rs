@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Duration,
@@ -17,6 +16,7 @@ use stage_contract::{
 
 use super::{exit::Exit, options::working_folder, output::emit};
 use crate::{
+    disk,
     lock::named_in,
     revision::named_in_branches,
     runner::Stop,
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
 
 /// What a file says, also around bytes that are no text; nothing when it is gone.
 fn text_of(path: &Path) -> Result<String, Stop> {
-    match fs::read(path) {
+    match disk::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(e) => Err(StageError::io("read", path, e)

@@ -18,6 +18,7 @@ use stage_contract::{Embedded, Given, Invalid, Registry, Shape, Template};
 
 use self::edit::{with_hub, with_parameter, with_path, without_source};
 use crate::{
+    disk,
     pipeline::DEFAULT_FILE,
     problem::{Code, Problem, Problems},
     runner::{MachineOptions, Project as OpenProject, Stop, Unheard, inspect},
@@ -316,7 +317,7 @@ fn ignore(root: &Path) -> io::Result<String> {
         create(&path)?.write_all(lines.as_bytes())?;
         return Ok("wrote .gitignore\n".to_owned());
     }
-    let content = fs::read_to_string(&path)?;
+    let content = disk::read_text(&path)?;
     let known: Vec<_> = content.lines().map(|line| line.trim().trim_matches('/')).collect();
     let lacking: Vec<_> =
         IGNORED.into_iter().filter(|line| !known.contains(&line.trim_matches('/'))).collect();

@@ -1,7 +1,5 @@
 //! `ner-pipe lock`.
 
-use std::fs;
-
 use clap::Subcommand;
 use stage_contract::{Registry, StageError, terminal::stdout};
 
@@ -11,6 +9,7 @@ use super::{
     output::emit,
 };
 use crate::{
+    disk,
     lock::{Conflict, Lock, LockError},
     pipeline::{Pipeline, offer},
     revision,
@@ -116,7 +115,7 @@ fn resolve_conflict(args: &Resolve, registry: &Registry) -> Result<Exit, Stop> {
     let conflict = if let Some(conflict) = revision::conflict_of(&path) {
         conflict
     } else {
-        let text = fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e))?;
+        let text = disk::read_text(&path).map_err(|e| StageError::io("read", &path, e))?;
         Conflict::parse(&path, &text).map_err(wrong)?
     };
     let empty = Lock::parse(&path, "").map_err(wrong)?;
@@ -125,7 +124,7 @@ fn resolve_conflict(args: &Resolve, registry: &Registry) -> Result<Exit, Stop> {
     let _used = project.store.prepare()?;
     let held = project.store.publish_lock()?;
     project.store.add_gc_root(&project.gc_root())?;
-    Lock::write(&path, &content)?;
+    Lock::write(&project.store, &path, &content)?;
     drop(held);
     let width = sides.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
     let neither = format!("neither side fits; {} executes it", project.pipeline.typed("run"));

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     io::{self, Write},
     iter::repeat,
     path::PathBuf,
@@ -19,7 +18,10 @@ use super::{
     output::{emit, forgive},
     targets::{find, gone},
 };
-use crate::runner::{MachineOptions, Project, Stop, plan};
+use crate::{
+    disk,
+    runner::{MachineOptions, Project, Stop, plan},
+};
 
 /// Show what a stage printed: in its last attempt if that failed, else when its result was made
 #[derive(Debug, clap::Args)]
@@ -60,7 +62,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         }
         let Some(path) = log else { continue };
         let failed = |e| StageError::io("show", path, e);
-        let mut log = File::open(path).map_err(failed)?;
+        let mut log = disk::open_own(path).map_err(failed)?;
         let mut out = stdout();
         forgive(io::copy(&mut log, &mut out).and_then(|_| out.flush())).map_err(failed)?;
     }

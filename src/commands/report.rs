@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
@@ -15,9 +15,9 @@ use super::{
     output::{document, emit},
 };
 use crate::{
+    disk,
     page::{GENERATOR, page},
     runner::{Stop, plan},
-    store::{write_atomic, write_atomic_shared},
 };
 
 /// Write an HTML report of the results: gates, graph, and what each stage shows of its outputs
@@ -57,8 +57,8 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
         project.claim_artifacts()?;
     }
     // What has text in it is its owner's alone.
-    let write = if args.show_text { write_atomic } else { write_atomic_shared };
-    write(path, page.as_bytes())?;
+    let mode = if args.show_text { 0o600 } else { 0o644 };
+    project.store.replace(path, page.as_bytes(), mode)?;
     emit(&mut stdout(), [format!("wrote {}", path.display())])?;
     Ok(Exit::Ok)
 }
@@ -66,7 +66,7 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 /// A page takes the place of a page alone: a slip of the hand must not cost a file.
 fn expect_ours(path: &Path) -> Result<(), Stop> {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(GENERATOR.len() as u64).read_to_end(&mut start));
+    let read = disk::open(path).and_then(|file| file.take(GENERATOR.len() as u64).read_to_end(&mut start));
     match read {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Ok(_) if start == GENERATOR.as_bytes() => Ok(()),

@@ -11,7 +11,7 @@ use stage_contract::{
 
 use super::{
     exit::Exit,
-    options::{Setting, count, open},
+    options::{Setting, count, open, working_folder},
     output::emit,
     targets::find_all,
 };
@@ -19,6 +19,7 @@ use crate::{
     executor::{CancelToken, OnRepeat},
     pipeline::{Override, Pipeline},
     runner::{self, Finished, RunOptions, Stop},
+    store::Store,
     watch::{Format, Outcome, refusal, watch},
 };
 
@@ -81,6 +82,11 @@ pub fn run(args: &Args, registry: &Registry) -> Result<Exit, Stop> {
 
 /// How a run ended, and why not all of it reached standard output.
 fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), Stop> {
+    if !args.dry_run
+        && let Some(note) = Store::mend_version(&working_folder()?)?
+    {
+        emit(&mut io::stderr(), [format!("note: {note}")])?;
+    }
     let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.options())?;
     let options = args.options(&project.pipeline)?;
     if args.dry_run {

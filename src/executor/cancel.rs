@@ -1,10 +1,10 @@
 use std::{
-    fs, process,
+    path::Path,
+    process,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use signal_hook::{
@@ -12,6 +12,8 @@ use signal_hook::{
     iterator::Signals,
 };
 use stage_contract::StageError;
+
+use crate::{disk, threads};
 
 /// What a process does that is asked to stop again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl CancelToken {
     /// Listens to the signals of this process. What `nohup` or a shell's `&` ignores stays ignored.
     ///
     /// # Errors
-    /// When the system refuses a handler.
+    /// When the system refuses a handler, or a thread.
     pub fn listen(on_repeat: OnRepeat) -> Result<Self, StageError> {
         let cancel = Self::default();
         let ignored = ignored_signals();
@@ -41,7 +43,7 @@ impl CancelToken {
         let mut signals =
             Signals::new(wanted).map_err(|e| StageError::because("cannot listen to signals", e))?;
         let told = cancel.clone();
-        thread::spawn(move || {
+        threads::spawn("signals", move || {
             for _ in signals.forever() {
                 told.cancel();
                 // Whatever we are at (hashing, copying): what is half done is swept by the next run, and
@@ -50,7 +52,7 @@ impl CancelToken {
                     process::exit(130);
                 }
             }
-        });
+        })?;
         Ok(cancel)
     }
 
@@ -81,7 +83,7 @@ impl CancelToken {
 
 /// Which signals this process was started with as ignored; only Linux reports that.
 fn ignored_signals() -> impl Fn(i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = disk::read_text(Path::new("/proc/self/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     move |signal| mask >> (signal - 1) & 1 == 1

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stage_contract::{Devices, StageError};
 
+use crate::disk;
+
 /// A job, beside its answer.
 pub const JOB: &str = "job.json";
 
@@ -130,7 +132,7 @@ pub fn causes(error: &dyn Error) -> Vec<String> {
 }
 
 pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, StageError> {
-    let bytes = std::fs::read(path).map_err(|e| StageError::io("read", path, e))?;
+    let bytes = disk::read_own(path).map_err(|e| StageError::io("read", path, e))?;
     serde_json::from_slice(&bytes)
         .map_err(|e| StageError::because(format!("cannot understand {}", path.display()), e))
 }

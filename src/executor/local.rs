@@ -14,7 +14,6 @@ use std::{
         Arc, OnceLock,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
-    thread,
     time::Duration,
 };
 
@@ -32,6 +31,7 @@ use super::{
     job::{Answer, USAGE, Usage, read},
     termination::Termination,
 };
+use crate::threads;
 
 /// Executes jobs as child processes of this one, on this machine. Each has a process group of its own, where possible a
 /// control group, and dies with this process: its standard input is a pipe that only this process holds.
@@ -116,14 +116,22 @@ impl Executor for Local {
             .stdout(Stdio::piped())
             .stderr(log)
             .process_group(0);
-        let mut child = place.family.start(&mut command).map_err(failed)?;
+        let started = place.family.start(&mut command);
+        let mut child = started.map_err(|error| threads::refused("a child process", error))?;
         let (sender, events) = channel();
-        if let Some(stdout) = child.stdout.take() {
-            listen(stdout, unparsed, sender);
-        }
+        let stdout = child.stdout.take();
         let lifeline = child.stdin.take();
         let (pid, place) = (pid(&child), self.place.clone());
-        Ok(Box::new(Leader { child, pid, group, place, lifeline, events, answer: job.answer.clone() }))
+        let answer = job.answer.clone();
+        let mut leader = Box::new(Leader { child, pid, group, place, lifeline, events, answer });
+        if let Some(stdout) = stdout
+            && let Err(error) = threads::spawn("events", move || listen(stdout, unparsed, &sender))
+        {
+            leader.kill();
+            drop((leader as Box<dyn Execution>).wait());
+            return Err(error);
+        }
+        Ok(leader)
     }
 
     fn resources(&self) -> Resources {
@@ -206,22 +214,22 @@ impl Execution for Leader {
 }
 
 /// Turns the child's standard output into events; what is none goes to the log.
-fn listen(stdout: impl Read + Send + 'static, mut log: File, events: Sender<Event>) {
-    thread::spawn(move || {
-        let mut lines = BufReader::new(stdout);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            match serde_json::from_slice(&line) {
-                Ok(event) => {
-                    if events.send(event).is_err() {
-                        return;
-                    }
+fn listen(stdout: impl Read, mut log: File, events: &Sender<Event>) {
+    /// What is longer than this without an end is none of ours, and is not held in memory.
+    const LONGEST: u64 = 16 << 20;
+    let mut lines = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while (&mut lines).take(LONGEST).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        match serde_json::from_slice(&line) {
+            Ok(event) => {
+                if events.send(event).is_err() {
+                    return;
                 }
-                Err(_) => drop(log.write_all(&line)),
             }
-            line.clear();
+            Err(_) => drop(log.write_all(&line)),
         }
-    });
+        line.clear();
+    }
 }
 
 fn termination(status: ExitStatus, answer: &Path, exceeded: bool) -> Termination {

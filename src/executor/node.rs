@@ -28,6 +28,7 @@ use super::{
 use crate::{
     failpoint::{Point, reach},
     store::Flock,
+    threads,
 };
 
 /// Executes the job in this process, and says with which exit code to end. `tied`: standard input is a
@@ -42,16 +43,9 @@ pub fn exec_node(
     tied: bool,
     group: Option<&Path>,
 ) -> Result<u8, StageError> {
-    let cancel = CancelToken::listen(OnRepeat::Ignore)?;
     let job: Job = read(job_file)?;
-    // Where nothing is limited, the signals of old end it too.
-    let joined =
-        group.map_or(Ok(()), join).or_else(|error| if job.memory.is_none() { Ok(()) } else { Err(error) });
-    if tied {
-        tie(&job)?;
-    }
-    let answer = match joined.and_then(|()| wait_for_turn(&job, &cancel)) {
-        Ok(lock) => {
+    let answer = match begin(&job, tied, group) {
+        Ok((cancel, lock)) => {
             let answer = execute(registry, &job, &cancel);
             lock.remove();
             answer
@@ -73,6 +67,23 @@ pub fn exec_node(
     })
 }
 
+/// All that has to be there before the work.
+fn begin(job: &Job, tied: bool, group: Option<&Path>) -> Result<(CancelToken, Flock), StageError> {
+    let cancel = CancelToken::listen(OnRepeat::Ignore)?;
+    // Where nothing is limited, the signals of old end it too.
+    let joined =
+        group.map_or(Ok(()), join).or_else(|error| if job.memory.is_none() { Ok(()) } else { Err(error) });
+    if tied {
+        tie(job)?;
+    }
+    joined?;
+    if let Task::Stage { .. } = job.task {
+        threads::start_shared()?;
+    }
+    let lock = wait_for_turn(job, &cancel)?;
+    Ok((cancel, lock))
+}
+
 /// Makes sure that this process does not outlive the runner, however that ends.
 fn tie(job: &Job) -> Result<(), StageError> {
     // A stage has no children, so the kernel may kill it at once. A command has, and the kernel would
@@ -81,7 +92,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|e| StageError::because("cannot tie to the runner", e))?;
     }
-    thread::spawn(|| {
+    threads::spawn("lifeline", || {
         let mut byte = [0];
         while io::stdin().lock().read(&mut byte).is_ok_and(|read| read > 0) {}
         orphans::end();
@@ -91,7 +102,7 @@ fn tie(job: &Job) -> Result<(), StageError> {
         } else {
             let _ = kill_process(getpid(), Signal::KILL);
         }
-    });
+    })?;
     Ok(())
 }
 

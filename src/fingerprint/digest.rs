@@ -13,6 +13,8 @@ use blake3::hazmat::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::disk;
+
 /// The blake3 hash of some content; as text, 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -32,7 +34,7 @@ impl Digest {
     pub(super) fn of_file(path: &Path, bytes: u64) -> io::Result<Self> {
         /// Below this, starting threads costs more than it saves (blake3's own advice: 128 KiB).
         const LARGE: u64 = 128 * 1024;
-        let mut file = File::open(path)?;
+        let mut file = disk::open(path)?;
         if bytes < LARGE {
             let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
             file.read_to_end(&mut content)?;
@@ -52,10 +54,13 @@ impl Digest {
         Self::of(&bytes)
     }
 
+    /// How many digits [`Digest::short`] has.
+    pub const SHORT: usize = 12;
+
     /// The first 12 hex digits, for display.
     #[must_use]
     pub fn short(&self) -> String {
-        self.to_string()[..12].to_owned()
+        self.to_string()[..Self::SHORT].to_owned()
     }
 
     pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {

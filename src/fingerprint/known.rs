@@ -11,7 +11,7 @@
 //! ctime, and nothing else here depends on its path.
 
 use std::{
-    fs, io,
+    io,
     io::Write,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
@@ -21,6 +21,7 @@ use super::{
     Digest,
     stat::{Moment, Stat},
 };
+use crate::disk;
 
 const MAGIC: &[u8; 16] = b"ner-pipe stats 1";
 const HEAD: usize = 32;
@@ -52,8 +53,7 @@ impl Known {
     /// Loads what was saved in `cache/`. If that is missing or invalid, files are read again.
     pub fn open(cache: &Path) -> Self {
         let path = cache.join("stats");
-        // Reading anything else, such as a pipe, could block for ever.
-        let bytes = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        let bytes = disk::read_own(&path).unwrap_or_default();
         let records = parse(&bytes, Moment::now()).unwrap_or_default();
         Self { cache: Some(cache.to_owned()), records, dirty: AtomicBool::new(false) }
     }
@@ -133,7 +133,8 @@ fn write(cache: &Path, records: &[Record]) -> io::Result<()> {
     bytes.extend_from_slice(records.as_flattened());
     bytes.extend_from_slice(Digest::of(&bytes).bytes());
     // tempfile creates with mode 0600; what a killed run leaves in `tmp` is deleted later.
-    let mut file = tempfile::Builder::new().prefix("stats.").tempfile_in(cache.join("tmp"))?;
+    let mut name = tempfile::Builder::new();
+    let mut file = name.prefix("stats.").rand_bytes(disk::STAGED_RANDOM).tempfile_in(cache.join("tmp"))?;
     file.write_all(&bytes)?;
     file.persist(cache.join("stats"))?;
     Ok(())
@@ -141,6 +142,8 @@ fn write(cache: &Path, records: &[Record]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::tempdir;
 
     use super::*;

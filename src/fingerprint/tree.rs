@@ -55,7 +55,7 @@ pub(super) fn observe_with(
     }
     let proven = if flush { moment } else { moment.long_before() };
     let digest = found.read(path, &|stat| known(stat, proven))?;
-    let shape = if found.children.is_some() { Shape::Folder } else { Shape::File };
+    let shape = if found.first().is_folder() { Shape::Folder } else { Shape::File };
     Ok(Observed { digest, bytes: found.bytes(), shape, found: Arc::new(found), moment, proven })
 }
 
@@ -77,18 +77,13 @@ impl Observed {
 
     /// The paths to watch for writes to any of it: all its folders, or itself.
     pub(super) fn watch_paths(&self, path: &Path) -> Vec<PathBuf> {
-        let mut paths = vec![path.to_owned()];
-        self.found.folders(path, &mut paths);
-        paths
+        self.found.watched(path)
     }
 
     /// The stat and digest of every file in it, and the moment before which its times prove the digest.
     pub(super) fn files(&self) -> Vec<(Stat, Digest, Moment)> {
-        let mut files = Vec::new();
-        self.found.files(&mut |file| {
-            files.extend(file.digest.map(|digest| (file.stat, digest, self.proven)));
-        });
-        files
+        let files = self.found.files();
+        files.filter_map(|file| file.digest.map(|digest| (file.stat, digest, self.proven))).collect()
     }
 }
 

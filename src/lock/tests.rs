@@ -3,6 +3,11 @@ use tempfile::tempdir;
 
 use super::*;
 
+/// Of a project without a cache.
+fn store() -> Store {
+    Store::at(Path::new("/no such project")).expect("is not there")
+}
+
 fn locked(temperature: f64) -> Locked {
     Locked {
         key: Digest::of(b"key").to_string().parse().expect("is a key"),
@@ -25,12 +30,12 @@ fn what_is_recorded_is_read_back() {
     let mut lock = Lock::read(&path).expect("a missing one is empty");
     lock.record("zulu", locked(2.5));
     lock.record("été 2", locked(3.0));
-    lock.save(&["zulu", "été 2"].into(), &BTreeSet::new()).expect("writes");
+    lock.save(&store(), &["zulu", "été 2"].into(), &BTreeSet::new()).expect("writes");
     let back = Lock::read(&path).expect("is readable");
     assert_eq!(back, lock);
     assert_eq!(back.get("été 2"), Some(&locked(3.0)));
     lock.record("zulu", locked(2.5));
-    lock.save(&["zulu"].into(), &BTreeSet::new()).expect("writes");
+    lock.save(&store(), &["zulu"].into(), &BTreeSet::new()).expect("writes");
     assert_eq!(Lock::read(&path).expect("is readable").get("été 2"), None);
 }
 
@@ -44,15 +49,15 @@ fn two_who_record_at_once_lose_nothing_of_each_other() {
     locks[1].record("b", locked(2.0));
     locks[1].record("c", locked(3.0));
     for lock in &mut locks {
-        lock.save(&known, &BTreeSet::new()).expect("writes");
+        lock.save(&store(), &known, &BTreeSet::new()).expect("writes");
     }
     let back = Lock::read(&path).expect("is readable");
     assert_eq!(back.stages().map(|(id, _)| id).collect::<Vec<_>>(), ["a", "b", "c"]);
     fs::write(&path, "not toml").expect("writes");
     locks[0].record("a", locked(4.0));
-    locks[0].save(&known, &BTreeSet::new()).expect_err("cannot be merged");
+    locks[0].save(&store(), &known, &BTreeSet::new()).expect_err("cannot be merged");
     fs::remove_file(&path).expect("is there");
-    locks[0].save(&known, &BTreeSet::new()).expect("is still to be written");
+    locks[0].save(&store(), &known, &BTreeSet::new()).expect("is still to be written");
     assert_eq!(Lock::read(&path).expect("is readable").get("a"), Some(&locked(4.0)));
 }
 
@@ -64,7 +69,7 @@ fn a_parameter_that_looks_like_a_conflict_is_none() {
     let mut odd = locked(2.5);
     odd.params = params(&json!({"run": "cat <<EOF\n<<<<<<< HEAD\n# 00\n=======\n>>>>>>> x\nEOF\n"}));
     lock.record("odd", odd.clone());
-    lock.save(&["odd"].into(), &BTreeSet::new()).expect("writes");
+    lock.save(&store(), &["odd"].into(), &BTreeSet::new()).expect("writes");
     assert_eq!(Lock::read(&path).expect("is readable").get("odd"), Some(&odd));
 }
 
@@ -74,10 +79,10 @@ fn recording_the_same_again_writes_nothing() {
     let path = dir.path().join("pipeline.lock");
     let mut lock = Lock::read(&path).expect("a missing one is empty");
     lock.record("a", locked(2.5));
-    lock.save(&["a"].into(), &BTreeSet::new()).expect("writes");
+    lock.save(&store(), &["a"].into(), &BTreeSet::new()).expect("writes");
     let before = crate::fingerprint::observe(&path).expect("is there");
     lock.record("a", locked(2.5));
-    lock.save(&["a"].into(), &BTreeSet::new()).expect("writes nothing");
+    lock.save(&store(), &["a"].into(), &BTreeSet::new()).expect("writes nothing");
     assert_eq!(before.moved(&path), None);
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{file::locked_by, links::Links, node::Out, paths, sources::DraftSource, stages::Draft};
-use crate::problem::{Code, Location, Problem, Problems};
+use crate::{
+    disk::STAGED,
+    problem::{Code, Location, Problem, Problems},
+};
 
 /// A path that no output may overlap, and why.
 pub(super) struct Protected {
@@ -62,6 +65,16 @@ pub(super) fn expect_disjoint(
         let name = format!("{}.{}", draft.id, out.name);
         let path = out.published.as_path();
         let lies = links.absolute(&out.resolved);
+        if out.published.iter().any(|part| part.as_encoded_bytes().starts_with(STAGED.as_bytes())) {
+            let message =
+                format!("output `{name}` has a name that ner-pipe stages files under, `{}`", path.display());
+            problems.push(
+                Problem::new(Code::ProtectedPath, message)
+                    .at(place, "this output")
+                    .help(format!("give it a name that does not begin with `{STAGED}`")),
+            );
+            continue;
+        }
         let meets = |other: &&Protected| other.places.iter().any(|other| paths::overlap(&lies, other));
         if let Some(clash) = protected.iter().find(meets) {
             problems.push(on_protected(&name, out, place, clash, links));

@@ -1,12 +1,9 @@
 //! A pipeline file by its path: whether it is one, and where its lock and its artifacts lie.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::keys::{PIPELINE_KEYS, Table, expect_name};
-use crate::problem::Problems;
+use crate::{disk, problem::Problems};
 
 /// The pipeline file unless `--file` names another.
 pub const DEFAULT_FILE: &str = "pipeline.toml";
@@ -15,7 +12,7 @@ pub const DEFAULT_FILE: &str = "pipeline.toml";
 #[must_use]
 pub fn is_pipeline(path: &Path) -> bool {
     let is_toml = path.extension().is_some_and(|extension| extension == "toml") && path.is_file();
-    let table = || fs::read_to_string(path).ok()?.parse::<toml::Table>().ok();
+    let table = || disk::read_text(path).ok()?.parse::<toml::Table>().ok();
     is_toml && table().is_some_and(|table| table.get("stage").is_some_and(toml::Value::is_table))
 }
 

@@ -1,13 +1,13 @@
 //! Two pipeline files must not publish to the same folder. No file lists all pipelines, so every artifact
 //! folder names the pipeline file that owns it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::Pipeline;
-use crate::problem::{Code, Problem};
+use crate::{
+    disk,
+    problem::{Code, Problem},
+};
 
 /// A file of this name in a folder of artifacts holds the path of the pipeline file that publishes there.
 pub const MARKER: &str = ".pipeline";
@@ -35,7 +35,7 @@ impl Pipeline {
     }
 
     fn other_owner(&self, folder: PathBuf) -> Option<(PathBuf, String)> {
-        let owner = fs::read_to_string(self.root.join(&folder).join(MARKER)).ok()?;
+        let owner = disk::read_text(&self.root.join(&folder).join(MARKER)).ok()?;
         let owner = owner.trim_end().to_owned();
         let alive = Path::new(&owner) != self.file && self.root.join(&owner).is_file();
         alive.then_some((folder, owner))

@@ -17,7 +17,7 @@ use crate::{
     executor::{Answer, CancelToken, EXCHANGED, Ended, Executor, Job, Limits, Task, execute},
     failpoint::{Point, reach},
     fingerprint::{Manifest, Observed, Writes, file_name, observe},
-    store::{Entry, Record, Slot, Stored, make_private, private_folder, remove, remove_siblings},
+    store::{Entry, PathPart, Record, Slot, Stored, make_private, private_folder, remove, remove_siblings},
     watch::Fault,
 };
 
@@ -149,13 +149,14 @@ impl Attempt {
             make_private(path)?;
             let seen =
                 observe(path).map_err(|e| StageError::because(format!("cannot read output `{name}`"), e))?;
+            let part = |name: String| PathPart::try_from(name).map_err(StageError::new);
             let stored = Stored {
-                file: file_name(path),
+                file: part(file_name(path))?,
                 digest: seen.digest,
                 bytes: seen.bytes,
                 folder: seen.shape == Shape::Folder,
             };
-            outputs.insert(name.clone(), stored);
+            outputs.insert(part(name.clone())?, stored);
         }
         let finished =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());

@@ -8,7 +8,7 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Next, Plan, Project, State, Stop};
+use super::{Next, Plan, Project, State, Stop, lengths::too_long};
 use crate::{
     pipeline::{Links, Out, is_pipeline},
     problem::{Code, Problem, Problems},
@@ -27,6 +27,13 @@ pub fn expect_free_destinations(project: &mut Project<'_>, expected: &Plan) -> R
     // Where nothing is placed, nothing is lost.
     for planned in expected.nodes.values().filter(|planned| planned.next != Next::Reuse) {
         for out in 0..project.pipeline.nodes[planned.node].outputs.len() {
+            let Project { pipeline, store, .. } = &*project;
+            if let Some(problem) =
+                too_long(pipeline, store, planned.node, &pipeline.nodes[planned.node].outputs[out])
+            {
+                problems.push(problem);
+                continue;
+            }
             problems.extend(obstacle(project, planned.node, out, &others));
         }
     }

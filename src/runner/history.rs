@@ -11,6 +11,7 @@ use stage_contract::StageError;
 
 use super::{failure::Failure, project::Project};
 use crate::{
+    disk,
     store::{self, Entry, Slot},
     watch::{Fault, NodeSummary, Outcome, Watch},
 };
@@ -146,9 +147,40 @@ pub(super) fn keep_log(
     if panicked { Failure::Panicked(fault) } else { Failure::Failed(fault) }
 }
 
+/// A log may be as large as the disk.
 fn last_lines(path: &Path, count: usize) -> Vec<String> {
-    let text = fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    const MOST: u64 = 16 * 1024;
+    let (end, whole) = disk::end_of(path, MOST).unwrap_or_default();
+    let text = String::from_utf8_lossy(&end);
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    if let Some(first) = lines.first_mut().filter(|_| !whole) {
+        // It begins in the middle of a character, perhaps.
+        *first = format!("..{}", first.trim_start_matches(char::REPLACEMENT_CHARACTER));
+    }
     lines[lines.len().saturating_sub(count)..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_is_read_and_not_the_log() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("log");
+        fs::write(&path, "one\ntwo\nthree").expect("writes");
+        assert_eq!(last_lines(&path, 2), ["two", "three"]);
+        assert_eq!(last_lines(&path, 9), ["one", "two", "three"]);
+        fs::write(&path, format!("{}\nlast\n", "é".repeat(1 << 20))).expect("writes");
+        let lines = last_lines(&path, 9);
+        assert!(
+            lines.len() == 2 && lines[0].len() <= 16 * 1024 && lines[0].starts_with("..é"),
+            "{}",
+            lines[0].len()
+        );
+        assert_eq!(lines[1], "last");
+        // A hole of a terabyte is on no disk, and would be in memory.
+        fs::File::options().write(true).open(&path).and_then(|it| it.set_len(1 << 40)).expect("grows");
+        assert_eq!(last_lines(&path, 9).len(), 1);
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     fingerprint::{file_name, observe},
     lock::Locked,
     pipeline::{Origin, Place},
-    publish::{ArtifactState, PublishError, PublishTarget, artifact_state, has_leftover, publish},
+    publish::{ArtifactState, PublishError, PublishTarget, artifact_state, publish},
     store::{Entry, Slot, WaitPolicy},
     watch::{Outcome, Watch},
 };
@@ -70,7 +70,6 @@ impl Hydrate<'_, '_> {
             let path = project.pipeline.root.join(&out.published);
             let stored = entry.record.outputs.get(&out.name);
             stored.is_some_and(|s| artifact_state(&mut project.memo, &path, s) == ArtifactState::Current)
-                && !has_leftover(&path)
         });
         // A run with nothing to do writes nothing and takes no lock.
         if right && project.lock.get(&item.id) == Some(&locked) {

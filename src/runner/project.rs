@@ -13,12 +13,13 @@ use stage_contract::{Device, DeviceRequest, Devices, Invalid, Kind, Registry, Sh
 
 use super::{capacity::Capacity, folder::ProjectFolder, places, stop::Stop};
 use crate::{
+    disk,
     executor::{Executor, default_executor},
-    fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name},
+    fingerprint::{Digest, Fingerprint, Machine, Memo, Unreadable, code_digest, file_name, observe},
     lock::Lock,
     pipeline::{Node, Origin, Out, Override, Pipeline, Place, Source, Wire, Work},
     problem::Problems,
-    store::{Entry, GcRoot, Store, Stored, write_atomic},
+    store::{Entry, GcRoot, Store, Stored},
 };
 
 /// What `--device` and `--threads` say.
@@ -180,12 +181,16 @@ impl<'r> Project<'r> {
     pub fn claim_artifacts(&self) -> Result<(), StageError> {
         let (marker, text) = self.pipeline.marker();
         let path = self.pipeline.root.join(marker);
-        let is_ours = fs::read_to_string(&path).is_ok_and(|there| there == text);
+        let is_ours = disk::read_text(&path).is_ok_and(|there| there == text);
         let folder = path.parent().filter(|folder| folder.is_dir());
         if is_ours || folder.is_none() || self.pipeline.artifacts == Path::new("artifacts") {
             return Ok(());
         }
-        write_atomic(&path, text.as_bytes())
+        // Of a pipeline file that is gone, or somebody else's.
+        if fs::symlink_metadata(&path).is_ok() {
+            self.store.displace(&path, observe(&path).ok().map(|seen| seen.digest))?;
+        }
+        self.store.replace(&path, text.as_bytes(), 0o600)
     }
 
     /// Who this is to those who look after the cache.
@@ -214,7 +219,7 @@ impl<'r> Project<'r> {
         self.store.add_gc_root(&self.gc_root())?;
         let nodes = self.pipeline.nodes.iter().map(|node| node.id.as_str()).collect();
         let sources = self.pipeline.sources.iter().map(|source| source.id.as_str()).collect();
-        self.lock.save(&nodes, &sources)
+        self.lock.save(&self.store, &nodes, &sources)
     }
 
     /// A path as people type it.

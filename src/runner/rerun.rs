@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     executor::CancelToken,
-    fingerprint::{Fingerprint, Key, observe},
+    fingerprint::{Fingerprint, Key, file_name, observe},
     lock::Locked,
     problem::Problems,
     publish::{ArtifactState, artifact_state},
-    store::{Slot, Stored, WaitPolicy},
+    store::{PathPart, Slot, Stored, WaitPolicy},
     watch::Watch,
 };
 
@@ -69,14 +69,14 @@ pub fn rerun(
             Some(stored) => {
                 let new = slot.output(name, &stored.file)?;
                 let old = before(project, node, name, &recorded);
-                old.map_or_else(|| vec![stored.file.clone()], |old| differences(&old, &new, stored))
+                old.map_or_else(|| vec![stored.file.to_string()], |old| differences(&old, &new, stored))
             }
             None => vec![format!("{name}: no longer an output")],
         };
         outputs.insert(name.clone(), different);
     }
-    for name in record.outputs.keys().filter(|name| !recorded.outputs.contains_key(*name)) {
-        outputs.insert(name.clone(), vec![format!("{name}: a new output")]);
+    for name in record.outputs.keys().filter(|name| !recorded.outputs.contains_key(&***name)) {
+        outputs.insert(name.to_string(), vec![format!("{name}: a new output")]);
     }
     Ok(Comparison { key: recorded.key, outputs })
 }
@@ -147,7 +147,7 @@ fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked)
     let path = project.published(out);
     let seen = observe(&path).ok()?;
     let stored = Stored {
-        file: String::new(),
+        file: PathPart::try_from(file_name(&path)).ok()?,
         digest: *recorded.outputs.get(name)?,
         bytes: 0,
         folder: seen.shape == Shape::Folder,
@@ -158,7 +158,7 @@ fn before(project: &mut Project<'_>, node: usize, name: &str, recorded: &Locked)
 /// The files of a folder that differ; a file is named itself.
 fn differences(old: &Path, new: &Path, stored: &Stored) -> Vec<String> {
     if !stored.folder || !old.is_dir() {
-        return vec![stored.file.clone()];
+        return vec![stored.file.to_string()];
     }
     let files = |root: &Path| -> BTreeSet<PathBuf> {
         let found = walkdir::WalkDir::new(root).follow_links(true).into_iter().filter_map(Result::ok);

@@ -1,13 +1,15 @@
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
-    thread,
     time::Duration,
 };
 
 use stage_contract::{Event, StageError};
 
 use super::attempt::Failed;
-use crate::store::{Entry, Lookup, LookupError};
+use crate::{
+    store::{Entry, Lookup, LookupError},
+    threads,
+};
 
 /// What a thread reports about a node.
 pub(super) enum Message {
@@ -43,8 +45,7 @@ impl Workers {
     ) -> Result<(), StageError> {
         let sender = self.sender.clone();
         // The receiver lives as long as the run does, and the run waits for every thread.
-        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || drop(sender.send(work())));
-        spawned.map_err(|error| StageError::because("cannot start a thread", error))?;
+        threads::spawn(name, move || drop(sender.send(work())))?;
         self.busy += 1;
         Ok(())
     }

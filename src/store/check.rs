@@ -1,6 +1,6 @@
 //! Whether every result is what was recorded: every record, every manifest, every byte.
 
-use std::{collections::BTreeSet, error::Error, fs, path::Path};
+use std::{collections::BTreeSet, error::Error, path::Path};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -35,10 +35,7 @@ impl Store {
     /// Reads results on all cores: these, or all.
     #[must_use]
     pub fn check(&self, only: Option<&BTreeSet<Key>>) -> Checked {
-        let entries = fs::read_dir(self.root().join("entries")).into_iter().flatten().flatten();
-        let mut folders: Vec<_> = entries.map(|entry| entry.path()).collect();
-        folders.sort();
-        // What is not named by a key is no result.
+        let mut folders = self.ours("entries");
         folders
             .retain(|folder| key_of(folder).is_some_and(|key| only.is_none_or(|only| only.contains(&key))));
         let found: Vec<_> = folders.par_iter().filter_map(|folder| check(folder)).collect();

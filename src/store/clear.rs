@@ -1,20 +1,21 @@
 //! The cache in use, and its removal: writers hold `locks/use` shared, and `clean --cache` holds it
 //! exclusively.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use stage_contract::StageError;
 
 use super::{
     Flock, Store,
+    ours::{REMOVED, ours_in, was_removed},
     quarantine::free_name,
     remove,
-    tree::{folders, is_empty_folder, private_folder},
+    tree::{is_empty_folder, private_folder},
 };
 use crate::failpoint::{Point, reach};
-
-/// Begins the names of what is being taken away, in `tmp`; a killed process's is swept.
-pub(super) const REMOVED: &str = "removed.";
 
 impl Store {
     /// The cache is in use until this is dropped; waits while another process removes it.
@@ -35,7 +36,7 @@ impl Store {
     pub fn lock_exclusive(&self) -> Result<Option<Flock>, StageError> {
         private_folder(&self.root().join("locks"))?;
         let held = Flock::try_exclusive(&self.use_lock())?;
-        let others = folders(&self.root().join("locks")).into_iter().filter(|path| *path != self.use_lock());
+        let others = self.ours("locks").into_iter().filter(|path| *path != self.use_lock());
         Ok(held.filter(|_| !others.into_iter().any(|path| Flock::is_held(&path))))
     }
 
@@ -47,11 +48,11 @@ impl Store {
     pub fn clear(&self, held: Flock, keep_displaced: bool) -> Result<(), StageError> {
         let tmp = self.root().join("tmp");
         private_folder(&tmp)?;
+        self.sweep_staged();
         // Anything else there is not ours.
-        let mut ours =
-            vec!["entries", "stats", "checkpoints", "failed", "damaged", "published", "locked", "hub"];
+        let mut ours = vec!["entries", "checkpoints", "failed", "damaged", "published", "locked", "hub"];
         ours.extend((!keep_displaced).then_some("displaced"));
-        for name in ours {
+        for &name in &ours {
             let path = self.root().join(name);
             if fs::symlink_metadata(&path).is_err() {
                 continue;
@@ -59,11 +60,16 @@ impl Store {
             let away = free_name(&tmp, &format!("{REMOVED}{name}"));
             if fs::rename(&path, &away).is_err() {
                 // A disk of its own, perhaps.
-                remove(&path)?;
+                self.remove_ours(name)?;
             }
         }
+        remove(&self.root().join("stats"))?;
         reach(Point::Clear).map_err(|e| StageError::io("remove", self.root(), e))?;
-        remove(&tmp)?;
+        for left in self.ours("tmp") {
+            if was_removed(&left) { self.remove_removed(&left)? } else { remove(&left)? }
+        }
+        drop(fs::remove_dir(&tmp));
+        self.remove_ours("staged")?;
         // Without it nobody knows what the rest means.
         if is_empty_folder(&self.root().join("displaced")) {
             drop(fs::remove_dir(self.root().join("displaced")));
@@ -71,12 +77,29 @@ impl Store {
         if !self.root().join("displaced").exists() {
             remove(&self.root().join("version"))?;
         }
-        for lock in folders(&self.root().join("locks")).into_iter().filter(|path| *path != self.use_lock()) {
+        for lock in self.ours("locks").into_iter().filter(|path| *path != self.use_lock()) {
             remove(&lock)?;
         }
         held.remove();
         // Not empty when a run began in this moment, or a link to where the cache is shared.
         drop(fs::remove_dir(self.root().join("locks")).and_then(|()| fs::remove_dir(self.root())));
+        Ok(())
+    }
+
+    /// Removes what of ours is in a folder of the cache that was moved to `tmp` under the name `removed.<folder>.<n>`; it
+    /// goes back to its place with what else is in it.
+    pub(super) fn remove_removed(&self, away: &Path) -> Result<(), StageError> {
+        let name = away.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((folder, _)) = name.strip_prefix(REMOVED).and_then(|name| name.rsplit_once('.')) else {
+            return Ok(());
+        };
+        for path in ours_in(away, folder) {
+            remove(&path)?;
+        }
+        if fs::remove_dir(away).is_err() {
+            // Somebody else's files are in it. A run that began meanwhile has a new folder of that name.
+            drop(fs::rename(away, self.root().join(folder)));
+        }
         Ok(())
     }
 

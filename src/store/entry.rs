@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use stage_contract::Shape;
 
-use crate::fingerprint::{Digest, Key, Manifest, observe};
+use super::PathPart;
+use crate::{
+    disk,
+    fingerprint::{Digest, Key, Manifest, observe},
+};
 
 /// What is recorded about a result, in `entry.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +23,7 @@ pub struct Record {
     /// The node's id at that time.
     pub stage: String,
     /// Outputs by name.
-    pub outputs: BTreeMap<String, Stored>,
+    pub outputs: BTreeMap<PathPart, Stored>,
     /// What each input was wired to, by port; none in older records. It decides nothing, and distinguishes a new wire
     /// from new content.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -56,7 +60,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     /// The name of the file or folder, as it is published.
-    pub file: String,
+    pub file: PathPart,
     /// Its content.
     pub digest: Digest,
     /// Bytes of all its files.
@@ -79,6 +83,9 @@ pub struct Entry {
 
 impl Entry {
     pub(super) fn read(folder: &Path) -> io::Result<Self> {
+        if !fs::symlink_metadata(folder)?.is_dir() {
+            return Err(invalid("it is no folder"));
+        }
         let (record, log) = open(read_json(&folder.join("entry.json"))?)?;
         let manifest = read_manifest(folder)?;
         if manifest.key() != record.key || !folder.ends_with(record.key.to_string()) {
@@ -96,7 +103,7 @@ impl Entry {
     /// An output's path in the cache.
     #[must_use]
     pub fn path(&self, output: &str, stored: &Stored) -> PathBuf {
-        self.folder.join("out").join(output).join(&stored.file)
+        self.folder.join("out").join(output).join(&*stored.file)
     }
 
     /// What the stage printed.
@@ -157,7 +164,7 @@ impl Entry {
             let intact = observe(&self.path(name, stored)).is_ok_and(|seen| {
                 seen.digest == stored.digest && (seen.shape == Shape::Folder) == stored.folder
             });
-            (!intact).then(|| name.clone())
+            (!intact).then(|| name.to_string())
         })
     }
 }
@@ -200,5 +207,5 @@ pub(super) fn read_manifest(folder: &Path) -> io::Result<Manifest> {
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
-    serde_json::from_slice(&fs::read(path)?).map_err(io::Error::from)
+    serde_json::from_slice(&disk::read_own(path)?).map_err(io::Error::from)
 }

@@ -1,10 +1,13 @@
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    fs::{self, File, TryLockError},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use stage_contract::StageError;
+
+use crate::disk;
 
 /// A lock on a file that is released with its process, however that ends.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl Flock {
         let lock = match Self::open(path) {
             Err(_) if !path.parent().is_some_and(Path::is_dir) => return Ok(None),
             // A lock of its readers needs no writing.
-            Err(error) => Self { file: File::open(path).map_err(|_| error)?, path: path.to_owned() },
+            Err(error) => Self { file: disk::open_own(path).map_err(|_| error)?, path: path.to_owned() },
             Ok(lock) => lock,
         };
         lock.file.lock_shared().map_err(|e| StageError::io("lock", path, e))?;
@@ -64,7 +67,7 @@ impl Flock {
     /// Whether a process holds the lock exclusively at this moment; makes no file.
     #[must_use]
     pub fn is_held(path: &Path) -> bool {
-        let Ok(file) = File::open(path) else { return false };
+        let Ok(file) = disk::open_own(path) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
@@ -76,9 +79,19 @@ impl Flock {
         }
     }
 
+    /// The file itself.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn open(path: &Path) -> Result<Self, StageError> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(|e| StageError::io("open", path, e))?;
+        let file = disk::open_or_create(path, OFlags::empty());
+        let file = file.map_err(|e| disk::failed("open", path, e))?;
         Ok(Self { file, path: path.to_owned() })
     }
 

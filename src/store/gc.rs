@@ -13,9 +13,9 @@ use super::{
     Entry, Failure, Flock, Store,
     entry::read_json,
     links::{proof, repository},
+    ours::was_removed,
     quarantine::free_name,
     remove,
-    tree::folders,
 };
 use crate::fingerprint::Key;
 
@@ -215,8 +215,7 @@ impl Store {
 
     /// Removes the lock files of processes that were killed.
     pub fn sweep_locks(&self) {
-        for file in folders(&self.root().join("locks")).into_iter().filter(|path| !path.ends_with("publish"))
-        {
+        for file in self.ours("locks").into_iter().filter(|path| !path.ends_with("publish")) {
             if let Ok(Some(lock)) = Flock::try_exclusive(&file) {
                 lock.remove();
             }
@@ -229,7 +228,7 @@ impl Store {
         Flock::is_held(&self.lock_path(key)) || Flock::is_held(&self.exec_lock(key))
     }
 
-    /// Everything but the locks.
+    /// Everything of ours but the locks.
     fn items(&self) -> Vec<CacheItem> {
         let kinds = [
             ("tmp", ItemKind::Slot),
@@ -241,7 +240,8 @@ impl Store {
         ];
         let mut items = Vec::new();
         for (folder, kind) in kinds {
-            items.extend(folders(&self.root().join(folder)).into_iter().map(|path| item(kind, path)));
+            let ours = self.ours(folder).into_iter().filter(|path| !was_removed(path));
+            items.extend(ours.map(|path| item(kind, path)));
         }
         items.extend(self.links().into_iter().map(|path| item(ItemKind::Links, path)));
         items

@@ -9,8 +9,9 @@ use std::{
 
 use stage_contract::StageError;
 
-use super::{Store, private_folder, remove, tree::folders, write_atomic};
+use super::{Store, private_folder, remove, write_atomic};
 use crate::{
+    disk,
     failpoint::{Point, reach},
     fingerprint::Digest,
 };
@@ -61,7 +62,8 @@ impl Store {
     /// Whether what the links of this name lead to was right when it had this digest.
     #[must_use]
     pub fn is_proven(&self, name: &str, digest: Digest) -> bool {
-        fs::read_to_string(proof(&self.linked(name))).is_ok_and(|text| text.trim().parse() == Ok(digest))
+        let said = disk::read_own(&proof(&self.linked(name)));
+        said.is_ok_and(|text| String::from_utf8_lossy(&text).trim().parse() == Ok(digest))
     }
 
     /// Notes that what the links of this name lead to is right with this digest.
@@ -79,7 +81,7 @@ impl Store {
             let of = path.extension().is_some_and(|it| it == PROOF).then(|| path.with_extension(""));
             of.is_none_or(|links| !links.exists())
         };
-        folders(&self.root.join("hub")).into_iter().filter(alone).collect()
+        self.ours("hub").into_iter().filter(alone).collect()
     }
 }
 

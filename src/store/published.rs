@@ -8,11 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
-use super::{Store, private_folder, remove, tree::write_unsynced};
-use crate::fingerprint::Digest;
+use super::{
+    Store,
+    part::{is_inside, is_resolved},
+    private_folder, remove,
+    tree::write_unsynced,
+};
+use crate::{disk, fingerprint::Digest};
 
 const PUBLISHED: &str = "published";
 const LOCKED: &str = "locked";
@@ -67,7 +72,7 @@ impl Store {
 
     /// Every record of this project, in no particular order.
     pub fn publish_records(&self) -> impl Iterator<Item = PublishRecord> {
-        files(&self.root().join(PUBLISHED)).filter_map(|path| {
+        self.ours(PUBLISHED).into_iter().filter_map(|path| {
             let record = read_publish_record(&path)?;
             (self.named(PUBLISHED, &self.qualified(&record.resolved)) == path).then_some(record)
         })
@@ -111,7 +116,7 @@ impl Store {
 
     /// Every pipeline file that is known to record here.
     pub fn gc_roots(&self) -> impl Iterator<Item = GcRoot> {
-        files(&self.root().join(LOCKED)).filter_map(|path| read_json(&path))
+        self.ours(LOCKED).into_iter().filter_map(|path| read_gc_root(&path))
     }
 
     /// Locks that are known to name results of this cache, and are there.
@@ -127,8 +132,8 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn forget_gone_locks(&self, root: &Path) -> Result<(), StageError> {
-        for file in files(&self.root().join(LOCKED)) {
-            let Some(gc_root) = read_json::<GcRoot>(&file) else { continue };
+        for file in self.ours(LOCKED) {
+            let Some(gc_root) = read_gc_root(&file) else { continue };
             if gc_root.locks(root).iter().all(|lock| is_gone(lock)) {
                 remove(&file)?;
             }
@@ -150,7 +155,7 @@ impl Store {
 
 /// An older ner-pipe wrote the path alone, or followed no links.
 fn read_publish_record(file: &Path) -> Option<PublishRecord> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = String::from_utf8(disk::read_own(file).ok()?).ok()?;
     let mut record = serde_json::from_str(&text).unwrap_or_else(|_| PublishRecord {
         path: text.trim_end_matches('\n').into(),
         resolved: PathBuf::new(),
@@ -161,17 +166,13 @@ fn read_publish_record(file: &Path) -> Option<PublishRecord> {
     if record.resolved.as_os_str().is_empty() {
         record.resolved.clone_from(&record.path);
     }
-    Some(record)
+    // What leads out of the project by its name was not written by us.
+    (is_inside(&record.path) && is_resolved(&record.resolved)).then_some(record)
 }
 
-fn read_json<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(file).ok()?).ok()
-}
-
-/// The files of a folder; half-written ones begin with a dot.
-fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| !entry.file_name().as_bytes().starts_with(b".")).map(|entry| entry.path())
+fn read_gc_root(file: &Path) -> Option<GcRoot> {
+    let gc_root: GcRoot = serde_json::from_slice(&disk::read_own(file).ok()?).ok()?;
+    (is_inside(&gc_root.file) && is_inside(&gc_root.lock)).then_some(gc_root)
 }
 
 /// Not merely out of reach.

@@ -1,12 +1,12 @@
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rustix::fs::RenameFlags;
+use rustix::fs::{OFlags, RenameFlags};
 use stage_contract::StageError;
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     tree::{make_durable, private_folder, write_private},
 };
 use crate::{
+    disk,
     failpoint::{Point, reach},
     fingerprint::{Key, Manifest, observe},
 };
@@ -91,8 +92,7 @@ impl Slot {
     pub fn open_log(&self) -> Result<File, StageError> {
         let path = self.log();
         reach(Point::LogOpen).map_err(|e| StageError::io("create", &path, e))?;
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        file.map_err(|e| StageError::io("create", &path, e))
+        disk::open_or_create(&path, OFlags::APPEND).map_err(|e| disk::failed("create", &path, e))
     }
 
     /// For what travels between the two processes; not part of the result.
@@ -214,7 +214,7 @@ fn push(remote: &dyn Remote, key: Key, folder: &Path) -> Result<(), StageError> 
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let removed = reach(Point::SlotRemove).and_then(|()| fs::remove_dir_all(&self.folder));
+        let removed = reach(Point::SlotRemove).and_then(|()| disk::remove(&self.folder));
         if let Err(error) = removed
             && error.kind() != ErrorKind::NotFound
         {

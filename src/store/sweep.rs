@@ -1,11 +1,12 @@
 //! The cache made ready for a run that writes: its folders, without what killed runs left.
 
-use std::{ffi::OsString, fs};
+use std::{ffi::OsStr, fs, path::PathBuf};
 
 use stage_contract::StageError;
 
-use super::{FORMAT, Flock, Store, clear::REMOVED, private_folder, remove, write_atomic};
+use super::{Flock, Store, ours::was_removed, private_folder, remove};
 use crate::{
+    disk::{MOVE_AWAY, STAGED, is_random},
     failpoint::{Point, reach},
     fingerprint::Key,
 };
@@ -23,14 +24,16 @@ impl Store {
             for name in ["entries", "tmp"] {
                 private_folder(&self.root.join(name))?;
             }
-            let version = self.root.join("version");
-            if !version.exists() {
+            if !self.is_there() {
                 let _held = self.publish_lock()?;
-                write_atomic(&version, format!("{FORMAT}\n").as_bytes())?;
+                self.write_version()?;
             }
             Ok(held)
         };
-        let held = write().map_err(|error| error.help("make `cache/` writable, with room on its disk"))?;
+        let held = write().map_err(|error| match error.advice() {
+            Some(MOVE_AWAY) => error,
+            _ => error.help("make `cache/` writable, with room on its disk"),
+        })?;
         self.sweep();
         Ok(held)
     }
@@ -39,12 +42,11 @@ impl Store {
     /// belongs to a key, and a live run that needs it holds the key's lock. What cannot be removed
     /// now is so later.
     fn sweep(&self) {
-        for (folder, name, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {
+        for (folder, path, key) in ["tmp", "checkpoints", "locks"].into_iter().flat_map(|it| self.keyed(it)) {
             // A checkpoint without a result is there to be resumed.
             if folder == "checkpoints" && self.peek(&key).is_none() {
                 continue;
             }
-            let path = self.root.join(folder).join(name);
             // A child's lock (`<key>.exec`) is a lock of its own.
             let lock = if folder == "locks" { path.clone() } else { self.lock_path(&key) };
             let Ok(Some(lock)) = Flock::try_exclusive(&lock) else { continue };
@@ -60,23 +62,40 @@ impl Store {
         }
         // Of a run that died while it saved what files contain (a living one whose file is gone saves nothing
         // this time), and of one that took the cache away.
-        for left in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
-            let name = left.file_name();
-            if ["stats.", REMOVED].iter().any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes())) {
-                drop(remove(&left.path()));
+        for left in self.ours("tmp") {
+            if was_removed(&left) {
+                drop(self.remove_removed(&left));
+            } else if left.file_stem().is_some_and(|stem| stem == "stats") {
+                drop(remove(&left));
+            }
+        }
+        self.sweep_staged();
+        self.sweep_half_written();
+    }
+
+    /// Removes files that were to replace others in the cache, which is done under this lock.
+    fn sweep_half_written(&self) {
+        let Ok(Some(_held)) = self.try_publish_lock() else { return };
+        for folder in ["", "published", "locked", "hub"] {
+            let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
+            let names = entries.map(|entry| entry.path());
+            let half = names.filter(|path| {
+                let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+                let random = name.strip_prefix(STAGED).is_some_and(is_random);
+                random && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
+            });
+            for path in half {
+                drop(remove(&path));
             }
         }
     }
 
-    /// What in one of our folders is named after a key.
-    fn keyed(&self, folder: &'static str) -> Vec<(&'static str, OsString, Key)> {
-        let entries = fs::read_dir(self.root.join(folder)).ok().into_iter().flatten().flatten();
-        let names = entries.map(|entry| entry.file_name());
-        names
-            .filter_map(|name| {
-                let key = name.to_str()?.split('.').next()?.parse().ok()?;
-                Some((folder, name, key))
-            })
-            .collect()
+    /// What of ours in a folder is named after a key.
+    fn keyed(&self, folder: &'static str) -> Vec<(&'static str, PathBuf, Key)> {
+        let keyed = self.ours(folder).into_iter().filter_map(|path| {
+            let key = path.file_name()?.to_str()?.split('.').next()?.parse().ok()?;
+            Some((folder, path, key))
+        });
+        keyed.collect()
     }
 }

@@ -57,11 +57,12 @@ fn commit(slot: Slot, content: &str) -> Entry {
     std::fs::write(&path, content).expect("writes");
     make_private(&path).expect("is readable");
     let seen = observe(&path).expect("is readable");
-    let stored = Stored { file: "été.txt".into(), digest: seen.digest, bytes: seen.bytes, folder: false };
+    let part = |name: &str| PathPart::try_from(name.to_owned()).expect("is a name");
+    let stored = Stored { file: part("été.txt"), digest: seen.digest, bytes: seen.bytes, folder: false };
     let record = Record {
         key: slot.key(),
         stage: "note".into(),
-        outputs: [("out".to_owned(), stored)].into(),
+        outputs: [(part("out"), stored)].into(),
         metrics: BTreeMap::new(),
         measured: BTreeMap::new(),
         gates: BTreeMap::new(),

@@ -1,25 +1,34 @@
 //! Files and folders: made private, copied, removed, written through.
 
 use std::{
-    ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
+    iter::successors,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     thread,
 };
 
 use stage_contract::StageError;
 
-use crate::failpoint::{Point, reach};
+use crate::{
+    disk::{self, STAGED, STAGED_RANDOM},
+    failpoint::{Point, reach},
+    threads,
+};
 
 /// Makes a folder that only its owner may enter, with those above it.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the disk refuses, or it is a link.
 pub fn private_folder(path: &Path) -> Result<(), StageError> {
     let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
-    made.map_err(|e| StageError::io("create", path, e))
+    made.map_err(|e| StageError::io("create", path, e))?;
+    if path.is_symlink() {
+        let message = format!("{} is a link, and inside of `cache/` none is followed", path.display());
+        return Err(StageError::new(message).help(format!("remove the link: `rm {}`", disk::quoted(path))));
+    }
+    Ok(())
 }
 
 /// Writes a new file that only its owner may read.
@@ -44,14 +53,6 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), StageError> {
     replace(path, content, 0o600, true)
 }
 
-/// [`write_atomic`] for a file that everyone may read.
-///
-/// # Errors
-/// As [`write_atomic`].
-pub fn write_atomic_shared(path: &Path, content: &[u8]) -> Result<(), StageError> {
-    replace(path, content, 0o644, true)
-}
-
 /// [`write_atomic`] without waiting for the disk: after a power failure the file may be empty.
 ///
 /// # Errors
@@ -61,33 +62,29 @@ pub fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), StageError> {
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32, through: bool) -> Result<(), StageError> {
-    let new = staging_path(path);
+    let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        reach(Point::ReplacementBegun)?;
-        file.write_all(content)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        if through {
-            file.sync_all()?;
-        }
-        reach(Point::ReplacementWhole)?;
-        fs::rename(&new, path)
+        let mut name = tempfile::Builder::new();
+        name.prefix(STAGED).rand_bytes(STAGED_RANDOM);
+        let new = name.make_in(folder, |new| write_whole(new, content, mode, through))?;
+        new.into_temp_path().persist(path).map_err(|error| error.error)
     };
-    write().map_err(|error| {
-        // What does not go stays until the next write of this file.
-        drop(remove(&new));
-        StageError::io("write", path, error)
-    })
+    write().map_err(|error| StageError::io("write", path, error))
 }
 
-/// Where the replacement of a path is staged, so that one rename puts it there. Always the same name:
-/// what a killed run left is found again and replaced.
-#[must_use]
-pub fn staging_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".ner-pipe");
-    path.with_file_name(name)
+/// Writes a new file that is whole, and on the disk if it is to be written `through`, before this ends.
+///
+/// # Errors
+/// When it is there already, or the disk refuses.
+pub(super) fn write_whole(new: &Path, content: &[u8], mode: u32, through: bool) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+    reach(Point::ReplacementBegun)?;
+    file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    if through {
+        file.sync_all()?;
+    }
+    reach(Point::ReplacementWhole)
 }
 
 /// Removes a file, link or folder, if it is there.
@@ -95,12 +92,7 @@ pub fn staging_path(path: &Path) -> PathBuf {
 /// # Errors
 /// When the disk refuses.
 pub fn remove(path: &Path) -> Result<(), StageError> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
+    match disk::remove(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StageError::io("remove", path, error)),
         _ => Ok(()),
     }
@@ -115,36 +107,46 @@ pub fn is_empty_folder(path: &Path) -> bool {
 /// Never as a hard link, because editing the one would then edit the other. Links are followed.
 ///
 /// # Errors
-/// When a link leads in a circle, or the disk refuses.
+/// When a link leads in a circle or to a pipe, socket or device, or the disk refuses.
 pub fn copy_tree(from: &Path, to: &Path) -> Result<(), StageError> {
-    copy(from, to, &mut Vec::new())
+    /// A folder that is being copied, and the one that is being made of it: a link may lead into either.
+    struct Above {
+        folders: [(u64, u64); 2],
+        above: Option<usize>,
+    }
+    let mut copied: Vec<Above> = Vec::new();
+    let mut next = vec![(from.to_owned(), to.to_owned(), None)];
+    while let Some((from, to, above)) = next.pop() {
+        let failed = |e| StageError::io("copy", &from, e);
+        let meta = fs::metadata(&from).map_err(failed)?;
+        if !meta.is_dir() {
+            copy_file(&from, &to, &meta).map_err(failed)?;
+            continue;
+        }
+        let here = (meta.dev(), meta.ino());
+        if successors(above, |&at: &usize| copied[at].above).any(|at| copied[at].folders.contains(&here)) {
+            return Err(leads_back(&from));
+        }
+        private_folder(&to)?;
+        let made = fs::metadata(&to).map_err(failed)?;
+        let at = copied.len();
+        copied.push(Above { folders: [here, (made.dev(), made.ino())], above });
+        for entry in fs::read_dir(&from).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            next.push((from.join(&name), to.join(&name), Some(at)));
+        }
+    }
+    Ok(())
 }
 
-/// `above` are the folders that are being copied, and those that are being made of them: a link may lead
-/// into either.
-fn copy(from: &Path, to: &Path, above: &mut Vec<(u64, u64)>) -> Result<(), StageError> {
-    let failed = |e| StageError::io("copy", from, e);
-    let meta = fs::metadata(from).map_err(failed)?;
-    if meta.is_dir() {
-        let here = (meta.dev(), meta.ino());
-        if above.contains(&here) {
-            return Err(leads_back(from));
-        }
-        private_folder(to)?;
-        let made = fs::metadata(to).map_err(failed)?;
-        above.extend([here, (made.dev(), made.ino())]);
-        for entry in fs::read_dir(from).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            copy(&from.join(&name), &to.join(&name), above)?;
-        }
-        above.truncate(above.len() - 2);
-        return Ok(());
-    }
-    reach(Point::CopyFile).map_err(failed)?;
-    reflink_copy::reflink_or_copy(from, to).map_err(failed)?;
-    reach(Point::CopyMode).map_err(failed)?;
+fn copy_file(from: &Path, to: &Path, meta: &Metadata) -> io::Result<()> {
+    reach(Point::CopyFile)?;
+    // Only of a file is copying what is meant; a pipe would be waited for.
+    drop(disk::open(from)?);
+    reflink_copy::reflink_or_copy(from, to)?;
+    reach(Point::CopyMode)?;
     // The mode decides between 0600 and 0700 in `make_private`; a reflink does not carry it.
-    fs::set_permissions(to, private(&meta.permissions())).map_err(failed)
+    fs::set_permissions(to, private(&meta.permissions()))
 }
 
 fn leads_back(path: &Path) -> StageError {
@@ -159,34 +161,40 @@ fn private(mode: &Permissions) -> Permissions {
 /// result must not change when something outside it does.
 ///
 /// # Errors
-/// When a link leads nowhere or in a circle, or the disk refuses.
+/// When a link leads nowhere, in a circle or to a pipe, socket or device, or the disk refuses.
 pub fn make_private(path: &Path) -> Result<(), StageError> {
-    let failed = |e| StageError::io("read", path, e);
-    reach(Point::MakePrivate).map_err(failed)?;
-    let mut meta = fs::symlink_metadata(path).map_err(failed)?;
-    if meta.is_symlink() {
-        let target = fs::canonicalize(path).map_err(failed)?;
-        if path.starts_with(&target) {
-            return Err(leads_back(path));
+    let mut next = vec![path.to_owned()];
+    while let Some(path) = next.pop() {
+        let failed = |e| StageError::io("read", &path, e);
+        reach(Point::MakePrivate).map_err(failed)?;
+        let mut meta = fs::symlink_metadata(&path).map_err(failed)?;
+        if meta.is_symlink() {
+            let target = fs::canonicalize(&path).map_err(failed)?;
+            if path.starts_with(&target) {
+                return Err(leads_back(&path));
+            }
+            remove(&path)?;
+            copy_tree(&target, &path)?;
+            meta = fs::symlink_metadata(&path).map_err(failed)?;
         }
-        remove(path)?;
-        copy_tree(&target, path)?;
-        meta = fs::symlink_metadata(path).map_err(failed)?;
-    }
-    if meta.is_dir() {
-        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
-        for entry in fs::read_dir(path).map_err(failed)? {
-            make_private(&entry.map_err(failed)?.path())?;
+        if meta.is_dir() {
+            fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed)?;
+            for entry in fs::read_dir(&path).map_err(failed)? {
+                next.push(entry.map_err(failed)?.path());
+            }
+            continue;
         }
-        return Ok(());
+        if meta.nlink() > 1 {
+            // The same bytes have another name, which is not ours to change, nor ours to be changed by.
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let mut name = tempfile::Builder::new();
+            name.prefix(STAGED).rand_bytes(STAGED_RANDOM);
+            let copy = name.make_in(folder, |copy| copy_file(&path, copy, &meta)).map_err(failed)?;
+            copy.into_temp_path().persist(&path).map_err(|e| failed(e.error))?;
+        }
+        fs::set_permissions(&path, private(&meta.permissions())).map_err(failed)?;
     }
-    if meta.nlink() > 1 {
-        // The same bytes have another name, which is not ours to change, nor ours to be changed by.
-        let copy = staging_path(path);
-        copy_tree(path, &copy)?;
-        fs::rename(&copy, path).map_err(failed)?;
-    }
-    fs::set_permissions(path, private(&meta.permissions())).map_err(failed)
+    Ok(())
 }
 
 /// Removes a path's siblings, and says whether there were any.
@@ -225,20 +233,18 @@ pub fn make_durable(folder: &Path) -> Result<(), StageError> {
         return rustix::fs::syncfs(&root).map_err(|e| failed(e.into()));
     }
     // All at once, because a journal then commits once for all of them and not once for each.
+    // Opening a folder does not wait, and what became a pipe meanwhile is none of ours.
     let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
     thread::scope(|scope| {
-        let syncs: Vec<_> = paths.iter().map(|entry| scope.spawn(move || sync(entry.path()))).collect();
-        syncs
-            .into_iter()
-            .try_for_each(|sync| sync.join().unwrap_or_else(|_| Err(io::Error::other("a thread died"))))
+        let begun: Vec<_> = paths
+            .iter()
+            .map(|entry| (entry.path(), threads::spawn_in(scope, move || sync(entry.path()))))
+            .collect();
+        begun.into_iter().try_for_each(|(path, begun)| match begun {
+            Some(begun) => begun.join().unwrap_or_else(|_| Err(io::Error::other("a thread died"))),
+            // One after the other, then.
+            None => sync(path),
+        })
     })
     .map_err(failed)
-}
-
-/// The entries of a folder, sorted; none when it is not there.
-pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }

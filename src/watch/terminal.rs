@@ -10,6 +10,7 @@ use stage_contract::{
 };
 
 use super::{NodeSummary, Outcome, Summary, Watch, columns, text, wrap};
+use crate::threads;
 
 const COUNTED: &str = "{prefix}  {spinner} {msg}  {wide_bar} {human_pos}/{human_len} {rate}  {left} left";
 const UNCOUNTED: &str = "{prefix}  {spinner} {wide_msg}  {elapsed}";
@@ -81,7 +82,10 @@ impl Watch for Terminal {
         bar.set_prefix(harmless_line(&format!("{stage:width$}", width = self.width)));
         let why = if reasons.is_empty() { "executing".to_owned() } else { text::tell(reasons) };
         bar.set_message(harmless_line(&why));
-        bar.enable_steady_tick(Self::TICK);
+        // The bar starts one, and panics where it gets none.
+        if threads::spawn("progress", || ()).is_ok_and(|thread| thread.join().is_ok()) {
+            bar.enable_steady_tick(Self::TICK);
+        }
         self.bars.insert(stage.to_owned(), (bar, String::new()));
     }
 

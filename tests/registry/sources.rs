@@ -259,8 +259,8 @@ fn gc_takes_the_links_that_no_lock_refers_to() {
     world.hub.commit(REPO, &[("label.txt", b"square"), ("wheel.bin", &wheel())]);
     world.ok(&["lock", "update"]);
     world.ok(&["run"]);
-    world.project.write("cache/hub/killed@0123-4567.new/label.txt", "of a killed run");
-    world.project.write("cache/hub/gone@0123-4567.digest", "of nothing");
+    world.project.write("cache/hub/killed@0123456789ab-0123456789ab.new/label.txt", "of a killed run");
+    world.project.write("cache/hub/gone@0123456789ab-0123456789ab.digest", "of nothing");
     assert!(world.ok(&["gc", "--dry-run"]).out.contains("links of owner--box@"));
     assert_eq!(links().len(), 6, "a dry run takes nothing");
     let said = world.ok(&["gc"]).out;

@@ -10,6 +10,7 @@ use std::{
 use ner_pipe::{
     fingerprint::Digest,
     lock::{Content, Lock, Locked},
+    store::Store,
 };
 use serde_json::json;
 
@@ -99,9 +100,10 @@ fn stages(of: &[(&str, u32)]) -> BTreeMap<String, Locked> {
 
 /// Merges three locks line by line, as git does, and gives what comes out; none for a conflict.
 fn merge(folder: &Path, base: &[(&str, u32)], ours: &[(&str, u32)], theirs: &[(&str, u32)]) -> Option<Lock> {
+    let store = Store::at(folder).expect("is readable");
     for (file, content) in [("base", base), ("ours", ours), ("theirs", theirs)] {
-        Lock::write(&folder.join(file), &Content { stages: stages(content), ..Content::default() })
-            .expect("writes");
+        let content = Content { stages: stages(content), ..Content::default() };
+        Lock::write(&store, &folder.join(file), &content).expect("writes");
     }
     let merged = git(folder, &["merge-file", "-p", "ours", "base", "theirs"]);
     let text = String::from_utf8(merged.stdout).expect("is UTF-8");

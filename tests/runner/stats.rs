@@ -119,7 +119,7 @@ fn status_remembers_but_makes_no_cache() {
 #[test]
 fn what_a_killed_run_left_of_it_is_swept() {
     let project = remembered();
-    project.write("cache/tmp/stats.a1b2c3", "half");
+    project.write("cache/tmp/stats.a1b2c3d4e5f6a7b8", "half");
     project.ok(&["run"]);
-    assert!(!project.exists("cache/tmp/stats.a1b2c3"));
+    assert!(!project.exists("cache/tmp/stats.a1b2c3d4e5f6a7b8"));
 }

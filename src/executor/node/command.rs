@@ -11,8 +11,10 @@ use std::{
 use stage_contract::StageError;
 
 use crate::{
+    disk::quoted,
     executor::{cancel::CancelToken, job::Job, orphans, termination},
     pipeline::Template,
+    threads,
 };
 
 /// Runs the command line with the paths filled in. What it prints is the log; it reads nothing.
@@ -39,7 +41,7 @@ pub fn execute(run: &str, job: &Job, cancel: &CancelToken) -> Result<(), StageEr
         .stdin(Stdio::null())
         .stdout(log.as_fd().try_clone_to_owned().map_err(failed)?)
         .status()
-        .map_err(failed)?;
+        .map_err(|error| threads::refused("`sh`", error))?;
     orphans::end();
     if cancel.is_cancelled() {
         // Even when it says that it is done: asked to stop, a script may end well with half a result.
@@ -64,11 +66,11 @@ fn fill(run: &str, job: &Job) -> Result<String, StageError> {
     let collected = collected(job);
     let line = template.fill(|name| {
         if let Some(paths) = collected.get(name) {
-            return paths.iter().map(|path| quote(path)).collect::<Vec<_>>().join(" ");
+            return paths.iter().map(|path| quoted(path)).collect::<Vec<_>>().join(" ");
         }
         let path = job.inputs.get(name).or_else(|| job.outputs.get(name));
         complete &= path.is_some();
-        path.map_or_else(String::new, |path| quote(path))
+        path.map_or_else(String::new, |path| quoted(path))
     });
     if complete { Ok(line) } else { Err(wrong()) }
 }
@@ -82,11 +84,6 @@ fn collected(job: &Job) -> BTreeMap<&str, Vec<&Path>> {
         }
     }
     found
-}
-
-/// As one word for the shell, whatever it contains.
-fn quote(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn explain(status: ExitStatus) -> StageError {
@@ -124,11 +121,6 @@ fn killed(what: &str, signal: i32) -> StageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_one_word_for_the_shell() {
-        assert_eq!(quote(Path::new("/a b/l'été $x")), r"'/a b/l'\''été $x'");
-    }
 
     #[test]
     fn how_a_command_ended_is_said_plainly() {
