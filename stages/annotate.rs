@@ -18,6 +18,7 @@ use encoder::{
     backend::{device, precision::Precision, prepacked::WeightFormat},
     batch::Encoded,
     decode::Decoded,
+    finite::naming,
     infer::{WordLogits, encode},
     logits::{Logits, Origin},
     model::{Model, ModelFolder},
@@ -112,7 +113,8 @@ impl Stage for Annotate {
         let places: Vec<_> = lines.par_iter().map(|line| words(&line.text)).collect();
         let texts =
             encode(&teacher, lines.iter().map(|l| l.text.as_str()).zip(places.iter().map(Vec::as_slice)))?;
-        let Tagged { logits, decoded, made_outside: lost } = tagged(cx, &teacher, &texts, self.tokens)?;
+        let Tagged { logits, decoded, made_outside: lost } =
+            tagged(cx, &teacher, &texts, &lines, self.tokens)?;
         let digest = folder.digest()?;
         let provenance = Provenance::Silver { model: digest.clone() };
         let records: Vec<_> = lines
@@ -189,8 +191,14 @@ fn draw(lines: Vec<Line>, number: usize, seed: u64) -> Vec<Line> {
     lines.into_iter().zip(kept).filter_map(|(line, kept)| kept.then_some(line)).collect()
 }
 
-/// What the teacher says, in the order of `texts`, with a look at whether to stop from time to time.
-fn tagged(cx: &Context<'_>, teacher: &Model, texts: &[Encoded], tokens: usize) -> Result<Tagged, StageError> {
+/// What the teacher says, in the order of `texts`, those of `lines`, with a look at whether to stop from time to time.
+fn tagged(
+    cx: &Context<'_>,
+    teacher: &Model,
+    texts: &[Encoded],
+    lines: &[Line],
+    tokens: usize,
+) -> Result<Tagged, StageError> {
     let mut progress = cx.progress("annotating", texts.len() as u64, "sentences");
     let device = device::burn(cx.device);
     // Longest first over all texts, so that a batch holds equals although it is cut from one stride.
@@ -201,7 +209,8 @@ fn tagged(cx: &Context<'_>, teacher: &Model, texts: &[Encoded], tokens: usize) -
     for stride in order.chunks(STRIDE) {
         cx.check_cancelled()?;
         let some: Vec<_> = stride.iter().map(|&text| texts[text].clone()).collect();
-        let found = tag(teacher, &some, tokens, &[], &device, Some(&mut progress))?;
+        let found = tag(teacher, &some, tokens, &[], &device, Some(&mut progress));
+        let found = naming(found, |at| lines[stride[at]].id())?;
         for (kind, count) in found.made_outside {
             *made_outside.entry(kind).or_default() += count;
         }
@@ -273,9 +282,9 @@ impl Found {
         }
     }
 
-    /// Mean probability of the tags' types.
-    fn confidence(&self) -> f64 {
-        self.score / count(self.words.max(1))
+    /// Mean probability of the tags' types; none without a word.
+    fn confidence(&self) -> Option<f64> {
+        (self.words > 0).then(|| self.score / count(self.words))
     }
 
     fn json(&self) -> Value {

@@ -55,8 +55,9 @@ use text::{
 #[serde(default, deny_unknown_fields)]
 pub struct Evaluate {
     /// What types of gold mean that are called otherwise: `{ PERSON = "PER", DATE = "outside", MISC = "ignore" }`.
-    /// `outside` makes them O, as is any type that the final model lacks; `ignore` leaves out the words so tagged, and every
-    /// entity that touches one. Where it says nothing, the teacher's own `types` count.
+    /// `outside` makes them O; `ignore` leaves out the words so tagged, and every entity that touches one. Where it says nothing,
+    /// the teacher's own `types` count; a type that the final model lacks and of which nobody says anything is O too, and makes
+    /// gates on its set inconclusive.
     pub types: Types,
     /// Tokens that a model reads at once while it tags the test part and gold. Sets speed and memory, not results.
     #[schemars(range(min = 64))]
@@ -113,9 +114,9 @@ const CE_ONLY: Optional<ModelFolder> =
 const RANDOM_PRUNED: Optional<ModelFolder> =
     Optional::new("random_pruned", "baseline: a student of the same size whose units were drawn by chance");
 const MODELS: Further<ModelFolder> = Further::new("model", "what else to compare, under a name of your own");
-const TEST: Input<Corpus> = Input::new("test", "the test part, for fidelity");
+const TEST: Input<Corpus> = Input::new("test", "the test part, for fidelity").filled();
 const GOLD: Optional<Gold> =
-    Optional::new("gold", "gold sets, for quality; without them quality is not evaluated");
+    Optional::new("gold", "gold sets, for quality; without them quality is not evaluated").filled();
 const TRAIN: Optional<Corpus> =
     Optional::new("train", "the training part: tells mentions that training has seen from others");
 const REPORT: Output<Evaluation> = Output::new("report", "all numbers of all models");
@@ -214,7 +215,7 @@ impl Stage for Evaluate {
                 foreign::rename(&mut gold, &meanings);
                 compare::check_gold(&gold, student).map_err(|e| e.at(GOLD.name()))?;
                 let own = student.types().iter().cloned().collect();
-                for note in foreign::unknown(&foreign::outside(&gold, &known), &gold, &own) {
+                for note in foreign::unknown(&foreign::undeclared(&gold, &own, &meanings), &gold, &own) {
                     inputs.note(note);
                 }
             }
@@ -227,9 +228,6 @@ impl Stage for Evaluate {
         let clock = cx.measure()?;
         let device = device::burn(cx.device);
         let test = cx.read(&TEST)?.records;
-        if test.is_empty() {
-            return Err(empty_test().into());
-        }
         let mut gold = cx.read_optional(&GOLD)?.unwrap_or_default();
         let known = cx.read_optional(&TRAIN)?.map(|train| Known::new(&train));
 
@@ -276,8 +274,9 @@ impl Stage for Evaluate {
         let on_test = read("test", &records)?;
         let foreign = Foreign {
             teacher: on_test[0].outside.clone(),
+            teacher_unknown: foreign::unsaid(&on_test[0].outside, &meanings),
             gold: foreign::lacked(&gold, &comparison.types, dropped),
-            unknown: foreign::outside(&gold, &known_types),
+            unknown: foreign::undeclared(&gold, &comparison.types, &meanings),
         };
         let pairs = reading::pairs(on_test[0].tags(), &on_test, &comparison);
         let fidelity = cut.scores("fidelity", &records, &pairs, Some(0));
@@ -442,6 +441,8 @@ fn send(cx: &Context<'_>, evaluation: &Evaluation) {
                 continue;
             };
             cx.metric(format!("{name}.{table}.f1"), score.f1);
+            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 entities")]
+            cx.metric(format!("{name}.{table}.entities"), score.support as f64);
             if name == FINAL.name() {
                 cx.metric(format!("{name}.{table}.precision"), score.precision);
                 cx.metric(format!("{name}.{table}.recall"), score.recall);

@@ -100,9 +100,13 @@ fn count(number: usize) -> f64 {
 fn lines(exported: &Exported) -> Vec<String> {
     let Exported { to, bytes, check, note } = exported;
     let Comparison { texts, words, other_tags, agreement, .. } = check;
+    let agreement = agreement.map_or_else(
+        || "undefined, because neither finds an entity: compare on other texts".to_owned(),
+        |agreement| format!("{agreement:.2}"),
+    );
     let mut lines = vec![format!(
         "{to}: {bytes} bytes; of {words} words in {texts} texts {other_tags} have another tag than the model gives them \
-         (agreement F1 {agreement:.2})"
+         (agreement F1 {agreement})"
     )];
     if check.other_by_argmax > 0 {
         lines.push(format!(

@@ -3,6 +3,7 @@
 mod allocation;
 mod goal;
 mod importance;
+mod labelled;
 mod means;
 mod recovery;
 mod report;
@@ -23,7 +24,8 @@ use self::{
     rounds::{Done, Rounds},
 };
 use self::{
-    importance::{Criterion, Importance, Labelled, Moment, highest},
+    importance::{Criterion, Importance, Moment, highest},
+    labelled::Labelled,
     means::Means,
     surgery::{Kept, remove},
 };
@@ -31,6 +33,7 @@ use distillation::{Training, Weights, check_logits, search};
 use encoder::{
     backend::device,
     config::Config,
+    finite::naming,
     infer::encode,
     logits::Logits,
     model::{Model, ModelFolder},
@@ -46,9 +49,9 @@ use text::{
 };
 
 const MODEL: Input<ModelFolder> = Input::new("model", "the model to make smaller");
-const TRAIN: Input<Corpus> = Input::new("train", "records that importance is measured on");
+const TRAIN: Input<Corpus> = Input::new("train", "records that importance is measured on").filled();
 const DEV: Optional<Corpus> =
-    Optional::new("dev", "records to say in the report what removal costs, and for recovery");
+    Optional::new("dev", "records to say in the report what removal costs, and for recovery").filled();
 const TEACHER: Optional<ModelFolder> =
     Optional::new("teacher", "what budgets are shares of, and what recovery learns from");
 const TEXT: Optional<Text> =
@@ -266,7 +269,11 @@ impl Stage for Prune {
             }
             _ => None,
         };
-        let f1 = |model: &Model| dev.as_ref().map(|dev| fidelity(cx, model, dev)).transpose();
+        // None without dev, and where there is no entity on either side.
+        let f1 = |model: &Model| match &dev {
+            Some(dev) => fidelity(cx, model, dev),
+            None => Ok(None),
+        };
         let before = f1(&given)?;
         let mut after = before;
         for round in done.rounds + 1..=self.rounds {
@@ -448,6 +455,13 @@ impl Prune {
         let records = &records.records;
         let texts = encode(model, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
         let labelled = Labelled::new(texts, records, &config.labels)?;
+        if round == 1 {
+            for (kind, words) in &labelled.unknown {
+                cx.show(format!(
+                    "{words} words of `train` are out of the loss: they are tagged {kind}, for which the model has no label"
+                ));
+            }
+        }
         let batches = labelled.batches(self.batches, self.tokens, cx.seed.wrapping_add(u64::from(round)))?;
         let passes = usize::from(moment.is_some()) + usize::from(self.means);
         let step = if self.rounds == 1 {
@@ -467,12 +481,16 @@ impl Prune {
             None => control(),
         };
         let means = if self.means {
-            Some(Means::measure(config, network, &labelled.texts, &batches, &device, &mut advance)?)
+            Some(Means::measure(config, network, &labelled, &batches, &device, &mut advance)?)
         } else {
             None
         };
         let words: usize = batches.iter().flatten().map(|&text| labelled.texts[text].words).sum();
-        Ok((importance, means, json!({"batches": batches.len(), "words": words})))
+        Ok((
+            importance,
+            means,
+            json!({"batches": batches.len(), "words": words, "words_of_unknown_types": labelled.unknown}),
+        ))
     }
 }
 
@@ -486,13 +504,14 @@ fn ratio(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-/// Strict micro F1 against the tags of the records.
-fn fidelity(cx: &Context<'_>, model: &Model, dev: &Corpus) -> Result<f64, StageError> {
+/// Strict micro F1 against the tags of the records; none where there is no entity on either side.
+fn fidelity(cx: &Context<'_>, model: &Model, dev: &Corpus) -> Result<Option<f64>, StageError> {
     const BUDGET: usize = 2048;
     cx.check_cancelled()?;
     let texts = encode(model, dev.records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?;
     let mut progress = cx.progress("dev", texts.len() as u64, "sentences");
-    let tagged = tag(model, &texts, BUDGET, &[], &device::burn(cx.device), Some(&mut progress))?;
+    let tagged = tag(model, &texts, BUDGET, &[], &device::burn(cx.device), Some(&mut progress));
+    let tagged = naming(tagged, |text| &dev.records[text].id)?;
     let gold: Vec<_> = dev.records.iter().map(|record| spans(&record.tags, Scheme::Bio)).collect();
     Ok(score(&gold, &tagged.spans()).micro.f1)
 }

@@ -38,7 +38,7 @@ pub struct Split {
     /// Share of the clusters for dev; 0 for no dev part.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub dev: f64,
-    /// Share of the clusters for test; 0 for no test part, without which `evaluate` cannot measure fidelity and fails.
+    /// Share of the clusters for test; 0 for no test part, without which `evaluate` cannot measure fidelity and is refused.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub test: f64,
     /// Jaccard similarity of five-character sets from which on two sentences are near duplicates, 0.6 to 1; 1 looks for
@@ -70,6 +70,12 @@ impl Stage for Split {
                 .help("let `dev` and `test` together stay below 1: `dev = 0.1, test = 0.1`"));
         }
         Ok(())
+    }
+
+    fn empty(&self) -> Vec<(&'static str, &'static str)> {
+        let shares = [(DEV.name(), self.dev), (TEST.name(), self.test)];
+        // The output is called as the share is.
+        shares.into_iter().filter(|(_, share)| *share <= 0.0).map(|(part, _)| (part, part)).collect()
     }
 
     fn preflight(&self, inputs: &Available<'_>, _device: Device) -> Result<(), Invalid> {

@@ -17,6 +17,7 @@ use encoder::{
     backend::device,
     batch::{Batch, Encoded},
     config::{Config, Decode, LayerShape},
+    finite::{naming, place},
     infer::encode,
     inputs::Inputs,
     model::{Model, ModelFolder},
@@ -32,7 +33,7 @@ use text::{
 use train::{
     checkpoint::Dev,
     history::History,
-    objective::{At, Objective, Term},
+    objective::{At, Fault, Objective, Term},
     optimizer::Groups,
     plan::{Decay, Plan},
     trainer::train,
@@ -94,8 +95,8 @@ impl Default for Teach {
     }
 }
 
-const TRAIN: Input<Gold> = Input::new("train", "gold sentences to learn from");
-const DEV: Input<Gold> = Input::new("dev", "gold sentences to choose the best epoch by");
+const TRAIN: Input<Gold> = Input::new("train", "gold sentences to learn from").filled();
+const DEV: Input<Gold> = Input::new("dev", "gold sentences to choose the best epoch by").filled();
 const TEXT: Optional<Text> = Optional::new("text", "raw text that the vocabulary is made from too");
 const MODEL: Output<ModelFolder> = Output::new("model", "the teacher of the best epoch");
 const HISTORY: Output<History> = Output::new("history", "training curves");
@@ -227,6 +228,7 @@ struct Sentences {
     encoded: Vec<Encoded>,
     tags: Vec<Vec<Option<usize>>>,
     gold: Vec<Vec<Span>>,
+    ids: Vec<String>,
 }
 
 impl Sentences {
@@ -252,6 +254,7 @@ impl Sentences {
         Ok(Self {
             encoded: encode(model, records.iter().map(|r| (r.text.as_str(), r.words.as_slice())))?,
             tags: tags?,
+            ids: records.iter().map(|record| record.id.clone()).collect(),
             gold: records
                 .iter()
                 .map(|record| {
@@ -333,8 +336,19 @@ impl Objective for Lesson {
         self.taught(&Batch::pack(&self.train.encoded, members)).1.len()
     }
 
+    fn id(&self, text: usize) -> &str {
+        &self.train.ids[text]
+    }
+
+    fn fault(&self, network: &Network, members: &[usize]) -> Option<Fault> {
+        let (batch, config) = (Batch::pack(&self.train.encoded, members), &self.model.config);
+        let place = place(network, config, &Inputs::new(&batch, config, &network.device()))?;
+        Some(Fault { place: format!("the model's numbers overflow in {place}"), given: false })
+    }
+
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
         let model = Model { network: network.clone(), ..self.model.clone() };
-        dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, 2 * self.batch_tokens)
+        let scores = dev(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, 2 * self.batch_tokens);
+        naming(scores, |text| &self.dev.ids[text])
     }
 }

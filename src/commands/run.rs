@@ -85,7 +85,7 @@ fn begin(args: &Args, registry: &Registry) -> Result<(Exit, Option<io::Error>), 
     if !args.dry_run
         && let Some(note) = Store::mend_version(&working_folder()?)?
     {
-        emit(&mut io::stderr(), [format!("note: {note}")])?;
+        emit(&mut stderr(), [format!("note: {note}")])?;
     }
     let mut project = open(registry, &args.setting.pipeline.file, &args.set, args.setting.machine.options())?;
     let options = args.options(&project.pipeline)?;

@@ -14,7 +14,7 @@ use super::{
     keys::{TOP_KEYS, Table},
     links::Links,
     locations::ParameterLocations,
-    node::{Node, Origin, Place, Source, Wire},
+    node::{Node, Origin, Place, Source, Wire, Work},
     overrides::Override,
     paths, scheduling,
     sources::{self, DraftSource},
@@ -144,6 +144,7 @@ fn build(
         locations: Vec::new(),
     };
     pipeline.fill(drafts, wires, &options, &graph.order())?;
+    problems.extend(pipeline.empty_inputs());
     problems.extend(pipeline.expect_unclaimed().err());
     Some(pipeline)
 }
@@ -189,6 +190,36 @@ impl Pipeline {
             self.locations.push(draft.locations);
         }
         Some(())
+    }
+}
+
+impl Pipeline {
+    /// Inputs that must hold something, and are wired to what parameters leave empty.
+    fn empty_inputs(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (reader, places) in self.nodes.iter().zip(&self.locations) {
+            let Work::Stage { kind, .. } = &reader.work else { continue };
+            for Wire { port, from, .. } in &reader.inputs {
+                let Origin::Output { node, output } = from else { continue };
+                let Work::Stage { stage, .. } = &self.nodes[*node].work else { continue };
+                let filled = kind.spec.port(port).is_some_and(|port| port.filled);
+                let empty = stage.empty().into_iter().find(|(name, _)| name == output).filter(|_| filled);
+                let Some((_, parameter)) = empty else { continue };
+                let (maker, its_places) = (&self.nodes[*node].id, &self.locations[*node]);
+                let message =
+                    format!("`{}` needs something in `{port}`, and `{maker}.{output}` is empty", reader.id);
+                let named = port.split('@').next().unwrap_or_default();
+                let here = places.inputs.get(named).unwrap_or(&places.header);
+                let there = its_places.parameters.value(&[parameter]).unwrap_or(&its_places.header);
+                problems.push(
+                    Problem::new(Code::InvalidParameter, message)
+                        .at(here, "read here")
+                        .at(there, format!("`{parameter}` leaves it empty"))
+                        .help(format!("raise `{parameter}` of `{maker}`, or wire another input")),
+                );
+            }
+        }
+        problems
     }
 }
 

@@ -57,6 +57,12 @@ pub trait Artifact: Sized {
         Self::load(path)
     }
 
+    /// Whether it holds nothing that a stage could work on: a stage may ask for one that holds something
+    /// ([`Input::filled`](crate::Input::filled)).
+    fn is_empty(&self) -> bool {
+        false
+    }
+
     /// Writes it whole to `path`, which does not exist yet (its parent does). Equal values give equal bytes.
     ///
     /// # Errors

@@ -43,17 +43,18 @@ impl Context<'_> {
     /// Reads an input whole.
     ///
     /// # Errors
-    /// When it is unreadable or malformed.
+    /// When it is unreadable or malformed, or empty where it must not be.
     pub fn read<A: Artifact>(&self, input: &Input<A>) -> Result<A, StageError> {
-        self.load(input.name(), self.input(input)?)
+        Ok(input.port().expect_filled(self.load(input.name(), self.input(input)?)?)?)
     }
 
     /// Reads an optional input, when it is wired.
     ///
     /// # Errors
-    /// When it is wired and unreadable or malformed.
+    /// When it is wired and unreadable or malformed, or empty where it must not be.
     pub fn read_optional<A: Artifact>(&self, input: &Optional<A>) -> Result<Option<A>, StageError> {
-        self.inputs.get(input.name()).map(|path| self.load(input.name(), path)).transpose()
+        let read = |path: &PathBuf| Ok(input.port().expect_filled(self.load(input.name(), path)?)?);
+        self.inputs.get(input.name()).map(read).transpose()
     }
 
     /// Reads all of the further inputs, by name, in its order; `spec` is the stage's.
@@ -118,22 +119,23 @@ impl Context<'_> {
         Progress::start(self, step.into(), total, unit)
     }
 
-    /// Records a result: it stands beside the outputs and in `pipeline.lock`.
-    pub fn metric(&self, name: impl Into<String>, value: f64) {
-        self.record(name.into(), value, false);
+    /// Records a result: it stands beside the outputs and in `pipeline.lock`. One that is undefined is said and left out.
+    pub fn metric(&self, name: impl Into<String>, value: impl Into<Option<f64>>) {
+        self.record(name.into(), value.into(), false);
     }
 
     /// Records a value that differs from run to run (latency, memory): never in `pipeline.lock`.
     pub fn measured(&self, name: impl Into<String>, value: f64) {
-        self.record(name.into(), value, true);
+        self.record(name.into(), Some(value), true);
     }
 
     /// JSON has no name for what is not finite, and the lock nothing to compare with it.
-    fn record(&self, name: String, value: f64, measured: bool) {
-        if value.is_finite() {
-            self.sink.send(Event::Metric { name, value, measured });
-        } else {
-            self.show(format!("`{name}` is {value} and so was not recorded"));
+    fn record(&self, name: String, value: Option<f64>, measured: bool) {
+        match value {
+            Some(value) if value.is_finite() => self.sink.send(Event::Metric { name, value, measured }),
+            Some(value) => self.show(format!("`{name}` is {value} and so was not recorded")),
+            None => self
+                .show(format!("`{name}` is undefined, for there is nothing to count: it was not recorded")),
         }
     }
 

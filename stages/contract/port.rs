@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use crate::{Artifact, Kind};
+use crate::{Artifact, Invalid, Kind};
 
 /// A port without its type, as the runner sees it.
 #[derive(Clone, Copy, Debug)]
@@ -15,10 +15,28 @@ pub struct Port {
     pub required: bool,
     /// Whether it stands for any number of inputs, each under a name that the user chooses; see [`Further`].
     pub further: bool,
+    /// Whether it must hold something: an empty one is refused as soon as that is known. An output that the parameters of its
+    /// stage leave empty ([`Stage::empty`](crate::Stage::empty)) is refused before any work.
+    pub filled: bool,
     /// One line for `ner-pipe stages`.
     pub doc: &'static str,
     /// See [`Artifact::schema`].
     pub schema: fn() -> Option<Value>,
+}
+
+impl Port {
+    /// Refuses an empty value where there must be something.
+    ///
+    /// # Errors
+    /// It is empty.
+    pub(crate) fn expect_filled<A: Artifact>(&self, value: A) -> Result<A, Invalid> {
+        if self.filled && value.is_empty() {
+            return Err(Invalid::new(format!("the input `{}` holds nothing ({})", self.name, self.doc))
+                .at(self.name)
+                .help("wire one that holds something, or give the stage that makes it more"));
+        }
+        Ok(value)
+    }
 }
 
 macro_rules! typed_port {
@@ -28,6 +46,7 @@ macro_rules! typed_port {
         pub struct $name<A> {
             name: &'static str,
             doc: &'static str,
+            filled: bool,
             artifact: PhantomData<fn() -> A>,
         }
 
@@ -35,7 +54,13 @@ macro_rules! typed_port {
             /// Declares the port; meant for a `const` next to the stage.
             #[must_use]
             pub const fn new(name: &'static str, doc: &'static str) -> Self {
-                Self { name, doc, artifact: PhantomData }
+                Self { name, doc, filled: false, artifact: PhantomData }
+            }
+
+            /// The same, which must hold something ([`Artifact::is_empty`]).
+            #[must_use]
+            pub const fn filled(self) -> Self {
+                Self { name: self.name, doc: self.doc, filled: true, artifact: PhantomData }
             }
 
             /// The port's name in `pipeline.toml`.
@@ -52,6 +77,7 @@ macro_rules! typed_port {
                     kind: A::KIND,
                     required: $required,
                     further: $further,
+                    filled: self.filled,
                     doc: self.doc,
                     schema: A::schema,
                 }

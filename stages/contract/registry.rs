@@ -23,6 +23,8 @@ pub trait AnyStage: Send + Sync {
     /// # Errors
     /// The first parameter that makes no sense.
     fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid>;
+    /// See [`Stage::empty`].
+    fn empty(&self) -> Vec<(&'static str, &'static str)>;
     /// See [`Stage::preflight`].
     ///
     /// # Errors
@@ -44,6 +46,9 @@ impl<S: Stage> AnyStage for S {
     }
     fn check_inputs(&self, wired: &[&str]) -> Result<(), Invalid> {
         Stage::check_inputs(self, wired)
+    }
+    fn empty(&self) -> Vec<(&'static str, &'static str)> {
+        Stage::empty(self)
     }
     fn preflight(&self, inputs: &Available<'_>, device: Device) -> Result<(), Invalid> {
         Stage::preflight(self, inputs, device)

@@ -36,6 +36,12 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sy
         Ok(())
     }
 
+    /// Outputs that hold nothing with these parameters, each with the parameter that makes it so. A stage whose input must hold
+    /// something ([`Input::filled`]) is refused before any work when it is wired to one.
+    fn empty(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// Looks at the inputs that exist already, before any work begins and only when the stage is about to execute.
     ///
     /// # Errors
@@ -92,9 +98,9 @@ impl<'a> Available<'a> {
     /// Reads this input, when it exists already.
     ///
     /// # Errors
-    /// As its [`Artifact::read`], at the input.
+    /// As its [`Artifact::read`], at the input; or it is empty where it must not be.
     pub fn read<A: Artifact>(&self, input: &Input<A>) -> Result<Option<A>, Invalid> {
-        self.named(input.name())
+        self.named(input.name())?.map(|value| input.port().expect_filled(value)).transpose()
     }
 
     /// Reads this optional input, when it is wired and exists already.
@@ -102,7 +108,7 @@ impl<'a> Available<'a> {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_optional<A: Artifact>(&self, input: &Optional<A>) -> Result<Option<A>, Invalid> {
-        self.named(input.name())
+        self.named(input.name())?.map(|value| input.port().expect_filled(value)).transpose()
     }
 
     /// Reads what is wired under this name, when it exists already.

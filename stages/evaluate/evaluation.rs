@@ -60,9 +60,13 @@ pub type Counts = BTreeMap<String, usize>;
 pub struct Foreign {
     /// What the teacher finds of them in the test part.
     pub teacher: Counts,
+    /// Of these, those of which nobody says what they mean: gates on fidelity are inconclusive.
+    #[serde(default)]
+    pub teacher_unknown: Counts,
     /// What gold has of them, by set, those included that `types` puts outside.
     pub gold: BTreeMap<String, Counts>,
-    /// Of these, those whose type no model has and of which `types` says nothing: gates on such a set are inconclusive.
+    /// Of these, those of which nobody says what they mean (`types` here, or at the teacher's source): gates on such a set are
+    /// inconclusive.
     pub unknown: BTreeMap<String, Counts>,
 }
 
@@ -363,6 +367,15 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Null: there was nothing to measure (no entity to find, or no time for this cell), which is inconclusive.
     pub measured: Option<f64>,
+    /// Of a score: texts that it rests on, those with an entity that counts for it. Null for all others.
+    #[serde(default)]
+    pub texts: Option<usize>,
+    /// Of a score: entities that it rests on, those found for a precision, else those there are.
+    #[serde(default)]
+    pub entities: Option<usize>,
+    /// Of a time: rounds that it rests on.
+    #[serde(default)]
+    pub rounds: Option<usize>,
     /// What is allowed.
     pub bound: f64,
     /// Of what was measured; null for what is exact.
@@ -371,7 +384,8 @@ pub struct Verdict {
     pub direction: Direction,
     /// As the gate says it.
     pub metric: String,
-    /// Why it is inconclusive whatever was measured; null for all others.
+    /// Why it is inconclusive whatever was measured: types that the final model lacks, too few texts, entities or rounds, too
+    /// wide an interval. Null for all others.
     #[serde(default)]
     pub reason: Option<String>,
     /// For drops and ratios: the model compared with.
@@ -388,7 +402,7 @@ pub enum Outcome {
     Pass,
     /// It is missed.
     Fail,
-    /// The sentences, or rounds, are too few to tell.
+    /// The sentences, entities or rounds are too few to tell.
     Inconclusive,
 }
 

@@ -85,7 +85,25 @@ pub(super) fn lacked(
     lacked
 }
 
-/// What to say of types of gold that no model has: a line for each set.
+/// Entities of gold, by set, of types that the final model lacks and of which nobody says what they mean: whatever they are, they
+/// count as O, so that a score on them is none of the set's.
+pub(super) fn undeclared(
+    gold: &Gold,
+    types: &BTreeSet<String>,
+    meanings: &Types,
+) -> BTreeMap<String, Counts> {
+    let foreign = outside(gold, types).into_iter().map(|(set, counts)| (set, unsaid(&counts, meanings)));
+    foreign.filter(|(_, counts)| !counts.is_empty()).collect()
+}
+
+/// Those of which nobody says what they mean.
+pub(super) fn unsaid(counts: &Counts, meanings: &Types) -> Counts {
+    let unsaid = |kind: &str| Types::policy(meanings.meaning(kind)) == Policy::Learn;
+    let counts = counts.iter().filter(|(kind, count)| **count > 0 && unsaid(kind));
+    counts.map(|(kind, count)| (kind.clone(), *count)).collect()
+}
+
+/// What to say of types of gold that nobody knows: a line for each set.
 pub(super) fn unknown(
     foreign: &BTreeMap<String, Counts>,
     gold: &Gold,
@@ -102,8 +120,8 @@ pub(super) fn unknown(
             absent => format!(", and the set has no {}", absent.join(", no ")),
         };
         format!(
-            "gold set `{name}`: no model has {}{without}: gates on it are inconclusive unless `evaluate` is told what is \
-             meant, for example {}",
+            "gold set `{name}`: the final model lacks {}{without}: gates on it are inconclusive unless `evaluate` is told what \
+             is meant, for example {}",
             told(counts),
             suggestion(&kinds, types)
         )
@@ -131,10 +149,17 @@ pub(super) fn suggestion(kinds: &BTreeSet<String>, types: &BTreeSet<String>) -> 
 }
 
 impl Foreign {
+    /// Why a gate on fidelity cannot be judged.
+    pub(super) fn doubt_of_teacher(&self) -> Option<String> {
+        let counts = &self.teacher_unknown;
+        (!counts.is_empty())
+            .then(|| format!("the teacher finds {}, which the final model lacks", told(counts)))
+    }
+
     /// Why a gate on these gold sets cannot be judged (`None`: all sets).
     pub(super) fn doubt(&self, set: Option<&str>) -> Option<String> {
         let mut doubtful = self.unknown.iter().filter(|(name, _)| set.is_none_or(|set| set == *name));
         let (name, counts) = doubtful.next()?;
-        Some(format!("gold set `{name}` has {}, which no model has", told(counts)))
+        Some(format!("gold set `{name}` has {}, which the final model lacks", told(counts)))
     }
 }

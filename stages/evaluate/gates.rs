@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stage_contract::Invalid;
+use stage_contract::{Invalid, report::counted};
 
 pub(super) use self::metric::{METRICS, Metric, Rate, Relation, Size, Table, Types};
 use super::slices::Slice;
 use crate::evaluate::evaluation::{Direction, Foreign, Length, Mention, Outcome, Verdict};
-use measure::bootstrap::Estimate;
+use measure::bootstrap::{Estimate, Evidence};
 
-/// A bound: pass when the whole interval of what was measured meets it, fail when none of it does, else inconclusive.
-/// Parameters, bytes and operations are exact and never inconclusive.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A bound: pass when the whole interval of what was measured meets it, fail when none of it does, else inconclusive; and
+/// inconclusive on too little evidence, whatever the interval. Parameters, bytes and operations are exact and never
+/// inconclusive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gate {
     /// `<model>.<metric>`, a model by the name of its input:
@@ -46,6 +47,60 @@ pub struct Gate {
     /// Only mentions that training has `seen`, or `unseen` ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mention: Option<Mention>,
+    /// Texts that a score must rest on: those with an entity that counts for it.
+    #[schemars(range(min = 1))]
+    pub texts: usize,
+    /// Entities that a score must rest on: found ones for a precision, else those there are; of a mean over types, of each.
+    #[schemars(range(min = 1))]
+    pub entities: usize,
+    /// How wide the interval of a score may be.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub width: f64,
+}
+
+/// The bootstrap's intervals are too narrow on fewer sentences than some tens, and have no width at all on one.
+const LEAST: usize = 20;
+
+/// An interval over half of all scores tells no model from another.
+const WIDEST: f64 = 0.5;
+
+/// Rounds that a time must rest on: of one the interval has no width.
+const LEAST_ROUNDS: usize = 3;
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            metric: String::new(),
+            max: None,
+            min: None,
+            against: None,
+            source: None,
+            set: None,
+            length: None,
+            mention: None,
+            texts: LEAST,
+            entities: LEAST,
+            width: WIDEST,
+        }
+    }
+}
+
+/// What a value rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Support {
+    /// It was counted.
+    Exact,
+    /// Rounds of a measurement.
+    Rounds(usize),
+    /// Texts and entities.
+    Entities(Evidence),
+}
+
+/// What was measured, and on what; no estimate: it is undefined.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Measured {
+    pub estimate: Option<Estimate>,
+    pub support: Support,
 }
 
 /// Gates by name.
@@ -96,6 +151,15 @@ impl Gate {
             return Err(wrong("against", format!("`{}` compares with nothing", self.metric))
                 .help(format!("write `metric = \"{}.{than}\"`, or remove `against`", self.metric)));
         }
+        for (key, senseless) in
+            [("texts", self.texts == 0), ("entities", self.entities == 0), ("width", self.width <= 0.0)]
+        {
+            if senseless {
+                return Err(wrong(key, format!("`{key}` must be above 0")).help(format!(
+                    "remove `{key}` for its default: {LEAST} texts, {LEAST} entities, a width of {WIDEST}"
+                )));
+            }
+        }
         let against = self.against.clone().unwrap_or_else(|| TEACHER.to_owned());
         if against == model && metric.relation() != Relation::Alone {
             return Err(wrong(
@@ -137,17 +201,26 @@ impl Gate {
 }
 
 impl Rule {
-    /// What the gate says to what was measured (`None`: nothing could be).
-    pub fn verdict(&self, gate: &Gate, measured: Option<Estimate>, foreign: &Foreign) -> Verdict {
+    /// What the gate says to what was measured.
+    pub fn verdict(&self, gate: &Gate, measured: Measured, foreign: &Foreign) -> Verdict {
         let compared = self.metric.relation() != Relation::Alone;
         let set = if let Slice::Source(set) = &self.slice { Some(set.as_str()) } else { None };
-        let reason = if self.metric.table() == Some(Table::Quality) { foreign.doubt(set) } else { None };
+        let doubt = match self.metric.table() {
+            Some(Table::Quality) => foreign.doubt(set),
+            Some(Table::Fidelity) => foreign.doubt_of_teacher(),
+            None => None,
+        };
+        let reason = doubt.or_else(|| too_little(gate, measured));
+        let (estimate, rests_on) = (measured.estimate, measured.support);
         Verdict {
-            outcome: if reason.is_some() { Outcome::Inconclusive } else { self.outcome(measured) },
+            outcome: if reason.is_some() { Outcome::Inconclusive } else { self.outcome(estimate) },
             reason,
-            measured: measured.map(|estimate| estimate.value),
+            measured: estimate.map(|estimate| estimate.value),
             bound: self.bound,
-            interval: measured.and_then(|estimate| estimate.interval),
+            interval: estimate.and_then(|estimate| estimate.interval),
+            texts: rests_on.evidence().map(|evidence| evidence.texts),
+            entities: rests_on.evidence().map(|evidence| evidence.entities),
+            rounds: if let Support::Rounds(rounds) = rests_on { Some(rounds) } else { None },
             direction: self.direction,
             metric: gate.metric.clone(),
             against: compared.then(|| self.against.clone()),
@@ -168,6 +241,42 @@ impl Rule {
             Outcome::Inconclusive
         } else {
             Outcome::Fail
+        }
+    }
+}
+
+impl Support {
+    fn evidence(self) -> Option<Evidence> {
+        if let Self::Entities(evidence) = self { Some(evidence) } else { None }
+    }
+}
+
+/// Why what was measured proves nothing, if it does not.
+fn too_little(gate: &Gate, Measured { estimate, support }: Measured) -> Option<String> {
+    let interval = estimate.and_then(|estimate| estimate.interval);
+    match support {
+        Support::Rounds(0) => Some("it was not measured: no time, or no room in a model".to_owned()),
+        Support::Rounds(rounds) if rounds < LEAST_ROUNDS => {
+            Some(format!("measured in {}, and it needs {LEAST_ROUNDS} (`rounds`)", counted(rounds, "round")))
+        }
+        Support::Exact | Support::Rounds(_) => None,
+        Support::Entities(Evidence { texts, entities }) => {
+            if texts < gate.texts || entities < gate.entities {
+                let entities =
+                    if entities == 1 { "1 entity".to_owned() } else { format!("{entities} entities") };
+                return Some(format!(
+                    "{entities} in {}, and it needs {} in {} (`entities`, `texts`)",
+                    counted(texts, "text"),
+                    gate.entities,
+                    gate.texts
+                ));
+            }
+            let Some([low, high]) = interval else {
+                return Some("it is undefined, or has no interval".to_owned());
+            };
+            (high - low > gate.width).then(|| {
+                format!("the interval is {:.2} wide, and may be {:.2} (`width`)", high - low, gate.width)
+            })
         }
     }
 }

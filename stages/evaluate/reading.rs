@@ -14,6 +14,7 @@ use encoder::{
     calibration::Calibration,
     config::Decode,
     decode::{Decoded, Entity},
+    finite::naming,
     infer::encode,
     subwords,
     tagger::{tag, ways},
@@ -64,7 +65,10 @@ impl Reading {
         let texts =
             encode(model, records.iter().map(|record| (record.text.as_str(), record.words.as_slice())))?;
         let outside = comparison.outside(labels);
-        let tagged = tag(model, &texts, budget, &outside, device, Some(&mut progress))?;
+        let tagged = tag(model, &texts, budget, &outside, device, Some(&mut progress));
+        let tagged = naming(tagged, |text| &records[text].id).map_err(|error| {
+            StageError::because(format!("cannot tag {part} with `{}`", subject.name), error)
+        })?;
         let alike = texts.iter().zip(&tagged.logits).zip(&tagged.decoded);
         let alike = alike.filter(|((text, logits), decoded)| {
             subwords::agree(labels, text, logits, &spans(&decoded.tags, Scheme::Bio))
@@ -104,8 +108,7 @@ impl Reading {
     fn scores(&self, right: &[Vec<String>], comparison: &Comparison) -> BTreeMap<Decode, Option<f64>> {
         let of = |tags: &Tags| {
             let (right, found): (Vec<_>, Vec<_>) = comparison.pairs(right, tags).into_iter().unzip();
-            let any = right.iter().chain(&found).any(|spans| !spans.is_empty());
-            any.then(|| score(&right, &found).micro.f1)
+            score(&right, &found).micro.f1
         };
         self.ways.iter().map(|(way, tags)| (*way, of(tags))).collect()
     }

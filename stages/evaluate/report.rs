@@ -7,7 +7,7 @@ use stage_contract::{Context, StageError};
 use super::{
     Subject,
     compare::Pair,
-    gates::{self, Gates, Metric, Rate, Relation, Rule, Table, Types},
+    gates::{self, Gates, Measured, Metric, Rate, Relation, Rule, Support, Table, Types},
     slices::{Board, Slice},
 };
 use crate::evaluate::evaluation::{
@@ -16,7 +16,7 @@ use crate::evaluate::evaluation::{
 };
 use encoder::{batch::Encoded, flops};
 use measure::{
-    bootstrap::{Bootstrap, Estimate, Measure},
+    bootstrap::{Bootstrap, Estimate, Evidence, Measure, Part},
     latency::{self, Rounds, Timings},
 };
 use text::{
@@ -200,12 +200,63 @@ impl Findings {
         Ok(rules.into_iter().map(verdict).collect())
     }
 
-    /// What a gate asks for; none where there is nothing to measure.
-    fn measure(&self, rule: &Rule) -> Option<Estimate> {
+    /// What a gate asks for, and what that rests on.
+    fn measure(&self, rule: &Rule) -> Measured {
         let index = |name: &str| self.names.iter().position(|known| known == name);
-        let model = index(&rule.model)?;
+        let support = match &rule.metric {
+            Metric::Size(..) => Support::Exact,
+            Metric::Latency(cell, ..) => {
+                Support::Rounds(self.timed(*cell).map_or(0, |cell| cell.rounds.len()))
+            }
+            Metric::Throughput(..) => Support::Rounds(self.timings.texts.len()),
+            Metric::Score(..) => Support::Entities(Evidence { texts: 0, entities: 0 }),
+        };
         // What stands alone needs no other, and so not even a teacher.
-        let against = index(&rule.against)?;
+        let models = index(&rule.model).zip(index(&rule.against));
+        let Some((model, against)) = models else { return Measured { estimate: None, support } };
+        if let Metric::Score(table, types, part, relation) = &rule.metric {
+            let scored = self.score((*table, types, *part, *relation), &rule.slice, [model, against]);
+            return scored.unwrap_or(Measured { estimate: None, support });
+        }
+        Measured { estimate: self.exact_or_timed(rule, model, against), support }
+    }
+
+    fn timed(&self, cell: Option<(usize, usize)>) -> Option<&latency::Cell> {
+        match cell {
+            None => Some(&self.timings.main),
+            Some(size) => self.timings.cells.iter().find(|cell| (cell.tokens, cell.batch) == size),
+        }
+    }
+
+    /// A score of the slice; none where there is no such slice.
+    fn score(
+        &self,
+        (table, types, part, relation): (Table, &Types, Part, Relation),
+        slice: &Slice,
+        [model, against]: [usize; 2],
+    ) -> Option<Measured> {
+        let board = match table {
+            Table::Fidelity => &self.fidelity,
+            Table::Quality => self.quality.as_ref()?,
+        };
+        let measure = match types {
+            Types::Micro => Measure::Micro(part),
+            Types::Macro => Measure::Macro(part),
+            Types::Only(kind) => Measure::Type(board.column(kind)?, part),
+        };
+        let slice = board.slice(slice)?;
+        let (estimate, evidence) = match relation {
+            Relation::Drop => {
+                (slice.drop(model, against, measure), slice.evidence_of_both([model, against], measure))
+            }
+            Relation::Alone | Relation::Ratio => {
+                (slice.estimate(model, measure), slice.evidence(model, measure))
+            }
+        };
+        Some(Measured { estimate, support: Support::Entities(evidence) })
+    }
+
+    fn exact_or_timed(&self, rule: &Rule, model: usize, against: usize) -> Option<Estimate> {
         match &rule.metric {
             Metric::Size(size, relation) => {
                 let of = |model: usize| self.sizes[model].number(*size);
@@ -213,12 +264,7 @@ impl Findings {
                 Some(Estimate { value, interval: None })
             }
             Metric::Latency(cell, percent, relation) => {
-                let cell = match cell {
-                    None => &self.timings.main,
-                    Some(size) => {
-                        self.timings.cells.iter().find(|cell| (cell.tokens, cell.batch) == *size)?
-                    }
-                };
+                let cell = self.timed(*cell)?;
                 let name = cell_name(cell);
                 Some(match relation {
                     Relation::Ratio => self.over(&cell.rounds, &name, *percent, model, against),
@@ -240,25 +286,7 @@ impl Findings {
                     }
                 })
             }
-            Metric::Score(table, types, part, relation) => {
-                let board = match table {
-                    Table::Fidelity => &self.fidelity,
-                    Table::Quality => self.quality.as_ref()?,
-                };
-                let measure = match types {
-                    Types::Micro => Measure::Micro(*part),
-                    Types::Macro => Measure::Macro(*part),
-                    Types::Only(kind) => Measure::Type(board.column(kind)?, *part),
-                };
-                let slice = board.slice(&rule.slice)?;
-                if slice.support(measure) == 0 {
-                    return None;
-                }
-                match relation {
-                    Relation::Drop => slice.drop(model, against, measure),
-                    Relation::Alone | Relation::Ratio => slice.estimate(model, measure),
-                }
-            }
+            Metric::Score(..) => None,
         }
     }
 

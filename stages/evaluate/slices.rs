@@ -9,7 +9,7 @@ use measure::{
     scores::{Scores, count},
 };
 use text::{
-    corpus::{Corpus, Record},
+    corpus::{Corpus, Record, Surfaces},
     labels::{Scheme, Span, spans},
 };
 
@@ -45,14 +45,14 @@ pub(super) struct Known(BTreeSet<(String, String)>);
 impl Known {
     pub fn new(train: &Corpus) -> Self {
         let mentions = train.records.iter().flat_map(|record| {
-            let spans = spans(&record.tags, Scheme::Bio).into_iter();
-            spans.map(|span| (record.surface(span.start, span.end), span.kind))
+            let (surfaces, spans) = (record.surfaces(), spans(&record.tags, Scheme::Bio).into_iter());
+            spans.map(move |span| (surfaces.of(span.start, span.end), span.kind))
         });
         Self(mentions.collect())
     }
 
-    fn has(&self, record: &Record, span: &Span) -> bool {
-        self.0.contains(&(record.surface(span.start, span.end), span.kind.clone()))
+    fn has(&self, surfaces: &Surfaces<'_>, span: &Span) -> bool {
+        self.0.contains(&(surfaces.of(span.start, span.end), span.kind.clone()))
     }
 }
 
@@ -76,13 +76,17 @@ impl Cut<'_> {
         }
     }
 
-    /// A model's counts of the entities that `counts` says yes to.
-    fn tally(&self, records: &[&Record], pairs: &[Pair], counts: impl Fn(&Record, &Span) -> bool) -> Tally {
+    /// A model's counts of its entities, or of those whose mention is as `wanted`.
+    fn tally(&self, records: &[&Record], pairs: &[Pair], wanted: Option<Mention>) -> Tally {
         let mut rows = Vec::with_capacity(records.len() * self.types.len());
         for (record, (right, found)) in records.iter().zip(pairs) {
-            let of = |spans: &'_ [Span]| -> Vec<Span> {
-                spans.iter().filter(|span| counts(record, span)).cloned().collect()
+            let mention = wanted.zip(self.known).map(|(wanted, known)| (wanted, known, record.surfaces()));
+            let counts = |span: &&Span| {
+                mention.as_ref().is_none_or(|(wanted, known, surfaces)| {
+                    known.has(surfaces, span) == (*wanted == Mention::Seen)
+                })
             };
+            let of = |spans: &'_ [Span]| -> Vec<Span> { spans.iter().filter(counts).cloned().collect() };
             let (right, found) = (of(right), of(found));
             let by_type = count(&right, &found);
             rows.extend(
@@ -100,10 +104,10 @@ impl Cut<'_> {
         models: &[Vec<Pair>],
         perfect: Option<usize>,
     ) -> Board {
-        let tallies = |counts: &dyn Fn(&Record, &Span) -> bool| -> Vec<Tally> {
-            models.iter().map(|pairs| self.tally(records, pairs, counts)).collect()
+        let tallies = |wanted: Option<Mention>| -> Vec<Tally> {
+            models.iter().map(|pairs| self.tally(records, pairs, wanted)).collect()
         };
-        let whole = tallies(&|_, _| true);
+        let whole = tallies(None);
         let all: Vec<usize> = (0..records.len()).collect();
         let mut texts: BTreeMap<Slice, Vec<usize>> = BTreeMap::from([(Slice::All, all.clone())]);
         for (text, record) in records.iter().enumerate() {
@@ -121,14 +125,12 @@ impl Cut<'_> {
             slices.insert(slice, resampled);
         }
         for mention in self.known.iter().flat_map(|_| [Mention::Seen, Mention::Unseen]) {
-            let wanted = mention == Mention::Seen;
-            let tallies =
-                tallies(&|record, span| self.known.is_some_and(|known| known.has(record, span) == wanted));
+            let tallies = tallies(Some(mention));
             let slice = Slice::Mention(mention);
             let resampled = draw(&slice, &tallies, &all);
             slices.insert(slice, resampled);
         }
-        Board { types: self.types.clone(), slices, perfect }
+        Board { types: self.types.clone(), slices }
     }
 }
 
@@ -136,7 +138,6 @@ impl Cut<'_> {
 pub(super) struct Board {
     types: Vec<String>,
     slices: BTreeMap<Slice, Resampled>,
-    perfect: Option<usize>,
 }
 
 impl Board {
@@ -165,13 +166,7 @@ impl Board {
     fn scored(&self, resampled: &Resampled, model: usize) -> Scored {
         let counts = resampled.counts(model).iter().copied();
         let named = self.types.iter().map(String::as_str).zip(counts);
-        let Scores { mut micro, mut macro_, per_type } = Scores::of(named);
-        if self.perfect == Some(model) {
-            // By definition, also where it found nothing.
-            for score in [&mut micro, &mut macro_] {
-                (score.precision, score.recall, score.f1) = (1.0, 1.0, 1.0);
-            }
-        }
+        let Scores { micro, macro_, per_type } = Scores::of(named);
         let interval = |measure| resampled.estimate(model, measure).and_then(|estimate| estimate.interval);
         let per_type = per_type.into_iter().map(|(kind, score)| {
             let column = self.column(&kind).unwrap_or_default();

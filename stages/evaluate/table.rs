@@ -121,13 +121,9 @@ fn decodings(models: &[Model<'_>]) -> Vec<String> {
     ];
     for (name, model) in models.iter().filter(|(_, model)| model.decoding.is_choice()) {
         let decoding = &model.decoding;
-        let f1 = |way: Decode| decoding.fidelity.get(&way).copied().flatten().map_or("-".to_owned(), points);
-        let cells = [
-            decoding.by.name().to_owned(),
-            f1(Decode::Argmax),
-            f1(Decode::Crf),
-            decoding.subwords.map_or("-".to_owned(), points),
-        ];
+        let f1 = |way: Decode| defined(decoding.fidelity.get(&way).copied().flatten());
+        let cells =
+            [decoding.by.name().to_owned(), f1(Decode::Argmax), f1(Decode::Crf), defined(decoding.subwords)];
         lines.push(row(name, &cells, &DECODINGS));
     }
     if lines.len() > 2 { lines } else { Vec::new() }
@@ -198,7 +194,7 @@ fn scores(models: &[(&str, &Scored)]) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, scored) in models {
         let lost = scored.f1_drop.filter(|_| *name != "teacher");
-        lines.push(score_row(name, &scored.micro.score, Some(scored.macro_.f1), lost));
+        lines.push(score_row(name, &scored.micro.score, scored.macro_.f1.map(points), lost));
     }
     for (kind, bounded) in
         models.iter().find(|(name, _)| *name == "final").iter().flat_map(|(_, s)| &s.per_type)
@@ -210,12 +206,12 @@ fn scores(models: &[(&str, &Scored)]) -> Vec<String> {
 }
 
 /// Percentages; what is lost against the teacher, in points (negative: gained).
-fn score_row(name: &str, score: &Score, mean: Option<f64>, lost: Option<Estimate>) -> String {
+fn score_row(name: &str, score: &Score, mean: Option<String>, lost: Option<Estimate>) -> String {
     let cells = [
-        points(score.precision),
-        points(score.recall),
-        points(score.f1),
-        mean.map(points).unwrap_or_default(),
+        defined(score.precision),
+        defined(score.recall),
+        defined(score.f1),
+        mean.unwrap_or_default(),
         lost.map(|lost| points(lost.value)).unwrap_or_default(),
         lost.and_then(|lost| lost.interval).map(|ends| interval(ends, points)).unwrap_or_default(),
     ];
@@ -257,7 +253,7 @@ fn slices(title: &str, models: &[(&str, Rows<'_>)]) -> Vec<String> {
         // Of all models alike, in their order.
         for (at, (name, first)) in some[0].1.iter().enumerate() {
             let cells = some.iter().map(|(_, rows)| {
-                rows.get(at).map_or_else(String::new, |(_, scored)| points(scored.micro.score.f1))
+                rows.get(at).map_or_else(String::new, |(_, scored)| defined(scored.micro.score.f1))
             });
             let name = format!("  {name} ({})", grouped(first.micro.score.support));
             lines.push(row(&name, &cells.collect::<Vec<_>>(), &widths));
@@ -316,6 +312,11 @@ fn gates(verdicts: &BTreeMap<String, Verdict>) -> Vec<String> {
         lines.extend(verdict.reason.iter().map(|reason| format!("    {reason}")));
     }
     lines
+}
+
+/// What is undefined is none of 0 and 100.
+fn defined(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), points)
 }
 
 fn points(value: f64) -> String {

@@ -133,11 +133,14 @@ fn pack(inner: usize, from: &[Column<'_>]) -> (Vec<Line>, Columns) {
         .collect();
     let mut columns = Columns::default();
     columns.bias.iter_mut().zip(from).for_each(|(to, (.., bias))| *to = *bias);
+    // 0, or not a number where a weight is none.
+    let mut odd = [0.0_f32; dot::COLUMNS];
     for row in &values {
         columns.scale.iter_mut().zip(row).for_each(|(largest, x)| *largest = largest.max(x.abs()));
+        odd.iter_mut().zip(row).for_each(|(odd, x)| *odd += 0.0 * x);
     }
-    for scale in &mut columns.scale {
-        *scale = if (*scale / 127.0).is_normal() { *scale / 127.0 } else { 0.0 };
+    for (scale, odd) in columns.scale.iter_mut().zip(odd) {
+        *scale = if odd == 0.0 && (*scale / 127.0).is_normal() { *scale / 127.0 } else { odd };
     }
     let mut panel = vec![Line([[0; 4]; dot::COLUMNS]); inner.div_ceil(4)];
     for (k, row) in values.iter().enumerate() {
@@ -170,8 +173,8 @@ fn quantise((x, to): (&[f32], &mut [[u8; 4]])) -> Step {
     let low = low.iter().chain(rest).fold(0.0, |a: f32, b| a.min(*b));
     let high = high.iter().chain(rest).fold(0.0, |a: f32, b| a.max(*b));
     let scale = (high - low) / 255.0;
-    // 0, or not a number where x has one or an infinity: then so are all of the row's results.
-    let odd = odd.iter().sum::<f32>() + rest.iter().map(|x| 0.0 * x).sum::<f32>();
+    // 0, or not a number where x has one or an infinity, or spans more than f32 holds: then so are all of the row's results.
+    let odd = odd.iter().sum::<f32>() + rest.iter().map(|x| 0.0 * x).sum::<f32>() + 0.0 * scale;
     if !(scale.is_normal() && odd == 0.0) {
         to.fill([0; 4]);
         return Step { scale: odd, zero: 0 };
@@ -329,6 +332,13 @@ mod tests {
         assert_eq!(int8.forward(&[1e-44], 1), [3.0, 4.0]);
         for x in [f32::INFINITY, f32::NAN] {
             assert!(int8.forward(&[x], 1)[0].is_nan());
+        }
+        // Each is finite, and what lies between them is not.
+        let pair = Int8::pack(&[Linear { weight: Matrix::new(&[1.0, 1.0], 1), bias: &[3.0] }]);
+        assert!(pair.forward(&[3e38, -3e38], 1)[0].is_nan());
+        for weight in [f32::INFINITY, f32::NAN] {
+            let int8 = Int8::pack(&[Linear { weight: Matrix::new(&[1.0, weight], 1), bias: &[3.0] }]);
+            assert!(int8.forward(&[1.0, 1.0], 1)[0].is_nan(), "{weight}");
         }
         assert!(int8.forward(&[], 0).is_empty());
     }

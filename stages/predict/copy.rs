@@ -8,7 +8,7 @@ use std::{
 use stage_contract::StageError;
 
 use super::{lines::MOST, progress::Progress, stream::Texts};
-use encoder::predictor::Predictor;
+use encoder::{finite::naming, predictor::Predictor};
 use text::{
     corpus::{Document, Entries, Entry, Notes, Options},
     entities::{Dropped, Keep, Placed, Writer},
@@ -55,6 +55,10 @@ pub(super) struct Copy<'p, 'o> {
     /// Reads files, and notes what is left out of them.
     pub reader: Entries<'o>,
     options: &'o Options,
+    /// Texts read so far.
+    read: usize,
+    /// Texts without a word that what is written has no place for.
+    wordless: usize,
     /// What was not kept.
     dropped: Dropped,
     /// Told of each text.
@@ -65,7 +69,7 @@ pub(super) struct Copy<'p, 'o> {
 impl<'p, 'o> Copy<'p, 'o> {
     pub fn new(predictor: &'p Predictor, keep: Keep, options: &'o Options, progress: Progress) -> Self {
         let (reader, dropped) = (Entries::new(options), Dropped::default());
-        Self { predictor, keep, reader, options, dropped, progress, said: Vec::new() }
+        Self { predictor, keep, reader, options, read: 0, wordless: 0, dropped, progress, said: Vec::new() }
     }
 
     /// Writes texts, and hands them over as soon as they are written.
@@ -79,7 +83,11 @@ impl<'p, 'o> Copy<'p, 'o> {
             let words: Vec<_> = chunk.iter().map(Entry::words).collect();
             let texts: Vec<_> =
                 chunk.iter().zip(&words).map(|(entry, words)| (entry.text.as_str(), &**words)).collect();
-            let found = self.predictor.entities_on(&texts)?;
+            let found = naming(self.predictor.entities_on(&texts), |at| self.read + at + 1)?;
+            self.read += chunk.len();
+            if !writer.holds_wordless() {
+                self.wordless += words.iter().filter(|words| words.is_empty()).count();
+            }
             for (entry, entities) in chunk.iter().zip(found) {
                 let kept = self.keep.kept(entities, &mut self.dropped);
                 let placed = Placed::all(&entry.text, &kept)
@@ -168,7 +176,14 @@ impl<'p, 'o> Copy<'p, 'o> {
         for note in read {
             tracing::info!("{note}");
         }
-        [lost, self.dropped.said(), self.said].concat()
+        let wordless = match self.wordless {
+            0 => Vec::new(),
+            1 => vec!["1 text without a word is left out: this form has no place for it".to_owned()],
+            many => {
+                vec![format!("{many} texts without a word are left out: this form has no place for them")]
+            }
+        };
+        [lost, self.dropped.said(), wordless, self.said].concat()
     }
 }
 

@@ -453,6 +453,31 @@ fn a_bad_line_of_any_file_costs_itself_and_is_named() {
 }
 
 #[test]
+fn odd_lines_cost_nothing_but_themselves_and_are_counted_where_a_form_has_no_place_for_them() {
+    let input = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| input.path().join(name).display().to_string();
+    // NUL bytes, nothing, blanks, no UTF-8, and a megabyte.
+    let long = "Anna vit ".repeat(120_000);
+    let lines: [&[u8]; 7] = [b"Anna\0vit", b"", b" \t", b"op\xe9r\xe9", b"\0\0", long.as_bytes(), b"Paris"];
+    fs::write(path("a.txt"), lines.join(&b'\n')).expect("written");
+    let said =
+        predicted(&["--input", &path("a.txt"), "--output", &path("a.jsonl"), "--errors", "1"]).expect("read");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].ends_with("a.txt:4: not UTF-8 from byte 3 of the line on: left out"), "{said:?}");
+    let found = objects(&fs::read_to_string(path("a.jsonl")).expect("written"));
+    let texts: Vec<&str> = found.iter().map(|object| object["text"].as_str().expect("a text")).collect();
+    assert_eq!(texts, ["Anna\0vit", "", " \t", "\0\0", long.as_str(), "Paris"]);
+    let entities = |at: usize| found[at]["entities"].as_array().expect("a list").len();
+    assert_eq!((entities(1), entities(4), entities(5)), (0, 120_000, 1));
+    let said =
+        predicted(&["--input", &path("a.txt"), "--output", &path("a.conll"), "--errors", "1"]).expect("read");
+    assert_eq!(said[1..], ["2 texts without a word are left out: this form has no place for them"]);
+    let words =
+        fs::read_to_string(path("a.conll")).expect("written").lines().filter(|line| !line.is_empty()).count();
+    assert!(words > 240_000, "{words}");
+}
+
+#[test]
 fn the_ending_of_the_output_says_its_form() {
     let input = folder(&[("a.conll", "Anna\tO\nvit\tO\n\nParis\tB-PER\n")]);
     let path = |name: &str| input.path().join(name).display().to_string();

@@ -13,22 +13,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stage_contract::StageError;
 
+use crate::prune::labelled::Labelled;
 use distillation::{crf::likelihood::crf_nll, losses::ce::cross_entropy};
 use encoder::{
     arch::{Axis, Part},
     backend::{grid::indices, readback::host},
-    batch::{Batch, Encoded, buckets},
+    batch::Batch,
     config::Config,
+    finite::{finite, layer as layer_name, place},
     inputs::Inputs,
     layer::Widths,
     network::{Masks, Network},
     weights::{Along, Weights},
 };
-use text::{
-    corpus::Record,
-    labels::{Labels, Prefix, split_tag},
-    random,
-};
+use text::random;
 
 /// What decides which heads and neurons go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,20 +61,11 @@ pub struct Importance {
     pub ffn: Vec<Vec<f64>>,
 }
 
-/// Records as a model's loss needs them.
-#[derive(Clone, Debug)]
-pub struct Labelled {
-    /// Windows of each record.
-    pub texts: Vec<Encoded>,
-    /// Output column of each word of each record; `None` for a word that is out of every loss.
-    pub gold: Vec<Vec<Option<usize>>>,
-}
-
 impl Importance {
     /// E over batches of |∂L/∂ξ|, or of its square. `step` is called after every few batches with their number.
     ///
     /// # Errors
-    /// What `step` returns, to stop early.
+    /// What `step` returns, to stop early; or a gradient is not finite, by batch, records and layer.
     pub fn measured(
         moment: Moment,
         config: &Config,
@@ -90,11 +79,19 @@ impl Importance {
         let network = network.clone().train().no_grad();
         let at_once = if *device == Device::flex() { rayon::current_num_threads() } else { 1 };
         let mut sum = Self::zero(config);
-        for group in batches.chunks(at_once) {
-            let gradients: Vec<_> = group
+        for (first, group) in (0..).step_by(at_once).zip(batches.chunks(at_once)) {
+            let gradients = group
                 .par_iter()
                 .map(|members| gradients(config, &network, records, members, &autodiff))
-                .collect();
+                .collect::<Vec<_>>();
+            for (number, (gradients, members)) in gradients.iter().zip(group).enumerate() {
+                if let Some(layer) = gradients.as_ref().and_then(Gradients::odd) {
+                    let place = place(&network.valid(), config, &records.packed(config, members, device));
+                    let place =
+                        place.map_or_else(|| layer_name(config, layer), |place| format!("{place}, forward"));
+                    return Err(records.odd("the gradient", &place, first + number, members));
+                }
+            }
             // In the order of batches, whatever thread was faster: the same bits every time.
             gradients.iter().flatten().for_each(|gradients| sum.add(moment, gradients));
             step(group.len())?;
@@ -250,54 +247,19 @@ pub fn highest(scores: &[f64], count: usize) -> Vec<usize> {
     order
 }
 
-impl Labelled {
-    /// The first `count` batches of at most `budget` tokens, in an order drawn from `seed`; fewer when there are fewer.
-    ///
-    /// # Errors
-    /// When there is no word to look at.
-    pub fn batches(&self, count: usize, budget: usize, seed: u64) -> Result<Vec<Vec<usize>>, StageError> {
-        let mut batches = buckets(&self.texts, budget, Some(seed));
-        batches.retain(|members| members.iter().any(|&text| self.texts[text].words > 0));
-        batches.truncate(count);
-        if batches.is_empty() {
-            return Err(StageError::new("the records hold no word to measure importance on"));
-        }
-        Ok(batches)
-    }
-
-    /// Reads each tag as a column of `labels`. Words of a type that the model does not know are out of the loss: such tags
-    /// remain where the teacher's types are ignored.
-    ///
-    /// # Errors
-    /// The model knows none of the types: a record's id and the tag for which it has no label.
-    pub fn new(texts: Vec<Encoded>, records: &[Record], labels: &Labels) -> Result<Self, StageError> {
-        let column = |tag: &str| match split_tag(tag) {
-            Some(Some((prefix, kind))) => labels.column_of(kind, prefix == Prefix::Begin),
-            _ => Some(labels.outside()),
-        };
-        let gold: Vec<Vec<Option<usize>>> =
-            records.iter().map(|record| record.tags.iter().map(|tag| column(tag)).collect()).collect();
-        let tags = || records.iter().zip(&gold).flat_map(|(record, own)| record.tags.iter().zip(own));
-        let known = tags().any(|(_, column)| column.is_some_and(|column| column != labels.outside()));
-        let unknown = records.iter().zip(&gold).find_map(|(record, own)| {
-            let (tag, _) = record.tags.iter().zip(own).find(|(_, column)| column.is_none())?;
-            Some((record, tag))
-        });
-        match unknown {
-            Some((record, tag)) if !known => Err(StageError::new(format!(
-                "record {} is tagged {tag}, for which the model has no label",
-                record.id
-            ))
-            .help(format!("use records with the model's own types: {}", labels.types().join(", ")))),
-            _ => Ok(Self { texts, gold }),
-        }
-    }
-}
-
 /// ∂L/∂ξ of one batch, a vector a layer.
 struct Gradients {
     heads: Vec<Vec<f32>>,
     ffn: Vec<Vec<f32>>,
+}
+
+impl Gradients {
+    /// The topmost layer, from 0, with one that is not finite: gradients flow down.
+    fn odd(&self) -> Option<usize> {
+        let layers = self.heads.iter().zip(&self.ffn).enumerate().rev();
+        let mut odd = layers.filter(|(_, (heads, ffn))| !(finite(heads) && finite(ffn)));
+        odd.next().map(|(layer, _)| layer)
+    }
 }
 
 /// `None` for a batch none of whose words owns a sub-word.

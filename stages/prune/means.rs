@@ -6,10 +6,12 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use stage_contract::StageError;
 
+use crate::prune::labelled::Labelled;
 use encoder::{
     backend::readback::host,
-    batch::{Batch, Encoded},
+    batch::Batch,
     config::Config,
+    finite::{finite, layer as layer_name},
     inputs::Inputs,
     layer::Probe,
     network::Network,
@@ -25,15 +27,15 @@ pub struct Means {
 }
 
 impl Means {
-    /// Reads `texts[i]` for each `i` of each batch. `step` is called after every few batches with their number. The
+    /// Reads `records.texts[i]` for each `i` of each batch. `step` is called after every few batches with their number. The
     /// network must not be on an autodiff device.
     ///
     /// # Errors
-    /// What `step` returns, to stop early.
+    /// What `step` returns, to stop early; or an output is not finite, by batch, records and layer.
     pub fn measure(
         config: &Config,
         network: &Network,
-        texts: &[Encoded],
+        records: &Labelled,
         batches: &[Vec<usize>],
         device: &Device,
         mut step: impl FnMut(usize) -> Result<(), StageError>,
@@ -44,21 +46,26 @@ impl Means {
             ffn: config.layers.iter().map(|layer| vec![0.0; layer.ffn]).collect(),
         };
         let mut tokens = 0;
-        for group in batches.chunks(at_once) {
+        for (first, group) in (0..).step_by(at_once).zip(batches.chunks(at_once)) {
             let sums: Vec<_> = group
                 .par_iter()
                 .map(|members| {
-                    let batch = Batch::pack(texts, members);
+                    let batch = Batch::pack(&records.texts, members);
                     let sums = Sums::default();
                     let _ = network.forward_probed(&Inputs::new(&batch, config, device), &[], Some(&sums));
                     (batch.ids.len(), sums)
                 })
                 .collect();
             // In the order of batches, whatever thread was faster: the same bits every time.
-            for (count, sums) in sums {
+            for (number, ((count, sums), members)) in sums.into_iter().zip(group).enumerate() {
                 tokens += count;
-                means.heads.iter_mut().zip(sums.heads.take()).for_each(|(mean, sum)| add(mean, &sum));
-                means.ffn.iter_mut().zip(sums.ffn.take()).for_each(|(mean, sum)| add(mean, &sum));
+                let (heads, ffn) = (sums.heads.take(), sums.ffn.take());
+                let layers = heads.iter().zip(&ffn);
+                if let Some(layer) = layers.clone().position(|(heads, ffn)| !(finite(heads) && finite(ffn))) {
+                    return Err(records.odd("the mean", &layer_name(config, layer), first + number, members));
+                }
+                means.heads.iter_mut().zip(&heads).for_each(|(mean, sum)| add(mean, sum));
+                means.ffn.iter_mut().zip(&ffn).for_each(|(mean, sum)| add(mean, sum));
             }
             step(group.len())?;
         }

@@ -106,6 +106,7 @@ mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::*;
+    use crate::prune::labelled::Labelled;
     use encoder::{
         arch::{ARCHITECTURES, Settings},
         backend::{positions::Buckets, readback::host},
@@ -206,7 +207,9 @@ mod tests {
         let network = trained(&config, &device);
         let texts = [texts(&[5, 9]), texts(&[18, 3])].concat();
         let batches = [vec![0, 1], vec![2, 3]];
-        let means = Means::measure(&config, &network, &texts, &batches, &device, |_| Ok(())).expect("means");
+        let labelled = Labelled::new(texts.clone(), &[], &config.labels).expect("no tags");
+        let means = Means::measure(&config, &network, &labelled, &batches, &device, |_| Ok(()));
+        let means = means.expect("finite");
 
         let sums = |layer: usize| -> f64 {
             let batch = Inputs::new(&Batch::pack(&texts, &[0, 1, 2, 3]), &config, &device);

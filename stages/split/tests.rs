@@ -180,6 +180,14 @@ fn a_corpus_too_small_to_split_is_refused_with_a_way_out() {
 }
 
 #[test]
+fn a_share_of_0_leaves_its_part_empty_and_says_so() {
+    let empty = |dev, test| Stage::empty(&Split { dev, test, ..Split::default() });
+    assert_eq!(empty(0.1, 0.1), []);
+    assert_eq!(empty(0.1, 0.0), [("test", "test")]);
+    assert_eq!(empty(0.0, 0.0), [("dev", "dev"), ("test", "test")]);
+}
+
+#[test]
 fn shares_that_leave_nothing_are_refused_by_name() {
     let nothing = Split { dev: 0.5, test: 0.5, ..Split::default() }.check().expect_err("refused");
     assert_eq!(nothing.at.as_deref(), Some("test"));

@@ -184,6 +184,10 @@ impl Stage for Split {
         Err(invalid.at("shares").help("write `shares = [0.8, 0.1, 0.1]`"))
     }
 
+    fn empty(&self) -> Vec<(&'static str, &'static str)> {
+        if self.shares[1] > 0.0 { Vec::new() } else { vec![(Self::DEV.name(), "shares")] }
+    }
+
     fn run(&self, _: &Context<'_>) -> Result<(), StageError> {
         Ok(())
     }
@@ -246,7 +250,7 @@ impl Default for Distill {
 
 impl Distill {
     const TRAIN: Input<Records> = Input::new("train", "to learn from");
-    const DEV: Input<Records> = Input::new("dev", "to choose the best epoch by");
+    const DEV: Input<Records> = Input::new("dev", "to choose the best epoch by").filled();
     const TEACHER: Input<Model> = Input::new("teacher", "the model to learn from");
     const GOLD: Optional<Gold> = Optional::new("gold", "sentences that join training with weight 1");
     const MODEL: Output<Model> = Output::new("model", "the student");

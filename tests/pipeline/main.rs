@@ -189,6 +189,20 @@ fn gates_of_evaluate_decide_how_a_run_ends_also_when_all_is_reused() {
 }
 
 #[test]
+fn a_part_that_is_left_empty_is_refused_before_any_work_where_it_is_needed() {
+    let project = project();
+    for (part, stages) in [("test", &["evaluate"][..]), ("dev", &["distill", "finetune"])] {
+        let (code, outcomes, errors) = ended(project.path(), &["--set", &format!("split.{part}=0")]);
+        assert!(code == Some(2) && outcomes.is_empty(), "{errors}");
+        for stage in stages {
+            let message = format!("`{stage}` needs something in `{part}`, and `split.{part}` is empty");
+            assert!(errors.contains(&message), "{errors}");
+        }
+        assert!(errors.contains(&format!("raise `{part}` of `split`")), "{errors}");
+    }
+}
+
+#[test]
 fn the_gates_of_configs_fit_a_pipeline_with_baselines() {
     for name in ["gates-p70.toml", "gates-p60.toml"] {
         let project = project();

@@ -1,17 +1,28 @@
 use serde_json::json;
 
 use super::*;
-use measure::bootstrap::{Interval, Part};
+use measure::bootstrap::{Evidence, Interval, Part};
 
 fn gate(value: serde_json::Value) -> Gate {
     serde_json::from_value(value).expect("is a gate")
 }
 
+/// Enough of everything.
+fn support(rule: &Rule) -> Support {
+    match rule.metric {
+        Metric::Size(..) => Support::Exact,
+        Metric::Latency(..) | Metric::Throughput(..) => Support::Rounds(50),
+        Metric::Score(..) => Support::Entities(Evidence { texts: 100, entities: 300 }),
+    }
+}
+
+fn judged(gate: &Gate, estimate: Option<Estimate>, support: Support) -> Verdict {
+    gate.rule("g").expect("makes sense").verdict(gate, Measured { estimate, support }, &Foreign::default())
+}
+
 fn verdict(gate: &Gate, value: f64, interval: Option<Interval>) -> Outcome {
-    gate.rule("g")
-        .expect("makes sense")
-        .verdict(gate, Some(Estimate { value, interval }), &Foreign::default())
-        .outcome
+    let rule = gate.rule("g").expect("makes sense");
+    judged(gate, Some(Estimate { value, interval }), support(&rule)).outcome
 }
 
 #[test]
@@ -32,8 +43,57 @@ fn a_bound_is_met_by_the_worse_end_missed_by_the_better_one_or_left_open() {
     {
         assert_eq!(verdict(&least, 1.4, Some(interval)), outcome, "{interval:?}");
     }
-    let nothing = least.rule("g").expect("makes sense").verdict(&least, None, &Foreign::default());
+    let nothing = judged(&least, None, Support::Rounds(0));
     assert_eq!((nothing.outcome, nothing.measured), (Outcome::Inconclusive, None));
+}
+
+#[test]
+fn too_little_evidence_is_inconclusive_whatever_the_interval_and_says_what_is_missing() {
+    let sure = Some(Estimate { value: 1.0, interval: Some([1.0, 1.0]) });
+    let entities = |texts, entities| Support::Entities(Evidence { texts, entities });
+    let least = gate(json!({ "metric": "final.quality.f1", "min": 0.9 }));
+    let most = gate(json!({ "metric": "final.quality.f1", "max": 0.1 }));
+    for (texts, found, right) in
+        [(20, 20, true), (19, 500, false), (20, 19, false), (1, 1, false), (0, 0, false)]
+    {
+        for (gate, proven) in [(&least, Outcome::Pass), (&most, Outcome::Fail)] {
+            let verdict = judged(gate, sure, entities(texts, found));
+            assert_eq!(
+                verdict.outcome,
+                if right { proven } else { Outcome::Inconclusive },
+                "{found} in {texts}"
+            );
+            assert_eq!(verdict.reason.is_none(), right);
+            assert_eq!((verdict.texts, verdict.entities), (Some(texts), Some(found)));
+        }
+    }
+    let said = judged(&least, sure, entities(1, 1)).reason;
+    assert_eq!(said.as_deref(), Some("1 entity in 1 text, and it needs 20 in 20 (`entities`, `texts`)"));
+    let few = gate(json!({ "metric": "final.quality.f1", "min": 0.9, "texts": 2, "entities": 3 }));
+    assert_eq!(judged(&few, sure, entities(2, 3)).outcome, Outcome::Pass);
+
+    let wide = |gate: &Gate| {
+        judged(gate, Some(Estimate { value: 0.9, interval: Some([0.3, 0.95]) }), entities(30, 30))
+    };
+    let low = gate(json!({ "metric": "final.quality.f1", "min": 0.2 }));
+    assert_eq!(wide(&low).reason.as_deref(), Some("the interval is 0.65 wide, and may be 0.50 (`width`)"));
+    let patient = gate(json!({ "metric": "final.quality.f1", "min": 0.2, "width": 0.7 }));
+    assert_eq!(wide(&patient).outcome, Outcome::Pass);
+    let without = judged(&low, Some(Estimate { value: 0.9, interval: None }), entities(30, 30));
+    assert_eq!(without.outcome, Outcome::Inconclusive, "no draw says anything");
+
+    let fast = gate(json!({ "metric": "final.latency.ratio", "max": 2.0 }));
+    for (rounds, outcome) in [(3, Outcome::Pass), (2, Outcome::Inconclusive), (1, Outcome::Inconclusive)] {
+        assert_eq!(judged(&fast, sure, Support::Rounds(rounds)).outcome, outcome, "{rounds}");
+    }
+    let reason = judged(&fast, sure, Support::Rounds(1)).reason;
+    assert_eq!(reason.as_deref(), Some("measured in 1 round, and it needs 3 (`rounds`)"));
+    for key in ["texts", "entities", "width"] {
+        let mut nothing = json!({ "metric": "final.quality.f1", "min": 0.2 });
+        nothing[key] = json!(0);
+        let wrong = gate(nothing).rule("g").err().expect("no evidence at all");
+        assert_eq!(wrong.at.as_deref(), Some(format!("gates.g.{key}").as_str()));
+    }
 }
 
 #[test]
@@ -202,13 +262,14 @@ fn a_gate_on_gold_whose_types_nobody_has_is_inconclusive() {
             set: set.map(str::to_owned),
             ..Gate::default()
         };
-        let estimate = Estimate { value: 0.9, interval: Some([0.8, 0.95]) };
-        gate.rule("g").expect("makes sense").verdict(&gate, Some(estimate), &foreign)
+        let estimate = Some(Estimate { value: 0.9, interval: Some([0.8, 0.95]) });
+        let rule = gate.rule("g").expect("makes sense");
+        rule.verdict(&gate, Measured { estimate, support: support(&rule) }, &foreign)
     };
     for set in [None, Some("a")] {
         let verdict = verdict("final.quality.f1", set);
         assert_eq!(verdict.outcome, Outcome::Inconclusive);
-        let reason = "gold set `a` has PERSON (2 entities), which no model has";
+        let reason = "gold set `a` has PERSON (2 entities), which the final model lacks";
         assert_eq!(verdict.reason.as_deref(), Some(reason));
     }
     assert_eq!(verdict("final.quality.f1", Some("b")).outcome, Outcome::Pass);

@@ -33,7 +33,7 @@ pub(super) fn side_by_side(evaluation: &Evaluation) -> Vec<Block> {
             model.parameters.into(),
             (float(model.parameters) / float(first)).into(),
             model.fidelity.all.micro.score.f1.into(),
-            model.quality.as_ref().map(|quality| quality.all.micro.score.f1).into(),
+            model.quality.as_ref().and_then(|quality| quality.all.micro.score.f1).into(),
             latency.p50_ms.into(),
             Cell::Value(latency.ratio, latency.ratio_interval),
             throughput.sentences_per_s.into(),
@@ -121,8 +121,8 @@ pub(super) fn calibration(evaluation: &Evaluation) -> Option<Block> {
 
 /// One picture for fidelity and one for quality: they are never mixed.
 pub(super) fn scatters(evaluation: &Evaluation) -> Vec<Block> {
-    let fidelity = |model: &ModelReport| Some(model.fidelity.all.micro.score.f1);
-    let quality = |model: &ModelReport| Some(model.quality.as_ref()?.all.micro.score.f1);
+    let fidelity = |model: &ModelReport| model.fidelity.all.micro.score.f1;
+    let quality = |model: &ModelReport| model.quality.as_ref()?.all.micro.score.f1;
     vec![
         scatter(evaluation, "Size, fidelity and speed", "fidelity F1", fidelity),
         scatter(evaluation, "Size, quality and speed", "quality F1", quality),

@@ -82,7 +82,7 @@ fn forest(models: &[Scores<'_>], table: Table) -> Block {
             Some(Mark {
                 name: model.name.to_owned(),
                 look: model.look,
-                value: score.f1,
+                value: score.f1?,
                 interval: *f1_interval,
             })
         });
@@ -106,7 +106,7 @@ fn types(models: &[Scores<'_>]) -> Block {
                 model.name.into(),
                 score.precision.into(),
                 score.recall.into(),
-                Cell::Value(score.f1, *f1_interval),
+                score.f1.map_or(Cell::Empty, |f1| Cell::Value(f1, *f1_interval)),
                 score.support.into(),
             ]);
         }
@@ -179,8 +179,8 @@ fn rows<'a, K: Ord + 'a>(
         let of_key = |model: &Scores<'a>| of(model).get(key);
         let texts = models.iter().find_map(of_key).map_or(Cell::Empty, |found| found.texts.into());
         let f1 = models.iter().map(|model| {
-            let micro = of_key(model).map(|found| &found.micro);
-            micro.map_or(Cell::Empty, |micro| Cell::Value(micro.score.f1, micro.f1_interval))
+            let f1 = of_key(model).and_then(|found| Some((found.micro.score.f1?, found.micro.f1_interval)));
+            f1.map_or(Cell::Empty, |(f1, interval)| Cell::Value(f1, interval))
         });
         [name(key).into(), texts].into_iter().chain(f1).collect()
     };

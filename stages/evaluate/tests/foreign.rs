@@ -11,9 +11,9 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
         gold("d", &[("Paris", "B-LOC")]),
     ]);
     let bounds = gates(serde_json::json!({
-        "all": {"metric": "final.quality.f1", "min": 0.1},
-        "c": {"metric": "final.quality.f1", "min": 0.1, "set": "c"},
-        "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d"},
+        "all": {"metric": "final.quality.f1", "min": 0.1, "texts": 1, "entities": 1},
+        "c": {"metric": "final.quality.f1", "min": 0.1, "set": "c", "texts": 1, "entities": 1},
+        "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d", "texts": 1, "entities": 1},
     }));
     let stage = |types: &[(&str, &str)]| Evaluate {
         types: types.iter().copied().collect(),
@@ -33,7 +33,7 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
     assert_eq!(
         said,
         [
-            "gold set `c`: no model has DATE (1 entity), ORGANISATION (1 entity), and the set has no LOC, no ORG: gates on \
+            "gold set `c`: the final model lacks DATE (1 entity), ORGANISATION (1 entity), and the set has no LOC, no ORG: gates on \
           it are inconclusive unless `evaluate` is told what is meant, for example `types = { DATE = \"outside\", \
           ORGANISATION = \"ORG\" }`"
         ]
@@ -43,7 +43,7 @@ fn types_of_gold_that_no_model_has_are_said_and_mean_what_types_says() {
     assert_eq!(outcome.at("foreign/unknown/c"), &serde_json::json!({"DATE": 1, "ORGANISATION": 1}));
     assert_eq!(outcome.at("foreign/teacher"), &serde_json::json!({"MISC": 1}));
     assert!(outcome.shown().contains("  of the teacher: MISC (1 entity)"), "{}", outcome.shown());
-    assert!(outcome.shown().contains("which no model has"), "{}", outcome.shown());
+    assert!(outcome.shown().contains("which the final model lacks"), "{}", outcome.shown());
 
     let told = stage(&[("ORGANISATION", "ORG"), ("DATE", "outside")]);
     assert_eq!(notes(&told).expect("all is said"), Vec::<String>::new());
@@ -68,8 +68,8 @@ fn a_gate_on_gold_without_an_entity_that_counts_is_inconclusive() {
     let mut bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
     bench.gold(vec![gold("c", &[("Anna fête Noël", "O O B-MISC")]), gold("d", &[("Paris", "B-LOC")])]);
     let gates = gates(serde_json::json!({
-        "c": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "c"},
-        "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d"},
+        "c": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "c", "texts": 1, "entities": 1},
+        "d": {"metric": "final.quality.f1.drop", "max": 0.5, "set": "d", "texts": 1, "entities": 1},
         "org": {"metric": "final.quality.per_type.ORG.f1", "min": 0.0},
     }));
     let types = [("MISC", "outside")].into_iter().collect();
@@ -78,6 +78,53 @@ fn a_gate_on_gold_without_an_entity_that_counts_is_inconclusive() {
         assert_eq!(outcome.at(&format!("gates/{gate}/outcome")), word, "{gate}");
     }
     assert_eq!(outcome.at("gates/c/measured"), &Value::Null);
+}
+
+/// The final model knows one type of three; another model knows them all, which makes none of them the final model's.
+#[test]
+fn a_type_that_only_another_model_has_makes_gates_inconclusive_too() {
+    let mut bench = Bench::new(&model(Labels::bio(["ORG"]), &[]));
+    bench.gold(vec![gold("c", &[("Anna et la CAF à Paris", "B-PER O O B-ORG O B-LOC")])]);
+    let bounds = gates(
+        serde_json::json!({"g": {"metric": "final.quality.f1", "min": 0.5, "texts": 1, "entities": 1}}),
+    );
+    let stage = |types: &[(&str, &str)]| Evaluate {
+        types: types.iter().copied().collect(),
+        gates: bounds.clone(),
+        ..quick()
+    };
+    let silent = bench.stage(&stage(&[]), true).expect("one type matches");
+    assert_eq!(silent.at("foreign/unknown/c"), &serde_json::json!({"LOC": 1, "PER": 1}));
+    assert_eq!(silent.at("gates/g/outcome"), "inconclusive");
+    let reason = "gold set `c` has LOC (1 entity), PER (1 entity), which the final model lacks";
+    assert_eq!(silent.at("gates/g/reason"), reason);
+    for meaning in ["outside", "ignore"] {
+        let said = bench.stage(&stage(&[("PER", meaning), ("LOC", meaning)]), true).expect("all is said");
+        assert_eq!(said.at("gates/g/outcome"), "pass", "{meaning}");
+    }
+}
+
+#[test]
+fn what_the_teacher_finds_and_the_final_model_lacks_makes_gates_on_fidelity_inconclusive_unless_it_is_said() {
+    let bench = Bench::new(&model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
+    let bounds = gates(serde_json::json!({
+        "g": {"metric": "final.fidelity.f1", "min": 0.1, "texts": 1, "entities": 1},
+        "size": {"metric": "final.parameters", "min": 1},
+    }));
+    let stage = Evaluate { gates: bounds, ..quick() };
+    let silent = bench.stage(&stage, true).expect("a report");
+    assert_eq!(silent.at("foreign/teacher_unknown"), &serde_json::json!({"MISC": 1}));
+    assert_eq!(
+        (silent.at("gates/g/outcome"), silent.at("gates/size/outcome")),
+        (&"inconclusive".into(), &"pass".into())
+    );
+    let reason = "the teacher finds MISC (1 entity), which the final model lacks";
+    assert_eq!(silent.at("gates/g/reason"), reason);
+    // As its source says of the teacher.
+    let types = serde_json::json!({"types": {"MISC": "outside"}});
+    let said = bench.told(&stage, &BTreeMap::from([("teacher".to_owned(), types)])).expect("a report");
+    assert_eq!(said.at("foreign/teacher_unknown"), &serde_json::json!({}));
+    assert_eq!(said.at("gates/g/outcome"), "pass");
 }
 
 #[test]

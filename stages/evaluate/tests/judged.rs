@@ -14,7 +14,8 @@ fn gates_are_held_against_the_report_told_and_shown() {
         "size": { "metric": "final.parameters.ratio", "max": 1.5 },
         "small": { "metric": "final.parameters", "max": 10 },
         "same": { "metric": "final.fidelity.f1.drop", "max": 0.0 },
-        "notes": { "metric": "final.fidelity.f1", "min": 0.99, "source": "notes" },
+        "notes": { "metric": "final.fidelity.f1", "min": 0.99, "source": "notes", "texts": 19 },
+        "few": { "metric": "final.fidelity.f1", "min": 0.99, "source": "notes" },
         "better": { "metric": "final.fidelity.f1.drop", "max": 0.0, "against": "ce_only" },
         "worse": { "metric": "ce_only.fidelity.f1", "min": 0.99 },
         "gold": { "metric": "final.quality.f1.drop", "max": 0.1, "set": "a" },
@@ -35,6 +36,7 @@ fn gates_are_held_against_the_report_told_and_shown() {
         ("better", Word::Pass),
         ("cell", Word::Inconclusive),
         ("fast", Word::Pass),
+        ("few", Word::Inconclusive),
         ("gold", Word::Inconclusive),
         ("none", Word::Inconclusive),
         ("notes", Word::Pass),
@@ -54,6 +56,20 @@ fn gates_are_held_against_the_report_told_and_shown() {
     assert_eq!(sent.collect::<Vec<_>>(), expected.map(|(name, word)| (name, word.name())));
     assert_eq!(outcome.at("gates/small/interval"), &Value::Null, "a count is exact");
     assert_eq!(outcome.at("gates/cell/measured"), &Value::Null);
+    assert_eq!(
+        outcome.at("gates/few/reason"),
+        "38 entities in 19 texts, and it needs 20 in 20 (`entities`, `texts`)"
+    );
+    assert_eq!(
+        outcome.at("gates/gold/reason"),
+        "3 entities in 2 texts, and it needs 20 in 20 (`entities`, `texts`)"
+    );
+    assert_eq!(outcome.at("gates/cell/reason"), "it was not measured: no time, or no room in a model");
+    assert_eq!(
+        (outcome.at("gates/notes/texts"), outcome.at("gates/notes/entities")),
+        (&19.into(), &38.into())
+    );
+    assert_eq!(outcome.at("gates/fast/rounds"), 3);
     assert_eq!(outcome.at("gates/better/against"), "ce_only");
     assert_eq!(outcome.at("gates/notes/slice"), "source notes");
     same([outcome.number("gates/gold/measured"), 0.1, 0.0, 0.0], [1.0 - 0.8, 0.1, 0.0, 0.0]);

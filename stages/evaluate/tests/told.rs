@@ -31,7 +31,7 @@ fn the_tables_are_aligned_narrow_and_honest() {
     assert_eq!(fidelity[1], ["teacher", "100.00", "100.00", "100.00", "100.00"]);
     assert_eq!(fidelity[2][..6], ["final", "100.00", "80.00", "88.89", "66.67", "11.11"]);
     assert!(fidelity[2][6].starts_with('['), "{shown}");
-    assert_eq!(fidelity[4], ["ORG", "(1)", "0.00", "0.00", "0.00"]);
+    assert_eq!(fidelity[4], ["ORG", "(1)", "-", "0.00", "0.00"], "nothing found, no precision");
     let quality = table("quality: against gold, 2 texts in 2 sets");
     assert_eq!(quality[2][..6], ["final", "100.00", "50.00", "66.67", "50.00", "33.33"]);
     assert_eq!(

@@ -8,6 +8,7 @@ use stage_contract::StageError;
 use crate::params::Training;
 use encoder::{
     batch::{Batch, Encoded},
+    finite::naming,
     infer::{encode, word_logits},
     logits::Logits,
     model::{Model, ModelFolder},
@@ -123,7 +124,7 @@ impl Examples {
         let mut texts = logits.texts;
         let gold: Vec<usize> = (0..self.len()).filter(|text| !self.silver[*text]).collect();
         let unread: Vec<Encoded> = gold.iter().map(|&text| self.as_teacher()[text].clone()).collect();
-        let read = word_logits(teacher, &unread, READ, device, None)?;
+        let read = naming(word_logits(teacher, &unread, READ, device, None), |text| &self.ids[gold[text]])?;
         let mut read = gold.into_iter().zip(read).collect::<BTreeMap<_, _>>();
         let mut all = Recalled::default();
         for (text, id) in self.ids.iter().enumerate() {
@@ -185,6 +186,12 @@ impl Examples {
                 continuations: pick(&recalled.continuations, members),
             }),
         }
+    }
+
+    /// The id of a text's record.
+    #[must_use]
+    pub fn id(&self, text: usize) -> &str {
+        &self.ids[text]
     }
 
     /// Number of texts.

@@ -22,6 +22,7 @@ use encoder::{
     calibration::Calibration,
     config::{Config, Decode},
     decode::Decoded,
+    finite::{finite, named, naming, place},
     infer::{WordLogits, absent},
     inputs::Inputs,
     model::Model,
@@ -32,7 +33,7 @@ use measure::scores::score;
 use text::labels::{Scheme, Span, spans};
 use train::{
     checkpoint::Dev,
-    objective::{At, Objective, Term},
+    objective::{At, Fault, Objective, Term},
     trainer::{Trained, train},
 };
 
@@ -82,7 +83,8 @@ impl Distillation<'_> {
         if let (Some(argmax), Some(crf)) = (by.get(&Decode::Argmax), by.get(&Decode::Crf)) {
             cx.metric("dev.f1_argmax", argmax.score.f1);
             cx.metric("dev.f1_crf", crf.score.f1);
-            config.decode = self.said_decode().unwrap_or(if crf.score.f1 - argmax.score.f1 > WORTH_A_CRF {
+            let worth = crf.score.f1.zip(argmax.score.f1).map(|(crf, argmax)| crf - argmax);
+            config.decode = self.said_decode().unwrap_or(if worth > Some(WORTH_A_CRF) {
                 Decode::Crf
             } else {
                 Decode::Argmax
@@ -144,18 +146,29 @@ impl Distillation<'_> {
         let network = network.clone().at(Precision::F32);
         let model = Model { network, ..self.lesson.student.clone() };
         let budget = 2 * self.lesson.training.batch_tokens;
-        each_way(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget)
+        let scores = each_way(&model, &self.dev.encoded, &self.dev.gold, &self.dev.tags, budget);
+        naming(scores, |text| self.dev.id(text))
+    }
+
+    /// Where the teacher's numbers stop being finite.
+    fn teacher_fault(&self, batch: &Batch) -> Option<Fault> {
+        let Model { network, config, .. } = self.lesson.teacher;
+        let place = format!("the teacher's numbers overflow in {}", place_of(network, config, batch)?);
+        Some(Fault { place, given: true })
     }
 
     /// What the teacher's `network` says of a batch and its `wanted` hidden states `[tokens, hidden]`. It reads the batch
     /// only where nothing is known of it or states are wanted.
+    ///
+    /// # Errors
+    /// On the CPU: a logit is not finite. Elsewhere the loss shows it, because nothing is read here.
     fn teach(
         &self,
         network: &Network,
         batch: &Batch,
         packed: &Inputs,
         wanted: &[usize],
-    ) -> (Said, Vec<Tensor<2>>) {
+    ) -> Result<(Said, Vec<Tensor<2>>), StageError> {
         let from = self.lesson.teacher_labels();
         let device = network.device();
         let here = fused::runs_on(&device);
@@ -177,6 +190,9 @@ impl Distillation<'_> {
                 covered.resize(rows.len(), true);
                 if here {
                     let mut logits = host(logits);
+                    if !finite(&logits) {
+                        return Err(self.unusable(batch));
+                    }
                     let rows = logits.chunks_exact_mut(from.len()).zip(&covered);
                     rows.filter(|(_, covered)| !**covered).for_each(|(row, _)| row.copy_from_slice(&absent));
                     Said::Host(logits)
@@ -186,8 +202,22 @@ impl Distillation<'_> {
             }
             (None, None) => Said::Host(Vec::new()),
         };
-        (said, output.map(|output| output.hidden).unwrap_or_default())
+        Ok((said, output.map(|output| output.hidden).unwrap_or_default()))
     }
+
+    fn unusable(&self, batch: &Batch) -> StageError {
+        let fault = self.teacher_fault(batch);
+        let place = fault.map_or("the teacher's logits are not finite".to_owned(), |fault| fault.place);
+        let records = named("record", batch.members.iter().map(|text| self.train.id(*text)));
+        StageError::new(format!("{place}, of {records}")).help(
+            "use another checkpoint of this model, or another `precision`: where numbers overflow, what it says means \
+             nothing",
+        )
+    }
+}
+
+fn place_of(network: &Network, config: &Config, batch: &Batch) -> Option<String> {
+    place(network, config, &Inputs::new(batch, config, &network.device()))
 }
 
 /// `[rows, columns]` with the same row for each that is not `covered`.
@@ -222,7 +252,7 @@ impl Objective for Distillation<'_> {
         let (ours, theirs): (Vec<usize>, Vec<usize>) = wanted.unzip();
         let their_packed = Inputs::new(taught, &lesson.teacher.config, device);
         let (said, their_states) = if losses.iter().any(|(_, wants)| wants.logits) || !theirs.is_empty() {
-            self.teach(teacher, taught, &their_packed, &theirs)
+            self.teach(teacher, taught, &their_packed, &theirs)?
         } else {
             (Said::Host(Vec::new()), Vec::new())
         };
@@ -260,6 +290,19 @@ impl Objective for Distillation<'_> {
     fn words(&self, members: &[usize]) -> usize {
         let batch = Batch::pack(&self.train.encoded, members);
         self.targets(&batch, self.train.as_taught(members).as_ref()).words.len()
+    }
+
+    fn id(&self, text: usize) -> &str {
+        self.train.id(text)
+    }
+
+    fn fault(&self, network: &Network, members: &[usize]) -> Option<Fault> {
+        let batch = Batch::pack(&self.train.encoded, members);
+        let taught = self.train.as_taught(members);
+        self.teacher_fault(taught.as_ref().unwrap_or(&batch)).or_else(|| {
+            let place = place_of(network, &self.lesson.student.config, &batch)?;
+            Some(Fault { place: format!("the student's numbers overflow in {place}"), given: false })
+        })
     }
 
     fn reads(&self) -> Option<&Network> {
@@ -310,9 +353,9 @@ fn one(mut by: BTreeMap<Decode, Dev>, wanted: Decode, own: Decode) -> Dev {
     by.remove(&wanted).or_else(|| by.remove(&own)).expect("a model has its own way")
 }
 
-/// Mean over owned words with a tag of -log softmax.
+/// Mean over owned words with a tag of -log softmax; none where there is none.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[WordLogits]) -> f64 {
+fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[WordLogits]) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_usize);
     for (tags, text) in tags.iter().zip(logits) {
         for (word, tag) in tags.iter().enumerate() {
@@ -324,7 +367,7 @@ fn mean_cross_entropy(tags: &[Vec<Option<usize>>], logits: &[WordLogits]) -> f64
             }
         }
     }
-    sum / count.max(1) as f64
+    (count > 0).then(|| sum / count as f64)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     params::{CrfTeacher, Training},
     projection::project,
 };
-use encoder::{infer::word_logits, model::Model};
+use encoder::{finite::naming, infer::word_logits, model::Model};
 use text::labels::Labels;
 
 /// Texts that a fit looks at, at most: some tens of thousands of words for some tens of weights.
@@ -61,8 +61,8 @@ impl Training {
         } else {
             let mut progress = cx.progress("reading for the CRF", some.len() as u64, "sentences");
             let budget = 2 * self.batch_tokens;
-            let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress))?;
-            read.into_iter().map(|logits| logits.values).collect()
+            let read = word_logits(teacher, some.as_teacher(), budget, device, Some(&mut progress));
+            naming(read, |text| some.id(text))?.into_iter().map(|logits| logits.values).collect()
         };
         cx.check_cancelled()?;
         let emissions = |values: &[f32]| {

@@ -7,6 +7,7 @@ use stage_contract::{Progress, StageError};
 use crate::{
     backend::{device, fused, readback::host},
     batch::{Batch, Encoded, group},
+    finite::{OfTexts, finite, place},
     inputs::Inputs,
     model::Model,
 };
@@ -83,7 +84,8 @@ pub fn encode<'a>(
 /// The network must not be on an autodiff device.
 ///
 /// # Errors
-/// A logit is not finite: it must not read as "no entity". The message names the layer where numbers overflow first.
+/// A logit is not finite: it must not read as "no entity". The message names the layer where numbers overflow first, and the
+/// texts of the batch ([`crate::finite::naming`] calls them by their records).
 ///
 /// On the CPU several batches run at once, because not all of a pass uses all cores by itself; a batch's result
 /// depends on nothing but the batch.
@@ -94,30 +96,44 @@ pub fn word_logits(
     device: &Device,
     progress: Option<&mut Progress<'_>>,
 ) -> Result<Vec<WordLogits>, StageError> {
-    read(&model.config.labels, texts, budget, device, progress, |windows| {
+    let pack = |windows: &[&Window]| {
         let batch = Batch::windows(windows.iter().copied());
-        let packed = Inputs::new(&batch, &model.config, device);
+        (Inputs::new(&batch, &model.config, device), batch)
+    };
+    let logits = |windows: &[&Window]| {
+        let (packed, batch) = pack(windows);
         let logits = model.network.forward(&packed, &[]).logits;
-        if batch.rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let read = host(logits.select(0, packed.rows.clone()));
-        if finite(&read) { Ok(read) } else { Err(overflow(model, &packed)) }
-    })
+        Ok(if batch.rows.is_empty() { Vec::new() } else { host(logits.select(0, packed.rows)) })
+    };
+    let place = |windows: &[&Window]| place(&model.network, &model.config, &pack(windows).0);
+    read_or_place(&model.config.labels, texts, budget, device, progress, logits, place)
 }
 
 /// As [`word_logits`], by whatever reads windows: `read` gives the logits `[rows, labels]` of a batch's windows, of the anchors
 /// and then of the continuations of each.
 ///
 /// # Errors
-/// What `read` says.
+/// What `read` says, or a logit is not finite.
 pub fn read(
+    labels: &Labels,
+    texts: &[Encoded],
+    budget: usize,
+    device: &Device,
+    progress: Option<&mut Progress<'_>>,
+    read: impl Fn(&[&Window]) -> Result<Vec<f32>, StageError> + Sync,
+) -> Result<Vec<WordLogits>, StageError> {
+    read_or_place(labels, texts, budget, device, progress, read, |_| None)
+}
+
+/// As [`read`]; `place` says where in the model numbers stopped being finite.
+fn read_or_place(
     labels: &Labels,
     texts: &[Encoded],
     budget: usize,
     device: &Device,
     mut progress: Option<&mut Progress<'_>>,
     read: impl Fn(&[&Window]) -> Result<Vec<f32>, StageError> + Sync,
+    place: impl Fn(&[&Window]) -> Option<String> + Sync,
 ) -> Result<Vec<WordLogits>, StageError> {
     let absent = absent(labels);
     let labels = labels.len();
@@ -129,11 +145,15 @@ pub fn read(
     };
     let mut results: Vec<WordLogits> = texts.iter().map(unread).collect();
     let mut left: Vec<usize> = texts.iter().map(|text| text.windows.len()).collect();
+    // Of each text and window, the continuations before it.
+    let before: Vec<Vec<usize>> = texts.iter().map(continuations_before).collect();
     let at_once = if fused::runs_on(device) { rayon::current_num_threads() } else { 1 };
     for some in batches(texts, budget).chunks(at_once) {
         let read = |members: &Vec<(usize, usize)>| {
             let windows = members.iter().map(|&(text, window)| &texts[text].windows[window]);
-            read(&windows.collect::<Vec<_>>())
+            let windows: Vec<&Window> = windows.collect();
+            let logits = read(&windows)?;
+            if finite(&logits) { Ok(logits) } else { Err(overflow(members, place(&windows))) }
         };
         let found = match some {
             [one] => vec![device::on_pool(device, || read(one))?],
@@ -144,8 +164,7 @@ pub fn read(
             let mut rows = found.chunks_exact(labels);
             for &(text, index) in members {
                 let window = &texts[text].windows[index];
-                let first =
-                    texts[text].windows[..index].iter().map(|window| window.continuations.len()).sum();
+                let first = before[text][index];
                 let result = &mut results[text];
                 for (anchor, row) in window.anchors.iter().zip(&mut rows) {
                     result.values[anchor.word * labels..][..labels].copy_from_slice(row);
@@ -166,26 +185,24 @@ pub fn read(
     Ok(results)
 }
 
-fn finite(values: &[f32]) -> bool {
-    values.iter().all(|value| value.is_finite())
-}
-
-/// Where in the model a batch's numbers stop being finite: looked for once that is known.
-fn overflow(model: &Model, packed: &Inputs) -> StageError {
-    let layers = model.network.layers.len();
-    let states = model.network.forward(packed, &(0..=layers).collect::<Vec<_>>()).hidden;
-    let place = match states.into_iter().position(|state| !finite(&host(state))) {
-        Some(0) => "the embeddings".to_owned(),
-        Some(state) => {
-            let name = model.config.architecture.tensors().layers;
-            format!("layer {state} of {layers} ({name}.{})", state - 1)
-        }
-        None => "the classifier".to_owned(),
-    };
-    StageError::new(format!("the model's logits are not finite: its numbers overflow in {place}")).help(
+fn overflow(members: &[(usize, usize)], place: Option<String>) -> StageError {
+    let place = place.map_or_else(String::new, |place| format!(": its numbers overflow in {place}"));
+    let texts = OfTexts::new(members.iter().map(|(text, _)| *text).collect());
+    StageError::because(format!("the model's logits are not finite{place}"), texts).help(
         "use another checkpoint of this model, or another precision: where numbers overflow, what the model says \
          means nothing",
     )
+}
+
+/// `[windows]` how many of a text's continuations come before each of its windows.
+fn continuations_before(text: &Encoded) -> Vec<usize> {
+    let counts = text.windows.iter().map(|window| window.continuations.len());
+    counts
+        .scan(0, |before, count| {
+            *before += count;
+            Some(*before - count)
+        })
+        .collect()
 }
 
 /// Indices of texts and of their windows, in batches of at most `budget` tokens (a longer window stands alone), longest
@@ -289,9 +306,10 @@ mod tests {
             let encoded = encode(&model, [(text, words.as_slice())]).expect("tokens");
             for form in [None, Some(WeightFormat::F32), Some(WeightFormat::Int8)] {
                 let model = form.map_or_else(|| model.clone(), |form| model.clone().prepack(form));
-                let error =
-                    word_logits(&model, &encoded, 100, &device, None).expect_err("overflows").to_string();
-                assert!(error.ends_with(place), "{tensor} {form:?}: {error}");
+                let error = word_logits(&model, &encoded, 100, &device, None).expect_err("overflows");
+                assert!(error.to_string().ends_with(place), "{tensor} {form:?}: {error}");
+                let of = std::error::Error::source(&error).expect("a cause").to_string();
+                assert_eq!(of, "in a batch of text 1");
             }
         }
     }

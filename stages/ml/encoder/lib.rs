@@ -8,6 +8,7 @@ pub mod card;
 pub mod config;
 pub mod crf;
 pub mod decode;
+pub mod finite;
 pub mod flops;
 pub mod infer;
 pub mod inputs;

@@ -67,8 +67,8 @@ pub struct Comparison {
     pub other_tags: usize,
     /// A power of ten that no logit differs by: the last bits are another on every machine.
     pub logits_within: f64,
-    /// Strict micro F1 of the export's entities against the model's, in points; 100 where both find none.
-    pub agreement: f64,
+    /// Strict micro F1 of the export's entities against the model's, in points; null where neither finds one.
+    pub agreement: Option<f64>,
     /// Words of which the argmax of the export's logits says something else than the model, which may have a CRF.
     pub other_by_argmax: usize,
 }
@@ -118,6 +118,7 @@ impl<'a> Reference<'a> {
     ) -> Result<Vec<WordLogits>, StageError> {
         let device = Device::flex();
         infer::read(&self.model.config.labels, &self.texts, BATCH_TOKENS, &device, None, read)
+            .map_err(|error| StageError::because("the export cannot be read", error))
     }
 
     /// Compares.
@@ -144,7 +145,7 @@ impl<'a> Reference<'a> {
         }
         compared.entities = counts.gold;
         compared.logits_within = power_above(furthest);
-        compared.agreement = if counts.any() { 100.0 * counts.score().f1 } else { 100.0 };
+        compared.agreement = counts.score().f1.map(|f1| 100.0 * f1);
         compared
     }
 }

@@ -107,7 +107,8 @@ pub fn export(
 fn judge(check: &Comparison, to: Target, max_loss: f64) -> Result<(), StageError> {
     let Comparison { texts, words, other_tags, logits_within, agreement, .. } = check;
     if to == Target::OnnxInt8 {
-        let lost = 100.0 - agreement;
+        // Where neither finds an entity, all tags are O.
+        let lost = agreement.map_or(0.0, |agreement| 100.0 - agreement);
         // What is no number is no loss that is small enough.
         if lost <= max_loss && logits_within.is_finite() {
             return Ok(());

@@ -3,6 +3,7 @@ use encoder::testing::fixture::{model, teacher_labels};
 use super::*;
 
 fn compared(agreement: f64, other_tags: usize, logits_within: f64) -> Comparison {
+    let agreement = Some(agreement);
     Comparison { texts: 3, words: 100, agreement, other_tags, logits_within, ..Comparison::default() }
 }
 
@@ -25,6 +26,8 @@ fn eight_bits_may_lose_what_is_allowed_and_the_advice_allows_what_they_lose() {
     assert!(error.to_string().starts_with("8 bits lose 1.25 points of F1"), "{error}");
     assert!(error.advice().expect("a way out").contains("max_loss = 1.3"));
     judge(&compared(100.0, 0, f64::NAN), Target::OnnxInt8, 100.0).expect_err("no number");
+    let none = Comparison { agreement: None, ..compared(0.0, 0, 0.1) };
+    judge(&none, Target::OnnxInt8, 0.3).expect("nothing is lost where neither finds an entity");
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Measure {
     /// F1 of all types pooled.
     pub const F1: Self = Self::Micro(Part::F1);
 
-    /// Its value for counts by type; none where there is no entity on either side.
+    /// Its value for counts by type; none where it is undefined.
     fn of(self, counts: &[Counts]) -> Option<f64> {
         let (score, part) = match self {
             Self::Micro(part) => {
@@ -103,11 +103,35 @@ impl Measure {
                 (if scores.per_type.is_empty() { None } else { Some(scores.macro_) }?, part)
             }
         };
-        Some(match part {
+        match part {
             Part::Precision => score.precision,
             Part::Recall => score.recall,
             Part::F1 => score.f1,
-        })
+        }
+    }
+
+    /// See [`Part`].
+    fn part(self) -> Part {
+        match self {
+            Self::Micro(part) | Self::Macro(part) | Self::Type(_, part) => part,
+        }
+    }
+}
+
+/// What a value rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Sentences with such an entity: what draws can tell apart. Sentences without one say nothing.
+    pub texts: usize,
+    /// Entities: those found for a precision, those there are for recall and F1. Of a mean over types, those of the type with
+    /// the fewest, because each counts as much.
+    pub entities: usize,
+}
+
+impl Evidence {
+    /// The less of each.
+    fn least(self, other: Self) -> Self {
+        Self { texts: self.texts.min(other.texts), entities: self.entities.min(other.entities) }
     }
 }
 
@@ -120,6 +144,31 @@ pub struct Estimate {
     pub interval: Option<Interval>,
 }
 
+/// In how many sentences there is an entity.
+#[derive(Clone, Copy, Debug, Default)]
+struct Occurring {
+    gold: usize,
+    found: usize,
+}
+
+/// Of rows `[sentences, models, types]`: `[models, types + 1]`, the last of each model of any type.
+fn occurring(rows: &[Counts], models: usize, types: usize) -> Vec<Occurring> {
+    let mut occurring = vec![Occurring::default(); models * (types + 1)];
+    let mut add = |place: usize, counts: Counts| {
+        occurring[place].gold += usize::from(counts.gold > 0);
+        occurring[place].found += usize::from(counts.found > 0);
+    };
+    for row in rows.chunks_exact((models * types).max(1)) {
+        for (model, counts) in row.chunks_exact(types.max(1)).enumerate() {
+            for (column, counts) in counts.iter().enumerate() {
+                add(model * (types + 1) + column, *counts);
+            }
+            add(model * (types + 1) + types, counts.iter().copied().sum());
+        }
+    }
+    occurring
+}
+
 /// Counts of several models over the same sentences, and over every draw of them.
 #[derive(Clone, Debug)]
 pub struct Resampled {
@@ -127,6 +176,8 @@ pub struct Resampled {
     pub texts: usize,
     bootstrap: Bootstrap,
     types: usize,
+    /// `[models, types + 1]` in how many sentences each occurs: of each type, and of any.
+    occurring: Vec<Occurring>,
     /// `[models, types]`
     totals: Vec<Counts>,
     /// `[samples, models, types]`
@@ -136,7 +187,8 @@ pub struct Resampled {
 }
 
 impl Resampled {
-    /// Draws from `texts`, rows of every model's tally. `perfect` is a model whose every score is 1 by definition.
+    /// Draws from `texts`, rows of every model's tally. `perfect` is a model whose every score is 1 by definition, where there is
+    /// an entity at all.
     #[must_use]
     pub fn new(
         bootstrap: Bootstrap,
@@ -169,7 +221,8 @@ impl Resampled {
                 }
             }
         }
-        Self { texts: texts.len(), bootstrap, types, totals, drawn, perfect }
+        let occurring = occurring(&rows, models.len(), types);
+        Self { texts: texts.len(), bootstrap, types, occurring, totals, drawn, perfect }
     }
 
     /// A model's counts by type, all sentences together.
@@ -178,25 +231,50 @@ impl Resampled {
         &self.totals[model * self.types..][..self.types]
     }
 
-    /// How many entities there are to find.
+    /// What a model's value rests on.
     #[must_use]
-    pub fn support(&self, measure: Measure) -> usize {
-        let counts = self.totals.get(..self.types).unwrap_or_default();
+    pub fn evidence(&self, model: usize, measure: Measure) -> Evidence {
+        let of = |column: Option<usize>| {
+            let Occurring { gold, found } =
+                self.occurring[model * (self.types + 1) + column.unwrap_or(self.types)];
+            let counts: Counts = match column {
+                Some(column) => self.counts(model).get(column).copied().unwrap_or_default(),
+                None => self.counts(model).iter().copied().sum(),
+            };
+            match measure.part() {
+                Part::Precision => Evidence { texts: found, entities: counts.found },
+                Part::Recall | Part::F1 => Evidence { texts: gold, entities: counts.gold },
+            }
+        };
+        let occur = (0..self.types).filter(|column| self.counts(model)[*column].any());
         match measure {
-            Measure::Micro(_) | Measure::Macro(_) => counts.iter().map(|counts| counts.gold).sum(),
-            Measure::Type(column, _) => counts.get(column).map_or(0, |counts| counts.gold),
+            Measure::Micro(_) => of(None),
+            Measure::Type(column, _) => of(Some(column)),
+            Measure::Macro(_) => {
+                occur.map(|column| of(Some(column))).reduce(Evidence::least).unwrap_or_else(|| of(None))
+            }
         }
     }
 
-    /// A model's value; none where there is no entity on either side.
+    /// What a difference of two models rests on.
+    #[must_use]
+    pub fn evidence_of_both(&self, models: [usize; 2], measure: Measure) -> Evidence {
+        let [one, other] = models.map(|model| self.evidence(model, measure));
+        one.least(other)
+    }
+
+    /// A model's value; none where it is undefined.
     #[must_use]
     pub fn estimate(&self, model: usize, measure: Measure) -> Option<Estimate> {
-        self.of(|counts| self.value(counts, model, measure))
+        self.occurs(model, measure).then(|| self.of(|counts| self.value(counts, model, measure))).flatten()
     }
 
     /// How much less a model has than another: positive is worse.
     #[must_use]
     pub fn drop(&self, model: usize, against: usize, measure: Measure) -> Option<Estimate> {
+        if ![model, against].into_iter().all(|model| self.occurs(model, measure)) {
+            return None;
+        }
         self.of(|counts| Some(self.value(counts, against, measure)? - self.value(counts, model, measure)?))
     }
 
@@ -205,6 +283,11 @@ impl Resampled {
         let width = self.totals.len().max(1);
         let values = self.drawn.chunks_exact(width).filter_map(value).collect();
         Some(Estimate { value: here, interval: self.bootstrap.interval(values) })
+    }
+
+    /// Whether a model's value is defined; who is right by definition is right about nothing where there is nothing.
+    fn occurs(&self, model: usize, measure: Measure) -> bool {
+        measure.of(self.counts(model)).is_some()
     }
 
     fn value(&self, counts: &[Counts], model: usize, measure: Measure) -> Option<f64> {

@@ -24,14 +24,18 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Precision, recall and F1; a division by 0 gives 0, as seqeval's default does.
+    /// Precision, recall and F1; what would be a division by 0 is undefined, where seqeval says 0.
     #[must_use]
     pub fn score(self) -> Score {
-        let precision = ratio(self.correct, self.found);
-        let recall = ratio(self.correct, self.gold);
-        let sum = precision + recall;
-        let f1 = if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 };
-        Score { precision, recall, f1, support: self.gold }
+        let (precision, recall) = (ratio(self.correct, self.found), ratio(self.correct, self.gold));
+        let f1 = match (precision, recall) {
+            (None, None) => None,
+            (Some(precision), Some(recall)) if precision + recall > 0.0 => {
+                Some(2.0 * precision * recall / (precision + recall))
+            }
+            _ => Some(0.0),
+        };
+        Score { precision, recall, f1, support: self.gold, found: self.found }
     }
 
     /// Whether there is an entity on either side, without which no score says anything.
@@ -58,17 +62,20 @@ impl Sum for Counts {
     }
 }
 
-/// Precision, recall, F1 as fractions 0-1.
+/// Precision, recall, F1 as fractions 0-1, and what they rest on; what is undefined is null, and never 0 or 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Score {
-    /// correct / found; 0 when nothing was found.
-    pub precision: f64,
-    /// correct / gold; 0 when there is nothing to find.
-    pub recall: f64,
-    /// Harmonic mean; 0 when both are.
-    pub f1: f64,
+    /// correct / found; null when nothing was found.
+    pub precision: Option<f64>,
+    /// correct / gold; null when there is nothing to find.
+    pub recall: Option<f64>,
+    /// Harmonic mean, 2 correct / (found + gold); null when there is no entity on either side.
+    pub f1: Option<f64>,
     /// Entities there are.
     pub support: usize,
+    /// Entities found.
+    #[serde(default)]
+    pub found: usize,
 }
 
 /// Scores of a whole set.
@@ -76,7 +83,8 @@ pub struct Score {
 pub struct Scores {
     /// All entities pooled.
     pub micro: Score,
-    /// Unweighted mean over the types that occur in gold or prediction (seqeval's); 0 when none does.
+    /// Unweighted mean over the types that occur in gold or prediction (seqeval's), in which what is undefined of one of them
+    /// counts 0; null when none occurs.
     #[serde(rename = "macro")]
     pub macro_: Score,
     /// By type name: every type that occurs in gold or prediction.
@@ -127,22 +135,25 @@ impl Scores {
         let all: Counts = types.values().copied().sum();
         let per_type: BTreeMap<_, _> =
             types.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.score())).collect();
-        let mean = |of: fn(&Score) -> f64| match per_type.len() {
-            0 => 0.0,
-            types => per_type.values().map(of).sum::<f64>() / float(types),
+        let mean = |of: fn(&Score) -> Option<f64>| match per_type.len() {
+            0 => None,
+            types => {
+                Some(per_type.values().map(|score| of(score).unwrap_or(0.0)).sum::<f64>() / float(types))
+            }
         };
         let macro_ = Score {
             precision: mean(|s| s.precision),
             recall: mean(|s| s.recall),
             f1: mean(|s| s.f1),
             support: all.gold,
+            found: all.found,
         };
         Self { micro: all.score(), macro_, per_type }
     }
 }
 
-fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { float(part) / float(whole) }
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| float(part) / float(whole))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 entities")]

@@ -37,7 +37,7 @@ pub use self::{
     gold::{Gold, GoldSet},
     options::{Columns, Fields, Options, TagScheme, Unit},
     reading::{Notes, Read},
-    record::{Corpus, Provenance, Record, slice},
+    record::{Corpus, Provenance, Record, Slices, Surfaces},
     report::Report,
     stream::{Begin, Stream, open},
     text::{Line, Text},

@@ -22,8 +22,8 @@ use measure::scores::Score;
 pub struct Dev {
     /// Strict entity scores, micro.
     pub score: Score,
-    /// Mean cross-entropy per word.
-    pub loss: f64,
+    /// Mean cross-entropy per word; none without a word that counts.
+    pub loss: Option<f64>,
 }
 
 /// Everything about a run but its tensors.
@@ -90,7 +90,9 @@ impl State {
             lr: self.steps.last().map_or(0.0, |step| step.lr),
             pruning_ratio: pruned,
         });
-        let better = self.best.is_none_or(|best| dev.score.f1 > best.score.f1);
+        // Where there is no entity, no epoch is better than the first.
+        let rank = |dev: Dev| dev.score.f1.unwrap_or(0.0);
+        let better = self.best.is_none_or(|best| rank(dev) > rank(best));
         if better {
             self.best = Some(dev);
             self.best_epoch = self.epoch;

@@ -58,9 +58,9 @@ fn losses(steps: &[Step]) -> Block {
 }
 
 fn dev(epochs: &[Epoch]) -> Block {
-    let line = |look, name: &str, pick: fn(&Epoch) -> f64| {
-        let points = epochs.iter().map(|epoch| (f64::from(epoch.epoch), pick(epoch))).collect();
-        Line { name: name.to_owned(), look, points }
+    let line = |look, name: &str, pick: fn(&Epoch) -> Option<f64>| {
+        let points = epochs.iter().filter_map(|epoch| Some((f64::from(epoch.epoch), pick(epoch)?)));
+        Line { name: name.to_owned(), look, points: points.collect() }
     };
     let lines = vec![
         line(0, "F1", |epoch| epoch.val_f1),
@@ -82,14 +82,14 @@ fn dev(epochs: &[Epoch]) -> Block {
 fn table(epochs: &[Epoch]) -> Block {
     let row = |epoch: &Epoch| {
         let values = [
-            f64::from(epoch.epoch),
-            epoch.train_loss,
+            Some(f64::from(epoch.epoch)),
+            Some(epoch.train_loss),
             epoch.val_loss,
             epoch.val_f1,
             epoch.val_precision,
             epoch.val_recall,
-            epoch.lr,
-            epoch.pruning_ratio,
+            Some(epoch.lr),
+            Some(epoch.pruning_ratio),
         ];
         values.map(Cell::from).to_vec()
     };

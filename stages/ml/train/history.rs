@@ -51,14 +51,15 @@ pub struct Epoch {
     pub epoch: u32,
     /// Mean over the epoch's steps of the weighted sum of all terms.
     pub train_loss: f64,
-    /// Plain cross-entropy on dev: to be compared between epochs, and not with `train_loss`.
-    pub val_loss: f64,
-    /// Strict micro F1 on dev, 0-1.
-    pub val_f1: f64,
+    /// Plain cross-entropy on dev: to be compared between epochs, and not with `train_loss`. Empty in the file where it is
+    /// undefined: no word counts.
+    pub val_loss: Option<f64>,
+    /// Strict micro F1 on dev, 0-1; empty in the file where it is undefined.
+    pub val_f1: Option<f64>,
     /// Likewise.
-    pub val_precision: f64,
+    pub val_precision: Option<f64>,
     /// Likewise.
-    pub val_recall: f64,
+    pub val_recall: Option<f64>,
     /// Learning rate of the encoder at the epoch's end.
     pub lr: f64,
     /// Share of attention heads removed.
@@ -68,22 +69,24 @@ pub struct Epoch {
 const HEADER: &str = "epoch,train_loss,val_loss,val_f1,val_precision,val_recall,lr,pruning_ratio";
 
 impl Epoch {
-    fn values(&self) -> [f64; 7] {
+    fn values(&self) -> [Option<f64>; 7] {
         [
-            self.train_loss,
+            Some(self.train_loss),
             self.val_loss,
             self.val_f1,
             self.val_precision,
             self.val_recall,
-            self.lr,
-            self.pruning_ratio,
+            Some(self.lr),
+            Some(self.pruning_ratio),
         ]
     }
 
     fn parse(line: &str) -> Option<Self> {
         let (epoch, rest) = line.split_once(',')?;
-        let values: Vec<f64> = rest.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
-        let &[train_loss, val_loss, val_f1, val_precision, val_recall, lr, pruning_ratio] = values.as_slice()
+        let value = |text: &str| if text.is_empty() { Ok(None) } else { text.parse().map(Some) };
+        let values: Vec<Option<f64>> = rest.split(',').map(value).collect::<Result<_, _>>().ok()?;
+        let &[Some(train_loss), val_loss, val_f1, val_precision, val_recall, Some(lr), Some(pruning_ratio)] =
+            values.as_slice()
         else {
             return None;
         };
@@ -137,7 +140,9 @@ impl Artifact for History {
         if let Some(step) = self.steps.iter().find(|step| !step.is_finite()) {
             return Err(StageError::new(format!("step {} has a value that is not finite", step.step)));
         }
-        if let Some(epoch) = self.epochs.iter().find(|epoch| epoch.values().iter().any(|v| !v.is_finite())) {
+        if let Some(epoch) =
+            self.epochs.iter().find(|epoch| epoch.values().iter().flatten().any(|v| !v.is_finite()))
+        {
             return Err(StageError::new(format!("epoch {} has a value that is not finite", epoch.epoch)));
         }
         fs::create_dir(path).map_err(|e| StageError::io("create", path, e))?;
@@ -152,7 +157,9 @@ impl Artifact for History {
             writeln!(out, "{HEADER}")?;
             for epoch in &self.epochs {
                 write!(out, "{}", epoch.epoch)?;
-                epoch.values().iter().try_for_each(|value| write!(out, ",{value}"))?;
+                for value in epoch.values() {
+                    write!(out, ",{}", value.map(|value| value.to_string()).unwrap_or_default())?;
+                }
                 writeln!(out)?;
             }
             Ok(())
@@ -178,10 +185,10 @@ mod tests {
             epochs: vec![Epoch {
                 epoch: 1,
                 train_loss: 0.5,
-                val_loss: 0.75,
-                val_f1: 0.9,
-                val_precision: 0.875,
-                val_recall: 0.925,
+                val_loss: Some(0.75),
+                val_f1: Some(0.9),
+                val_precision: Some(0.875),
+                val_recall: Some(0.925),
                 lr: 2e-5,
                 pruning_ratio: 0.0,
             }],
@@ -196,6 +203,18 @@ mod tests {
         assert_eq!(History::load(&path).expect("loaded"), history());
         let csv = fs::read_to_string(path.join("epochs.csv")).expect("read");
         assert_eq!(csv, format!("{HEADER}\n1,0.5,0.75,0.9,0.875,0.925,0.00002,0\n"));
+    }
+
+    #[test]
+    fn a_score_that_is_undefined_is_an_empty_field() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("history");
+        let mut history = history();
+        (history.epochs[0].val_precision, history.epochs[0].val_f1) = (None, None);
+        history.save(&path).expect("saved");
+        assert_eq!(History::load(&path).expect("loaded"), history);
+        let csv = fs::read_to_string(path.join("epochs.csv")).expect("read");
+        assert!(csv.ends_with("\n1,0.5,0.75,,,0.925,0.00002,0\n"), "{csv}");
     }
 
     #[test]

@@ -8,9 +8,10 @@ use stage_contract::StageError;
 use crate::{
     checkpoint::State,
     history::{Step, Term},
+    objective::{Fault, Objective},
     optimizer::Norm,
 };
-use encoder::backend::readback::hosts;
+use encoder::{backend::readback::hosts, finite::named};
 
 /// One batch of a step: its share of the step's words, what its loss summed to, and its terms with their weights; out of any
 /// graph of gradients.
@@ -40,10 +41,48 @@ struct Entry {
     step: u64,
     epoch: u32,
     rate: f64,
+    texts: Vec<usize>,
     /// Of each batch.
     parts: Vec<(f64, Vec<(&'static str, f64)>)>,
     /// `[values]` squared norm, then each batch's sum and terms.
     values: Tensor<1>,
+}
+
+/// A step whose loss or gradient is not finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broken {
+    /// From 1.
+    pub step: u64,
+    /// From 1.
+    pub epoch: u32,
+    /// Its texts.
+    pub texts: Vec<usize>,
+    loss: f64,
+    norm: f64,
+    /// Terms that are not finite.
+    terms: Vec<String>,
+}
+
+impl Broken {
+    /// Names the step, its terms and its records; and where numbers stop being finite, if that is known.
+    #[must_use]
+    pub fn told(&self, objective: &dyn Objective, fault: Option<&Fault>) -> StageError {
+        let Self { step, epoch, texts, loss, norm, terms } = self;
+        let of = if terms.is_empty() { String::new() } else { format!(" (of {})", terms.join(", ")) };
+        let records = named("record", texts.iter().map(|text| objective.id(*text)));
+        let place = fault.map_or_else(String::new, |fault| format!(": {}", fault.place));
+        let help = match fault {
+            Some(Fault { given: true, .. }) => {
+                "use another checkpoint of this model, or another `precision`: where numbers overflow, what it says means \
+                 nothing"
+            }
+            _ => "lower `lr`, or raise `warmup`",
+        };
+        StageError::new(format!(
+            "the loss is {loss}{of} and its gradient {norm} at epoch {epoch}, step {step}, of {records}{place}"
+        ))
+        .help(help)
+    }
 }
 
 /// Steps not read yet.
@@ -53,8 +92,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Enters the step that `state` is about to take, and counts it.
-    pub fn enter(&mut self, state: &mut State, rate: f64, norm: &Norm, parts: Vec<Part>) {
+    /// Enters the step that `state` is about to take on some texts, and counts it.
+    pub fn enter(
+        &mut self,
+        state: &mut State,
+        rate: f64,
+        norm: &Norm,
+        parts: Vec<Part>,
+        texts: impl Iterator<Item = usize>,
+    ) {
         let mut values = vec![norm.squares()];
         let mut names = Vec::with_capacity(parts.len());
         for part in parts {
@@ -66,7 +112,8 @@ impl Ledger {
             names.push((part.share, terms.collect()));
         }
         let values = Tensor::cat(values, 0);
-        self.open.push(Entry { step: state.step as u64 + 1, epoch: state.epoch, rate, parts: names, values });
+        let (step, epoch, texts) = (state.step as u64 + 1, state.epoch, texts.collect());
+        self.open.push(Entry { step, epoch, rate, texts, parts: names, values });
         state.advance();
     }
 
@@ -79,8 +126,8 @@ impl Ledger {
     /// Reads all that waits, in one transfer, into the history of `state`.
     ///
     /// # Errors
-    /// A loss or a norm is no number.
-    pub fn read(&mut self, state: &mut State) -> Result<(), StageError> {
+    /// The first step whose loss or norm is no number.
+    pub fn read(&mut self, state: &mut State) -> Result<(), Box<Broken>> {
         let open = std::mem::take(&mut self.open);
         let values = hosts(open.iter().map(|entry| entry.values.clone()));
         for (entry, values) in open.into_iter().zip(values) {
@@ -92,7 +139,7 @@ impl Ledger {
 
 impl Entry {
     /// A line of the history: each term raw and weighted, over all batches of the step.
-    fn line(self, values: &[f32]) -> Result<Step, StageError> {
+    fn line(self, values: &[f32]) -> Result<Step, Box<Broken>> {
         let (norm, mut rest) = values.split_first().map_or((0.0, values), |(norm, rest)| (*norm, rest));
         let mut next = || {
             let (value, after) =
@@ -112,8 +159,9 @@ impl Entry {
         }
         let (step, epoch) = (self.step, self.epoch);
         if !(loss.is_finite() && norm.is_finite()) {
-            let message = format!("the loss is {loss} and its gradient {norm} at epoch {epoch}, step {step}");
-            return Err(StageError::new(message).help("lower `lr`, or raise `warmup`"));
+            let terms = terms.into_iter().filter(|(_, term)| !term.raw.is_finite());
+            let (texts, terms) = (self.texts, terms.map(|(name, _)| name).collect());
+            return Err(Box::new(Broken { step, epoch, texts, loss, norm, terms }));
         }
         Ok(Step { step, epoch, lr: self.rate, grad_norm: norm, loss, terms })
     }

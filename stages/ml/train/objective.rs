@@ -25,6 +25,15 @@ pub struct At {
     pub share: f64,
 }
 
+/// Where the numbers of a step stop being finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// `the student's numbers overflow in layer 2 of 6 (roberta.encoder.layer.1)`
+    pub place: String,
+    /// Whether it is in a model that is read and not trained.
+    pub given: bool,
+}
+
 /// What is trained for.
 pub trait Objective: Sync {
     /// The terms of the loss of a batch, in a fixed order: means over its [`Self::words`]. They live where the network does
@@ -43,6 +52,13 @@ pub trait Objective: Sync {
 
     /// How many words of a batch the terms are means over.
     fn words(&self, members: &[usize]) -> usize;
+
+    /// What messages call a text: its record's id.
+    fn id(&self, text: usize) -> &str;
+
+    /// Where a pass over some texts stops being finite, looked for once the numbers of a step are not; none where it does not.
+    /// `network` is out of autodiff.
+    fn fault(&self, network: &Network, members: &[usize]) -> Option<Fault>;
 
     /// A network that is read beside the one that is trained.
     fn reads(&self) -> Option<&Network> {

@@ -1,7 +1,7 @@
 //! The training loop: batches by token budget, one or several a step, warm-up and decay, clipping, the best epoch by strict dev F1,
 //! checkpoints from which a killed run goes on to the same bytes.
 
-use burn::module::Module;
+use burn::{module::Module, optim::GradientsParams};
 use stage_contract::{Context, Devices, Output, StageError};
 
 use crate::{
@@ -10,13 +10,13 @@ use crate::{
     history::History,
     ledger::Ledger,
     memory::{self, Cost, Room},
-    objective::{At, Objective},
+    objective::{At, Fault, Objective},
     optimizer::{self, Norm},
     plan::Plan,
     replicas::Replicas,
 };
 use encoder::{
-    backend::{device, fused},
+    backend::{device, fused, readback::host},
     batch::{Encoded, buckets},
     model::{Model, ModelFolder},
     network::Network,
@@ -112,19 +112,23 @@ pub fn train_in(
         for batches in &batches[state.batch..] {
             if let Err(cancelled) = cx.check_cancelled() {
                 // Best effort: what a cancelled run loses without it is at most CHECKPOINT_STEPS steps.
-                let _ = ledger
-                    .read(&mut state)
-                    .and_then(|()| checkpoint.save(&network, best.as_ref(), &optimizer, &state));
+                if ledger.read(&mut state).is_ok() {
+                    let _ = checkpoint.save(&network, best.as_ref(), &optimizer, &state);
+                }
                 return Err(cancelled);
             }
             let rate = plan.rate_at(state.step, steps);
             let at = At { epoch: state.epoch, share: share(state.step, steps) };
             let (gradients, parts) = replicas.backward(objective, &network, texts, batches, at)?;
             let norm = Norm::of(&network, &gradients, &device);
-            ledger.enter(&mut state, rate, &norm, parts);
+            ledger.enter(&mut state, rate, &norm, parts, batches.iter().flatten().copied());
             let whole = state.step.is_multiple_of(CHECKPOINT_STEPS);
             if ledger.waiting() >= most || whole {
-                ledger.read(&mut state)?;
+                ledger.read(&mut state).map_err(|broken| {
+                    // Where steps are read late, those that came after changed the network.
+                    let fault = (most == 1).then(|| fault(objective, &network, &gradients, batches));
+                    broken.told(objective, fault.flatten().as_ref())
+                })?;
             }
             network = optimizer.step(rate, network, gradients, &norm, plan.clip);
             replicas.follow(&network);
@@ -133,19 +137,18 @@ pub fn train_in(
                 checkpoint.save(&network, best.as_ref(), &optimizer, &state)?;
             }
         }
-        ledger.read(&mut state)?;
-        let valid = network.valid();
-        let dev = objective.dev(&valid)?;
-        let epoch = state.epoch;
+        ledger.read(&mut state).map_err(|broken| broken.told(objective, None))?;
+        let (valid, epoch) = (network.valid(), state.epoch);
+        let dev = objective.dev(&valid).map_err(|error| after(epoch, error))?;
         if state.finish_epoch(dev, plan.pruned) {
             best = Some(valid);
         }
         cx.show(format!(
-            "epoch {epoch}/{}: train loss {:.4}, dev loss {:.4}, dev F1 {:.2}{}",
+            "epoch {epoch}/{}: train loss {:.4}, dev loss {}, dev F1 {}{}",
             plan.epochs,
             state.train_loss(),
-            dev.loss,
-            100.0 * dev.score.f1,
+            dev.loss.map_or("undefined (no word counts)".to_owned(), |loss| format!("{loss:.4}")),
+            dev.score.f1.map_or("undefined (no entity)".to_owned(), |f1| format!("{:.2}", 100.0 * f1)),
             if state.best_epoch == epoch { " (best so far)" } else { "" },
         ));
         // After the last epoch hardly any run would read it; one that is killed there repeats the steps since the last.
@@ -156,6 +159,36 @@ pub fn train_in(
     let network =
         best.ok_or_else(|| StageError::new("no epoch was trained").help("set `epochs` to 1 or more"))?;
     Ok(Trained { network, dev: state.best_dev(), epoch: state.best_epoch, history: state.into_history() })
+}
+
+/// Where numbers stop being finite: in a forward pass, else in the gradients of the layers, from which they flow down.
+fn fault(
+    objective: &dyn Objective,
+    network: &Network,
+    gradients: &GradientsParams,
+    batches: &[Vec<usize>],
+) -> Option<Fault> {
+    let valid = network.valid();
+    let forward = batches.iter().find_map(|members| objective.fault(&valid, members));
+    forward.or_else(|| {
+        let device = valid.device();
+        let odd = |layer: &usize| {
+            let norm = Norm::of(&network.layers[*layer], gradients, &device);
+            !host(norm.squares()).iter().all(|square| square.is_finite())
+        };
+        let last = (0..network.layers.len()).rev().find(odd)?;
+        let place = format!("the gradient overflows in layer {} of {}", last + 1, network.layers.len());
+        Some(Fault { place, given: false })
+    })
+}
+
+fn after(epoch: u32, error: StageError) -> StageError {
+    match error {
+        StageError::Cancelled => StageError::Cancelled,
+        error @ StageError::Failed { .. } => {
+            StageError::because(format!("cannot score dev after epoch {epoch}"), error)
+        }
+    }
 }
 
 /// How much of `steps` lies behind a 0-based step.
@@ -181,6 +214,8 @@ impl Trained {
         cx.metric("dev.precision", self.dev.score.precision);
         cx.metric("dev.recall", self.dev.score.recall);
         cx.metric("dev.loss", self.dev.loss);
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 entities")]
+        cx.metric("dev.entities", self.dev.score.support as f64);
         cx.metric("best_epoch", f64::from(self.epoch));
         Model { network: self.network, ..model }.save_as(cx.output(to)?, stored)?;
         cx.write(history, &self.history)

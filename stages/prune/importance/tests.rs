@@ -1,10 +1,15 @@
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
 
 use super::*;
+use crate::prune::means::Means;
 use encoder::arch::post_norm::{DOWN, KEY, QUERY, VALUE};
+use encoder::batch::Encoded;
 use encoder::testing::{tiny, trained};
 use text::{
-    corpus::Provenance,
+    corpus::{Provenance, Record},
+    labels::Labels,
     tokenizer::{Anchor, Window},
 };
 
@@ -18,7 +23,12 @@ fn labelled(lengths: &[usize]) -> Labelled {
     };
     // O B-PER I-PER, again and again.
     let gold = |length: &usize| (0..length - 2).map(|word| Some(word % 3).filter(|_| word != 4)).collect();
-    Labelled { texts: lengths.iter().map(text).collect(), gold: lengths.iter().map(gold).collect() }
+    Labelled {
+        texts: lengths.iter().map(text).collect(),
+        gold: lengths.iter().map(gold).collect(),
+        unknown: BTreeMap::new(),
+        ids: (0..lengths.len()).map(|text| format!("a-{text}")).collect(),
+    }
 }
 
 #[test]
@@ -115,6 +125,26 @@ fn scores_are_the_mean_of_absolute_gradients_and_do_not_depend_on_the_run() {
 }
 
 #[test]
+fn what_overflows_is_no_score_and_names_batch_records_and_layer() {
+    let (config, device) = (tiny(), Device::flex());
+    let tensors = config.architecture.tensors();
+    let mut weights = trained(&config, &device).weights(&config);
+    let value = format!("{}.weight", tensors.part(1, tensors.parts[VALUE]));
+    weights.get_mut(&value).expect("there").values.iter_mut().for_each(|value| *value *= 1e37);
+    let network = Network::from_weights(&config, weights, &device).expect("a network");
+    let records = labelled(&[7, 12]);
+    let batches = [vec![0, 1]];
+    let moment = Moment::Absolute;
+    let scores = Importance::measured(moment, &config, &network, &records, &batches, &device, |_| Ok(()));
+    let means = Means::measure(&config, &network, &records, &batches, &device, |_| Ok(()));
+    for (error, what) in [(scores.err(), "the gradient"), (means.err(), "the mean")] {
+        let message = error.expect(what).to_string();
+        assert!(message.starts_with(what), "{message}");
+        assert!(message.contains("in batch 1, of records a-0, a-1: layer 2 of 2"), "{message}");
+    }
+}
+
+#[test]
 fn magnitude_follows_the_weights_of_a_head_and_of_a_neuron() {
     let (config, device) = (tiny(), Device::flex());
     let mut weights = Network::init(&config, 3, &device).weights(&config);
@@ -163,6 +193,7 @@ fn tags_are_matched_by_name_and_an_unknown_type_is_named() {
     let bio = Labels::bio(["PER", "LOC", "ORG"]);
     let read = Labelled::new(Vec::new(), &[record(&["B-LOC", "I-LOC", "B-MISC"])], &bio).expect("known");
     assert_eq!(read.gold, [vec![Some(3), Some(4), None]]);
+    assert_eq!(read.unknown, BTreeMap::from([("MISC".to_owned(), 1)]), "out of the loss, and counted");
     let error = Labelled::new(Vec::new(), &[record(&["B-DATE"])], &bio).expect_err("unknown");
     assert_eq!(error.to_string(), "record press-7 is tagged B-DATE, for which the model has no label");
 }

@@ -100,6 +100,7 @@ fn a_word_after_one_that_no_piece_covers_begins_its_entity() {
     let (from, to) = (&teacher.config.labels, &student.config.labels);
     let q = || match distillation
         .teach(&teacher.network, &batch, &Inputs::new(&batch, &teacher.config, &device), &[])
+        .expect("finite")
         .0
     {
         Said::Host(said) => projection::project(from, to, &said, &batch.texts, 2.5).q,
@@ -326,7 +327,13 @@ fn several(count: usize) -> Vec<Record> {
 /// What the history says of a step.
 fn line(network: &Network, gradients: &GradientsParams, parts: Vec<Part>) -> Step {
     let (mut ledger, mut state) = (Ledger::default(), State::default());
-    ledger.enter(&mut state, 0.0, &Norm::of(network, gradients, &network.device()), parts);
+    ledger.enter(
+        &mut state,
+        0.0,
+        &Norm::of(network, gradients, &network.device()),
+        parts,
+        std::iter::empty(),
+    );
     ledger.read(&mut state).expect("numbers");
     state.into_history().steps.remove(0)
 }
@@ -406,9 +413,68 @@ impl Objective for Interrupted<'_> {
         self.inner.reads()
     }
 
+    fn id(&self, text: usize) -> &str {
+        self.inner.id(text)
+    }
+
+    fn fault(&self, network: &Network, members: &[usize]) -> Option<Fault> {
+        self.inner.fault(network, members)
+    }
+
     fn dev(&self, network: &Network) -> Result<Dev, StageError> {
         self.inner.dev(network)
     }
+}
+
+/// A model whose embeddings are beyond what f32 can square.
+fn overflowing(mut model: Model) -> Model {
+    let words = model.network.word.weight.val() * 1e30;
+    model.network.word.weight = Param::from_tensor(words);
+    model
+}
+
+#[test]
+fn numbers_that_overflow_in_training_name_the_step_its_records_and_the_place() {
+    let (teacher, student) =
+        (model(teachers("outside"), &[]), model(Labels::bio(["PER", "LOC", "ORG"]), &[]));
+    let error = |student: &Model, teacher: &Model| {
+        let lesson = Case::new(student, teacher, &several(2), Training::default());
+        let root = tempfile::tempdir().expect("a folder");
+        let (stop, nowhere) = (AtomicBool::new(false), std::collections::BTreeMap::new());
+        let cx = Context {
+            inputs: &nowhere,
+            outputs: &nowhere,
+            checkpoint: root.path(),
+            cancelled: &stop,
+            ..context()
+        };
+        let trained = lesson.with(|inner| {
+            let plan = lesson.training.plan(1, 0.0);
+            train(&cx, &plan, student.network.clone(), &lesson.train.encoded, inner)
+        });
+        trained.err().expect("nothing to learn by")
+    };
+    let of_student = error(&overflowing(student.clone()), &teacher);
+    let message = of_student.to_string();
+    assert!(message.starts_with("the loss is NaN (of ce"), "{message}");
+    assert!(message.contains("at epoch 1, step 1, of records a-0, a-1: "), "{message}");
+    assert!(message.ends_with("the student's numbers overflow in the embeddings"), "{message}");
+    assert_eq!(of_student.advice(), Some("lower `lr`, or raise `warmup`"));
+    let of_teacher = error(&student, &overflowing(teacher.clone()));
+    let message = of_teacher.to_string();
+    assert_eq!(message, "the teacher's numbers overflow in the embeddings, of records a-0, a-1");
+    assert!(of_teacher.advice().expect("a way out").starts_with("use another checkpoint"));
+}
+
+#[test]
+fn dev_without_an_entity_or_a_word_has_no_score_and_no_loss() {
+    let student = model(Labels::bio(["PER", "LOC", "ORG"]), &["PER", "LOC", "ORG"]);
+    let encoded = encode(&student, [("Anna", &[[0, 4]][..])]).expect("sub-words");
+    let found = |tag| dev(&student, &encoded, &[vec![]], &[vec![tag]], 64).expect("finite");
+    let Dev { score, loss } = found(Some(0));
+    assert_eq!((score.precision, score.recall, score.f1, score.support), (None, None, None, 0));
+    assert!(loss.expect("a word counts") > 0.0);
+    assert_eq!(found(None).loss, None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
     backend::{prepacked::WeightFormat, readback::host},
     batch::Batch,
     config::Config,
+    finite::finite,
     inputs::Inputs,
     layout,
     network::Network,
@@ -105,6 +106,51 @@ fn every_encoder_computes_what_transformers_computes() {
         "every encoder has a case"
     );
     assert_eq!(seen.len(), super::ARCHITECTURES.len());
+}
+
+/// What is normalised, compared by softmax or by argmax does not change with the scale of what it is made of: far beyond the other
+/// terms a tensor of weights says the same at any scale, until f32 has no room. Then it must say nothing.
+#[test]
+fn weights_that_overflow_say_what_smaller_ones_say_or_nothing() {
+    let device = Device::flex();
+    for case in cases() {
+        let config = Config::parse(case.config.clone()).expect("a configuration");
+        let name = config.architecture.families()[0].model_type;
+        let batch = batch(&case);
+        let tags = |network: &Network| -> Option<Vec<usize>> {
+            let logits = host(network.forward(&Inputs::new(&batch, &config, &device), &[]).logits);
+            let best =
+                |row: &[f32]| (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
+            finite(&logits).then(|| logits.chunks_exact(config.labels.len()).map(best).collect())
+        };
+        let matrices = case.tensors.iter().filter(|(_, shape)| shape.len() == 2);
+        for (tensor, shape) in matrices {
+            let at = |scale: f32| {
+                let mut weights = weights(&case);
+                let values = values(tensor, shape).iter().map(|value| value * scale).collect();
+                weights.insert(tensor.as_str(), Array { shape: shape.clone(), values });
+                layout::take_apart(&config, &mut weights).expect("whole parts");
+                Network::from_weights(&config, weights, &device).expect("all tensors, and no other")
+            };
+            let said = |scale: f32| {
+                let network = at(scale);
+                let pack = |format| tags(&network.clone().prepack(&config, format));
+                [
+                    ("kernels", tags(&network)),
+                    ("Burn", elsewhere(|| tags(&network))),
+                    ("prepacked", pack(WeightFormat::F32)),
+                    ("8 bits", pack(WeightFormat::Int8)),
+                ]
+            };
+            let right = said(1e8);
+            for scale in [1e16, 1e20, 1e26, 1e32, 1e38] {
+                for ((form, right), (_, found)) in right.iter().zip(said(scale)) {
+                    let silent = found.is_some() && found != *right;
+                    assert!(!silent, "{name}, {tensor} times {scale:e}, {form}: {found:?} for {right:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -212,7 +212,16 @@ impl Ops {
                     *epsilon,
                 ))
             }
-            Self::Burn(_) => norm.forward(self.wide(x) + self.wide(residual)),
+            Self::Burn(_) => {
+                let sum = self.wide(x) + self.wide(residual);
+                if sum.device().is_autodiff() {
+                    return norm.forward(sum);
+                }
+                // As in the kernels: a variance beyond f32 must not divide by infinity, which makes an overflow read as a row of
+                // zeros. Training is spared the reduction: what it makes is read here, on dev.
+                let squares = (sum.clone() * sum.clone()).sum_dim(1);
+                norm.forward(sum) + squares * 0.0
+            }
         }
     }
 

@@ -107,15 +107,48 @@ fn draws_follow_from_seed_and_name_and_take_only_the_sentences_named() {
 }
 
 #[test]
-fn what_is_nowhere_has_no_score_and_who_is_right_by_definition_has_1() {
+fn what_is_nowhere_has_no_score_and_who_is_right_by_definition_has_1_where_there_is_something() {
     // Only the second of two sentences has an entity; draws that leave it out say nothing.
     let one = tally(&[(0, 0, 0), (1, 1, 1)]);
-    let resampled = Resampled::new(PLAN, "x", &[one.clone(), tally(&[(0, 0, 0); 2])], &[0, 1], Some(1));
+    let teacher = tally(&[(0, 0, 0), (0, 1, 1)]);
+    let resampled = Resampled::new(PLAN, "x", &[one.clone(), teacher], &[0, 1], Some(1));
     let sure = Some(Estimate { value: 1.0, interval: Some([1.0, 1.0]) });
     assert_eq!(resampled.estimate(0, Measure::F1), sure);
-    assert_eq!(resampled.estimate(1, Measure::F1), sure, "by definition, also where it found nothing");
+    assert_eq!(resampled.estimate(1, Measure::F1), sure, "by definition");
+    let nothing = tally(&[(0, 0, 0); 2]);
+    let resampled = Resampled::new(PLAN, "x", &[nothing, tally(&[(0, 1, 0); 2])], &[0, 1], Some(0));
+    assert_eq!(resampled.estimate(0, Measure::F1), None, "right about nothing");
+    assert_eq!(resampled.estimate(1, Measure::Micro(Part::Recall)), None, "nothing to find");
+    assert_eq!(resampled.drop(1, 0, Measure::F1), None);
     let nowhere = Resampled::new(PLAN, "x", &[one], &[0], None);
     assert_eq!(nowhere.estimate(0, Measure::F1), None);
+}
+
+#[test]
+fn evidence_is_the_entities_of_the_part_in_the_sentences_that_have_some() {
+    // Two types: ten entities of the first in one of four sentences, of which two were found; one of the second.
+    let counts = |first: (usize, usize, usize), second: (usize, usize, usize)| {
+        [counts(first.0, first.1, first.2), counts(second.0, second.1, second.2)]
+    };
+    let rows = [
+        counts((2, 2, 10), (0, 0, 0)),
+        counts((0, 0, 0), (1, 1, 1)),
+        counts((0, 3, 0), (0, 0, 0)),
+        counts((0, 0, 0), (0, 0, 0)),
+    ];
+    let tally = Tally { types: 2, counts: rows.concat() };
+    let resampled = Resampled::new(PLAN, "x", &[tally], &[0, 1, 2, 3], None);
+    for (measure, texts, entities) in [
+        (Measure::F1, 2, 11),
+        (Measure::Micro(Part::Recall), 2, 11),
+        (Measure::Micro(Part::Precision), 3, 6),
+        (Measure::Type(0, Part::Recall), 1, 10),
+        (Measure::Type(0, Part::Precision), 2, 5),
+        (Measure::Macro(Part::F1), 1, 1),
+    ] {
+        assert_eq!(resampled.evidence(0, measure), Evidence { texts, entities }, "{measure:?}");
+    }
+    assert_eq!(resampled.texts, 4);
 }
 
 #[test]

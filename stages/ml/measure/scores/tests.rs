@@ -38,8 +38,9 @@ fn read(sentences: &[String]) -> Vec<Vec<Span>> {
     sentences.iter().map(|sentence| spans(&tags(sentence), Scheme::Bio)).collect()
 }
 
+/// seqeval says 0 of what is undefined.
 fn close(found: Score, right: (f64, f64, f64, usize)) -> bool {
-    let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    let near = |a: Option<f64>, b: f64| (a.unwrap_or(0.0) - b).abs() < 1e-12;
     near(found.precision, right.0)
         && near(found.recall, right.1)
         && near(found.f1, right.2)
@@ -78,6 +79,21 @@ fn a_report_calls_the_mean_over_types_macro() {
 }
 
 #[test]
+fn what_is_undefined_is_null_and_neither_0_nor_1() {
+    let of = |gold: &str, found: &str| {
+        let Score { precision, recall, f1, support, found } =
+            score(&read(&[gold.to_owned()]), &read(&[found.to_owned()])).micro;
+        (precision, recall, f1, support, found)
+    };
+    assert_eq!(of("O O", "O O"), (None, None, None, 0, 0));
+    assert_eq!(of("B-PER O", "O O"), (None, Some(0.0), Some(0.0), 1, 0));
+    assert_eq!(of("O O", "B-PER O"), (Some(0.0), None, Some(0.0), 0, 1));
+    assert_eq!(of("B-PER O", "O B-PER"), (Some(0.0), Some(0.0), Some(0.0), 1, 1));
+    let json = serde_json::to_value(score(&read(&["O".to_owned()]), &read(&["O".to_owned()]))).expect("JSON");
+    assert!(json["micro"]["f1"].is_null() && json["macro"]["f1"].is_null(), "{json}");
+}
+
+#[test]
 fn an_entity_listed_twice_counts_once() {
     let one = Span { start: 0, end: 1, kind: "PER".to_owned() };
     let scores = score(&[vec![one.clone()]], &[vec![one.clone(), one]]);
@@ -102,7 +118,7 @@ fn the_real_teacher_finds_what_it_is_known_to_find_and_in_8_bits_too() {
             |logits: &WordLogits| decode(&model.config.labels, &Decoding::Types, logits, &["MISC"]).tags;
         let found: Vec<_> = logits.iter().map(|logits| spans(&tags(logits), Scheme::Bio)).collect();
         let gold: Vec<_> = gold.iter().map(|record| entities(&record.tags)).collect();
-        score(&gold, &found).micro.f1
+        score(&gold, &found).micro.f1.expect("entities")
     };
     let exact = f1(&model);
     assert!(exact > 0.90, "{exact}");

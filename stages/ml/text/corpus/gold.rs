@@ -95,6 +95,10 @@ impl Artifact for Gold {
         Ok(value)
     }
 
+    fn is_empty(&self) -> bool {
+        self.sets.iter().all(|set| set.records.is_empty())
+    }
+
     /// A folder with a file for each set, where `path` has an extension and there is one set, that file: .bio, or .jsonl for
     /// what columns cannot hold.
     fn save(&self, path: &Path) -> Result<(), StageError> {

@@ -90,24 +90,56 @@ impl Record {
     #[must_use]
     pub fn word(&self, index: usize) -> &str {
         let [start, end] = self.words[index];
-        slice(&self.text, start, end)
+        Slices::new(&self.text).of(start, end)
     }
 
-    /// What mentions are compared by: the lower-case words from `start` to `end`, exclusive, joined by one space.
+    /// What the mentions in it are compared by.
     #[must_use]
-    pub fn surface(&self, start: usize, end: usize) -> String {
-        let chars: Vec<char> = self.text.chars().collect();
+    pub fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { text: Slices::new(&self.text), words: &self.words }
+    }
+}
+
+/// What the mentions in a record are compared by.
+#[derive(Clone, Debug)]
+pub struct Surfaces<'r> {
+    text: Slices<'r>,
+    words: &'r [[usize; 2]],
+}
+
+impl Surfaces<'_> {
+    /// The lower-case words from `start` to `end`, exclusive, joined by one space.
+    ///
+    /// # Panics
+    /// The record has no such words.
+    #[must_use]
+    pub fn of(&self, start: usize, end: usize) -> String {
         let words = self.words[start..end].iter();
-        let words: Vec<String> = words.map(|&[start, end]| chars[start..end].iter().collect()).collect();
+        let words: Vec<&str> = words.map(|&[start, end]| self.text.of(start, end)).collect();
         words.join(" ").to_lowercase()
     }
 }
 
-/// The part of `text` between two character offsets.
-#[must_use]
-pub fn slice(text: &str, start: usize, end: usize) -> &str {
-    let byte = |offset| text.char_indices().nth(offset).map_or(text.len(), |(byte, _)| byte);
-    &text[byte(start)..byte(end)]
+/// The parts of a text between character offsets. The bytes of all characters are found once: a long text has many parts.
+#[derive(Clone, Debug)]
+pub struct Slices<'t> {
+    text: &'t str,
+    bytes: Vec<usize>,
+}
+
+impl<'t> Slices<'t> {
+    /// Of a text.
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
+        Self { text, bytes: text.char_indices().map(|(byte, _)| byte).collect() }
+    }
+
+    /// The part from `start` to `end`, exclusive.
+    #[must_use]
+    pub fn of(&self, start: usize, end: usize) -> &'t str {
+        let byte = |offset: usize| self.bytes.get(offset).copied().unwrap_or(self.text.len());
+        &self.text[byte(start)..byte(end)]
+    }
 }
 
 /// Annotated sentences: `records.jsonl`.
@@ -145,6 +177,10 @@ impl Artifact for Corpus {
             records.push(record);
         }
         Ok(Self { records })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 
     fn save(&self, path: &Path) -> Result<(), StageError> {

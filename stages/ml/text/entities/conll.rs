@@ -9,7 +9,7 @@ use super::{
     entity::{Placed, tags},
     writer::Writer,
 };
-use crate::corpus::{Bio, Document, Entry, slice};
+use crate::corpus::{Bio, Document, Entry, Slices};
 
 /// The sentences of a document.
 #[derive(Default)]
@@ -42,8 +42,13 @@ impl Writer for Conll {
         if words.is_empty() {
             return Ok(());
         }
-        let says = words.iter().map(|&[start, end]| cell(slice(&entry.text, start, end)));
+        let text = Slices::new(&entry.text);
+        let says = words.iter().map(|&[start, end]| cell(text.of(start, end)));
         self.bio.sentence(&mut *outs[0], entry.document.as_deref(), says.zip(tags.iter().map(String::as_str)))
+    }
+
+    fn holds_wordless(&self) -> bool {
+        self.columns
     }
 
     fn end(&mut self, document: &Document, outs: &mut [&mut dyn Write]) -> io::Result<()> {

@@ -47,7 +47,8 @@ fn read_back(
     let records = gold.sets.iter().flat_map(|set| &set.records);
     let of = |record: &crate::corpus::Record| {
         let found = spans(&record.tags, Scheme::Bio).into_iter();
-        found.map(|span| (span.kind, record.surface(span.start, span.end))).collect::<Vec<_>>()
+        let surfaces = record.surfaces();
+        found.map(|span| (span.kind, surfaces.of(span.start, span.end))).collect::<Vec<_>>()
     };
     records.flat_map(of).collect()
 }
@@ -59,7 +60,8 @@ fn expected(document: &Document, entities: &[Vec<Entity>]) -> Vec<(String, Strin
         let words = entry.words();
         for entity in entities {
             let own = words.iter().filter(|[start, end]| entity.start < *end && *start < entity.end);
-            let own = own.map(|&[start, end]| crate::corpus::slice(&entry.text, start, end).to_lowercase());
+            let text = crate::corpus::Slices::new(&entry.text);
+            let own = own.map(|&[start, end]| text.of(start, end).to_lowercase());
             all.push((entity.kind.clone(), own.collect::<Vec<_>>().join(" ")));
         }
     }

@@ -24,6 +24,11 @@ pub trait Writer {
     /// As [`Self::begin`].
     fn text(&mut self, entry: &Entry, entities: &[Placed], outs: &mut [&mut dyn Write]) -> io::Result<()>;
 
+    /// Whether a text without a word has a place in what is written.
+    fn holds_wordless(&self) -> bool {
+        true
+    }
+
     /// The document ends.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ fn a_step_elsewhere_reads_nothing_until_the_ledger_is_read() {
                         let step = lesson.with(|inner| backward(inner, &network, &batches, at));
                         let (gradients, parts) = step.expect("a step");
                         let norm = Norm::of(&network, &gradients, &place.device);
-                        ledger.enter(&mut state, 1e-3, &norm, parts);
+                        ledger.enter(&mut state, 1e-3, &norm, parts, batches.iter().flatten().copied());
                         optimizer.step(1e-3, network, gradients, &norm, 1.0)
                     });
                 }

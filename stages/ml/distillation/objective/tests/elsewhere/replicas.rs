@@ -83,6 +83,12 @@ fn memory_that_runs_out_on_a_further_device_is_an_error_with_advice() {
         fn reads(&self) -> Option<&Network> {
             Some(self.0)
         }
+        fn id(&self, _: usize) -> &'static str {
+            "a"
+        }
+        fn fault(&self, _: &Network, _: &[usize]) -> Option<Fault> {
+            None
+        }
         fn dev(&self, _: &Network) -> Result<Dev, StageError> {
             unreachable!("no epoch ends")
         }
