@@ -82,7 +82,11 @@ impl Store {
         let path = made.and_then(|made| Ok(made.into_temp_path().keep()?)).map_err(failed)?;
         let record = Flock::exclusive(&path)?;
         let project = self.root.parent().unwrap_or(Path::new(""));
-        let inside = parent.strip_prefix(project).unwrap_or(parent);
+        // An empty record is one that was never written.
+        let inside = match parent.strip_prefix(project).unwrap_or(parent) {
+            here if here.as_os_str().is_empty() => Path::new("."),
+            below => below,
+        };
         record.file().write_all(self.qualified(inside).as_os_str().as_bytes()).map_err(failed)?;
         Ok(record)
     }
