@@ -11,8 +11,11 @@ use ner_pipe::{
     without_ml,
 };
 
+/// Does with a file all that is done with one of its kind.
+type Loader = fn(&[u8]);
+
 /// Each with the name of its seeds' folder.
-pub const LOADERS: &[(&str, fn(&[u8]))] = &[
+pub const LOADERS: &[(&str, Loader)] = &[
     ("pipeline", pipeline),
     ("lock", lock),
     ("entry", entry),

@@ -14,16 +14,19 @@ use text::{
     words::words,
 };
 
+/// Does with a file all that is done with one of its kind.
+type Loader = fn(&[u8]);
+
 /// Each with the name of its seeds' folder.
-pub const LOADERS: &[(&str, fn(&[u8]))] = &[
+pub const LOADERS: &[(&str, Loader)] = &[
     ("tokenizer-json", |data| tokenizer(&[(folder::TOKENIZER, data)])),
     ("sentencepiece", |data| {
-        tokenizer(&[(folder::SENTENCEPIECE[0], data), (folder::TOKENIZER_CONFIG, ROLES)])
+        tokenizer(&[(folder::SENTENCEPIECE[0], data), (folder::TOKENIZER_CONFIG, ROLES)]);
     }),
     ("vocab-txt", |data| tokenizer(&[(folder::WORD_PIECE, data)])),
     ("byte-level", byte_level),
     ("tokenizer-config", |data| {
-        tokenizer(&[(folder::TOKENIZER, WORD_PIECE), (folder::TOKENIZER_CONFIG, data)])
+        tokenizer(&[(folder::TOKENIZER, WORD_PIECE), (folder::TOKENIZER_CONFIG, data)]);
     }),
     ("added-tokens", |data| tokenizer(&[(folder::TOKENIZER, WORD_PIECE), (folder::ADDED_TOKENS, data)])),
     ("special-tokens", |data| tokenizer(&[(folder::TOKENIZER, WORD_PIECE), (folder::SPECIAL_TOKENS, data)])),

@@ -274,6 +274,7 @@ fn types_that_cannot_be_are_refused() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 #[test]
 fn labels_are_read_in_time_that_grows_with_their_number_and_too_many_are_refused() {
     let many = |count: usize| -> Vec<String> {

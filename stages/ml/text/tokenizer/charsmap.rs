@@ -12,7 +12,7 @@ pub(super) const GROWTH: usize = 11;
 pub(super) fn check(charsmap: &[u8]) -> Result<(), &'static str> {
     let (size, rest) = charsmap.split_first_chunk::<4>().ok_or("it ends early")?;
     let size = u32::from_le_bytes(*size) as usize;
-    if size % 4 != 0 {
+    if !size.is_multiple_of(4) {
         return Err("its trie ends within a unit");
     }
     let (trie, texts) = rest.split_at_checked(size).ok_or("it ends early")?;

@@ -79,7 +79,7 @@ pub(super) struct Whole {
     pub normalizer: Normalizer,
 }
 
-/// Bytes of the longest piece; SentencePiece makes none of more than 16 characters unless it is asked to. A BPE is asked
+/// Bytes of the longest piece; `SentencePiece` makes none of more than 16 characters unless it is asked to. A BPE is asked
 /// for each place where a piece can be parted.
 const LONGEST_PIECE: usize = 1000;
 

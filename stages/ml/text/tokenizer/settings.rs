@@ -84,27 +84,24 @@ impl Settings {
             named,
             extra,
         };
-        match decoder {
-            Some(decoder) => {
-                let wrong = || malformed("added_tokens_decoder");
-                for (id, said) in decoder.as_object().ok_or_else(wrong)? {
-                    let id = id.parse().map_err(|_| wrong())?;
-                    found.added.insert(id, token(said, "added_tokens_decoder", false)?);
-                }
+        if let Some(decoder) = decoder {
+            let wrong = || malformed("added_tokens_decoder");
+            for (id, said) in decoder.as_object().ok_or_else(wrong)? {
+                let id = id.parse().map_err(|_| wrong())?;
+                found.added.insert(id, token(said, "added_tokens_decoder", false)?);
             }
-            None => {
-                let parts = found.named.iter().flatten().map(|(token, _)| token);
-                let special: BTreeSet<String> =
-                    parts.chain(found.extra.iter().flatten()).map(|token| token.content.clone()).collect();
-                for (content, id) in ids {
-                    let special = special.contains(&content);
-                    let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-                    let id = id.ok_or_else(|| {
-                        StageError::new(format!("an id in {} is no whole number", folder::ADDED_TOKENS))
-                            .help("copy it again from the model's own repository")
-                    })?;
-                    found.added.insert(id, AddedToken::from(content, special));
-                }
+        } else {
+            let parts = found.named.iter().flatten().map(|(token, _)| token);
+            let special: BTreeSet<String> =
+                parts.chain(found.extra.iter().flatten()).map(|token| token.content.clone()).collect();
+            for (content, id) in ids {
+                let special = special.contains(&content);
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                let id = id.ok_or_else(|| {
+                    StageError::new(format!("an id in {} is no whole number", folder::ADDED_TOKENS))
+                        .help("copy it again from the model's own repository")
+                })?;
+                found.added.insert(id, AddedToken::from(content, special));
             }
         }
         found.config = config;

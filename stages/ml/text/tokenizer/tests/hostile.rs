@@ -30,18 +30,18 @@ fn load(changes: &[(&str, Value)]) -> Result<Tokenizer, String> {
     })
 }
 
-fn sequence(kind: &str, steps: Vec<Value>) -> Value {
+fn sequence(kind: &str, steps: &[Value]) -> Value {
     json!({"type": "Sequence", kind: steps})
 }
 
-fn replace(pattern: Value, content: &str) -> Value {
+fn replace(pattern: &Value, content: &str) -> Value {
     json!({"type": "Replace", "pattern": pattern, "content": content})
 }
 
 #[test]
 fn a_normaliser_that_multiplies_a_text_is_stopped() {
-    let twice = || replace(json!({"String": "a"}), "aa");
-    let chain = |steps| sequence("normalizers", vec![twice(); steps]);
+    let twice = || replace(&json!({"String": "a"}), "aa");
+    let chain = |steps| sequence("normalizers", &vec![twice(); steps]);
     let long = "aaaa ".repeat(1000);
     let specials = "[CLS]a".repeat(20_000);
     let added = json!([{
@@ -50,10 +50,10 @@ fn a_normaliser_that_multiplies_a_text_is_stopped() {
     }]);
     for (normalizer, text) in [
         (chain(40), long.as_str()),
-        (sequence("normalizers", vec![chain(20), chain(20)]), "a"),
-        (replace(json!({"String": "a"}), &"a".repeat(1 << 21)), "a"),
-        (replace(json!({"Regex": ""}), &"b".repeat(100_000)), long.as_str()),
-        (sequence("normalizers", vec![json!({"type": "ByteLevel"}); 40]), "é"),
+        (sequence("normalizers", &[chain(20), chain(20)]), "a"),
+        (replace(&json!({"String": "a"}), &"a".repeat(1 << 21)), "a"),
+        (replace(&json!({"Regex": ""}), &"b".repeat(100_000)), long.as_str()),
+        (sequence("normalizers", &vec![json!({"type": "ByteLevel"}); 40]), "é"),
         (json!({"type": "Prepend", "prepend": "a".repeat(1 << 21)}), "a"),
         // Little each time, and often: each text between two special tokens is normalised alone.
         (json!({"type": "Prepend", "prepend": "a".repeat(100_000)}), specials.as_str()),
@@ -72,8 +72,7 @@ fn a_normaliser_that_multiplies_a_text_is_stopped() {
     let changes = [("/normalizer", chain(40)), ("/added_tokens", token)];
     assert!(load(&changes).err().expect("refused").contains("its normalizer multiplies texts"));
     // Whatever grows as characters do is read.
-    let honest =
-        sequence("normalizers", vec![json!({"type": "NFKC"}), replace(json!({"String": " "}), "▁▁")]);
+    let honest = sequence("normalizers", &[json!({"type": "NFKC"}), replace(&json!({"String": " "}), "▁▁")]);
     let tokenizer = load(&[("/normalizer", honest)]).expect("loaded");
     tokenizer.pieces(&"ﷺ ".repeat(20_000)).expect("read");
 }
@@ -81,7 +80,7 @@ fn a_normaliser_that_multiplies_a_text_is_stopped() {
 #[test]
 fn steps_that_are_too_many_too_deep_or_without_end_are_refused() {
     let nested =
-        |kind: &str, levels| (0..levels).fold(json!({"type": "Nmt"}), |inner, _| sequence(kind, vec![inner]));
+        |kind: &str, levels| (0..levels).fold(json!({"type": "Nmt"}), |inner, _| sequence(kind, &[inner]));
     let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
     let text = json!({"Sequence": {"id": "A", "type_id": 0}});
     let template =
@@ -92,12 +91,12 @@ fn steps_that_are_too_many_too_deep_or_without_end_are_refused() {
         ("/pre_tokenizer", nested("pretokenizers", 50), "nested in more than 16 levels"),
         ("/post_processor", nested("processors", 50), "nested in more than 16 levels"),
         ("/decoder", nested("decoders", 50), "nested in more than 16 levels"),
-        ("/normalizer", sequence("normalizers", vec![json!({"type": "Nmt"}); 1000]), "more than 100 steps"),
+        ("/normalizer", sequence("normalizers", &vec![json!({"type": "Nmt"}); 1000]), "more than 100 steps"),
         (
             "/pre_tokenizer",
             sequence(
                 "pretokenizers",
-                vec![json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}); 40],
+                &vec![json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}); 40],
             ),
             "its pre_tokenizer multiplies texts",
         ),
@@ -105,8 +104,8 @@ fn steps_that_are_too_many_too_deep_or_without_end_are_refused() {
         ("/pre_tokenizer", split("(?:a+)+(?=b)"), "may take forever"),
         ("/pre_tokenizer", split("(?:(?:a{999}){999}){999}(?=b)"), "may take forever"),
         ("/pre_tokenizer", split("("), "no regular expression"),
-        ("/normalizer", replace(json!({"Regex": "(a*)*\\1b"}), "x"), "may take forever"),
-        ("/decoder", replace(json!({"Regex": "(a*)*\\1b"}), "x"), "may take forever"),
+        ("/normalizer", replace(&json!({"Regex": "(a*)*\\1b"}), "x"), "may take forever"),
+        ("/decoder", replace(&json!({"Regex": "(a*)*\\1b"}), "x"), "may take forever"),
         ("/post_processor", template, "repeats texts"),
         ("/model/max_input_chars_per_word", json!(u64::MAX), "max_input_chars_per_word"),
         ("/model/continuing_subword_prefix", json!(long), "continuing_subword_prefix has more than 64 bytes"),
@@ -130,6 +129,7 @@ fn what_is_looked_at_is_what_is_built() {
     assert_eq!(tokenizer.pieces("a").expect("read").len(), 1);
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 #[test]
 fn time_grows_with_what_a_folder_says_and_not_with_its_square() {
     let begun = Instant::now();
