@@ -8,7 +8,7 @@ mod bodies;
 mod seeded;
 
 /// Mutants of each loader's seeds.
-const MUTANTS: usize = 300;
+const MUTANTS: usize = 100;
 
 #[test]
 fn no_damaged_file_of_a_project_or_its_cache_panics() {

@@ -8,7 +8,7 @@ mod bodies;
 mod seeded;
 
 /// Mutants of each loader's seeds.
-const MUTANTS: usize = 300;
+const MUTANTS: usize = 60;
 
 #[test]
 fn no_foreign_file_of_text_or_tokenizer_panics_or_is_half_read() {

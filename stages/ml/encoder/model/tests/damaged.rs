@@ -12,7 +12,7 @@ use crate::{predictor::Predictor, testing::fixture};
 mod seeded;
 
 /// Mutants of each file.
-const MUTANTS: usize = 200;
+const MUTANTS: usize = 60;
 
 fn whole() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
