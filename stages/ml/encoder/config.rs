@@ -6,14 +6,14 @@ mod made;
 mod stock;
 mod tensors;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stage_contract::StageError;
 
-use self::keys::Keys;
+use self::keys::{Keys, up_to};
 pub use self::made::Declared;
 pub use crate::layer::LayerShape;
 use crate::{
@@ -121,6 +121,10 @@ const NEW_TYPES: usize = 1;
 /// More than any encoder has. What is claimed beyond it is not worth the memory to look.
 const MOST_LAYERS: usize = 1000;
 
+/// No size and no id is larger: the largest vocabularies that we know have 256,000 entries, the widest layers 100,000 neurons.
+/// Then no count of parameters overflows.
+const LARGEST: usize = 1 << 24;
+
 /// The only activation, as config.json calls it.
 const ACTIVATION: &str = "gelu";
 
@@ -142,8 +146,9 @@ impl Config {
     /// There is none, or it is no JSON.
     pub fn read(model: &Path) -> Result<Value, StageError> {
         let path = folder::config(model)?;
-        let text = fs::read_to_string(&path).map_err(|e| StageError::io("read", &path, e))?;
-        serde_json::from_str(&text).map_err(|e| {
+        let bytes = folder::small(&path)?;
+        serde_json::from_slice(&bytes).map_err(|e| {
+            let text = String::from_utf8_lossy(&bytes);
             // Python writes and reads them, and nobody else does.
             let help = if ["NaN", "Infinity"].iter().any(|name| text.contains(name)) {
                 "JSON has no NaN and no Infinity: write null or a number in their place"
@@ -169,6 +174,7 @@ impl Config {
         let hidden = keys.positive(names.hidden)?;
         let heads = keys.positive(names.heads)?;
         let own_width = names.head_dim.map(|key| keys.number(key)).transpose()?.flatten();
+        let own_width = own_width.filter(|width| *width > 0);
         let labels = keys.labels()?;
         let (head_dim, layers, crf, decode) = match keys.object("ner_pipe")? {
             Some(own) => pruned(&own, &labels)?,
@@ -195,7 +201,9 @@ impl Config {
         };
         let epsilon = match names.epsilon {
             Some(key) => {
-                keys.get(key, |value| value.as_f64().filter(|eps| *eps > 0.0), "a positive number")?
+                // In f32 it is neither 0 nor infinite.
+                let fits = |eps: &f64| *eps >= f64::from(f32::MIN_POSITIVE) && *eps <= 1.0;
+                keys.get(key, |value| value.as_f64().filter(fits), "a number above 0, and 1 at most")?
             }
             None => None,
         };
@@ -216,6 +224,15 @@ impl Config {
             stock,
         };
         config.calibration()?;
+        for layer in &config.layers {
+            up_to("the width of all heads of a layer", layer.heads.saturating_mul(head_dim), LARGEST)?;
+        }
+        if config.settings.rotary.is_some() && !head_dim.is_multiple_of(2) {
+            return Err(StageError::new(format!(
+                "a head is {head_dim} wide, and rotary positions turn its entries in pairs"
+            ))
+            .help(COPY));
+        }
         if config.positions <= config.first_position() {
             return Err(StageError::new(format!(
                 "max_position_embeddings {} leaves no position after pad_token_id {}",
@@ -425,6 +442,7 @@ fn pruned(own: &Keys<'_>, labels: &Labels) -> Result<(usize, Vec<LayerShape>, bo
     if layers.is_empty() {
         return Err(StageError::new("ner_pipe.layers is missing or empty"));
     }
+    up_to("the number of ner_pipe.layers", layers.len(), MOST_LAYERS)?;
     let layers = layers
         .iter()
         .map(|layer| {

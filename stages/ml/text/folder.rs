@@ -76,6 +76,29 @@ pub fn pointer(path: &Path) -> StageError {
     ))
 }
 
+/// Bytes of the largest file beside the weights. The largest tokenizer.json that we know has 35 MB; what is read of one takes
+/// ten times as much memory.
+const LARGEST: u64 = 256 << 20;
+
+/// Reads a file of a model folder that is no weights.
+///
+/// # Errors
+/// Unreadable, no file, too large, or a Git LFS pointer in its place.
+pub fn small(path: &Path) -> Result<Vec<u8>, StageError> {
+    let meta = fs::metadata(path).map_err(|e| StageError::io("read", path, e))?;
+    let refused = |what: String| {
+        Err(StageError::new(format!("{} {what}", path.display()))
+            .help("copy it again from the model's own repository"))
+    };
+    if !meta.is_file() {
+        return refused("is no file".to_owned());
+    }
+    if meta.len() > LARGEST {
+        return refused(format!("has {} bytes, and no file beside the weights has {LARGEST}", meta.len()));
+    }
+    read(path)
+}
+
 /// Reads a JSON file of a model folder that need not be there.
 ///
 /// # Errors
@@ -88,7 +111,7 @@ pub fn optional(path: &Path) -> Result<Option<Value>, StageError> {
 }
 
 fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, StageError> {
-    serde_json::from_slice(&read(path)?).map_err(|e| {
+    serde_json::from_slice(&small(path)?).map_err(|e| {
         StageError::because(format!("cannot understand {}", path.display()), e)
             .help("copy it again from the model's own repository")
     })

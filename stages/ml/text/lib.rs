@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod encoding;
 pub mod entities;
 pub mod folder;
+pub mod foreign;
 pub mod labels;
 pub mod links;
 pub mod mojibake;

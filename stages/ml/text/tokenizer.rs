@@ -1,14 +1,17 @@
 //! Sub-words: tokenise raw text once, align words by character overlap, cut long texts into windows.
 
 mod added;
+mod bounded;
 mod charsmap;
 mod class;
 mod door;
 mod load;
 mod proto;
+mod regexes;
 mod roles;
 mod sentencepiece;
 mod settings;
+mod steps;
 mod trim;
 mod vocabulary;
 
@@ -17,14 +20,14 @@ use std::{collections::BTreeSet, path::Path};
 use serde_json::{Value, json};
 use stage_contract::StageError;
 
-use self::{load::Loaded, roles::Roles};
+use self::{door::Inner, load::Loaded, roles::Roles};
 pub use crate::pieces::{Anchor, Continuation, Piece, Special, Window};
 use crate::{folder, window};
 
 /// A model's tokenizer with truncation and padding switched off.
 #[derive(Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     roles: Roles,
     special: Special,
     /// Whether [`Special::bos`] and [`Special::eos`] stand around a text.
@@ -45,10 +48,10 @@ fn written(json: &Value) -> Result<Vec<u8>, StageError> {
     serde_json::to_vec(json).map_err(|e| StageError::because("cannot write tokenizer.json", e))
 }
 
-fn parse(json: &[u8]) -> Result<tokenizers::Tokenizer, StageError> {
+fn parse(json: &[u8]) -> Result<Inner, StageError> {
     let value =
         serde_json::from_slice(json).map_err(|e| StageError::because("malformed tokenizer.json", e))?;
-    door::open(&value, json)
+    door::open(&value)
 }
 
 impl Tokenizer {
@@ -110,7 +113,7 @@ impl Tokenizer {
         serde_json::from_slice(&self.json).map_err(|e| StageError::because("malformed tokenizer.json", e))
     }
 
-    fn of(mut inner: tokenizers::Tokenizer, roles: Roles, json: Vec<u8>) -> Result<Self, StageError> {
+    fn of(mut inner: Inner, roles: Roles, json: Vec<u8>) -> Result<Self, StageError> {
         // Windows are ours; a tokenizer that truncates (real ones carry it) would drop the end of long texts.
         inner.with_truncation(None).map_err(|e| StageError::because("cannot switch truncation off", e))?;
         let padding = inner.get_padding().map(|padding| padding.pad_id);
@@ -177,12 +180,9 @@ impl Tokenizer {
     /// start of a text, where there is no space, it shares the first character with the piece after it.
     ///
     /// # Errors
-    /// When the tokenizer refuses.
+    /// When the tokenizer refuses, or fails as a damaged one may.
     pub fn pieces(&self, text: &str) -> Result<Vec<Piece>, StageError> {
-        let encoding = self
-            .inner
-            .encode_char_offsets(text, false)
-            .map_err(|e| StageError::because("the tokenizer refuses a text", e))?;
+        let encoding = door::encode(&self.inner, text, false)?;
         let ids = encoding.get_ids().iter().zip(encoding.get_offsets());
         Ok(ids.map(|(&id, &(start, end))| Piece { id, start, end }).collect())
     }

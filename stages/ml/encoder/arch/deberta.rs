@@ -24,6 +24,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Deberta;
 
+/// What distances are counted in: below it f32 has every whole number.
+const MOST_PLACES: usize = 1 << 24;
+
 /// Places of what all layers use.
 pub const EMBEDDING: usize = 0;
 /// See [`EMBEDDING`].
@@ -111,10 +114,18 @@ impl Architecture for Deberta {
         }
         let positive = |key: &str| {
             let number = config[key].as_i64().filter(|number| *number > 0);
-            number.and_then(|number| usize::try_from(number).ok())
+            let number = number.and_then(|number| usize::try_from(number).ok());
+            if number.is_some_and(|number| number > MOST_PLACES) {
+                return Err(StageError::new(format!(
+                    "{key} is {}, and no encoder has more than {MOST_PLACES}",
+                    config[key]
+                ))
+                .help("copy config.json from the model's own repository"));
+            }
+            Ok(number)
         };
-        let farthest = positive("max_relative_positions").or_else(|| positive("max_position_embeddings"));
-        let buckets = Buckets { count: positive("position_buckets"), farthest: farthest.unwrap_or(512) };
+        let farthest = positive("max_relative_positions")?.or(positive("max_position_embeddings")?);
+        let buckets = Buckets { count: positive("position_buckets")?, farthest: farthest.unwrap_or(512) };
         Ok(Settings { relative: Some(buckets), ..Settings::default() })
     }
 

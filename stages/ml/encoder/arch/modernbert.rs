@@ -144,7 +144,8 @@ impl Architecture for ModernBert {
         };
         // Half of `local_attention`, or what a key of that meaning says, which transformers takes for it.
         let reach = whole("sliding_window", whole("local_attention", 128)? / 2)?;
-        let reach = usize::try_from(reach).unwrap_or(usize::MAX);
+        // A text has not so many tokens, and twice as many can still be counted.
+        let reach = usize::try_from(reach).unwrap_or(usize::MAX).min(1 << 24);
         let every = usize::try_from(whole("global_attn_every_n_layers", 3)?).unwrap_or(usize::MAX);
         let kinds = config["layer_types"].as_array();
         if let Some(kinds) = kinds.filter(|kinds| kinds.len() != layers.len()) {

@@ -1,6 +1,6 @@
 //! The YAML before a model card: what the Hub reads of it.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use text::folder;
 /// What a folder's own card declares; nothing where it has none. Its `base_model` is that model's, and not the model.
 #[must_use]
 pub fn declared(model: &Path) -> Declared {
-    let card = fs::read(model.join(folder::CARD)).unwrap_or_default();
+    let card = folder::small(&model.join(folder::CARD)).unwrap_or_default();
     let card = String::from_utf8_lossy(&card);
     let [license, language] = ["license", "language"].map(|key| values(&card, key));
     Declared { license: license.into_iter().next(), language, base_model: None }
@@ -66,6 +66,8 @@ pub(super) fn matter(declared: &Declared) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -3,9 +3,30 @@
 use serde_json::{Map, Value};
 use stage_contract::StageError;
 
-use super::{ACTIVATION, COPY, Contradiction};
+use super::{ACTIVATION, COPY, Contradiction, LARGEST};
 use crate::arch::{self, Architecture};
 use text::labels::Labels;
+
+/// A number, unless it is more than any encoder has.
+pub(super) fn up_to(key: &str, found: usize, most: usize) -> Result<usize, StageError> {
+    if found <= most {
+        return Ok(found);
+    }
+    Err(StageError::new(format!("{key} is {found}, and no encoder has more than {most}")).help(COPY))
+}
+
+/// A value as a message has room for it.
+fn shown(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        value => {
+            let text = value.to_string();
+            text.char_indices().nth(LONGEST).map_or(text.clone(), |(end, _)| format!("{}..", &text[..end]))
+        }
+    }
+}
 
 /// Typed access to a JSON object. A key that is null is not there; one of another type is an error.
 pub(super) struct Keys<'a>(&'a Map<String, Value>);
@@ -24,7 +45,7 @@ impl<'a> Keys<'a> {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => read(value).map(Some).ok_or_else(|| {
-                StageError::new(format!("{key} is {value}, expected {expected}"))
+                StageError::new(format!("{key} is {}, expected {expected}", shown(value)))
                     .help(format!("write {expected} for `{key}` in config.json"))
             }),
         }
@@ -42,22 +63,25 @@ impl<'a> Keys<'a> {
         Ok(self.get(key, Value::as_object, "an object")?.map(Self))
     }
 
+    /// A size or an id.
     pub fn number(&self, key: &str) -> Result<Option<usize>, StageError> {
-        self.get(key, |value| value.as_u64().and_then(|n| usize::try_from(n).ok()), "a whole number")
+        self.number_up_to(key, LARGEST)
+    }
+
+    fn number_up_to(&self, key: &str, most: usize) -> Result<Option<usize>, StageError> {
+        let found =
+            self.get(key, |value| value.as_u64().and_then(|n| usize::try_from(n).ok()), "a whole number")?;
+        found.map(|number| up_to(key, number, most)).transpose()
     }
 
     pub fn positive(&self, key: &str) -> Result<usize, StageError> {
-        self.number(key)?.filter(|n| *n > 0).ok_or_else(|| {
-            StageError::new(format!("{key} is missing or 0, expected a positive number")).help(COPY)
-        })
+        self.positive_up_to(key, LARGEST)
     }
 
     pub fn positive_up_to(&self, key: &str, most: usize) -> Result<usize, StageError> {
-        let found = self.positive(key)?;
-        if found <= most {
-            return Ok(found);
-        }
-        Err(StageError::new(format!("{key} is {found}, and no encoder has more than {most}")).help(COPY))
+        self.number_up_to(key, most)?.filter(|n| *n > 0).ok_or_else(|| {
+            StageError::new(format!("{key} is missing or 0, expected a positive number")).help(COPY)
+        })
     }
 
     fn is(&self, key: &str, expected: &str) -> Result<(), StageError> {

@@ -5,8 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    panic::{AssertUnwindSafe, catch_unwind},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -15,8 +14,9 @@ use half::{bf16, f16};
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::{Dtype, tensor::Metadata};
 use stage_contract::StageError;
+use zip::ZipArchive;
 
-use text::folder;
+use text::{folder, foreign::caught};
 
 /// A tensor as it lies in a file.
 pub struct Stored {
@@ -36,7 +36,8 @@ impl Stored {
     /// # Errors
     /// The file is damaged there.
     pub fn bytes(&self) -> Result<Vec<u8>, StageError> {
-        (self.read)().map_err(|e| damaged(&self.path, e))
+        let read = caught(|| (self.read)()).ok_or_else(|| damaged(&self.path, GIVES_UP))?;
+        read.map_err(|e| damaged(&self.path, e))
     }
 
     /// These bytes of it as numbers; none where they are of a type that is not read.
@@ -185,13 +186,56 @@ fn safetensors(path: &Path) -> Result<Tensors, StageError> {
     Ok(Tensors { information: information.into_iter().collect(), tensors })
 }
 
+/// What is said where another crate panics.
+const GIVES_UP: &str = "the library that reads it gives up";
+/// Tensors may share their numbers, as tied embeddings do: all together may be so many times as large as their file.
+const MOST_VIEWS: u64 = 4;
+/// Bytes of the largest pickle in an archive; those of encoders have some 100 kB. Objects take up to a hundred times as much
+/// memory as the bytes that they are made of.
+const LARGEST_PICKLE: u64 = 16 << 20;
+
+/// The size of what `torch.save` wrote, where its parts are such that they can be read one at a time.
+fn size_of_pickled(path: &Path) -> Result<u64, StageError> {
+    let failed = |e| StageError::io("read", path, e);
+    let mut file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let mut head = Vec::new();
+    file.by_ref().take(512).read_to_end(&mut head).map_err(failed)?;
+    // PyTorch before 0.1.10: it would be read whole, whatever is asked for.
+    if head.get(257..262) == Some(b"ustar") {
+        return Err(damaged(path, "it is a tar archive of a PyTorch of 2016"));
+    }
+    if head.starts_with(b"PK") {
+        let broken = |e| damaged(path, e);
+        let mut archive = caught(|| ZipArchive::new(BufReader::new(file)))
+            .ok_or_else(|| damaged(path, GIVES_UP))?
+            .map_err(broken)?;
+        for index in 0..archive.len() {
+            let entry = archive.by_index_raw(index).map_err(broken)?;
+            let pickle = entry.name().is_ok_and(|name| name.ends_with(".pkl"));
+            if pickle && entry.size() > LARGEST_PICKLE.min(size) {
+                return Err(damaged(path, format!("its pickle claims {} bytes", entry.size())));
+            }
+        }
+    }
+    Ok(size)
+}
+
 /// What `torch.save` wrote: a pickle of a dictionary of tensors. The reader knows tensors and plain values and refuses to
 /// build anything else, so that no code in the file runs.
 fn pickled(path: &Path) -> Result<Tensors, StageError> {
+    let size = size_of_pickled(path)?;
     // A foreign file, read by a foreign parser: what it does not expect must not end the process.
-    let reader = catch_unwind(AssertUnwindSafe(|| PytorchReader::new(path)))
-        .map_err(|_| damaged(path, "its pickle cannot be parsed"))?
+    let reader = caught(|| PytorchReader::new(path))
+        .ok_or_else(|| damaged(path, GIVES_UP))?
         .map_err(|e| damaged(path, e))?;
+    // A view may repeat what is stored: a number becomes a tensor of any size.
+    let claimed =
+        |claimed: u64, tensor: &pytorch_reader::Tensor| claimed.saturating_add(tensor.byte_len() as u64);
+    let claimed = reader.tensors().values().fold(0, claimed);
+    if claimed > size.saturating_mul(MOST_VIEWS) {
+        return Err(damaged(path, format!("its tensors claim {claimed} bytes, and it has {size}")));
+    }
     let tensors = reader.into_tensors().into_iter().map(|(name, tensor)| {
         let stored = Stored {
             shape: tensor.shape().to_vec(),
@@ -330,5 +374,58 @@ mod tests {
             // Names and padding may change unseen; what must not happen is a panic.
             drop(Weights::load(folder(&bytes).path(), &Wanted::All));
         }
+    }
+
+    /// An archive as `torch.save` makes it, of one tensor of `count` numbers over a storage of one: a view that repeats it.
+    fn archive(count: u64, padding: usize) -> Vec<u8> {
+        use std::io::Write;
+        let long = |number: u64| [&[0x8a, 8][..], &number.to_le_bytes()].concat();
+        let text = |text: &str| {
+            [&b"X"[..], &u32::try_from(text.len()).expect("short").to_le_bytes()[..], text.as_bytes()]
+                .concat()
+        };
+        let pickle = [
+            b"\x80\x02}".to_vec(),
+            text("a"),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((".to_vec(),
+            text("storage"),
+            b"ctorch\nFloatStorage\n".to_vec(),
+            text("0"),
+            text("cpu"),
+            long(1),
+            b"tQK\x00".to_vec(),
+            long(count),
+            b"\x85K\x00\x85\x89}tRs".to_vec(),
+            b"N0".repeat(padding),
+            b".".to_vec(),
+        ]
+        .concat();
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, bytes) in
+            [("model/data.pkl", &pickle[..]), ("model/version", &b"3"[..]), ("model/data/0", &[0; 4][..])]
+        {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(name, options.compression_method(zip::CompressionMethod::Deflated))
+                .expect("begun");
+            zip.write_all(bytes).expect("written");
+        }
+        zip.finish().expect("whole").into_inner()
+    }
+
+    #[test]
+    fn a_checkpoint_that_claims_more_than_it_holds_is_refused_before_it_is_read() {
+        let message = |bytes: &[u8]| {
+            let error = Weights::shapes(folder(bytes).path(), &Wanted::All).expect_err("refused");
+            stage_contract::Invalid::of(&error).message
+        };
+        let shapes = Weights::shapes(folder(&archive(3, 0)).path(), &Wanted::All).expect("a view").0;
+        assert_eq!(shapes["a"], [3]);
+        let found = message(&archive(1_000_000_000, 0));
+        assert!(found.contains("its tensors claim 4000000000 bytes"), "{found}");
+        let found = message(&archive(3, 1 << 20));
+        assert!(found.contains("its pickle claims"), "what unpacks to more than the file: {found}");
+        let mut tar = vec![0; 1024];
+        tar[257..262].copy_from_slice(b"ustar");
+        assert!(message(&tar).contains("a tar archive of a PyTorch of 2016"));
     }
 }

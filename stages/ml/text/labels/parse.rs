@@ -7,8 +7,13 @@ use stage_contract::StageError;
 use super::{
     Labels, Scheme, Tag,
     notation::{MARKS, OUTSIDE, Prefix, as_tag, form, is_bare},
-    types::{Policy, one_name},
+    types::Policy,
 };
+
+/// More than any token classifier has. What is done with labels grows with their square, a CRF's transitions first.
+const MOST_LABELS: usize = 10_000;
+/// More than these no message has room for.
+const SHOWN: usize = 5;
 
 /// Words that say O where no label does, beside the marks of gold, in any letter case, the likeliest first.
 const WORDS: [&str; 11] = [
@@ -45,6 +50,12 @@ impl Labels {
     /// Implicit names (`LABEL_0`), no O, no entity type, two labels of one meaning, a type written in two ways, a prefix
     /// without a type, names with and without a prefix.
     pub fn parse(names: &[String]) -> Result<Self, StageError> {
+        if names.len() > MOST_LABELS {
+            return Err(refused(format!(
+                "there are {} labels, and no token classifier has more than {MOST_LABELS}",
+                names.len()
+            )));
+        }
         let whole: Vec<String> = names.iter().map(|name| as_tag(name)).collect();
         check_names(names, &whole)?;
         let outside = outside(&whole);
@@ -66,13 +77,14 @@ impl Labels {
         check_parts(&rest, form.is_some())?;
         let all_begin = rest.iter().all(|part| part.prefix == Some(Prefix::Begin));
         let mut types: Vec<String> = Vec::new();
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         let mut tags = Vec::with_capacity(names.len());
         for part in &parts {
             if is_outside(part) {
                 tags.push(Tag::Outside);
                 continue;
             }
-            let index = types.iter().position(|known| known == part.kind).unwrap_or_else(|| {
+            let index = *known.entry(part.kind).or_insert_with(|| {
                 types.push(part.kind.to_owned());
                 types.len() - 1
             });
@@ -159,10 +171,11 @@ fn check_parts(parts: &[&Part<'_>], prefixed: bool) -> Result<(), StageError> {
             "write `O` in its place under `id2label` in config.json, if it marks no entity, or else `I-` before it",
         ));
     }
-    for (index, part) in parts.iter().enumerate() {
-        let other =
-            parts[..index].iter().find(|other| one_name(other.kind, part.kind) && other.kind != part.kind);
-        if let Some(other) = other {
+    // By the name without its letter case: what reads labels takes them for one type.
+    let mut first: BTreeMap<String, &Part<'_>> = BTreeMap::new();
+    for part in parts {
+        let other = *first.entry(part.kind.to_uppercase()).or_insert(part);
+        if other.kind != part.kind {
             return Err(StageError::new(format!(
                 "labels `{}` and `{}` write one type in two ways",
                 other.label, part.label
@@ -174,7 +187,11 @@ fn check_parts(parts: &[&Part<'_>], prefixed: bool) -> Result<(), StageError> {
 }
 
 fn quoted(labels: &[&str]) -> String {
-    labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
+    let mut shown: Vec<String> = labels.iter().take(SHOWN).map(|label| format!("`{label}`")).collect();
+    if labels.len() > SHOWN {
+        shown.push("..".to_owned());
+    }
+    shown.join(", ")
 }
 
 fn refused(message: String) -> StageError {
@@ -186,11 +203,16 @@ fn refused(message: String) -> StageError {
 
 /// The line for config.json that names so many labels.
 fn line(labels: usize) -> String {
-    let names = (0..labels).map(|label| match label {
-        0 => "\"0\": \"O\"".to_owned(),
-        1 => "\"1\": \"B-PER\"".to_owned(),
-        2 => "\"2\": \"I-PER\"".to_owned(),
-        label => format!("\"{label}\": \"..\""),
-    });
-    format!("\"id2label\": {{{}}}", names.collect::<Vec<_>>().join(", "))
+    let mut names: Vec<String> = (0..labels.min(SHOWN))
+        .map(|label| match label {
+            0 => "\"0\": \"O\"".to_owned(),
+            1 => "\"1\": \"B-PER\"".to_owned(),
+            2 => "\"2\": \"I-PER\"".to_owned(),
+            label => format!("\"{label}\": \"..\""),
+        })
+        .collect();
+    if labels > SHOWN {
+        names.push(format!(".., \"{}\": \"..\"", labels - 1));
+    }
+    format!("\"id2label\": {{{}}}", names.join(", "))
 }

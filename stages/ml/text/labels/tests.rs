@@ -285,3 +285,21 @@ fn types_that_cannot_be_are_refused() {
         assert!(teacher.renamed(&types(&good)).is_ok(), "{good:?}");
     }
 }
+
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+#[test]
+fn labels_are_read_in_time_that_grows_with_their_number_and_too_many_are_refused() {
+    let many = |count: usize| -> Vec<String> {
+        ["O".to_owned()].into_iter().chain((1..count).map(|kind| format!("I-T{kind}"))).collect()
+    };
+    let begun = std::time::Instant::now();
+    assert_eq!(Labels::parse(&many(10_000)).expect("as many as may be").types().len(), 9_999);
+    for names in [many(1_000_000), vec!["LABEL_1".to_owned(); 9_000], vec![" ".to_owned(); 9_000]] {
+        let error = Labels::parse(&names).expect_err("too many, or nameless");
+        assert!(
+            error.to_string().len() < 500 && error.advice().is_some_and(|help| help.len() < 500),
+            "{error}"
+        );
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+}

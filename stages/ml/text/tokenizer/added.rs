@@ -1,13 +1,13 @@
 //! Tokens beyond a vocabulary's pieces: those that the folder adds and those that play a part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use stage_contract::StageError;
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::AddedToken;
 
 use super::{
-    door,
+    door::{self, Inner},
     settings::{ROLES, Settings},
 };
 
@@ -44,23 +44,22 @@ fn note(content: &str) {
 /// # Errors
 /// A token gets another id than the folder says, or one that another token has.
 pub(super) fn add(
-    tokenizer: &mut Tokenizer,
+    tokenizer: &mut Inner,
     settings: &Settings,
     named: &[Option<AddedToken>; 7],
     extra: Vec<AddedToken>,
     entries: usize,
 ) -> Result<(), StageError> {
     let known = tokenizer.get_added_tokens_decoder();
-    let mut there: Vec<String> = known.values().map(|token| token.content.clone()).collect();
+    let mut there: BTreeSet<String> = known.values().map(|token| token.content.clone()).collect();
     let mut wanted: Vec<(Option<u32>, AddedToken)> = Vec::new();
     for (id, token) in &settings.added {
         let plays = named.iter().flatten().any(|named| named.content == token.content);
         wanted.push((Some(*id), token.clone().special(token.special || plays)));
-        there.push(token.content.clone());
+        there.insert(token.content.clone());
     }
     for token in named.iter().flatten().cloned().chain(extra) {
-        if !there.contains(&token.content) {
-            there.push(token.content.clone());
+        if there.insert(token.content.clone()) {
             wanted.push((None, token));
         }
     }

@@ -109,8 +109,8 @@ impl Class {
             let habit = habits.next().flatten().map(|habit| AddedToken::from(habit, true));
             let (token, with_flags) = said.map_or((None, false), |(token, flags)| (Some(token), flags));
             let mut token = token.or(habit)?;
-            let known = settings.added.iter().find(|(_, known)| known.content == token.content);
-            if let Some((_, known)) = known {
+            let known = settings.added.values().find(|known| known.content == token.content);
+            if let Some(known) = known {
                 token = known.clone().special(true);
             } else if self == Self::Camembert && habits.len() == 0 && !with_flags {
                 // `<mask>` alone, which comes last.

@@ -1,53 +1,91 @@
 //! The one door through which foreign tokenizers come. The library that builds them trusts what it reads, and panics, or
 //! fails at the first unknown character, where that is damaged: so it is looked at before, and watched while it works.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeSet;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use stage_contract::StageError;
-use tokenizers::Tokenizer;
+use tokenizers::{
+    DecoderWrapper, Encoding, ModelWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
+};
 
-use super::charsmap;
+use super::{
+    bounded::{self, Bounded},
+    steps,
+};
+use crate::foreign::caught;
+
+/// The library's tokenizer, with a normaliser that stops.
+pub(super) type Inner =
+    TokenizerImpl<ModelWrapper, Bounded, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
+/// Characters of the longest word that a `WordPiece` model takes apart; transformers writes 100. It looks up every part of
+/// a word, so that time grows with the third power.
+const LONGEST_WORD: u64 = 1000;
+/// Bytes of what a model puts before or behind each piece that it looks up; real ones have two.
+const LONGEST_MARK: usize = 64;
 
 fn malformed(what: impl std::fmt::Display) -> StageError {
     StageError::new(format!("malformed tokenizer: {what}"))
         .help("copy it again from the model's own repository")
 }
 
-/// Builds what a tokenizer.json describes.
+/// Builds what a tokenizer.json describes: what was looked at, and not its bytes, in which a key may be twice.
 ///
 /// # Errors
 /// It is damaged.
-pub(super) fn open(value: &Value, json: &[u8]) -> Result<Tokenizer, StageError> {
+pub(super) fn open(value: &Value) -> Result<Inner, StageError> {
     model(&value["model"])?;
-    charsmaps(&value["normalizer"])?;
+    steps::check(value).map_err(malformed)?;
     around(&value["post_processor"])?;
-    watched(|| Tokenizer::from_bytes(json))
+    watched(|| Inner::deserialize(value).map_err(Into::into))
 }
 
 /// The bytes of its tokenizer.json.
 ///
 /// # Errors
 /// The library cannot write it.
-pub(super) fn written(tokenizer: &Tokenizer) -> Result<Vec<u8>, StageError> {
+pub(super) fn written(tokenizer: &Inner) -> Result<Vec<u8>, StageError> {
     watched(|| tokenizer.to_string(false)).map(String::into_bytes)
 }
 
-/// Does what may panic where a tokenizer is damaged.
+/// Does what may panic where a tokenizer is damaged, before there are texts.
 ///
 /// # Errors
 /// It failed or panicked.
 pub(super) fn watched<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, StageError> {
     // It warns of habits that harm nobody, such as `<unk>` twice in a vocabulary, or a number without a piece.
     let silent = tracing::subscriber::NoSubscriber::default();
-    match catch_unwind(AssertUnwindSafe(|| tracing::subscriber::with_default(silent, work))) {
-        Ok(result) => result.map_err(|e| {
-            StageError::because("malformed tokenizer", e)
-                .help("copy it again from the model's own repository")
-        }),
-        Err(_) => Err(malformed("the library that reads it gives up")),
+    bounded::begin(0);
+    let result = caught(|| tracing::subscriber::with_default(silent, work));
+    if bounded::is_exceeded() {
+        return Err(malformed("its normalizer multiplies texts"));
     }
+    result.ok_or_else(|| malformed("the library that reads it gives up"))?.map_err(|e| {
+        StageError::because("malformed tokenizer", e).help("copy it again from the model's own repository")
+    })
+}
+
+/// Sub-words of a text, with offsets in Unicode scalar values; with the tokens around it where `around`.
+///
+/// # Errors
+/// The library fails or panics, or its normaliser multiplies the text.
+pub(super) fn encode(tokenizer: &Inner, text: &str, around: bool) -> Result<Encoding, StageError> {
+    let refused = |what: &str| {
+        StageError::new(format!("the tokenizer {what}"))
+            .help("copy it again from the model's own repository, or use another model")
+    };
+    bounded::begin(text.len());
+    let result = caught(|| tokenizer.encode_char_offsets(text, around));
+    if bounded::is_exceeded() {
+        return Err(refused(&format!(
+            "cannot be used: its normalizer makes too much of a text of {} bytes",
+            text.len()
+        )));
+    }
+    let encoding = result.ok_or_else(|| refused("gives up at a text"))?;
+    encoding.map_err(|e| StageError::because("the tokenizer refuses a text", e))
 }
 
 /// The kind of a `model`; older files leave it to be told by the fields.
@@ -64,6 +102,11 @@ pub(super) fn kind(model: &Value) -> &str {
 
 /// Unknown text has an id, and merges join what there is.
 fn model(model: &Value) -> Result<(), StageError> {
+    for mark in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        if model[mark].as_str().is_some_and(|mark| mark.len() > LONGEST_MARK) {
+            return Err(malformed(format_args!("its {mark} has more than {LONGEST_MARK} bytes")));
+        }
+    }
     let unknown = &model["unk_token"];
     let vocab = model["vocab"].as_object();
     let has = |piece: &str| vocab.is_some_and(|vocab| vocab.contains_key(piece));
@@ -80,6 +123,9 @@ fn model(model: &Value) -> Result<(), StageError> {
             }
         }
         "WordPiece" | "WordLevel" if !named() => return Err(missing()),
+        "WordPiece" if model["max_input_chars_per_word"].as_u64().is_none_or(|most| most > LONGEST_WORD) => {
+            return Err(malformed(format_args!("its max_input_chars_per_word is not 0 to {LONGEST_WORD}")));
+        }
         "BPE" => {
             if !unknown.is_null() && !named() {
                 return Err(missing());
@@ -88,9 +134,15 @@ fn model(model: &Value) -> Result<(), StageError> {
         }
         _ => {}
     }
-    let ids = vocab.into_iter().flat_map(Map::values);
-    if ids.into_iter().any(|id| id.as_u64().is_none_or(|id| u32::try_from(id).is_err())) {
-        return Err(malformed("an id of its vocabulary is no whole number"));
+    let mut seen = BTreeSet::new();
+    for id in vocab.into_iter().flat_map(Map::values) {
+        let Some(id) = id.as_u64().and_then(|id| u32::try_from(id).ok()) else {
+            return Err(malformed("an id of its vocabulary is no whole number"));
+        };
+        // The library would save one of the two pieces alone.
+        if !seen.insert(id) {
+            return Err(malformed(format_args!("two pieces of its vocabulary have the id {id}")));
+        }
     }
     Ok(())
 }
@@ -115,19 +167,12 @@ fn merges(model: &Value, vocab: Option<&Map<String, Value>>) -> Result<(), Stage
     Ok(())
 }
 
-/// Looks at every `precompiled_charsmap`.
-fn charsmaps(normalizer: &Value) -> Result<(), StageError> {
-    if let Some(charsmap) = normalizer["precompiled_charsmap"].as_str() {
-        let damaged =
-            |what: &dyn std::fmt::Display| malformed(format_args!("its normalisation is damaged: {what}"));
-        let bytes = BASE64_STANDARD.decode(charsmap).map_err(|e| damaged(&e))?;
-        charsmap::check(&bytes).map_err(|what| damaged(&what))?;
-    }
-    normalizer["normalizers"].as_array().into_iter().flatten().try_for_each(charsmaps)
-}
-
-/// Every special token that a template names is one that it describes.
+/// Every special token that a template names is one that it describes, and a text stands in it once.
 fn around(processor: &Value) -> Result<(), StageError> {
+    let single = processor["single"].as_array().into_iter().flatten();
+    if single.filter(|step| step.get("Sequence").is_some()).count() > 1 {
+        return Err(malformed("its post-processor repeats texts"));
+    }
     let steps =
         ["single", "pair"].into_iter().flat_map(|name| processor[name].as_array().into_iter().flatten());
     for step in steps {

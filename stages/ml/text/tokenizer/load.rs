@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use stage_contract::StageError;
-use tokenizers::{AddedToken, PostProcessorWrapper, Tokenizer};
+use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use super::{
     added,
     class::Class,
-    door,
+    door::{self, Inner},
     roles::Roles,
     sentencepiece::{self, Read},
     settings::Settings,
@@ -19,7 +19,7 @@ use crate::folder::{self, Vocabulary};
 
 /// A tokenizer with its tokenizer.json.
 pub(super) struct Loaded {
-    pub inner: Tokenizer,
+    pub inner: Inner,
     pub roles: Roles,
     pub json: Vec<u8>,
 }
@@ -42,7 +42,7 @@ pub(super) fn load(model: &Path, files: &Vocabulary, entries: usize) -> Result<L
     }
     let read = match files {
         Vocabulary::Json(path) => {
-            let json = folder::read(path)?;
+            let json = folder::small(path)?;
             let value: Value = serde_json::from_slice(&json).map_err(|e| {
                 StageError::because("malformed tokenizer.json", e)
                     .help("copy it again from the model's own repository")
@@ -150,7 +150,7 @@ fn as_it_is(
     if added::leave_out(&mut value, &named, entries) || random {
         json = serde_json::to_vec(&value).map_err(write)?;
     }
-    let mut inner = door::open(&value, &json)?;
+    let mut inner = door::open(&value)?;
     let before = inner.get_added_tokens_decoder();
     added::add(&mut inner, settings, &named, Class::Generic.extra(settings, None), entries)?;
     if inner.get_added_tokens_decoder() != before {
@@ -180,7 +180,7 @@ fn build(read: Read, settings: &Settings, entries: usize) -> Result<Loaded, Stag
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": normalizer,
         "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": decoder, "model": model,
     });
-    let mut inner = door::open(&value, &serde_json::to_vec(&value).map_err(write)?)?;
+    let mut inner = door::open(&value)?;
     let named = class.named(settings);
     added::add(&mut inner, settings, &named, class.extra(settings, tokens), entries)?;
     let around = class.around(settings, &named, |token| inner.token_to_id(token))?;

@@ -79,6 +79,10 @@ pub(super) struct Whole {
     pub normalizer: Normalizer,
 }
 
+/// Bytes of the longest piece; `SentencePiece` makes none of more than 16 characters unless it is asked to. A BPE is asked
+/// for each place where a piece can be parted.
+const LONGEST_PIECE: usize = 1000;
+
 /// # Errors
 /// It is damaged, ends early, or is of a kind (words, characters) that no encoder uses.
 pub(super) fn read(bytes: &[u8]) -> Result<Whole, StageError> {
@@ -93,6 +97,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Whole, StageError> {
     }
     if let Some(at) = pieces.iter().position(|piece| !piece.score().is_finite()) {
         return Err(StageError::new(format!("the score of piece {at} is not finite")));
+    }
+    if let Some(at) = pieces.iter().position(|piece| piece.text().len() > LONGEST_PIECE) {
+        return Err(StageError::new(format!("piece {at} has more than {LONGEST_PIECE} bytes")));
     }
     Ok(Whole { pieces, trainer, normalizer })
 }

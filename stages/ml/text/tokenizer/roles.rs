@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use stage_contract::StageError;
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::AddedToken;
 
-use super::door;
+use super::door::{self, Inner};
 use crate::{folder, pieces::Special};
 
 /// The text of the tokens that have a part, as far as a model folder says it.
@@ -30,16 +30,12 @@ impl Roles {
     ///
     /// # Errors
     /// It surrounds a text with something else than one token before and one after it, or there is no padding.
-    pub fn resolve(
-        &self,
-        tokenizer: &Tokenizer,
-        padding: Option<u32>,
-    ) -> Result<(Special, bool), StageError> {
+    pub fn resolve(&self, tokenizer: &Inner, padding: Option<u32>) -> Result<(Special, bool), StageError> {
         let id = |name: &Option<String>, habits: [&str; 2]| {
             let named = name.as_deref().and_then(|name| tokenizer.token_to_id(name));
             named.or_else(|| habits.into_iter().find_map(|habit| tokenizer.token_to_id(habit)))
         };
-        let around = door::watched(|| tokenizer.encode("a", true))?;
+        let around = door::encode(tokenizer, "a", true)?;
         let (ids, mask) = (around.get_ids(), around.get_special_tokens_mask());
         let before = mask.iter().take_while(|special| **special == 1).count();
         let after = mask.iter().rev().take_while(|special| **special == 1).count();
@@ -63,7 +59,7 @@ impl Roles {
     }
 
     /// The token of each part that the tokenizer has.
-    pub fn parts(&self, tokenizer: &Tokenizer, special: Special) -> Vec<(&'static str, String)> {
+    pub fn parts(&self, tokenizer: &Inner, special: Special) -> Vec<(&'static str, String)> {
         let text = |id: u32| tokenizer.id_to_token(id);
         let mask = self.mask.clone().into_iter().chain(["<mask>".to_owned(), "[MASK]".to_owned()]);
         let mask = mask.into_iter().find(|token| tokenizer.token_to_id(token).is_some());
@@ -80,12 +76,7 @@ impl Roles {
     }
 
     /// `tokenizer_config.json` and `special_tokens_map.json` for a tokenizer with these parts, as transformers reads them.
-    pub fn files(
-        &self,
-        tokenizer: &Tokenizer,
-        special: Special,
-        longest: usize,
-    ) -> [(&'static str, String); 2] {
+    pub fn files(&self, tokenizer: &Inner, special: Special, longest: usize) -> [(&'static str, String); 2] {
         let parts = self.parts(tokenizer, special).into_iter();
         let map: Map<String, Value> = parts.map(|(key, token)| (key.to_owned(), token.into())).collect();
         let mut config = Map::new();

@@ -59,7 +59,7 @@ pub(super) fn load(
         StageError::because(format!("{} is no SentencePiece model that can be used", path.display()), e)
             .help("copy it again from the model's own repository")
     };
-    let whole = proto::read(&folder::read(path)?).map_err(broken)?;
+    let whole = proto::read(&folder::small(path)?).map_err(broken)?;
     let count = whole.pieces.len();
     let class = class.filter(|class| class.kind().is_none_or(|kind| kind == "Unigram"));
     let class = class.or_else(|| {
@@ -136,7 +136,7 @@ fn adapt(settings: &mut Settings, whole: &Whole) {
         }
     }
     if whole.normalizer.add_dummy_prefix() {
-        settings.added.iter_mut().for_each(|(_, token)| token.normalized = false);
+        settings.added.values_mut().for_each(|token| token.normalized = false);
     }
 }
 

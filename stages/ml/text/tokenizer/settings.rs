@@ -1,7 +1,10 @@
 //! What a model folder says of its tokenizer beside the vocabulary: `tokenizer_config.json`, `special_tokens_map.json`
 //! and `added_tokens.json`, put together as transformers 5 does (`PreTrainedTokenizerBase._from_pretrained`).
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::{Map, Value};
 use stage_contract::StageError;
@@ -25,7 +28,7 @@ pub(super) struct Settings {
     /// The token of each of [`ROLES`], and whether its flags are said too.
     pub named: [Option<(AddedToken, bool)>; 7],
     /// By id, ascending.
-    pub added: Vec<(u32, AddedToken)>,
+    pub added: BTreeMap<u32, AddedToken>,
     /// Whether `added` comes from `tokenizer_config.json`: then tokenizer.json has no say in it.
     pub decoder: bool,
     /// Further special tokens; `None` when nothing is said of them.
@@ -75,29 +78,30 @@ impl Settings {
         let mut found = Self {
             class: class.map(|class| class.strip_suffix("Fast").unwrap_or(&class).to_owned()),
             model_type: text(shape.get("model_type")),
-            added: Vec::new(),
+            added: BTreeMap::new(),
             decoder: decoder.is_some(),
             config: Map::new(),
             named,
             extra,
         };
-        match decoder {
-            Some(decoder) => {
-                let wrong = || malformed("added_tokens_decoder");
-                for (id, said) in decoder.as_object().ok_or_else(wrong)? {
-                    found.add(id.parse().map_err(|_| wrong())?, token(said, "added_tokens_decoder", false)?);
-                }
+        if let Some(decoder) = decoder {
+            let wrong = || malformed("added_tokens_decoder");
+            for (id, said) in decoder.as_object().ok_or_else(wrong)? {
+                let id = id.parse().map_err(|_| wrong())?;
+                found.added.insert(id, token(said, "added_tokens_decoder", false)?);
             }
-            None => {
-                for (content, id) in ids {
-                    let special = found.special(&content);
-                    let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-                    let id = id.ok_or_else(|| {
-                        StageError::new(format!("an id in {} is no whole number", folder::ADDED_TOKENS))
-                            .help("copy it again from the model's own repository")
-                    })?;
-                    found.add(id, AddedToken::from(content, special));
-                }
+        } else {
+            let parts = found.named.iter().flatten().map(|(token, _)| token);
+            let special: BTreeSet<String> =
+                parts.chain(found.extra.iter().flatten()).map(|token| token.content.clone()).collect();
+            for (content, id) in ids {
+                let special = special.contains(&content);
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                let id = id.ok_or_else(|| {
+                    StageError::new(format!("an id in {} is no whole number", folder::ADDED_TOKENS))
+                        .help("copy it again from the model's own repository")
+                })?;
+                found.added.insert(id, AddedToken::from(content, special));
             }
         }
         found.config = config;
@@ -115,22 +119,9 @@ impl Settings {
         for said in tokens.as_array().into_iter().flatten() {
             let id = said["id"].as_u64().and_then(|id| u32::try_from(id).ok());
             let id = id.ok_or_else(|| StageError::new("an added token of tokenizer.json has no id"))?;
-            self.add(id, token(said, "added_tokens", false)?);
+            self.added.insert(id, token(said, "added_tokens", false)?);
         }
         Ok(())
-    }
-
-    fn add(&mut self, id: u32, token: AddedToken) {
-        let at = self.added.partition_point(|(other, _)| *other < id);
-        match self.added.get_mut(at).filter(|(other, _)| *other == id) {
-            Some(place) => place.1 = token,
-            None => self.added.insert(at, (id, token)),
-        }
-    }
-
-    fn special(&self, content: &str) -> bool {
-        let named = self.named.iter().flatten().any(|(token, _)| token.content == content);
-        named || self.extra.iter().flatten().any(|token| token.content == content)
     }
 
     /// A switch of `tokenizer_config.json`.

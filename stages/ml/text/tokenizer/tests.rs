@@ -1,6 +1,7 @@
 //! Folders of every kind, compared with transformers, and what may be wrong with them.
 
 mod damaged;
+mod hostile;
 mod parity;
 
 use std::{fs, path::Path};

@@ -20,7 +20,7 @@ fn wrong(path: &Path, message: impl std::fmt::Display) -> StageError {
 /// # Errors
 /// Unreadable, not UTF-8, empty, or without the piece that stands for what is unknown.
 pub(super) fn word_piece(path: &Path, unknown: &str) -> Result<Value, StageError> {
-    let bytes = folder::read(path)?;
+    let bytes = folder::small(path)?;
     // Its messages quote what they stop at.
     let pieces = WordPiece::read_bytes(&bytes).map_err(|_| wrong(path, "it is not UTF-8"))?;
     if pieces.is_empty() {
@@ -51,9 +51,9 @@ pub(super) fn word_piece(path: &Path, unknown: &str) -> Result<Value, StageError
 /// # Errors
 /// Unreadable, no JSON object of ids, or a merge that is no pair.
 pub(super) fn byte_level(vocab: &Path, merges: &Path) -> Result<Value, StageError> {
-    let ids: Map<String, Value> = serde_json::from_slice(&folder::read(vocab)?)
+    let ids: Map<String, Value> = serde_json::from_slice(&folder::small(vocab)?)
         .map_err(|e| wrong(vocab, format_args!("it is no object of ids (line {})", e.line())))?;
-    let text = String::from_utf8(folder::read(merges)?).map_err(|_| wrong(merges, "it is not UTF-8"))?;
+    let text = String::from_utf8(folder::small(merges)?).map_err(|_| wrong(merges, "it is not UTF-8"))?;
     let mut pairs = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         if line.starts_with("#version") || line.trim().is_empty() {

@@ -1,5 +1,7 @@
 //! Parquet, as `datasets` and pandas write it.
 
+use std::error::Error;
+
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::{Field, Row},
@@ -14,7 +16,7 @@ use super::super::{
     options::Options,
     shape::{LABELS, Shapes},
 };
-use crate::folder::quoted;
+use crate::{folder::quoted, foreign::caught};
 
 /// What a Parquet file begins and ends with.
 pub const MAGIC: &[u8] = b"PAR1";
@@ -32,15 +34,14 @@ impl Format for Parquet {
     }
 
     fn read(&self, file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
-        let broken = |e: parquet::errors::ParquetError| {
-            StageError::because(format!("{}: no Parquet that can be read", file.path.display()), e)
-                .help(format!(
-                    "copy or download it again; or write it as JSONL: `python3 -c 'import pandas, sys; \
-                     pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' {} {}`",
-                    quoted(&file.path),
-                    quoted(&file.path.with_extension("jsonl"))
-                ))
-        };
+        caught(|| Self::rows(file, want, options))
+            .unwrap_or_else(|| Err(broken(file, "the library that reads it gives up")))
+    }
+}
+
+impl Parquet {
+    fn rows(file: &File, want: Want, options: &Options) -> Result<Found, StageError> {
+        let broken = |e: parquet::errors::ParquetError| broken(file, e);
         let reader = SerializedFileReader::new(file.bytes.clone().unwrap_or_default()).map_err(broken)?;
         let metadata = reader.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
         let features =
@@ -57,6 +58,17 @@ impl Format for Parquet {
         shapes.finish(&mut found, &file.path, LABELS)?;
         Ok(found)
     }
+}
+
+fn broken(file: &File, source: impl Into<Box<dyn Error + Send + Sync>>) -> StageError {
+    StageError::because(format!("{}: no Parquet that can be read", file.path.display()), source).help(
+        format!(
+            "copy or download it again; or write it as JSONL: `python3 -c 'import pandas, sys; \
+         pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' {} {}`",
+            quoted(&file.path),
+            quoted(&file.path.with_extension("jsonl"))
+        ),
+    )
 }
 
 /// A row as JSON. Strings may be bytes that the schema does not call text.
