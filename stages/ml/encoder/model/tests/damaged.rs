@@ -40,7 +40,7 @@ fn open(folder: &Path) {
     let device = Device::flex();
     if let Ok(model) = Model::load(folder, &device) {
         // A value may still overflow.
-        drop(Predictor::of(model, device).entities(&["Anna vit", ""]));
+        drop(Predictor::of(model, device).and_then(|model| model.entities(&["Anna vit", ""])));
     }
 }
 
