@@ -6,7 +6,7 @@ use serde_json::json;
 use stage_contract::{Available, Context, Device, Input, Invalid, Spec, Stage, StageError};
 
 use distillation::{
-    Distillation, Lesson, Training, Weights, check_gold, check_labels, check_logits, hidden_pairs,
+    Distillation, Lesson, Training, Weights, check_gold, check_logits, check_student, hidden_pairs,
     losses::LOSSES,
     relation_pair,
     setup::{DEV, GOLD, HISTORY, LOGITS, STUDENT, TEACHER, TRAIN, Teacher},
@@ -68,7 +68,7 @@ impl Stage for Finetune {
         let gold = inputs.read_optional(&GOLD)?;
         check_logits(inputs.optional(&LOGITS), inputs.path(&TEACHER))?;
         if let Some(student) = &student {
-            check_labels(&student.labels)?;
+            check_student(student)?;
         }
         if let (Some(teacher), Some(student)) = (&teacher, &student) {
             self.pairs(student, teacher)?;
@@ -83,7 +83,7 @@ impl Stage for Finetune {
         let given = Teacher::read(cx, &self.training, &device)?;
         let teacher = &given.model;
         let student = cx.read(&MODEL)?.open(&device)?;
-        check_labels(&student.config.labels)?;
+        check_student(&student.config)?;
         let pairs = self.pairs(&student.config, &teacher.config)?;
         let relation = relation_pair(&self.training, &student.config, &teacher.config, &[&self.weights])?;
         let [train, dev] = given.examples(cx, &student, &self.training, &device)?;

@@ -15,7 +15,7 @@ use super::{
     vocabulary::{self, Vocabulary},
     weights::{self, Part, Weights},
 };
-use distillation::check_labels;
+use distillation::check_student;
 use encoder::{
     config::Config,
     layout::{Mismatch, disagree, mismatches},
@@ -198,7 +198,7 @@ impl Uses {
         let exports = Target::ALL.into_iter().filter(|to| export::check(config, *to).is_ok());
         Self {
             teacher: true,
-            student: check_labels(&config.labels).is_ok(),
+            student: check_student(config).is_ok(),
             exports: exports.map(Target::name).collect(),
         }
     }

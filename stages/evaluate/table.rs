@@ -133,8 +133,8 @@ fn decodings(models: &[Model<'_>]) -> Vec<String> {
 fn calibration(models: &[Model<'_>]) -> Vec<String> {
     let header = ["fidelity", "before", "quality", "before"].map(str::to_owned);
     let mut lines = vec![
-        "calibration: mean gap between an entity's score and how often such are right (ECE),".to_owned(),
-        "of scores with the model's temperatures and before them".to_owned(),
+        "calibration: how far scores are from the share of such entities that is right".to_owned(),
+        "(ECE), with the model's temperatures and before them".to_owned(),
         row("", &header, &CALIBRATIONS),
     ];
     for (name, model) in models {

@@ -113,18 +113,17 @@ fn two_runs_into_two_empty_caches_publish_the_same_bytes_and_a_second_run_does_n
     let report: Value = serde_json::from_str(&report).expect("is JSON");
     for model in ["teacher", "distilled", "pruned", "final"] {
         let model = &report["models"][model];
-        for number in [
-            &model["parameters"],
-            &model["bytes"],
-            &model["latency"]["p50_ms"],
-            &model["latency"]["ratio"],
-            &model["fidelity"]["micro"]["f1"],
-            &model["quality"]["micro"]["f1"],
-        ] {
+        for number in
+            [&model["parameters"], &model["bytes"], &model["latency"]["p50_ms"], &model["latency"]["ratio"]]
+        {
             assert!(number.is_number(), "{model}");
         }
+        // So small a teacher may find nothing, and then no score of agreement is defined.
+        for micro in [&model["fidelity"]["micro"], &model["quality"]["micro"]] {
+            let none = micro["found"] == 0 && micro["support"] == 0;
+            assert_eq!(micro["f1"].is_null(), none, "{micro}");
+        }
     }
-    assert_eq!(report["models"]["teacher"]["fidelity"]["micro"]["f1"], 1.0);
     let parameters = |model: &str| report["models"][model]["parameters"].as_u64().expect("is a count");
     assert!(parameters("final") == parameters("pruned") && parameters("pruned") < parameters("distilled"));
 }

@@ -64,16 +64,21 @@ pub fn check_logits(logits: Option<&Path>, teacher: Option<&Path>) -> Result<(),
     Ok(())
 }
 
-/// Checks that labels are a student's.
+/// Checks that a model is a student: its labels are O, and then B- and I- of each type or I- alone, and it has a CRF.
 ///
 /// # Errors
-/// They are not: O, and then B- and I- of each type, or I- alone.
-pub fn check_labels(labels: &Labels) -> Result<(), Invalid> {
+/// It is none.
+pub fn check_student(config: &Config) -> Result<(), Invalid> {
+    let labels = &config.labels;
     let types = || labels.types().iter().map(String::as_str);
-    if *labels == Labels::bio(types()) || *labels == Labels::io(types()) {
+    let wrong = if *labels != Labels::bio(types()) && *labels != Labels::io(types()) {
+        format!("the model's labels {} are not a student's", labels.names().join(", "))
+    } else if config.crf {
         return Ok(());
-    }
-    Err(Invalid::new(format!("the model's labels {} are not a student's", labels.names().join(", ")))
+    } else {
+        "the model is no student: it has no CRF".to_owned()
+    };
+    Err(Invalid::new(wrong)
         .at("model")
         .help("wire the model of `distill` or `prune`: `model = \"prune.model\"`"))
 }
@@ -268,16 +273,26 @@ mod tests {
         ] {
             let labels = student_labels(teacher, marks);
             assert_eq!(labels, right, "{marks:?}");
-            check_labels(&labels).expect("a student's");
+            check_student(&Config { labels, ..tiny() }).expect("a student's");
         }
     }
 
     #[test]
-    fn labels_of_no_student_are_refused() {
-        check_labels(&Labels::bio(["PER", "LOC", "ORG", "MISC"])).expect("nine");
-        check_labels(&Labels::io(["PER", "LOC", "ORG", "MISC"])).expect("five");
-        let none = check_labels(&encoder::testing::fixture::teacher_labels()).expect_err("a teacher");
-        assert_eq!(none.at.as_deref(), Some("model"));
+    fn a_model_that_is_no_student_is_refused() {
+        let with = |labels, crf| check_student(&Config { labels, crf, ..tiny() });
+        let types = ["PER", "LOC", "ORG", "MISC"];
+        with(Labels::bio(types), true).expect("nine labels");
+        with(Labels::io(types), true).expect("five labels");
+        let teacher = encoder::testing::fixture::teacher_labels();
+        let bioes = ["O", "B-PER", "I-PER", "E-PER", "S-PER"].map(str::to_owned);
+        let bioes = Labels::parse(&bioes).expect("labels");
+        for (labels, crf, said) in [
+            (teacher, false, "the model is no student: it has no CRF"),
+            (bioes, true, "the model's labels O, B-PER, I-PER, E-PER, S-PER are not a student's"),
+        ] {
+            let none = with(labels, crf).expect_err("none");
+            assert_eq!((none.at.as_deref(), none.message.as_str()), (Some("model"), said));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod targets;
 
 pub use self::{
     examples::Examples,
-    fit::{Marks, check_gold, check_labels, check_logits, hidden_pairs, relation_pair, student_labels},
+    fit::{Marks, check_gold, check_logits, check_student, hidden_pairs, relation_pair, student_labels},
     losses::{Weights, loss::Lesson},
     objective::{Distillation, dev},
     params::{CrfTeacher, DecodeBy, Subwords, Training},
