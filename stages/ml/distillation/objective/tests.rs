@@ -255,7 +255,7 @@ fn logits_from_a_file_cost_what_the_teachers_own_word_costs_and_it_is_not_asked(
     mute.network.head.bias = Some(Param::from_tensor(nothing));
     let mut recalled = lesson(&mute);
     let asked = recalled.tried().expect_err("no number").to_string();
-    assert_eq!(asked, "the teacher's numbers overflow in the classifier, of records a-1, g:1, a-2");
+    assert_eq!(asked, "the teacher's numbers overflow in the classifier, of records a-1, a-2, g:1");
     recalled.train.recall(logits(&["a-1", "a-2"]), &folder, &teacher, &Device::flex()).expect("all there");
     let found = recalled.terms();
     assert!(
