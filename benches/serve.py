@@ -115,10 +115,10 @@ def measure(options, texts, lines, load, server, port):
         print(f"| {number} | {batch:.0f} | {rate:.0f} | {shares[-1]:.2f} | {p50:.1f} | {p99:.1f} | {tails[-1]:.1f} |", flush=True)
 
     twice = 2 * statistics.median(rates)
-    # Many clients: a rate above what is answered needs as many that wait.
-    load(max(1, options.overload // 10), clients=1024, rate=twice)
+    # A rate above what is answered needs many that wait; the server takes 512 connections.
+    load(max(1, options.overload // 10), clients=500, rate=twice)
     before = resident(server)
-    over = load(options.overload, clients=1024, rate=twice)
+    over = load(options.overload, clients=500, rate=twice)
     after = resident(server)
     statuses = over["statusCodeDistribution"]
     print(f"\nAt twice the rate for {options.overload} s: {json.dumps(statuses)}, errors {json.dumps(over['errorDistribution'])}; "
